@@ -1,0 +1,56 @@
+"""The error vocabulary: one tree, one message a person can act on.
+
+    TesujiError
+    ├── RecipeError     the recipe (or a command's argument) is wrong
+    ├── GameError       a game is unknown, unavailable, or asked for the impossible
+    │   └── IllegalMove a move that the rules do not allow here
+    ├── DataError       a file, row or folder could not be read or written
+    ├── EngineError     a model, player, endpoint or trainer failed
+    └── ComputeError    the machine (local or rented) could not do it
+
+A message says *what* was wrong, *where* (file:line, or the key in the recipe) and *what to do*.
+The CLI prints that one message and exits with 2; any other exception is a bug and keeps its
+traceback.
+"""
+
+
+class TesujiError(Exception):
+    """Base of all errors that are the user's to mend.
+
+    `where` names a place (``"recipes/a.yaml:12"``, ``"stages.sft.epochs"``), `hint` what to do.
+    """
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        advice = f"\n  → {self.hint}" if self.hint else ""
+        return f"{place}{self.what}{advice}"
+
+
+class RecipeError(TesujiError):
+    """The recipe, an override or a command-line value is wrong."""
+
+
+class GameError(TesujiError):
+    """A game is unknown, unavailable here, or asked for something it cannot do."""
+
+
+class IllegalMove(GameError):
+    """A move the rules do not allow in this position."""
+
+
+class DataError(TesujiError):
+    """A file, row or folder cannot be read, parsed or written."""
+
+
+class EngineError(TesujiError):
+    """A model, player, endpoint or trainer failed."""
+
+
+class ComputeError(TesujiError):
+    """The machine cannot do what was asked of it."""

@@ -1,0 +1,106 @@
+"""Files that are either whole or absent: atomic writes, and JSON lines read with line numbers."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tesuji.core.errors import DataError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write aside, fsync, rename: a reader sees the old file or the new one, never a part.
+
+    Raises DataError when the folder cannot be written or the disk is full.
+    """
+    with atomic_path(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary sibling of `path` that takes its place when the block ends without an error."""
+    aside: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        aside = Path(name)
+        yield aside
+        _sync(aside)
+        os.chmod(aside, 0o644)
+        os.replace(aside, path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        if aside is not None:
+            aside.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def unwritable(path: Path, error: OSError) -> DataError:
+    """The one message for a file or folder that cannot be written."""
+    full = error.errno == 28
+    hint = "free some disk space" if full else "choose a folder you may write to"
+    return DataError(f"cannot write: {error.strerror or error}", where=str(path), hint=hint)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write one JSON document, indented and with its keys in the order given."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON document; DataError names the file, and the line where it breaks off."""
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"not valid JSON: {error.msg}", where=f"{path}:{error.lineno}") from error
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 file; DataError says why it cannot be."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError("not UTF-8 text", where=str(path)) from error
+    except OSError as error:
+        raise DataError(f"cannot read: {error.strerror or error}", where=str(path)) from error
+
+
+def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
+    """Write one JSON document a line, atomically; return how many."""
+    count = 0
+    with atomic_path(path) as aside, aside.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield (line number, value); DataError names file and line of what is not JSON."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, _parse_line(line, path, number)
+    except UnicodeDecodeError as error:
+        raise DataError("not UTF-8 text", where=str(path)) from error
+    except OSError as error:
+        raise DataError(f"cannot read: {error.strerror or error}", where=str(path)) from error
+
+
+def _parse_line(line: str, path: Path, number: int) -> Any:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(f"not valid JSON: {error.msg}", where=f"{path}:{number}") from error

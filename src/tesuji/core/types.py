@@ -1,0 +1,185 @@
+"""The nouns. Everything the rooms hand to each other is one of these.
+
+All are frozen: a stage reads them from files and writes new ones. Seats are numbered from 0.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple, TypedDict
+
+EPISODE_FORMAT = 1
+
+
+class Message(TypedDict):
+    """One chat message, as every chat template and OpenAI-compatible endpoint takes it."""
+
+    role: str
+    content: str
+
+
+class Move(NamedTuple):
+    """A move as its game writes it: `id` is the game's own action number, `text` its notation."""
+
+    id: int
+    text: str
+
+
+class Found(StrEnum):
+    """How a legal move was found in a reply, in the order in which it is looked for."""
+
+    EXACT = "exact"  # the reply is the move's notation, or the player named it without words
+    ID = "id"  # the reply is the move's number
+    SOFT = "soft"  # the same after ignoring case, spacing and brackets
+    NONE = "none"  # no legal move in the reply
+
+
+class Ending(StrEnum):
+    """How an episode ended."""
+
+    FINISHED = "finished"  # by the rules of the game
+    TRUNCATED = "truncated"  # by the move limit
+    FORFEIT = "forfeit"  # a seat had no legal move to offer, the retry included
+    ERROR = "error"  # a player failed: an endpoint down, an engine crash
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What a model of ours sampled: the exact ids, and how likely each was.
+
+    `logprobs[i]` is the natural-log probability of `reply_ids[i]` under the distribution that
+    was actually sampled from (after temperature, top_p and any mask to the legal moves).
+    `stopped` is False when the reply was cut by the token limit.
+    """
+
+    prompt_ids: tuple[int, ...]
+    reply_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    stopped: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One reply of a player to one request, and what was found in it.
+
+    `move` is what *the player said*; it stays None when nothing legal was said, whatever is
+    played instead. `thought` is the part of the reply that was stripped before looking.
+    """
+
+    reply: str
+    thought: str = ""
+    found: Found = Found.NONE
+    move: Move | None = None
+    problem: str = ""
+    prompt: tuple[Message, ...] = ()
+    tokens: Sampled | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One seat's turn: what it saw, what it said, what was played.
+
+    `attempts` has one entry, or two when the first reply held no legal move; the last one counts.
+    `played` differs from `attempts[-1].move` only where the rules put a move in the seat's place
+    (`on_illegal: random`), and is None where the seat forfeited. `reward` is what the game paid
+    this seat for this turn, from this seat's viewpoint.
+    """
+
+    seat: int
+    role: str
+    observation: str
+    attempts: tuple[Attempt, ...]
+    played: Move | None
+    reward: float = 0.0
+
+    @property
+    def move(self) -> Move | None:
+        """The move the player itself said, if it was legal."""
+        return self.attempts[-1].move if self.attempts else None
+
+    @property
+    def legal(self) -> bool:
+        """Whether the player found a legal move (perhaps at the retry)."""
+        return self.move is not None
+
+    @property
+    def retried(self) -> bool:
+        """Whether the first reply held no legal move and a second one was asked for."""
+        return len(self.attempts) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One match from beginning to end, replayable from `game`, `options`, `seed` and `turns`.
+
+    `players[s]` and `returns[s]` belong to seat s. `reason` says in words why the episode ended;
+    `offender` is the seat that forfeited or failed, if any.
+    """
+
+    game: str
+    options: Mapping[str, Any]
+    seed: int
+    players: tuple[str, ...]
+    turns: tuple[Turn, ...]
+    returns: tuple[float, ...]
+    ending: Ending = Ending.FINISHED
+    reason: str = ""
+    offender: int | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    format: int = EPISODE_FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Everything needed to play one situation: which game, from which seed, who sits where.
+
+    `players[s]` is the label of the player at seat s, as known to the arena.
+    """
+
+    game: str
+    seed: int
+    players: tuple[str, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One supervised example: the messages shown and the reply to learn.
+
+    `position` identifies the situation (for splits and deduplication), `weight` is how much of
+    a position's target this reply carries (1/k where k replies are equally good).
+    """
+
+    prompt: tuple[Message, ...]
+    reply: str
+    position: str = ""
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One preference: of two replies to the same messages, the better and the worse."""
+
+    prompt: tuple[Message, ...]
+    chosen: str
+    rejected: str
+    position: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A row of the RL core: one stretch of tokens in which some were sampled by the policy.
+
+    `trained[i]` marks the tokens the policy sampled; `logprobs[i]` is the behaviour log-prob
+    there and 0 elsewhere. `group` ties the replies that are compared with each other.
+    """
+
+    token_ids: tuple[int, ...]
+    trained: tuple[bool, ...]
+    logprobs: tuple[float, ...]
+    seat: int
+    role: str
+    group: str
+    opponent: str
+    policy_version: int
+    truncated: bool = False

@@ -1,0 +1,104 @@
+"""What an evaluation found: plain numbers, ready for a table, a page or a JSON file.
+
+All counts are from the evaluated model's viewpoint.
+"""
+
+from dataclasses import dataclass
+
+EVALUATION_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A 95% interval of a share (Wilson) or of a mean; both ends inclusive."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class MatchScore:
+    """Results against one opponent from one seat (`seat=None`: all seats together).
+
+    wins + draws + losses + errors = games. `forfeits` are losses by our own illegal replies,
+    `gifts` are wins by the opponent's. `illegal` counts our replies without a legal move, first
+    tries and retries, out of `replies`. `truncated` matches are scored as they stood.
+    """
+
+    opponent: str
+    seat: int | None
+    games: int
+    wins: int
+    draws: int
+    losses: int
+    errors: int
+    forfeits: int
+    gifts: int
+    truncated: int
+    replies: int
+    illegal: int
+    mean_return: float
+    return_interval: Interval
+    win_interval: Interval
+    loss_interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class PositionScore:
+    """Greedy moves on a fixed set of positions, judged by an oracle.
+
+    `optimal` moves keep the position's value; `best` ones also win soonest or lose latest.
+    `split` is "trained", "held_out" or "all".
+    """
+
+    split: str
+    positions: int
+    legal: int
+    optimal: int
+    best: int
+    optimal_interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """The greedy policy's whole game tree against every reply, from one seat.
+
+    A line is one way through the tree from the first move to the end. `losing_line` is the
+    shortest lost one, in the game's notation; an illegal reply ends its line as lost.
+    """
+
+    seat: int
+    role: str
+    lines: int
+    wins: int
+    draws: int
+    losses: int
+    illegal: int
+    positions: int
+    losing_line: tuple[str, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether no opponent can win against this policy from this seat."""
+        return self.losses == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Everything one look at one model found.
+
+    `label` says which model ("before", "after sft"); `matches` holds the rows per opponent and
+    seat; `baseline` the same opponents against a random player in the model's place.
+    """
+
+    label: str
+    model: str
+    game: str
+    matches: tuple[MatchScore, ...]
+    baseline: tuple[MatchScore, ...]
+    positions: tuple[PositionScore, ...]
+    certificates: tuple[Certificate, ...]
+    temperature: float
+    seconds: float
+    seed: int
+    format: int = EVALUATION_FORMAT

@@ -1,0 +1,119 @@
+"""The contract every game fulfils: an immutable `Game` starts any number of `Match`es.
+
+    match = game.start(seed=7)
+    while match.to_act:
+        seat = match.to_act[0]
+        shown = match.observe(seat)
+        match.play(seat, match.legal_moves(seat)[0])
+    match.returns()
+
+The same seed gives the same match, however many other matches run in between. Chance is inside
+the match. Where several seats move at once, `to_act` names those that have not yet chosen; a
+choice stays hidden until all have chosen.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tesuji.core.types import Move
+
+
+@dataclass(frozen=True, slots=True)
+class GameInfo:
+    """What is known about a game without playing it. Utilities are a seat's final return.
+
+    `players` and `metrics` name the opponents and exact measures that work for this game;
+    `unavailable` says why it cannot be played here (empty: it can).
+    """
+
+    name: str
+    title: str
+    family: str
+    seats: tuple[int, int]
+    information: str  # "perfect" | "imperfect"
+    chance: bool
+    simultaneous: bool
+    zero_sum: bool
+    min_utility: float = float("-inf")
+    max_utility: float = float("inf")
+    max_moves: int | None = None
+    players: tuple[str, ...] = ("random",)
+    metrics: tuple[str, ...] = ()
+    unavailable: str = ""
+
+
+class Match(ABC):
+    """One running match. Seats are numbered from 0; returns are from each seat's viewpoint."""
+
+    @property
+    @abstractmethod
+    def to_act(self) -> tuple[int, ...]:
+        """Seats that still have to choose now; empty when the match is over."""
+
+    @abstractmethod
+    def observe(self, seat: int) -> str:
+        """What `seat` may know now, and nothing else."""
+
+    @abstractmethod
+    def legal_moves(self, seat: int) -> tuple[Move, ...] | None:
+        """The moves `seat` may choose from, or None where any text is a move."""
+
+    @abstractmethod
+    def play(self, seat: int, move: Move) -> None:
+        """Choose `move` for `seat`. Raises IllegalMove, and then nothing has changed."""
+
+    @abstractmethod
+    def forfeit(self, seat: int) -> None:
+        """End the match because `seat` offered no legal move; the game says what that costs."""
+
+    @abstractmethod
+    def returns(self) -> tuple[float, ...]:
+        """What each seat has earned so far (final once `to_act` is empty)."""
+
+    @abstractmethod
+    def role(self, seat: int) -> str:
+        """The name the rules give to this seat: "x", "White", "Player 0"."""
+
+    @abstractmethod
+    def render(self) -> str:
+        """The whole position, nothing hidden: for replays and reports, never for a player."""
+
+    @abstractmethod
+    def clone(self) -> "Match":
+        """A copy that goes its own way from here."""
+
+
+@dataclass(frozen=True)
+class Game(ABC):
+    """An immutable description of a game with its options, and the factory of its matches."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    @abstractmethod
+    def info(self) -> GameInfo:
+        """Facts about this game with these options."""
+
+    @property
+    @abstractmethod
+    def num_players(self) -> int:
+        """How many seats a match of this game has."""
+
+    @property
+    @abstractmethod
+    def rules(self) -> str:
+        """The rules in words, for a prompt and for people."""
+
+    @abstractmethod
+    def start(self, seed: int) -> Match:
+        """Begin a match whose chance moves follow from `seed` alone."""
+
+
+def play_through(match: Match, moves: Sequence[tuple[int, Move]]) -> Match:
+    """Play recorded (seat, move) choices in order and return the match."""
+    for seat, move in moves:
+        match.play(seat, move)
+    return match
