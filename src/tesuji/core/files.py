@@ -31,8 +31,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         aside = Path(name)
         yield aside
         _sync(aside)
-        os.chmod(aside, 0o644)
-        os.replace(aside, path)
+        aside.chmod(0o644)
+        aside.replace(path)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
