@@ -1,0 +1,139 @@
+"""Finding the move in a reply: strip the thought, then notation, number, soft match, or nothing.
+
+A move the player did not say is never found. Numbers inside words, negative or decimal numbers
+and coordinates are no IDs; a reply that names several different moves names none. The price is
+a retry where a person would have guessed right; negations ("not o(0,0)") are not understood.
+"""
+
+import re
+from typing import Literal
+
+from tesuji.core.types import Attempt, Found, Move
+
+LONGEST = 20_000  # characters outside the thought that are looked at
+
+_GAPS = r"[\s()\[\]{}<>]+"
+_WRAPPING = " \t\r\n*_`'\"“”‘’.!,;:"
+_NUMBER = re.compile(r"(?<![\w.+\-−])[0-9]+(?:[\s.,:/\-−]+[0-9]+)*(?![\w%]|[.,][0-9])")
+
+Legal = tuple[Move, ...]
+Outcome = tuple[Found, Move | None, str]  # the last is the problem in words
+
+
+def read_reply(
+    text: str, legal: Legal | None, *, prefer: Literal["id", "move"] = "move"
+) -> Attempt:
+    """What was said in `text`: a move of `legal`, or None and the problem in words.
+
+    With `legal` None any text is a move. `prefer` is what the player was asked for; it decides
+    where notation and number disagree. Never raises, whatever `text` is.
+    """
+    if not isinstance(text, str):
+        return Attempt(reply="", problem=f"the reply is not text but {type(text).__name__}")
+    text = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates cannot be stored
+    thought, said = split_thought(text)
+    found, move, problem = _look(said, thought, legal, prefer)
+    return Attempt(reply=text, thought=thought, found=found, move=move, problem=problem)
+
+
+def split_thought(text: str) -> tuple[str, str]:
+    """(thought, said). All up to the last `</think>` is thought; so is all, if one stays open."""
+    head, closed, tail = text.rpartition("</think>")
+    if "<think>" in tail:
+        return text.replace("<think>", "").replace("</think>", "").strip(), ""
+    thought = head.replace("<think>", "").replace("</think>", "") if closed else ""
+    return thought.strip(), tail.strip()
+
+
+def _look(said: str, thought: str, legal: Legal | None, prefer: str) -> Outcome:
+    if not said:
+        problem = "the reply holds a thought and no move" if thought else "the reply is empty"
+        return Found.NONE, None, problem
+    if len(said) > LONGEST:
+        return Found.NONE, None, f"the reply is longer than {LONGEST} characters"
+    if legal is None:
+        return Found.EXACT, Move(-1, said), ""
+    looks = (_exact, _bare_id) if prefer == "move" else (_bare_id, _exact)
+    for look in looks:
+        if move := look(said, legal):
+            return (Found.EXACT if look is _exact else Found.ID), move, ""
+    return _inside(" ".join(said.split()), legal, prefer)
+
+
+def _exact(said: str, legal: Legal) -> Move | None:
+    return next((move for move in legal if move.text.strip() == said), None)
+
+
+def _bare_id(said: str, legal: Legal) -> Move | None:
+    return next((move for move in legal if str(move.id) == said), None)
+
+
+def _inside(said: str, legal: Legal, prefer: str) -> Outcome:
+    """Look for one move, and one only, in a reply that says more (or less tidily) than that."""
+    if whole := _alike(said.strip(_WRAPPING), legal):
+        return _only(Found.SOFT, whole)
+    by_text, rest = _named_by_text(said, legal)
+    by_id = _named_by_id(rest, legal)
+    if by_text and (prefer == "move" or not by_id):
+        return _only(Found.SOFT, by_text)
+    if by_id:
+        return _only(Found.ID, by_id)
+    return Found.NONE, None, "no legal move in the reply"
+
+
+def _only(found: Found, moves: Legal) -> Outcome:
+    if len(moves) == 1:
+        return found, moves[0], ""
+    named = ", ".join(move.text for move in moves[:5]) + (", ..." if len(moves) > 5 else "")
+    return Found.NONE, None, f"the reply names several moves ({named}), not one"
+
+
+def _plain(text: str) -> str:
+    """Without spacing and brackets; a space stays between two digits, which it keeps apart."""
+    text = re.sub(rf"(?<=\d){_GAPS}(?=\d)", "\0", text)
+    return re.sub(_GAPS, "", text).replace("\0", " ")
+
+
+def _alike(said: str, legal: Legal) -> Legal:
+    """The moves whose notation is `said` but for spacing and brackets; case only if it must be."""
+    key = _plain(said)
+    if not key:
+        return ()
+    plain = [(move, _plain(move.text)) for move in legal]
+    same = tuple(move for move, text in plain if text == key)
+    return same or tuple(move for move, text in plain if text.lower() == key.lower())
+
+
+def _named_by_text(said: str, legal: Legal) -> tuple[Legal, str]:
+    """The different moves whose notation stands in the text, and the text without them."""
+    names = sorted({m.text for m in legal if _tellable(m.text)}, key=len, reverse=True)
+    if not names:
+        return (), said
+    pattern = re.compile("|".join(_notation(name) for name in names), re.IGNORECASE)
+    named: dict[Move, None] = {}
+    for match in pattern.finditer(said):
+        named.update(dict.fromkeys(_alike(match.group(), legal)))
+    return tuple(named), pattern.sub(" ; ", said)
+
+
+def _tellable(text: str) -> bool:
+    """Whether a notation can be told from prose: "a" and "I" cannot."""
+    return bool(re.search(r"\d|\w\W*\w", text))
+
+
+def _notation(text: str) -> str:
+    """A pattern for one notation as a word of its own, spacing around its signs ignored."""
+    pieces = re.findall(r"(\w+)|(\s+)|([^\w\s])", text.strip())
+    inner = "".join(
+        word or (" " if gap else f" ?{re.escape(sign)} ?") for word, gap, sign in pieces
+    )
+    after = r"(?!\w|[.,]\d)" + (r"(?! ?\d)" if text[-1:].isalpha() else "")  # "Bet" in "Bet 100"
+    return rf"(?<![\w.+\-−]){inner}{after}"
+
+
+def _named_by_id(said: str, legal: Legal) -> Legal:
+    """The move whose number is the only number in the text."""
+    numbers = _NUMBER.findall(said)
+    if len(numbers) != 1:
+        return ()
+    return tuple(move for move in legal if str(move.id) == numbers[0])

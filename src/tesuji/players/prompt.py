@@ -1,0 +1,81 @@
+"""What a model is shown, and the words in which it is to answer.
+
+`compact` is for tiny models: the position and the seat, about as many tokens as the board has
+squares. `full` is for models that read: rules, current state, seat and the numbered legal moves,
+in the style in use for OpenSpiel games.
+"""
+
+import re
+
+from tesuji.core.types import Attempt, Message, Move
+from tesuji.games.base import Game
+from tesuji.recipe.schema import PromptSection
+
+THINK, END_THINK = "<think>", "</think>"
+
+
+def build_prompt(
+    section: PromptSection,
+    *,
+    game: Game,
+    observation: str,
+    seat: int,
+    role: str,
+    legal: tuple[Move, ...] | None,
+    failed: Attempt | None = None,
+) -> tuple[Message, ...]:
+    """The messages that ask `seat` for its move; `observation` is what that seat may see.
+
+    `failed` is the earlier attempt of this turn: it follows as the assistant's words, and a user
+    message says what was wrong with it.
+    """
+    shown = observation.strip("\n").rstrip()
+    if section.style == "compact":
+        content = f"{shown}\n{role}"
+    else:
+        content = _full(section, game.rules, shown, _who(seat, role), legal)
+    messages = [Message(role="user", content=content)]
+    if section.system:
+        messages.insert(0, Message(role="system", content=section.system))
+    if failed is not None:
+        messages += _again(section, failed, legal)
+    return tuple(messages)
+
+
+def answer_text(section: PromptSection, move: Move, thought: str = "") -> str:
+    """The reply that names `move` as the prompt asks for it, with `thought` in front if given."""
+    answer = str(move.id) if section.answer == "id" else move.text
+    return f"{THINK}\n{thought}\n{END_THINK}\n\n{answer}" if thought else answer
+
+
+def _full(
+    section: PromptSection, rules: str, shown: str, who: str, legal: tuple[Move, ...] | None
+) -> str:
+    parts = [rules.strip(), f"Current State:\n{shown}", f"You are {who}."]
+    if legal is not None:
+        parts.append("Legal Actions:\n" + "\n".join(f"{m.id} -> {m.text}" for m in legal))
+    parts.append(_ask(section, legal))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _who(seat: int, role: str) -> str:
+    """The seat as the games number it, and the role where that says more."""
+    if re.fullmatch(r"Player \d+", role):
+        return role
+    return f"Player {seat} ({role})" if role else f"Player {seat}"
+
+
+def _ask(section: PromptSection, legal: tuple[Move, ...] | None) -> str:
+    if legal is None:
+        return "Your reply:"
+    return f"Your choice ({'ID' if section.answer == 'id' else 'action'} only):"
+
+
+def _again(
+    section: PromptSection, failed: Attempt, legal: tuple[Move, ...] | None
+) -> list[Message]:
+    reason = failed.problem or "the move is not legal here"
+    return [
+        Message(role="assistant", content=failed.reply),
+        Message(role="user", content=f"Not accepted: {reason}.\n{_ask(section, legal)}"),
+    ]
