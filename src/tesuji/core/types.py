@@ -6,7 +6,9 @@ All are frozen: a stage reads them from files and writes new ones. Seats are num
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
+
+from typing_extensions import TypedDict  # pydantic reads typing's own only from Python 3.12
 
 EPISODE_FORMAT = 1
 
