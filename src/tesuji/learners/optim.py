@@ -5,6 +5,7 @@ embeddings, the output head, norms and biases stay with AdamW, as its authors ad
 models trained from scratch the pair needs several times fewer steps than AdamW alone.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -28,16 +29,17 @@ class MuonWithAdamW(torch.optim.Optimizer):
         adamw_lr: float,
         weight_decay: float = 0.0,
     ) -> None:
-        self.members: tuple[torch.optim.Optimizer, ...] = (
+        self.members: tuple[torch.optim.Optimizer, ...] = ()
+        super().__init__([*matrices, *others], {})
+        self.members = (
             torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay),
             torch.optim.AdamW(
                 others, lr=adamw_lr, betas=(0.9, 0.95), weight_decay=weight_decay, fused=True
             ),
         )
-        super().__init__([*matrices, *others], {})
 
     @property
-    def param_groups(self) -> list[dict[str, Any]]:  # type: ignore[override]
+    def param_groups(self) -> list[dict[str, Any]]:
         """The members' groups; always the live ones, since loading a state replaces them."""
         return [group for member in self.members for group in member.param_groups]
 
@@ -46,12 +48,15 @@ class MuonWithAdamW(torch.optim.Optimizer):
         """The base class sets its own groups at construction; the members' are the real ones."""
 
     @property
-    def state(self) -> dict[Any, Any]:  # type: ignore[override]
+    def state(self) -> defaultdict[torch.Tensor, Any]:
         """The members' per-parameter state, together."""
-        return {key: value for member in self.members for key, value in member.state.items()}
+        together: defaultdict[torch.Tensor, Any] = defaultdict(dict)
+        for member in self.members:
+            together.update(member.state)
+        return together
 
     @state.setter
-    def state(self, value: dict[Any, Any]) -> None:
+    def state(self, value: Any) -> None:
         """See `param_groups`."""
 
     @torch.no_grad()

@@ -108,6 +108,9 @@ class PromptSection(Section):
     """A system message in front, for models whose chat template takes one."""
     retry: bool = True
     """Ask once more, with the reason, when a reply holds no legal move."""
+    on_illegal: Literal["forfeit", "random"] = "forfeit"
+    """When the retry fails too: lose the match, or have a random legal move played (recorded as
+    not the model's own)."""
     enable_thinking: bool = False
     """Passed to chat templates that know it (Qwen3). Off: no `<think>` block is opened."""
 

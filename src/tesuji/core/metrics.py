@@ -1,0 +1,116 @@
+"""The metric log: `metrics.jsonl` always, and any of transformers' trackers beside it.
+
+A line is `{"time": ..., "stage": "sft", "step": 10, "loss": 0.31, ...}`. Trackers get the same
+numbers as `sft/loss` over one step axis that runs on through all stages (they refuse steps that
+go backwards). Trackers are accelerate's; W&B's offline mode works as everywhere
+(`WANDB_MODE=offline`).
+"""
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tesuji.core.errors import EngineError
+from tesuji.core.files import read_text, unwritable, write_text
+
+TRACKER_CLASSES = {
+    "tensorboard": "TensorBoardTracker",
+    "wandb": "WandBTracker",
+    "trackio": "TrackioTracker",
+}
+
+
+class MetricLog:
+    """Appends metrics to `folder/metrics.jsonl` and hands them to the trackers named.
+
+    Every line is flushed as it is written; a line torn by a crash is dropped when the log is
+    opened again.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        report_to: Sequence[str] = (),
+        run_name: str = "tesuji",
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path = folder / "metrics.jsonl"
+        self._drop_torn_line()
+        self._trackers = [_open_tracker(name, folder, run_name, config) for name in report_to]
+        self._offset, self._stage, self._last = 0, "", 0
+
+    def log(self, stage: str, step: int, metrics: Mapping[str, float]) -> None:
+        """Record metrics of one step of one stage. Values that are not finite become null."""
+        row: dict[str, Any] = {"time": round(time.time(), 3), "stage": stage, "step": step}
+        row |= {key: _plain(value) for key, value in metrics.items()}
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        self._track(stage, step, metrics)
+
+    def forget_after(self, stage: str, step: int) -> None:
+        """Drop lines of `stage` beyond `step`: a resumed stage writes them again."""
+        rows = [row for row in self.rows() if row["stage"] != stage or row["step"] <= step]
+        write_text(self.path, "".join(json.dumps(row) + "\n" for row in rows))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All lines so far."""
+        if not self.path.exists():
+            return []
+        return [json.loads(line) for line in read_text(self.path).splitlines() if line.strip()]
+
+    def close(self) -> None:
+        """Let the trackers finish."""
+        for tracker in self._trackers:
+            tracker.finish()
+        self._trackers = []
+
+    def _track(self, stage: str, step: int, metrics: Mapping[str, float]) -> None:
+        if stage != self._stage:
+            self._offset, self._stage = self._last, stage
+        self._last = max(self._last, self._offset + step)
+        values = {f"{stage}/{key}": value for key, value in metrics.items()}
+        for tracker in self._trackers:
+            tracker.log(values, step=self._offset + step)
+
+    def _drop_torn_line(self) -> None:
+        if not self.path.exists():
+            return
+        text = read_text(self.path)
+        if text and not text.endswith("\n"):
+            write_text(self.path, text[: text.rfind("\n") + 1])
+
+
+def _plain(value: float) -> float | None:
+    number = float(value)
+    if not math.isfinite(number):
+        return None
+    return int(number) if number.is_integer() and isinstance(value, int) else number
+
+
+def _open_tracker(name: str, folder: Path, run_name: str, config: Mapping[str, Any] | None) -> Any:
+    from accelerate import PartialState, tracking
+
+    PartialState()  # the trackers ask it which process is the main one
+    project, options = {
+        "tensorboard": ("tensorboard", {"logging_dir": str(folder)}),
+        "wandb": ("tesuji", {"name": run_name, "dir": str(folder)}),
+        "trackio": ("tesuji", {"name": run_name}),
+    }[name]
+    tracker = getattr(tracking, TRACKER_CLASSES[name])(project, **options)
+    try:
+        tracker.start()
+        tracker.store_init_configuration(dict(config or {}))
+    except ImportError as error:
+        raise EngineError(
+            f"the tracker {name!r} is not installed",
+            where="report_to",
+            hint=f"pip install 'tesuji[{name}]', or leave it out of report_to",
+        ) from error
+    return tracker

@@ -1,0 +1,188 @@
+"""The run folder: one folder that holds everything a run read, did and found.
+
+    runs/<name>/
+      manifest.json     what ran: recipe hash, versions, git commit, seed, platform, stages
+      recipe.yaml       the resolved recipe
+      metrics.jsonl     every stage's metrics
+      base/             the model the run began with, where it was built here
+      stages/01-sft/    one folder a stage; done.json is written last
+      report.html, report.md
+
+A stage folder carries the key of what it depends on: finished with the same key means nothing to
+do, half-done with the same key means resume. With another key the folder is kept under a new
+name (`01-sft~1`) and the stage starts afresh: nothing is lost.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from tesuji.core.errors import DataError
+from tesuji.core.files import read_json, unwritable, write_json, write_text
+
+RUN_FORMAT = 1
+PACKAGES = ("tesuji", "torch", "transformers", "trl", "peft", "accelerate", "open_spiel")
+Status = Literal["absent", "changed", "half-done", "done"]
+
+
+def key_of(*parts: Any) -> str:
+    """A short hash of JSON-like values: equal inputs, equal key."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class RunFolder:
+    """One run on disk. Methods raise DataError when the folder cannot be read or written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def manifest_path(self) -> Path:
+        """Where the manifest is."""
+        return self.path / "manifest.json"
+
+    def open(self, *, name: str, recipe: str, seed: int, command: str) -> None:
+        """Create the folder or go on in it; write the recipe and the manifest."""
+        try:
+            (self.path / "stages").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        old = self.manifest() if self.manifest_path.exists() else {}
+        write_text(self.path / "recipe.yaml", recipe)
+        now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        manifest = {
+            "format": RUN_FORMAT,
+            "name": name,
+            "recipe_hash": key_of(recipe),
+            "created": old.get("created", now),
+            "updated": now,
+            "seed": seed,
+            "command": command,
+            "git_commit": git_commit(),
+            "versions": versions(),
+            "platform": machine(),
+            "stages": old.get("stages", {}),
+        }
+        write_json(self.manifest_path, manifest)
+
+    def manifest(self) -> dict[str, Any]:
+        """The manifest; DataError when it is missing, broken or from a newer Tesuji."""
+        manifest = read_json(self.manifest_path)
+        if not isinstance(manifest, dict) or manifest.get("format") != RUN_FORMAT:
+            raise DataError(
+                f"not a run folder of format {RUN_FORMAT}",
+                where=str(self.manifest_path),
+                hint="choose another `name`, or update Tesuji",
+            )
+        return manifest
+
+    def note_stage(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Record a stage's facts (status, seconds, key) in the manifest."""
+        manifest = self.manifest()
+        manifest["stages"][name] = {**manifest["stages"].get(name, {}), **facts}
+        write_json(self.manifest_path, manifest)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process; DataError when another one is at work in it."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise DataError(
+                    "another process is working in this run folder",
+                    where=str(self.path),
+                    hint="wait for it, or give this run another name: name=...",
+                ) from error
+            yield
+
+
+class StageFolder:
+    """One stage's folder inside a run."""
+
+    def __init__(self, run: Path, index: int, name: str) -> None:
+        self.name = name
+        self.path = run / "stages" / f"{index:02d}-{name}"
+
+    def status(self, key: str) -> Status:
+        """How far this stage is, measured against the key it should have."""
+        if not self.path.is_dir():
+            return "absent"
+        for file, status in (("done.json", "done"), ("started.json", "half-done")):
+            if (self.path / file).exists():
+                same = read_json(self.path / file).get("key") == key
+                return status if same else "changed"  # type: ignore[return-value]
+        return "changed"
+
+    def begin(self, key: str) -> None:
+        """Make the folder ready: kept when it is this key's half-done work, else set aside."""
+        if self.status(key) == "changed":
+            self._set_aside()
+        write_json(self.path / "started.json", {"key": key})
+
+    def finish(self, key: str, facts: Mapping[str, Any]) -> None:
+        """Mark the stage as done: the last thing written."""
+        write_json(self.path / "done.json", {"key": key, **facts})
+
+    def _set_aside(self) -> None:
+        number = 1
+        while (aside := self.path.with_name(f"{self.path.name}~{number}")).exists():
+            number += 1
+        self.path.rename(aside)
+
+
+def find_run(name: str, root: Path = Path("runs")) -> Path:
+    """The run folder called `name`: a path, or a name under `root`."""
+    for path in (Path(name), root / name):
+        if (path / "manifest.json").is_file():
+            return path
+    known = sorted(p.parent.name for p in root.glob("*/manifest.json")) if root.is_dir() else []
+    hint = f"there are: {', '.join(known)}" if known else "make one: tesuji run RECIPE"
+    raise DataError(f"no run {name!r} here", where=str(root), hint=hint)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages results depend on; absent ones left out."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """What this run ran on: system and processor, no host or user name."""
+    return {"system": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()}
+
+
+def git_commit() -> str | None:
+    """The commit of the working directory, with `+changes` where it is not clean; or None."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return f"{commit}+changes" if _git("status", "--porcelain", "-uno") else commit
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], capture_output=True, text=True, timeout=10, check=True
+    )
+    return done.stdout.strip()

@@ -1,0 +1,184 @@
+"""Many matches at once: all requests to one player go out as one batch, finished matches are
+replaced by the next task.
+
+    tasks = [Task("tic_tac_toe", seed, ("model", "random")) for seed in range(100)]
+    for episode in play_matches(tasks, game=game, players={"model": ..., "random": ...}): ...
+
+Neither `concurrent` nor the company in a batch changes what is played: every decision has a
+random stream of its own, named by match seed, turn and seat.
+"""
+
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from tesuji.core.streams import stream
+from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Task, Turn
+from tesuji.games.base import Game, Match
+from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.players.parse import read_reply
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRules:
+    """What happens around a reply. `max_moves` counts the turns of all seats together.
+
+    `on_illegal` is what follows a second reply without a legal move: the seat loses the match
+    (`forfeit`), or a `random` legal move is played in its place and recorded as not its own.
+    """
+
+    answer: Literal["id", "move"] = "move"
+    retry: bool = True
+    on_illegal: Literal["forfeit", "random"] = "forfeit"
+    max_moves: int = 500
+
+
+@dataclass(slots=True)
+class _Running:
+    """A match under way; `failed` holds first attempts without a legal move, by seat."""
+
+    task: Task
+    match: Match
+    turns: list[Turn] = field(default_factory=list)
+    earned: list[float] = field(default_factory=list)
+    failed: dict[int, Attempt] = field(default_factory=dict)
+    ending: Ending | None = None
+    reason: str = ""
+    offender: int | None = None
+
+
+def play_matches(
+    tasks: Iterable[Task],
+    *,
+    game: Game,
+    players: Mapping[str, Player],
+    rules: TurnRules | None = None,
+    concurrent: int = 256,
+) -> Iterator[Episode]:
+    """Play every task and yield its episode as it ends.
+
+    `players` maps the labels in `Task.players` to whoever plays under them.
+    """
+    rules = rules or TurnRules()
+    waiting = iter(tasks)
+    running: list[_Running] = []
+    while True:
+        running += _start(waiting, game, concurrent - len(running))
+        if not running:
+            return
+        _one_round(running, game, players, rules)
+        for run in running:
+            if run.ending is not None:
+                yield _episode(run, game)
+        running = [run for run in running if run.ending is None]
+
+
+def _start(waiting: Iterator[Task], game: Game, places: int) -> list[_Running]:
+    started = []
+    for _, task in zip(range(places), waiting, strict=False):
+        started.append(_Running(task, game.start(task.seed)))
+    return started
+
+
+def _one_round(
+    running: list[_Running], game: Game, players: Mapping[str, Player], rules: TurnRules
+) -> None:
+    """Ask every seat that is to act once, player by player, and apply the replies."""
+    asked: dict[str, list[tuple[_Running, MoveRequest]]] = {}
+    for run in running:
+        for seat in run.match.to_act:
+            request = _request(run, game, seat)
+            asked.setdefault(run.task.players[seat], []).append((run, request))
+        if not run.match.to_act:
+            run.ending = Ending.FINISHED
+    for label, batch in asked.items():
+        replies = players[label].choose([request for _, request in batch])
+        for (run, request), reply in zip(batch, replies, strict=True):
+            if run.ending is None:
+                _apply(run, request, reply, rules)
+
+
+def _request(run: _Running, game: Game, seat: int) -> MoveRequest:
+    return MoveRequest(
+        game=game,
+        match=run.match,
+        seat=seat,
+        observation=run.match.observe(seat),
+        legal=run.match.legal_moves(seat),
+        seed=stream(run.task.seed, len(run.turns), seat, seat in run.failed),
+        failed=run.failed.get(seat),
+    )
+
+
+def read_attempt(reply: Reply, request: MoveRequest, answer: Literal["id", "move"]) -> Attempt:
+    """What `reply` says: a move named directly, or the one found in its words."""
+    if reply.move is not None:
+        return Attempt(reply=reply.move.text, found=Found.EXACT, move=reply.move)
+    attempt = read_reply(reply.text, request.legal, prefer=answer)
+    return replace(attempt, prompt=reply.prompt, tokens=reply.tokens)
+
+
+def _apply(run: _Running, request: MoveRequest, reply: Reply, rules: TurnRules) -> None:
+    seat = request.seat
+    if reply.error:
+        _end(run, Ending.ERROR, f"{run.task.players[seat]}: {reply.error}", seat)
+        return
+    attempt = read_attempt(reply, request, rules.answer)
+    if attempt.move is None and rules.retry and seat not in run.failed:
+        run.failed[seat] = attempt
+        return
+    first = run.failed.pop(seat, None)
+    attempts = (first, attempt) if first else (attempt,)
+    played = attempt.move or _substitute(request, rules)
+    run.turns.append(Turn(seat, run.match.role(seat), request.observation, attempts, played))
+    run.earned.append(run.match.returns()[seat])
+    if played is None:
+        run.match.forfeit(seat)
+        _end(run, Ending.FORFEIT, f"no legal move: {attempt.problem}", seat)
+        return
+    run.match.play(seat, played)
+    _close(run, rules)
+
+
+def _substitute(request: MoveRequest, rules: TurnRules) -> Move | None:
+    if rules.on_illegal == "forfeit" or not request.legal:
+        return None
+    return random.Random(request.seed).choice(request.legal)
+
+
+def _close(run: _Running, rules: TurnRules) -> None:
+    if not run.match.to_act:
+        _end(run, Ending.FINISHED, "", None)
+    elif len(run.turns) >= rules.max_moves:
+        _end(run, Ending.TRUNCATED, f"cut off after {rules.max_moves} moves", None)
+
+
+def _end(run: _Running, ending: Ending, reason: str, offender: int | None) -> None:
+    run.ending, run.reason, run.offender = ending, reason, offender
+
+
+def _episode(run: _Running, game: Game) -> Episode:
+    returns = run.match.returns()
+    return Episode(
+        game=game.name,
+        options=dict(game.options),
+        seed=run.task.seed,
+        players=run.task.players,
+        turns=_with_rewards(run, returns),
+        returns=returns,
+        ending=run.ending or Ending.FINISHED,
+        reason=run.reason,
+        offender=run.offender,
+    )
+
+
+def _with_rewards(run: _Running, returns: tuple[float, ...]) -> tuple[Turn, ...]:
+    """Pay each turn what its seat earned from there to its next turn, or to the end."""
+    later = list(returns)
+    turns = list(run.turns)
+    for index in range(len(turns) - 1, -1, -1):
+        turn, before = turns[index], run.earned[index]
+        turns[index] = replace(turn, reward=later[turn.seat] - before)
+        later[turn.seat] = before
+    return tuple(turns)

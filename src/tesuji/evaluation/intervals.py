@@ -1,0 +1,33 @@
+"""Intervals for shares and means, at 95%."""
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, stdev
+
+from tesuji.evaluation.results import Interval
+
+Z95 = 1.959963984540054
+
+
+def wilson(successes: int, trials: int) -> Interval:
+    """Wilson's score interval of a share (Wilson 1927); (0, 1) when nothing was tried.
+
+    Unlike the textbook interval it stays inside [0, 1] and is right for 0 of n and n of n.
+    """
+    if trials == 0:
+        return Interval(0.0, 1.0)
+    share, z2 = successes / trials, Z95 * Z95
+    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    spread = math.sqrt(share * (1 - share) / trials + z2 / (4 * trials * trials))
+    half = Z95 * spread / (1 + z2 / trials)
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == trials else min(1.0, centre + half)
+    return Interval(low, high)
+
+
+def mean_interval(values: Sequence[float]) -> Interval:
+    """Normal interval of a mean: mean ± 1.96 standard errors; unbounded below two values."""
+    if len(values) < 2:
+        return Interval(-math.inf, math.inf)
+    centre, half = fmean(values), Z95 * stdev(values) / math.sqrt(len(values))
+    return Interval(centre - half, centre + half)

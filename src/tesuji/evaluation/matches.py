@@ -1,0 +1,110 @@
+"""Matches against named opponents, seats rotated, and what they add up to.
+
+Who made the mistake is kept apart: `forfeits` are matches the evaluated player lost by having no
+legal move, `gifts` those it won because the opponent had none.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from statistics import fmean
+
+from tesuji.core.streams import stream
+from tesuji.core.types import Ending, Episode, Task
+from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.evaluation.intervals import mean_interval, wilson
+from tesuji.evaluation.results import MatchScore
+from tesuji.games.base import Game
+from tesuji.players.base import Player
+
+EVALUATED = "evaluated"
+
+
+def rotated_tasks(game: Game, opponent: str, episodes: int, seed: int) -> list[Task]:
+    """`episodes` tasks in which the evaluated player takes every seat in turn.
+
+    Each block of `num_players` matches shares one seed, so that luck with the cards is the same
+    in every seat.
+    """
+    seats = game.num_players
+    tasks = []
+    for index in range(episodes):
+        ours = index % seats
+        players = tuple(EVALUATED if seat == ours else opponent for seat in range(seats))
+        tasks.append(Task(game.name, stream(seed, index // seats), players, game.options))
+    return tasks
+
+
+def play_opponent(
+    game: Game,
+    player: Player,
+    opponent: Player,
+    *,
+    episodes: int,
+    seed: int,
+    rules: TurnRules,
+    on_episode: Callable[[Episode], None] = lambda episode: None,
+) -> list[Episode]:
+    """Play `player` against `opponent` from all seats; `on_episode` sees each as it ends."""
+    label = opponent.name if opponent.name != EVALUATED else "opponent"
+    tasks = rotated_tasks(game, label, episodes, seed)
+    played = []
+    for episode in play_matches(
+        tasks, game=game, players={EVALUATED: player, label: opponent}, rules=rules
+    ):
+        on_episode(episode)
+        played.append(episode)
+    return played
+
+
+def score_matches(opponent: str, episodes: Sequence[Episode]) -> Iterator[MatchScore]:
+    """All seats together first, then seat by seat, from the evaluated player's viewpoint."""
+    yield score_seat(opponent, None, episodes)
+    seats = len(episodes[0].players) if episodes else 0
+    for seat in range(seats):
+        ours = [episode for episode in episodes if episode.players[seat] == EVALUATED]
+        if ours and seats > 1:
+            yield score_seat(opponent, seat, ours)
+
+
+def score_seat(opponent: str, seat: int | None, episodes: Sequence[Episode]) -> MatchScore:
+    """Count one set of matches. A win is a return above every other seat's, a draw a shared
+    best; with a single seat, a win is a positive return."""
+    outcomes = [outcome(episode) for episode in episodes]
+    scored = [e for e in episodes if e.ending is not Ending.ERROR]
+    returns = [episode.returns[_seat(episode)] for episode in scored]
+    attempts = [a for e in episodes for t in e.turns if t.seat == _seat(e) for a in t.attempts]
+    forfeits = [e for e in episodes if e.ending is Ending.FORFEIT]
+    wins, losses = outcomes.count("win"), outcomes.count("loss")
+    return MatchScore(
+        opponent=opponent,
+        seat=seat,
+        games=len(episodes),
+        wins=wins,
+        draws=outcomes.count("draw"),
+        losses=losses,
+        errors=outcomes.count("error"),
+        forfeits=sum(e.offender == _seat(e) for e in forfeits),
+        gifts=sum(e.offender != _seat(e) for e in forfeits),
+        truncated=sum(e.ending is Ending.TRUNCATED for e in episodes),
+        replies=len(attempts),
+        illegal=sum(attempt.move is None for attempt in attempts),
+        mean_return=fmean(returns) if returns else 0.0,
+        return_interval=mean_interval(returns),
+        win_interval=wilson(wins, len(scored)),
+        loss_interval=wilson(losses, len(scored)),
+    )
+
+
+def outcome(episode: Episode) -> str:
+    """ "win", "draw", "loss" or "error", for the evaluated seat."""
+    if episode.ending is Ending.ERROR:
+        return "error"
+    seat = _seat(episode)
+    ours = episode.returns[seat]
+    best_other = max((r for s, r in enumerate(episode.returns) if s != seat), default=0.0)
+    if ours == best_other:
+        return "draw"
+    return "win" if ours > best_other else "loss"
+
+
+def _seat(episode: Episode) -> int:
+    return episode.players.index(EVALUATED)
