@@ -110,9 +110,8 @@ def _named_by_text(said: str, legal: Legal) -> tuple[Legal, str]:
     if not names:
         return (), said
     pattern = re.compile("|".join(_notation(name) for name in names), re.IGNORECASE)
-    named: dict[Move, None] = {}
-    for match in pattern.finditer(said):
-        named.update(dict.fromkeys(_alike(match.group(), legal)))
+    spellings = dict.fromkeys(pattern.findall(said))
+    named = dict.fromkeys(move for spelling in spellings for move in _alike(spelling, legal))
     return tuple(named), pattern.sub(" ; ", said)
 
 

@@ -1,0 +1,99 @@
+"""A model as a player: show the position, sample a reply, hand back words and tokens."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tesuji.core.errors import EngineError
+from tesuji.core.types import Message, Sampled
+from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.players.prompt import answer_text, build_prompt
+from tesuji.players.render import decode_reply, render_prompt, render_reply
+from tesuji.players.sampling import Choices, Sampler
+from tesuji.recipe.schema import PromptSection, SamplingSection
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+class ModelPlayer(Player):
+    """Chooses by asking a sampler, all requests in one go; sees observations only, no match."""
+
+    def __init__(
+        self,
+        name: str,
+        sampler: Sampler,
+        tokenizer: "PreTrainedTokenizerBase",
+        prompt: PromptSection,
+        sampling: SamplingSection,
+    ) -> None:
+        self.name = name
+        self.sampler = sampler
+        self.tokenizer = tokenizer
+        self.prompt = prompt
+        self.sampling = sampling
+
+    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
+        """One sampled reply a request. Raises EngineError when the sampler fails."""
+        if not requests:
+            return []
+        shown = [self._messages(request) for request in requests]
+        replies = self._sample(requests, shown)
+        return [
+            Reply(text=decode_reply(self.tokenizer, said.reply_ids), prompt=messages, tokens=said)
+            for messages, said in zip(shown, replies, strict=True)
+        ]
+
+    def _messages(self, request: MoveRequest) -> tuple[Message, ...]:
+        return build_prompt(
+            self.prompt,
+            game=request.game,
+            observation=request.observation,
+            seat=request.seat,
+            role=request.match.role(request.seat),
+            legal=request.legal,
+            failed=request.failed,
+        )
+
+    def _sample(
+        self, requests: Sequence[MoveRequest], shown: Sequence[tuple[Message, ...]]
+    ) -> list[Sampled]:
+        thinking = self.prompt.enable_thinking
+        prompts = [render_prompt(self.tokenizer, m, enable_thinking=thinking) for m in shown]
+        try:
+            return self.sampler.sample(
+                prompts,
+                temperature=self.sampling.temperature,
+                top_p=self.sampling.top_p,
+                max_new_tokens=self.sampling.max_new_tokens,
+                seeds=[request.seed for request in requests],
+                stop_ids=self.sampler.stop_ids,
+                choices=self._choices(requests),
+            )
+        except (RuntimeError, MemoryError, IndexError) as error:
+            raise _failure(self.name, error) from error
+
+    def _choices(self, requests: Sequence[MoveRequest]) -> list[Choices | None] | None:
+        """With `legal_only`: each request's legal replies as token ids; None for free text."""
+        if not self.sampling.legal_only:
+            return None
+        return [
+            [render_reply(self.tokenizer, answer_text(self.prompt, move)) for move in request.legal]
+            if request.legal
+            else None
+            for request in requests
+        ]
+
+
+def _failure(name: str, error: Exception) -> EngineError:
+    """What sampling died of, in words: memory most often."""
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return EngineError(
+            f"out of memory while {name} chose its moves",
+            where="sampling.batch_size",
+            hint="lower sampling.batch_size, use shorter prompts, or load_in_4bit",
+        )
+    return EngineError(
+        f"sampling failed while {name} chose its moves: {type(error).__name__}: {error}",
+        where="model.base",
+        hint="check that model and tokenizer belong together; try model.dtype: float32",
+    )

@@ -1,0 +1,113 @@
+"""Messages to token ids and back. Sampler and trainer see the same ids because both ask here.
+
+A training row is exactly `render_prompt(...) + render_reply(...)`. Control tokens that someone
+wrote into a message ("<|im_end|>" in a chat of players) are encoded as plain text.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tesuji.core.errors import EngineError
+from tesuji.core.types import Message
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_MARK = "marker"
+
+
+def render_prompt(
+    tokenizer: "PreTrainedTokenizerBase",
+    messages: Sequence[Message],
+    *,
+    enable_thinking: bool = False,
+) -> list[int]:
+    """The ids after which the model is to reply: by its chat template, else plainly joined.
+
+    A template that refuses a system message gets it in front of the first user message.
+    """
+    if not tokenizer.chat_template:
+        return _plain(tokenizer, messages)
+    return _templated(tokenizer, messages, enable_thinking)
+
+
+def render_reply(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
+    """The ids of a whole reply, the token that ends it included."""
+    encoded = tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+    return [*encoded["input_ids"], end_of_reply(tokenizer)]
+
+
+def decode_reply(tokenizer: "PreTrainedTokenizerBase", ids: Sequence[int]) -> str:
+    """The text of sampled ids, without the token that ended it."""
+    text = tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return str(text)
+
+
+def end_of_reply(tokenizer: "PreTrainedTokenizerBase") -> int:
+    """The token that ends the assistant's turn in the template, else the eos token.
+
+    Raises EngineError for a tokenizer that has neither.
+    """
+    return _end_of_reply(tokenizer, tokenizer.chat_template or "")
+
+
+@functools.lru_cache(maxsize=16)
+def _end_of_reply(tokenizer: "PreTrainedTokenizerBase", template: str) -> int:
+    if template:
+        turn = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _MARK}]
+        text = tokenizer.apply_chat_template(turn, tokenize=False)
+        after = tokenizer(str(text).rpartition(_MARK)[2], add_special_tokens=False)["input_ids"]
+        if after and after[0] in tokenizer.added_tokens_decoder:
+            return int(after[0])
+    if tokenizer.eos_token_id is None:
+        raise EngineError(
+            "the tokenizer has no token that ends a reply",
+            where=str(tokenizer.name_or_path),
+            hint="set eos_token in its tokenizer_config.json",
+        )
+    return int(tokenizer.eos_token_id)
+
+
+def _templated(
+    tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message], enable_thinking: bool
+) -> list[int]:
+    from jinja2 import TemplateError
+
+    try:
+        return _apply(tokenizer, messages, enable_thinking)
+    except TemplateError as error:
+        if messages[0]["role"] == "system" and len(messages) > 1:
+            return _templated(tokenizer, _without_system(messages), enable_thinking)
+        raise EngineError(
+            f"the chat template refuses these messages: {error}",
+            where=str(tokenizer.name_or_path),
+            hint="use a model whose template takes user and assistant messages in turn",
+        ) from error
+
+
+def _apply(
+    tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message], enable_thinking: bool
+) -> list[int]:
+    conversation: Any = list(messages)
+    encoded: Any = tokenizer.apply_chat_template(
+        conversation,
+        add_generation_prompt=True,
+        sanitize_control_tokens=True,
+        enable_thinking=enable_thinking,
+    )
+    return list(encoded["input_ids"])
+
+
+def _without_system(messages: Sequence[Message]) -> list[Message]:
+    system, first, *others = messages
+    merged = Message(role=first["role"], content=f"{system['content']}\n\n{first['content']}")
+    return [merged, *others]
+
+
+def _plain(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message]) -> list[int]:
+    """One message a line, after the token that begins a text, for tokenizers that set one."""
+    text = "".join(message["content"] + "\n" for message in messages)
+    ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    begin = tokenizer("")["input_ids"][:1]
+    return [*(id for id in begin if id == tokenizer.bos_token_id), *ids]
