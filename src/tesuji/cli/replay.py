@@ -40,7 +40,11 @@ def _episodes_file(path: Path) -> Path:
 
     if not path.is_dir():
         return path
-    found = sorted(path.glob("**/episodes.jsonl"))
+    found = sorted(
+        file
+        for file in path.glob("**/episodes.jsonl")
+        if "~" not in str(file.relative_to(path))  # a stage set aside
+    )
     if not found:
         raise DataError("no episodes.jsonl in this folder", where=str(path))
     return found[-1]

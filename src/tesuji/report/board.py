@@ -1,0 +1,134 @@
+"""A recorded game as steps one can walk through: positions, boards, words, moves.
+
+The game is replayed from its seed and moves, so that the last position is seen too. Where that
+cannot be done (the game is not installed here), what the next seat was shown stands in.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tesuji.core.errors import TesujiError
+from tesuji.core.types import Episode, Turn
+from tesuji.episodes.show import FOUND_WORDS, move_words, shorten, visible
+from tesuji.games.base import Game
+
+LONGEST_TEXT = 3000
+LARGEST_BOARD = 26
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a game as the page shows it; step 0 is the beginning.
+
+    `position` is text; `grid` the same as rows of single characters where it is a board, and
+    `changed` its [row, column] cells that differ from the step before.
+    """
+
+    position: str
+    grid: tuple[str, ...]
+    changed: tuple[tuple[int, int], ...]
+    title: str
+    seen: str = ""
+    says: tuple[dict[str, str], ...] = ()
+    played: str = ""
+    problem: bool = False
+
+
+def steps(episode: Episode, names: Sequence[str], game: Game | None) -> tuple[Step, ...]:
+    """The whole game, one step more than turns. `names[s]` is shown for seat s."""
+    positions = _replayed(episode, game) or _observed(episode)
+    grids = [grid_of(position) for position in positions]
+    found = [Step(positions[0], grids[0], (), "The beginning")]
+    for number, turn in enumerate(episode.turns, start=1):
+        found.append(
+            Step(
+                position=positions[number],
+                grid=grids[number],
+                changed=_changed(grids[number - 1], grids[number]),
+                title=f"Turn {number}: {_name(names, turn)}",
+                seen=_text(turn.observation) if turn.observation != positions[number - 1] else "",
+                says=tuple(_says(turn)),
+                played=_played(turn),
+                problem=not turn.legal,
+            )
+        )
+    return tuple(found)
+
+
+def _replayed(episode: Episode, game: Game | None) -> list[str]:
+    """The position at the beginning and after every turn; empty when it cannot be replayed."""
+    if game is None:
+        return []
+    try:
+        match = game.start(episode.seed)
+        positions = [_text(match.render())]
+        for turn in episode.turns:
+            if turn.played is None:
+                match.forfeit(turn.seat)
+            else:
+                match.play(turn.seat, turn.played)
+            positions.append(_text(match.render()))
+    except TesujiError:
+        return []
+    return positions
+
+
+def _observed(episode: Episode) -> list[str]:
+    shown = [_text(turn.observation) for turn in episode.turns]
+    return [*shown, "(the last position was not recorded)"]
+
+
+def grid_of(text: str) -> tuple[str, ...]:
+    """The rows of a rectangular board of single characters; empty where the text is none.
+
+    Cells may stand side by side or one blank apart.
+    """
+    rows = [line.strip() for line in text.strip().splitlines()]
+    if rows and all(len(row) > 1 and set(row[1::2]) == {" "} for row in rows):
+        rows = [row[::2] for row in rows]
+    widths = {len(row) for row in rows}
+    if not 2 <= len(rows) <= LARGEST_BOARD or len(widths) != 1:
+        return ()
+    if not 2 <= widths.pop() <= LARGEST_BOARD or any(char.isspace() for char in "".join(rows)):
+        return ()
+    return tuple(rows)
+
+
+def _changed(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (row, column)
+        for row, (old, new) in enumerate(zip(before, after, strict=False))
+        for column, (was, now) in enumerate(zip(old, new, strict=False))
+        if was != now
+    )
+
+
+def _says(turn: Turn) -> list[dict[str, str]]:
+    said = []
+    for attempt in turn.attempts:
+        problem = "" if attempt.move else attempt.problem or "no legal move in it"
+        said.append(
+            {
+                "thought": _text(attempt.thought),
+                "reply": _text(attempt.reply),
+                "found": f"read by {FOUND_WORDS[attempt.found]}" if attempt.move else "",
+                "problem": _text(problem),
+            }
+        )
+    return said
+
+
+def _played(turn: Turn) -> str:
+    if turn.played is None:
+        return "plays nothing: forfeits"
+    own = "" if turn.move == turn.played else ", put in its place by the rules"
+    return f"plays {move_words(turn.played)}{own}"
+
+
+def _name(names: Sequence[str], turn: Turn) -> str:
+    name = names[turn.seat] if turn.seat < len(names) else f"seat {turn.seat}"
+    return _text(f"{name} as {turn.role}" if turn.role else name)
+
+
+def _text(text: str) -> str:
+    return visible(shorten(text, LONGEST_TEXT))

@@ -1,0 +1,100 @@
+"""The report of a run: one HTML page that opens offline, and the same in Markdown.
+
+    write_report(Path("runs/tictactoe-tiny"))
+
+Nothing on the page is fetched from anywhere. Texts of models and players are escaped by the
+template, a Content-Security-Policy lets no script run but our own, and secrets are redacted.
+"""
+
+import base64
+import hashlib
+import re
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from tesuji.core.files import write_text
+from tesuji.core.plain import json_safe
+from tesuji.core.redact import redact_all
+from tesuji.report.collect import RunSummary, collect
+from tesuji.report.curves import draw_curves
+from tesuji.report.view import view
+
+
+def write_report(run: Path) -> tuple[Path, Path]:
+    """Write `report.html` and `report.md` into the run folder and return their paths.
+
+    Raises DataError when `run` is no run folder or cannot be written. Whatever the run lacks,
+    the report says.
+    """
+    page = build(collect(run))
+    html, markdown = run / "report.html", run / "report.md"
+    write_text(html, render_html(page))
+    write_text(markdown, render_markdown(page))
+    return html, markdown
+
+
+def build(summary: RunSummary) -> dict[str, Any]:
+    """Everything both templates show, as plain values without secrets."""
+    page: dict[str, Any] = json_safe(redact_all(view(summary)))
+    page["curves"] = [asdict(chart) for chart in draw_curves(summary.metrics)]
+    return page
+
+
+def render_html(page: dict[str, Any]) -> str:
+    """The HTML page."""
+    script = _asset("board.js")
+    template = _environment(autoescape=True).get_template("page.html.j2")
+    return template.render(
+        page,
+        style=Markup(_asset("style.css")),
+        script=Markup(script),
+        script_hash=_csp_hash(script),
+    )
+
+
+def render_markdown(page: dict[str, Any]) -> str:
+    """The same report without games and curves, for a terminal, a diff or a model card."""
+    environment = _environment(autoescape=False, finalize=_markdown_value)
+    return environment.get_template("page.md.j2").render(page)
+
+
+def _environment(**options: Any) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("tesuji.report", ""),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        **options,
+    )
+    environment.filters["svg"] = Markup
+    environment.filters["fenced"] = _fenced
+    return environment
+
+
+def _asset(name: str) -> str:
+    return files("tesuji.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _csp_hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def _markdown_value(value: Any) -> Any:
+    """A value as inert Markdown: no markup, no HTML, one line. Markup passes as it is."""
+    if isinstance(value, Markup):
+        return value
+    text = re.sub(r"\s+", " ", str(value))
+    return re.sub(r"([\\`*_\[\]<>|#~&$!])", r"\\\1", text)
+
+
+def _fenced(text: str, language: str) -> Markup:
+    """A code block that the text cannot end."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return Markup(f"{fence}{language}\n{text.rstrip()}\n{fence}")

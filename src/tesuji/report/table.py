@@ -1,0 +1,95 @@
+"""The table at the end of `tesuji run`: before and after against every opponent, and what else."""
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from tesuji.evaluation.results import Evaluation, MatchScore
+from tesuji.report.words import (
+    SPLITS,
+    certificate_sentence,
+    find,
+    illegal_sentence,
+    interval,
+    percent,
+    positions_sentence,
+    seat_name,
+)
+
+WIDE = 98  # columns from which the intervals of both evaluations fit
+
+
+def evaluation_table(before: Evaluation | None, after: Evaluation, width: int = 80) -> Table:
+    """Results in percent, `before → after (95% interval)`, over lines on moves and proofs.
+
+    Fits in `width` columns, from 80 up; from 98 on, the intervals of `before` are shown too.
+    """
+    page = Table.grid()
+    page.add_row(_matches(before, after, width))
+    page.add_row(_facts(before, after))
+    return page
+
+
+def _matches(before: Evaluation | None, after: Evaluation, width: int) -> Table:
+    play = "greedy" if after.temperature == 0 else f"temperature {after.temperature:g}"
+    change = "before → after (95%)" if before else "95% interval"
+    title = f"{after.game}, {play}: % of matches, {change}"
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
+    table.add_column("against", overflow="fold", style="bold")
+    for name in ("win", "draw", "loss"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("random instead", justify="right", no_wrap=True, style="dim")
+    previous = ""
+    for row in after.matches:
+        if previous and row.opponent != previous:
+            table.add_section()
+        previous = row.opponent
+        _add(table, row, before, after, wide=width >= WIDE)
+    return table
+
+
+def _add(
+    table: Table, row: MatchScore, before: Evaluation | None, after: Evaluation, *, wide: bool
+) -> None:
+    old = find(before.matches, row.opponent, row.seat) if before else None
+    chance = find(after.baseline, row.opponent, row.seat)
+    opponent = row.opponent.replace("(", " (", 1)  # where a narrow column may break
+    name = opponent if row.seat is None else f"  {seat_name(row.seat, after)}"
+    then = _shares(old, intervals=wide) if old else ("", "", "")
+    now = _shares(row, intervals=True)
+    styles = ("green", "yellow", "red" if row.losses else "green")
+    table.add_row(
+        Text(name, style="bold" if row.seat is None else "dim"),
+        *map(_change, then, now, styles),
+        "/".join(_shares(chance, intervals=False)) if chance else "–",
+    )
+
+
+def _shares(row: MatchScore, *, intervals: bool) -> tuple[str, str, str]:
+    """Wins, draws and losses in whole percent."""
+    win, draw, loss = (
+        percent(part, row.games, digits=0) for part in (row.wins, row.draws, row.losses)
+    )
+    if not intervals:
+        return win, draw, loss
+    return f"{win} ({interval(row.win_interval)})", draw, f"{loss} ({interval(row.loss_interval)})"
+
+
+def _change(old: str, new: str, style: str) -> Text:
+    arrow = (f"{old} → ", "dim") if old else ""
+    return Text.assemble(arrow, (new, style))
+
+
+def _facts(before: Evaluation | None, after: Evaluation) -> Table:
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    for proof in after.certificates:
+        style = "bold green" if proof.holds else "bold red"
+        facts.add_row("certificate", Text(certificate_sentence(proof), style))
+    for score in after.positions:
+        facts.add_row(SPLITS.get(score.split, score.split), positions_sentence(score))
+    for look in filter(None, (before, after)):
+        facts.add_row(f"illegal, {look.label}", illegal_sentence(look))
+    return facts

@@ -1,0 +1,251 @@
+"""What the pages show of a run, as plain values: the templates only arrange them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from tesuji.core.errors import TesujiError
+from tesuji.core.types import Episode
+from tesuji.episodes.show import ending_words, visible
+from tesuji.evaluation.matches import EVALUATED, outcome
+from tesuji.evaluation.results import Evaluation, MatchScore
+from tesuji.games.base import Game
+from tesuji.report.board import steps
+from tesuji.report.choose import choose_games, opponent_of, seat_of
+from tesuji.report.collect import RunSummary, StageSummary
+from tesuji.report.words import (
+    SPLITS,
+    certificate_sentence,
+    duration,
+    find,
+    headline,
+    illegal_sentence,
+    interval,
+    number,
+    percent,
+    positions_sentence,
+    seat_name,
+)
+
+OUTCOMES = {"win": "Won", "draw": "Drew", "loss": "Lost", "error": "Broke off"}
+GAMES_BEFORE = 2  # games of the untrained model, for comparison
+GAMES_AFTER = 8
+
+
+def view(run: RunSummary) -> dict[str, Any]:
+    """Everything both pages show. Lists and texts are empty where the run has nothing."""
+    before = run.before.evaluation if run.before else None
+    after = run.after.evaluation if run.after else None
+    return {
+        "name": run.name,
+        "headline": asdict(headline(after)),
+        "notes": list(run.notes),
+        **_judged(before, after),
+        "games": _games(run),
+        "data": [_about(s, _data_facts(s)) for s in run.stages if _is_data(s)],
+        "training": [_about(s, facts(s.training)) for s in run.stages if s.training],
+        "run": _run_facts(run),
+        "versions": facts(_mapping(run.manifest.get("versions"))),
+        "machine": facts(_mapping(run.manifest.get("platform"))),
+        "stages": [_stage(stage) for stage in run.stages],
+        "command": _command(run.manifest.get("command")),
+        "recipe": run.recipe,
+    }
+
+
+def _judged(before: Evaluation | None, after: Evaluation | None) -> dict[str, Any]:
+    """What the evaluations found, before and after side by side."""
+    looks = [look for look in (before, after) if look]
+    return {
+        "game": looks[-1].game if looks else "",
+        "model": looks[-1].model if looks else "",
+        "temperature": looks[-1].temperature if looks else 0.0,
+        "opponents": _opponents(looks),
+        "moves": [_moves(look) for look in looks if look.positions],
+        "certificates": [_proofs(look) for look in looks if look.certificates],
+        "illegal": [{"label": k.label, "sentence": illegal_sentence(k)} for k in looks],
+    }
+
+
+def _opponents(looks: Sequence[Evaluation]) -> list[dict[str, Any]]:
+    """Per opponent of the latest evaluation, a row a seat."""
+    if not looks:
+        return []
+    names = dict.fromkeys(row.opponent for row in looks[-1].matches)
+    return [{"name": name, "rows": _rows(name, looks)} for name in names]
+
+
+def _rows(opponent: str, looks: Sequence[Evaluation]) -> list[dict[str, Any]]:
+    """A row a seat: its cells for each evaluation, and random's own."""
+    latest = looks[-1]
+    rows = []
+    for seat in (row.seat for row in latest.matches if row.opponent == opponent):
+        cells = [_cell(look.label, find(look.matches, opponent, seat)) for look in looks]
+        cells.append(_cell("a random player", find(latest.baseline, opponent, seat)))
+        name = seat_name(seat, latest)
+        rows.append({"seat": name, "together": seat is None, "cells": cells})
+    return rows
+
+
+def _cell(label: str, row: MatchScore | None) -> dict[str, Any]:
+    """One result: shares in percent, intervals, and what else is to be known about it."""
+    if row is None or row.games == 0:
+        return {"label": label, "games": 0}
+    counts = (row.wins, row.draws, row.losses)
+    win, draw, loss = (percent(count, row.games) for count in counts)
+    return {
+        "label": label,
+        "games": row.games,
+        "win": win,
+        "draw": draw,
+        "loss": loss,
+        "bar": [100 * count / row.games for count in counts],
+        "win_interval": interval(row.win_interval),
+        "loss_interval": interval(row.loss_interval),
+        "mean_return": f"{row.mean_return:+.2f}",
+        "notes": _remarks(row),
+    }
+
+
+def _remarks(row: MatchScore) -> list[str]:
+    remarks = (
+        (row.forfeits, "lost by our illegal replies"),
+        (row.gifts, "won by the opponent's illegal moves"),
+        (row.truncated, "cut off at the move limit"),
+        (row.errors, "broken off by an error"),
+    )
+    return [f"{count:,} {words}" for count, words in remarks if count]
+
+
+def _moves(look: Evaluation) -> dict[str, Any]:
+    return {
+        "label": look.label,
+        "rows": [
+            {
+                "split": SPLITS.get(score.split, score.split),
+                "positions": f"{score.positions:,}",
+                "optimal": percent(score.optimal, score.positions),
+                "interval": interval(score.optimal_interval, 1),
+                "best": percent(score.best, score.positions),
+                "legal": percent(score.legal, score.positions),
+                "sentence": positions_sentence(score),
+            }
+            for score in look.positions
+        ],
+    }
+
+
+def _proofs(look: Evaluation) -> dict[str, Any]:
+    return {
+        "label": look.label,
+        "rows": [
+            {
+                "holds": proof.holds,
+                "sentence": certificate_sentence(proof),
+                "wins": f"{proof.wins:,}",
+                "draws": f"{proof.draws:,}",
+                "losses": f"{proof.losses:,}",
+                "illegal": f"{proof.illegal:,}",
+                "positions": f"{proof.positions:,}",
+            }
+            for proof in look.certificates
+        ],
+    }
+
+
+def _games(run: RunSummary) -> list[dict[str, Any]]:
+    games = []
+    for stage, most in ((run.after, GAMES_AFTER), (run.before, GAMES_BEFORE)):
+        if stage and stage.evaluation:
+            chosen = choose_games(stage.episodes, most)
+            games += [_game(episode, stage.evaluation) for episode in chosen]
+    return games
+
+
+def _game(episode: Episode, look: Evaluation) -> dict[str, Any]:
+    names = [look.model if name == EVALUATED else name for name in episode.players]
+    roles = {turn.seat: turn.role for turn in episode.turns}
+    place = seat_of(episode)
+    role = roles.get(place) or f"seat {place}"
+    return {
+        "title": f"{OUTCOMES[outcome(episode)]} against {opponent_of(episode)} as {role}",
+        "outcome": outcome(episode),
+        "look": look.label,
+        "ending": visible(ending_words(episode)),
+        "returns": ", ".join(
+            f"{name} {value:+g}" for name, value in zip(names, episode.returns, strict=False)
+        ),
+        "steps": [asdict(step) for step in steps(episode, names, _open(episode))],
+    }
+
+
+def _open(episode: Episode) -> Game | None:
+    """The game to replay the episode with, or None where it is not to be had here."""
+    try:
+        from tesuji.games.catalogue import load_game
+
+        return load_game(episode.game, episode.options)
+    except (TesujiError, ImportError):
+        return None
+
+
+def facts(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested numbers and texts as (name, value) lines: `held out › positions`, `452`."""
+    lines: list[tuple[str, str]] = []
+    for key, item in value.items():
+        name = prefix + str(key).replace("_", " ")
+        if isinstance(item, Mapping):
+            lines += facts(item, f"{name} › ")
+        else:
+            lines.append((name, _plain(item)))
+    return lines
+
+
+def _plain(item: Any) -> str:
+    if isinstance(item, bool) or item is None:
+        return {True: "yes", False: "no", None: "–"}[item]
+    if isinstance(item, int | float):
+        return number(item)
+    if isinstance(item, Sequence) and not isinstance(item, str):
+        return ", ".join(_plain(part) for part in item)
+    return str(item)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _is_data(stage: StageSummary) -> bool:
+    return bool(stage.statistics) or "train.jsonl" in stage.rows
+
+
+def _data_facts(stage: StageSummary) -> list[tuple[str, str]]:
+    rows = {f"rows in {name}": count for name, count in stage.rows.items()}
+    return [*facts(stage.statistics), *((name, number(count)) for name, count in rows.items())]
+
+
+def _about(stage: StageSummary, lines: list[tuple[str, str]]) -> dict[str, Any]:
+    return {"name": stage.name, "facts": lines}
+
+
+def _run_facts(run: RunSummary) -> list[tuple[str, str]]:
+    known = {
+        key: run.manifest[key]
+        for key in ("created", "seed", "git_commit", "recipe_hash")
+        if run.manifest.get(key) is not None
+    }
+    seconds = [stage.seconds for stage in run.stages if stage.seconds is not None]
+    total = [("total time", duration(sum(seconds)))] if seconds else []
+    return [(key.replace("_", " "), str(value)) for key, value in known.items()] + total
+
+
+def _stage(stage: StageSummary) -> dict[str, Any]:
+    return {
+        "name": stage.name,
+        "finished": stage.finished,
+        "seconds": duration(stage.seconds) if stage.seconds is not None else "–",
+    }
+
+
+def _command(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value or "")

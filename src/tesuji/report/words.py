@@ -1,0 +1,148 @@
+"""Numbers in words: shares that never round to a claim, intervals, the headline."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from tesuji.evaluation.results import (
+    Certificate,
+    Evaluation,
+    Interval,
+    MatchScore,
+    PositionScore,
+)
+
+SPLITS = {"trained": "seen in training", "held_out": "never seen", "all": "all positions"}
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One honest sentence, and whether it is `good` news, `bad` news or `open`."""
+
+    mood: Literal["good", "bad", "open"]
+    sentence: str
+
+
+def percent(part: int, whole: int, digits: int = 1) -> str:
+    """The share in percent without the sign. Only all of them are 100, only none of them 0."""
+    if whole == 0:
+        return "–"
+    smallest = 10.0**-digits
+    value = round(100 * part / whole, digits)
+    if 0 < part < whole:
+        value = min(max(value, smallest), 100 - smallest)
+    return f"{value:.{digits}f}".removesuffix("." + "0" * digits)
+
+
+def interval(bounds: Interval, digits: int = 0) -> str:
+    """A 95% interval of a share, in percent, rounded outwards: `94–100`."""
+    if math.isnan(bounds.low) or math.isnan(bounds.high):
+        return "–"
+    scale = 10**digits
+    low = math.floor(round(100 * bounds.low * scale, 6)) / scale
+    high = math.ceil(round(100 * bounds.high * scale, 6)) / scale
+    return f"{low:.{digits}f}–{high:.{digits}f}"
+
+
+def number(value: float) -> str:
+    """A number as short as it can be said: thousands apart, four significant digits."""
+    if isinstance(value, int) or (math.isfinite(value) and value == int(value) < 1e15):
+        return f"{int(value):,}"
+    return f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: `14 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def seat_name(seat: int | None, evaluation: Evaluation) -> str:
+    """The role the rules give a seat, where the evaluation says it; else its number."""
+    if seat is None:
+        return "all seats"
+    roles = {proof.seat: proof.role for proof in evaluation.certificates}
+    return f"as {roles[seat]}" if roles.get(seat) else f"seat {seat}"
+
+
+def find(rows: tuple[MatchScore, ...], opponent: str, seat: int | None) -> MatchScore | None:
+    """The row of one opponent and seat, if there is one."""
+    return next((row for row in rows if (row.opponent, row.seat) == (opponent, seat)), None)
+
+
+def totals(evaluation: Evaluation) -> list[MatchScore]:
+    """One row an opponent, all seats together."""
+    return [row for row in evaluation.matches if row.seat is None]
+
+
+def positions_sentence(score: PositionScore) -> str:
+    """Share of optimal moves on one set of positions."""
+    share = percent(score.optimal, score.positions)
+    return (
+        f"{share}% optimal ({score.optimal:,} of {score.positions:,}, "
+        f"95% interval {interval(score.optimal_interval, 1)})"
+    )
+
+
+def certificate_sentence(proof: Certificate) -> str:
+    """What the walk through the whole game tree found, from one seat."""
+    who = f"as {proof.role}" if proof.role else f"from seat {proof.seat}"
+    if proof.holds:
+        return f"{who}: never loses, {proof.lines:,} lines checked"
+    line = " ".join(proof.losing_line)
+    shortest = f"; the shortest: {line}" if line else ""
+    return f"{who}: loses {proof.losses:,} of {proof.lines:,} lines{shortest}"
+
+
+def illegal_sentence(evaluation: Evaluation) -> str:
+    """Replies without a legal move, ours, and what illegal moves decided on either side."""
+    rows = totals(evaluation)
+    illegal, replies = sum(row.illegal for row in rows), sum(row.replies for row in rows)
+    forfeits, gifts = sum(row.forfeits for row in rows), sum(row.gifts for row in rows)
+    words = f"{illegal:,} of {replies:,} replies, {forfeits:,} matches lost by them"
+    return f"{words}, {gifts:,} won by the opponent's" if gifts else words
+
+
+def headline(evaluation: Evaluation | None) -> Headline:
+    """Does it never lose? One sentence that claims no more than what was checked."""
+    if evaluation is None:
+        return Headline("open", "This run has no evaluation after training yet.")
+    if evaluation.certificates:
+        return _by_certificate(evaluation)
+    return _by_matches(evaluation)
+
+
+def _by_certificate(evaluation: Evaluation) -> Headline:
+    proofs = evaluation.certificates
+    losses, lines = sum(p.losses for p in proofs), sum(p.lines for p in proofs)
+    if losses:
+        sentence = (
+            f"It can still be beaten: {losses:,} of {lines:,} lines against its greedy play lose."
+        )
+        return Headline("bad", sentence)
+    played = {row.seat for row in evaluation.matches if row.seat is not None}
+    unchecked = sorted(played - {proof.seat for proof in proofs})
+    if unchecked:
+        seats = ", ".join(map(str, unchecked))
+        return Headline("open", f"It never loses from the seats checked; seat {seats} was not.")
+    sentence = f"It never loses: all {lines:,} lines of play against it were checked, every seat."
+    return Headline("good", sentence)
+
+
+def _by_matches(evaluation: Evaluation) -> Headline:
+    rows = totals(evaluation)
+    games, losses = sum(row.games for row in rows), sum(row.losses for row in rows)
+    if games == 0:
+        return Headline("open", "Nothing was played in this evaluation.")
+    if losses:
+        share = percent(losses, games)
+        return Headline("bad", f"It lost {losses:,} of {games:,} matches ({share}%).")
+    sentence = f"It lost none of {games:,} matches, which is evidence and not a proof."
+    return Headline("open", sentence)
