@@ -10,17 +10,16 @@ INTEREST = ("error", "win", "draw")
 
 
 def choose_games(episodes: Sequence[Episode], most: int = 8) -> list[Episode]:
-    """At most `most` games: the shortest losses (up to three), then one of each kind.
+    """At most `most` games: short losses of up to three kinds, then one of every other kind.
 
-    A kind is an outcome against an opponent from a seat. Games without the evaluated player are
-    left out.
+    A kind is an outcome and an ending against an opponent from a seat. Games without the
+    evaluated player are left out.
     """
     ours = [episode for episode in episodes if EVALUATED in episode.players and episode.turns]
-    losses = sorted((e for e in ours if outcome(e) == "loss"), key=lambda e: len(e.turns))
-    chosen = losses[: min(LOSSES, most)]
-    rest = sorted(
-        (e for e in ours if outcome(e) != "loss"), key=lambda e: INTEREST.index(outcome(e))
-    )
+    losses = [episode for episode in ours if outcome(episode) == "loss"]
+    rest = [episode for episode in ours if outcome(episode) != "loss"]
+    chosen = _one_of_each(sorted(losses, key=lambda e: len(e.turns)), min(LOSSES, most))
+    rest.sort(key=lambda episode: INTEREST.index(outcome(episode)))
     return chosen + _one_of_each(rest, most - len(chosen))
 
 
@@ -28,12 +27,13 @@ def _one_of_each(episodes: Sequence[Episode], most: int) -> list[Episode]:
     """The first game of each kind, spread over opponents: no opponent twice before all once."""
     kinds: dict[tuple[str, ...], Episode] = {}
     for episode in episodes:
-        kinds.setdefault((opponent_of(episode), outcome(episode), str(seat_of(episode))), episode)
-    turn_of: dict[str, int] = {}
+        kind = (opponent_of(episode), outcome(episode), episode.ending, str(seat_of(episode)))
+        kinds.setdefault(kind, episode)
+    met: dict[str, int] = {}
     ranked = []
     for (against, *_), episode in kinds.items():
-        turn_of[against] = turn_of.get(against, 0) + 1
-        ranked.append((turn_of[against], episode))
+        met[against] = met.get(against, 0) + 1
+        ranked.append((met[against], episode))
     ranked.sort(key=lambda pair: pair[0])
     return [episode for _, episode in ranked[:most]]
 

@@ -106,7 +106,7 @@ def illegal_sentence(evaluation: Evaluation) -> str:
     rows = totals(evaluation)
     illegal, replies = sum(row.illegal for row in rows), sum(row.replies for row in rows)
     forfeits, gifts = sum(row.forfeits for row in rows), sum(row.gifts for row in rows)
-    words = f"{illegal:,} of {replies:,} replies, {forfeits:,} matches lost by them"
+    words = f"{illegal:,} of {replies:,} replies, {forfeits:,} matches lost by it"
     return f"{words}, {gifts:,} won by the opponent's" if gifts else words
 
 
@@ -132,7 +132,10 @@ def _by_certificate(evaluation: Evaluation) -> Headline:
     if unchecked:
         seats = ", ".join(map(str, unchecked))
         return Headline("open", f"It never loses from the seats checked; seat {seats} was not.")
-    sentence = f"It never loses: all {lines:,} lines of play against it were checked, every seat."
+    sentence = (
+        f"It never loses: all {lines:,} lines of play against its greedy moves were checked, "
+        "from every seat."
+    )
     return Headline("good", sentence)
 
 
