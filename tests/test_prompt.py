@@ -60,7 +60,9 @@ def test_system_message_stands_in_front():
 
 @pytest.mark.parametrize("style", ["compact", "full"])
 def test_a_retry_shows_the_reply_and_the_reason(style):
-    failed = Attempt(reply="o(9,9)", found=Found.NONE, problem="no legal move in the reply")
+    failed = Attempt(
+        reply="<think>hm</think>\n\no(9,9)", found=Found.NONE, problem="no legal move in the reply"
+    )
     first, said, reason = prompt(PromptSection(style=style), failed=failed)
     assert first == prompt(PromptSection(style=style))[0]
     assert said == Message(role="assistant", content="o(9,9)")

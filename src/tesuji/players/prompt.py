@@ -9,6 +9,7 @@ import re
 
 from tesuji.core.types import Attempt, Message, Move
 from tesuji.games.base import Game
+from tesuji.players.parse import split_thought
 from tesuji.recipe.schema import PromptSection
 
 THINK, END_THINK = "<think>", "</think>"
@@ -26,8 +27,8 @@ def build_prompt(
 ) -> tuple[Message, ...]:
     """The messages that ask `seat` for its move; `observation` is what that seat may see.
 
-    `failed` is the earlier attempt of this turn: it follows as the assistant's words, and a user
-    message says what was wrong with it.
+    `failed` is the earlier attempt of this turn: what it said, its thought left out as chat
+    templates do, follows as the assistant's words, and a user message says what was wrong.
     """
     shown = observation.strip("\n").rstrip()
     if section.style == "compact":
@@ -75,7 +76,8 @@ def _again(
     section: PromptSection, failed: Attempt, legal: tuple[Move, ...] | None
 ) -> list[Message]:
     reason = failed.problem or "the move is not legal here"
+    said = split_thought(failed.reply)[1] or failed.reply
     return [
-        Message(role="assistant", content=failed.reply),
+        Message(role="assistant", content=said),
         Message(role="user", content=f"Not accepted: {reason}.\n{_ask(section, legal)}"),
     ]

@@ -27,15 +27,14 @@ def render_prompt(
 
     A template that refuses a system message gets it in front of the first user message.
     """
-    if not tokenizer.chat_template:
-        return _plain(tokenizer, messages)
-    return _templated(tokenizer, messages, enable_thinking)
+    template = str(tokenizer.chat_template or "")
+    pairs = tuple((message["role"], message["content"]) for message in messages)
+    return list(_rendered(tokenizer, template, pairs, enable_thinking))
 
 
 def render_reply(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
     """The ids of a whole reply, the token that ends it included."""
-    encoded = tokenizer(text, add_special_tokens=False, split_special_tokens=True)
-    return [*encoded["input_ids"], end_of_reply(tokenizer)]
+    return [*_encoded(tokenizer, text), end_of_reply(tokenizer)]
 
 
 def decode_reply(tokenizer: "PreTrainedTokenizerBase", ids: Sequence[int]) -> str:
@@ -67,6 +66,25 @@ def _end_of_reply(tokenizer: "PreTrainedTokenizerBase", template: str) -> int:
             hint="set eos_token in its tokenizer_config.json",
         )
     return int(tokenizer.eos_token_id)
+
+
+@functools.lru_cache(maxsize=8192)  # a template takes 150 us, a tiny model's whole reply 400 us
+def _rendered(
+    tokenizer: "PreTrainedTokenizerBase",
+    template: str,
+    pairs: tuple[tuple[str, str], ...],
+    enable_thinking: bool,
+) -> tuple[int, ...]:
+    messages = [Message(role=role, content=content) for role, content in pairs]
+    if template:
+        return tuple(_templated(tokenizer, messages, enable_thinking))
+    return tuple(_plain(tokenizer, messages))
+
+
+@functools.lru_cache(maxsize=8192)
+def _encoded(tokenizer: "PreTrainedTokenizerBase", text: str) -> tuple[int, ...]:
+    """Ids of bare text: control tokens in it are text too."""
+    return tuple(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
 
 def _templated(
@@ -108,6 +126,5 @@ def _without_system(messages: Sequence[Message]) -> list[Message]:
 def _plain(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message]) -> list[int]:
     """One message a line, after the token that begins a text, for tokenizers that set one."""
     text = "".join(message["content"] + "\n" for message in messages)
-    ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
     begin = tokenizer("")["input_ids"][:1]
-    return [*(id for id in begin if id == tokenizer.bos_token_id), *ids]
+    return [*(id for id in begin if id == tokenizer.bos_token_id), *_encoded(tokenizer, text)]
