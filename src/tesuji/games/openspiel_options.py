@@ -1,0 +1,271 @@
+"""Options of OpenSpiel games: checked here, because OpenSpiel answers some of them with a crash.
+
+An option is refused when it is unknown, of the wrong type, or outside what the game can take.
+What remains is left to OpenSpiel, whose refusal becomes a GameError as well. OpenSpiel 2.0.2 can
+still run out of memory or crash on absurd sizes that it does not check itself.
+"""
+
+import contextlib
+import difflib
+import os
+import random
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyspiel
+
+from tesuji.core.errors import GameError
+
+Options = Mapping[str, Any]
+
+DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {
+    "add_noise": {"epsilon": 0.1, "game": "kuhn_poker()", "seed": 1},
+    "cached_tree": {"game": "kuhn_poker()"},
+    "coop_to_1p": {"game": "tiny_hanabi()"},
+    "misere": {"game": "tic_tac_toe()"},
+    "normal_form_extensive_game": {"game": "kuhn_poker()"},
+    "repeated_game": {"stage_game": "matrix_pd()", "num_repetitions": 10},
+    "repeated_poker": {
+        "max_num_hands": 10,
+        "reset_stacks": True,
+        "universal_poker_game_string": (
+            "universal_poker(betting=nolimit,bettingAbstraction=fcpa,blind=100 50,firstPlayer=2 1,"
+            "numBoardCards=0 1,numHoleCards=1,numPlayers=2,numRanks=6,numRounds=2,numSuits=4,"
+            "stack=1200 1200)"
+        ),
+    },
+    "restricted_nash_response": {"game": "kuhn_poker()", "fixed_player": 0, "p": 0.5},
+    "start_at": {"game": "tic_tac_toe()", "history": "4;0"},
+    "turn_based_simultaneous_game": {"game": "goofspiel(num_cards=4)"},
+    "twixt": {"ansi_color_output": False},  # colour codes are no words
+    "zerosum": {"game": "tic_tac_toe()"},
+}
+
+UNAVAILABLE = {
+    "crossword": "its moves are structures; it has no numbered actions (LegalActions is missing)",
+}
+
+NEEDS_FILE = {
+    "efg_game": "a Gambit .efg file",
+    "nfg_game": "a Gambit .nfg file",
+}
+
+# Lowest and highest values where OpenSpiel 2.0.2 does not check and the process dies.
+LIMITS: dict[tuple[str, str], tuple[int, int]] = {
+    ("bridge", "dealer"): (0, 3),
+    ("go_fish", "initial_cards"): (1, 10),
+    ("hanabi", "colors"): (1, 5),
+    ("hanabi", "hand_size"): (1, 5),
+    ("hanabi", "ranks"): (1, 5),
+    ("havannah", "board_size"): (2, 25),
+    ("leduc_poker", "starting_player"): (0, 9),
+    ("universal_poker", "numHoleCards"): (1, 5),
+    ("universal_poker", "numRanks"): (2, 13),
+    ("universal_poker", "numRounds"): (1, 4),
+    ("universal_poker", "numSuits"): (1, 4),
+    ("y", "board_size"): (2, 25),
+}
+_SEATS = ("players", "num_players", "numPlayers")
+_LOAD_ERRORS = (pyspiel.SpielError, ValueError, IndexError, RuntimeError, MemoryError)
+
+
+@cache
+def registered() -> dict[str, Any]:
+    """The pyspiel.GameType of every game that OpenSpiel has registered, by name."""
+    return {kind.short_name: kind for kind in pyspiel.registered_games()}
+
+
+def specification(name: str) -> dict[str, Any]:
+    """Options the game takes, with OpenSpiel's own defaults (a nested game is a dict)."""
+    return dict(registered()[name].parameter_specification)
+
+
+def missing(name: str, options: Options) -> str:
+    """Why the game cannot be loaded with these options; empty: it can."""
+    if name in UNAVAILABLE:
+        return UNAVAILABLE[name]
+    if name in NEEDS_FILE and not options.get("filename"):
+        return f"needs {NEEDS_FILE[name]}: set the option `filename`"
+    return ""
+
+
+def parameters(name: str, options: Options) -> dict[str, Any]:
+    """Our defaults and these options, in the types OpenSpiel asks for.
+
+    Raises GameError that names the option and, where it is unknown, the known ones.
+    """
+    known = specification(name)
+    given = {**DEFAULT_OPTIONS.get(name, {}), **options}
+    checked = {key: _coerce(name, known, key, value) for key, value in given.items()}
+    _check_poker(name, {**known, **checked})
+    return checked
+
+
+def load_spiel(name: str, options: Options, seed: int | None = None) -> Any:
+    """The pyspiel.Game; `seed` feeds the generator inside games that draw without chance nodes.
+
+    Raises GameError when the options are wrong or the game is unavailable.
+    """
+    reason = missing(name, options)
+    if reason:
+        raise GameError(f"{name} is unavailable: {reason}", where="game.name")
+    given = parameters(name, options)
+    if seed is not None:
+        given = _seeded(name, given, random.Random(seed).randrange(2**31))
+    try:
+        with _quiet():
+            spiel = pyspiel.load_game(name, given)
+            if options:
+                spiel.new_initial_state()
+    except _LOAD_ERRORS as error:
+        raise _refused(name, error) from error
+    return spiel
+
+
+def wraps_a_game(name: str) -> bool:
+    """Whether the game is made from another one: `misere`, `repeated_game`, ..."""
+    return any(isinstance(default, dict) for default in specification(name).values())
+
+
+def inner_game(name: str, options: Options) -> str:
+    """The game that a transformation such as `misere` wraps, or the game itself."""
+    nested = parameters(name, options).get("game")
+    return str(nested["name"]) if isinstance(nested, dict) else name
+
+
+def _seeded(name: str, given: dict[str, Any], seed: int) -> dict[str, Any]:
+    """The same parameters with `rng_seed` set wherever the game, or the game inside, has one."""
+    known = specification(name)
+    seeded = {
+        key: {**_seeded(value["name"], _unnamed(value), seed), "name": value["name"]}
+        if isinstance(value, dict)
+        else value
+        for key, value in given.items()
+    }
+    return {**seeded, "rng_seed": seed} if "rng_seed" in known else seeded
+
+
+def _unnamed(nested: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in nested.items() if key != "name"}
+
+
+def _coerce(name: str, known: dict[str, Any], key: str, value: Any) -> Any:
+    if key not in known:
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        names = ", ".join(sorted(known)) or "none"
+        raise GameError(
+            f"{name} has no option {key!r}",
+            where=f"game.options.{key}",
+            hint=f"{hint}its options: {names}",
+        )
+    default = known[key]
+    if isinstance(default, dict):
+        return _nested(name, key, value)
+    if key == "filename" and not Path(str(value)).is_file():
+        raise GameError(f"no such file: {value}", where=f"game.options.{key}")
+    wanted = type(default)
+    converted = _converted(wanted, value)
+    if converted is None:
+        raise GameError(
+            f"{name}: {key} must be {_TYPE_WORDS[wanted]}, not {value!r}",
+            where=f"game.options.{key}",
+            hint=f"OpenSpiel's default is {default!r}",
+        )
+    if wanted is int:
+        _check_range(name, key, converted, default)
+    return converted
+
+
+_TYPE_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+
+
+def _converted(wanted: type, value: Any) -> Any:
+    """`value` as `wanted`, or None where that would change what was meant."""
+    if wanted is bool or isinstance(value, bool):
+        return value if isinstance(value, bool) and wanted is bool else None
+    if wanted is str:
+        return str(value) if isinstance(value, str | int | float) else None
+    if not isinstance(value, int | float) or (wanted is int and value != int(value)):
+        return None
+    return wanted(value)
+
+
+def _nested(name: str, key: str, value: Any) -> dict[str, Any]:
+    """The parameters of a game inside a game, written `kuhn_poker(players=3)`."""
+    try:
+        with _quiet():
+            nested = pyspiel.game_parameters_from_string(str(value))
+    except pyspiel.SpielError as error:
+        raise GameError(
+            f"{name}: {key} is not a game: {error}", where=f"game.options.{key}"
+        ) from error
+    inner = nested.get("name", "")
+    if inner not in registered():
+        close = difflib.get_close_matches(inner, registered(), n=3)
+        raise GameError(
+            f"{name}: OpenSpiel has no game {inner!r}",
+            where=f"game.options.{key}",
+            hint=f"did you mean {', '.join(close)}?" if close else "see `tesuji games`",
+        )
+    return {"name": inner, **parameters(inner, _unnamed(nested))}
+
+
+def _check_range(name: str, key: str, value: int, default: int) -> None:
+    kind = registered()[name]
+    if key in _SEATS:
+        low, high = max(1, kind.min_num_players), kind.max_num_players
+        if name.startswith("mfg_"):
+            return
+    elif (name, key) in LIMITS:
+        low, high = LIMITS[name, key]
+    else:
+        low = 1 if default > 0 and "seed" not in key else -(2**31)
+        high = 2**31 - 1
+    if not low <= value <= high:
+        bounds = f"from {low} to {high}" if high < 2**31 - 1 else f"at least {low}"
+        raise GameError(f"{name}: {key} must be {bounds}", where=f"game.options.{key}")
+
+
+def _check_poker(name: str, given: dict[str, Any]) -> None:
+    """One stack and blind a seat, one count of board cards a round: else OpenSpiel crashes."""
+    if name != "universal_poker":
+        return
+    wanted = {
+        "stack": given["numPlayers"],
+        "blind": given["numPlayers"],
+        "firstPlayer": given["numRounds"],
+        "numBoardCards": given["numRounds"],
+    }
+    for key, count in wanted.items():
+        if len(str(given[key]).split()) < count:
+            raise GameError(
+                f"{name}: {key} needs {count} numbers, not {given[key]!r}",
+                where=f"game.options.{key}",
+                hint="stack and blind: one a seat; firstPlayer and numBoardCards: one a round",
+            )
+
+
+def _refused(name: str, error: Exception) -> GameError:
+    first, *rest = str(error).strip().splitlines() or [type(error).__name__]
+    reason = rest[0] if rest and ".cc:" in first else first
+    known = ", ".join(sorted(specification(name))) or "none"
+    return GameError(
+        f"OpenSpiel refuses these options of {name}: {reason}",
+        where="game.options",
+        hint=f"its options: {known}",
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """OpenSpiel prints every error and warning to stderr besides; we say it once, ourselves."""
+    kept = os.dup(2)
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, kept)
+        stack.callback(os.dup2, kept, 2)
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (a device, not a path of ours)
+            os.dup2(nowhere.fileno(), 2)
+        yield

@@ -1,0 +1,106 @@
+"""The rules in words: short true texts for well-known games, for the rest what the facts say.
+
+The texts describe OpenSpiel's variants. `{names}` in them are the game's options.
+"""
+
+import itertools
+from typing import Any
+
+from tesuji.core.types import Move
+from tesuji.games.base import GameInfo
+from tesuji.games.openspiel_options import Options, parameters, specification
+from tesuji.games.rulebook import RULES
+
+_CHANGES = {
+    "misere": "Played in reverse: whoever would win loses, all returns change their sign.",
+    "add_noise": "A small random amount, up to {epsilon}, is added to the returns.",
+    "start_at": "The match begins after the moves {history} of the game.",
+    "zerosum": "All returns are shifted so that they add up to zero.",
+    "cached_tree": "",
+    "restricted_nash_response": (
+        "At the start chance decides, with probability {p}, that player {fixed_player} is "
+        "restricted; only that player is told."
+    ),
+    "turn_based_simultaneous_game": (
+        "Choices that are simultaneous are made one after the other here; nobody sees the others' "
+        "choices before all have chosen."
+    ),
+}
+
+
+def rules_of(
+    name: str,
+    inner: str,
+    options: Options,
+    info: GameInfo,
+    spiel: Any,
+    legal: tuple[Move, ...],
+) -> str:
+    """The rules of a game, the payoffs of a small one-shot game, and what a move looks like.
+
+    `inner` is the game inside a transformation such as `misere` (else the same as `name`),
+    `legal` the moves of some position, from which the example is taken.
+    """
+    parts = [_text(name, inner, options, info), *_payoffs(info, spiel), _notation(legal)]
+    return "\n".join(part for part in parts if part)
+
+
+def _text(name: str, inner: str, options: Options, info: GameInfo) -> str:
+    given = {**specification(name), **parameters(name, options)}
+    change = _CHANGES.get(name, "").format(**given)
+    nested = given.get("game")
+    inside = {**specification(inner), **nested} if isinstance(nested, dict) else given
+    if inner not in RULES or (inner != name and name not in _CHANGES):
+        return " ".join(filter(None, [_generated(info), change]))
+    return " ".join(filter(None, [RULES[inner].format(**inside), change]))
+
+
+def _generated(info: GameInfo) -> str:
+    """What can be said of any game from its facts."""
+    seats = "one player" if info.seats[1] == 1 else f"{info.seats[1]} players"
+    turns = "who choose at the same time" if info.simultaneous else "who take turns"
+    hidden = "nothing is hidden" if info.information == "perfect" else "some things are hidden"
+    chance = "chance plays a part" if info.chance else "there is no chance"
+    first = f"{info.title}: {seats}" + (f" {turns}" if info.seats[1] > 1 else "")
+    return f"{first}; {hidden}, {chance}. {_stakes(info)}"
+
+
+def _stakes(info: GameInfo) -> str:
+    parts = []
+    if info.zero_sum and info.seats[1] > 1:
+        parts.append("What one side wins the other loses.")
+    if abs(info.min_utility) < float("inf") and abs(info.max_utility) < float("inf"):
+        parts.append(f"Returns lie between {info.min_utility:g} and {info.max_utility:g}.")
+    if info.max_moves:
+        parts.append(f"At most {info.max_moves} moves.")
+    return " ".join(parts)
+
+
+def _payoffs(info: GameInfo, spiel: Any) -> list[str]:
+    """One line for each combination of choices, where there are few and no chance."""
+    if not info.simultaneous or info.chance or info.max_moves != 1:
+        return []
+    start = spiel.new_initial_state()
+    choices = [start.legal_actions(seat) for seat in range(info.seats[1])]
+    combinations = list(itertools.islice(itertools.product(*choices), 65))
+    if len(combinations) > 64:
+        return []
+    lines = []
+    for joint in combinations:
+        after = start.clone()
+        after.apply_actions(list(joint))
+        chosen = ", ".join(
+            start.action_to_string(seat, action) for seat, action in enumerate(joint)
+        )
+        lines.append(f"({chosen}): " + ", ".join(f"{value:g}" for value in after.returns()))
+    return ["Returns for each choice of all players:", *lines]
+
+
+def _notation(legal: tuple[Move, ...]) -> str:
+    """An example of a move, from the middle of the legal ones."""
+    if not legal:
+        return ""
+    example = legal[len(legal) // 2].text
+    if "\n" in example or len(example) > 80:
+        return ""
+    return f"A move looks like `{example}`."
