@@ -5,7 +5,7 @@ checked". It needs a deterministic perfect-information game small enough to be w
 position is asked about once, however many lines reach it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -176,7 +176,7 @@ def summary(certificates: Sequence[Certificate]) -> str:
     return f"can be beaten: {losses:,} of {lines:,} lines lost; shortest, as {worst.role}: {moves}"
 
 
-def as_mapping(certificates: Sequence[Certificate]) -> Mapping[str, float]:
+def as_metrics(certificates: Sequence[Certificate]) -> dict[str, float]:
     """The certificate as metrics: lines and losing lines of both seats."""
     return {
         "certificate/lines": sum(c.lines for c in certificates),

@@ -240,6 +240,9 @@ class SftStage(Section):
     """Gradient clipping; 0 turns it off."""
     max_length: int = Field(1024, ge=8)
     """Longest row in tokens; what is cut is counted and reported."""
+    soft_targets: bool = False
+    """Where the rows hold several replies to one prompt, teach at each token the distribution
+    over all of them instead of one reply a row: less noise, fewer steps."""
     gradient_checkpointing: bool = False
     """Trade time for memory."""
     logging_steps: int = Field(10, ge=1)

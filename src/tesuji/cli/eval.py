@@ -1,0 +1,82 @@
+"""`tesuji eval RUN`: put a run's model through more matches."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tesuji.cli.console import console, progress
+
+if TYPE_CHECKING:
+    from tesuji.pipeline.trained import Trained
+    from tesuji.recipe.schema import EvaluationSection
+
+app = typer.Typer()
+
+
+@app.command("eval")
+def evaluate(
+    run: Annotated[str, typer.Argument(help="A run folder, or its name under runs/.")],
+    opponent: Annotated[
+        list[str] | None,
+        typer.Option(help="Whom to play, e.g. mcts or mcts:simulations=100; may be repeated."),
+    ] = None,
+    episodes: Annotated[int | None, typer.Option(min=1, help="Matches per opponent.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random stream; default: the recipe's.")] = None,
+    temperature: Annotated[float | None, typer.Option(min=0, help="0: greedy.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for evaluation.json and episodes.jsonl.")
+    ] = None,
+) -> None:
+    """Evaluate a run's model against named opponents, all seats, with intervals."""
+    from tesuji.core.run import find_run
+    from tesuji.pipeline.trained import open_run
+
+    trained = open_run(find_run(run))
+    section = _section(trained, opponent or [], episodes, temperature)
+    _evaluate(trained, section, trained.recipe.seed if seed is None else seed, out)
+
+
+def _section(
+    trained: "Trained", opponents: list[str], episodes: int | None, temperature: float | None
+) -> "EvaluationSection":
+    from tesuji.players.registry import parse_player
+
+    wanted = {"episodes": episodes, "temperature": temperature}
+    changes = {key: value for key, value in wanted.items() if value is not None}
+    if opponents:
+        changes |= {"opponents": [parse_player(text) for text in opponents]}
+    return trained.recipe.evaluation.model_copy(update=changes)
+
+
+def _evaluate(
+    trained: "Trained", section: "EvaluationSection", seed: int, out: Path | None
+) -> None:
+    from tesuji.cli.bars import Bars
+    from tesuji.episodes.store import write_episodes
+    from tesuji.evaluation.evaluate import Subject, evaluate
+    from tesuji.evaluation.store import save_evaluation
+    from tesuji.pipeline.questions import data_folder, questions_for
+    from tesuji.pipeline.stages import watch_with
+    from tesuji.report.table import evaluation_table
+
+    player = trained.player(section.temperature)
+    played = []
+    with progress() as bars:
+        found = evaluate(
+            Subject("now", trained.source, player),
+            section,
+            game=trained.game,
+            prompt=trained.recipe.prompt,
+            questions=questions_for(
+                section, trained.game, data_folder(trained.run), trained.recipe.seed
+            ),
+            seed=seed,
+            record=played.append,
+            watch=watch_with(Bars(bars, console)),
+        )
+    console.print(evaluation_table(None, found, width=console.width))
+    if out is not None:
+        save_evaluation(out / "evaluation.json", found)
+        write_episodes(out / "episodes.jsonl", played)
+        console.print(f"written to {out}")

@@ -1,0 +1,66 @@
+"""`tesuji play RUN`: a person against the model, in the terminal."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tesuji.cli.console import console
+
+if TYPE_CHECKING:
+    from tesuji.core.types import Episode
+
+app = typer.Typer()
+
+
+@app.command()
+def play(
+    run: Annotated[str, typer.Argument(help="A run folder, or its name under runs/.")],
+    seat: Annotated[int, typer.Option(help="Your seat; 0 moves first.")] = 0,
+    seed: Annotated[int, typer.Option(help="Chance follows from it.")] = 0,
+    temperature: Annotated[float, typer.Option(help="0: the model's best move.")] = 0.0,
+    record: Annotated[
+        Path | None, typer.Option(help="Append the match to this JSONL file.")
+    ] = None,
+) -> None:
+    """Play a match against a run's model. `?` lists the moves, `quit` leaves."""
+    from tesuji.core.errors import RecipeError
+    from tesuji.core.run import find_run
+    from tesuji.core.types import Task
+    from tesuji.episodes.arena import play_matches
+    from tesuji.evaluation.evaluate import turn_rules
+    from tesuji.pipeline.trained import open_run
+    from tesuji.players.human import HumanPlayer
+
+    trained = open_run(find_run(run))
+    seats = trained.game.num_players
+    if not 0 <= seat < seats:
+        raise RecipeError(f"there is no seat {seat}", where="--seat", hint=f"0 to {seats - 1}")
+    names = tuple("you" if index == seat else "model" for index in range(seats))
+    players = {"you": HumanPlayer(console), "model": trained.player(temperature)}
+    console.print(trained.game.rules, markup=False)
+    task = Task(trained.game.name, seed, names, trained.game.options)
+    rules = turn_rules(trained.recipe.prompt, trained.recipe.evaluation.max_moves)
+    for episode in play_matches([task], game=trained.game, players=players, rules=rules):
+        _print_end(episode, seat)
+        if record is not None:
+            _append(record, episode)
+
+
+def _print_end(episode: "Episode", seat: int) -> None:
+    others = [value for index, value in enumerate(episode.returns) if index != seat]
+    ours = episode.returns[seat]
+    best = max(others, default=0.0)
+    words = "You win." if ours > best else "A draw." if ours == best else "The model wins."
+    if episode.turns:
+        console.print(episode.turns[-1].observation, markup=False, highlight=False)
+        last = episode.turns[-1]
+        console.print(f"{last.role}: {last.played.text if last.played else '-'}", markup=False)
+    console.print(f"{words} {episode.reason}".strip(), markup=False)
+
+
+def _append(path: Path, episode: "Episode") -> None:
+    from tesuji.episodes.store import EpisodeWriter
+
+    with EpisodeWriter(path) as writer:
+        writer.write(episode)

@@ -1,0 +1,70 @@
+"""`tesuji run RECIPE`: the main job."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from tesuji.cli.console import console, progress
+
+if TYPE_CHECKING:
+    from tesuji.pipeline.run import Outcome
+    from tesuji.recipe.schema import Recipe
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Changes as key=value, e.g. seed=2 name=second.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be done, and stop.")
+    ] = False,
+    runs: Annotated[Path, typer.Option(help="Folder in which run folders are made.")] = Path("runs"),
+) -> None:
+    """Run a recipe: data, training, evaluation, report. What is done already is skipped."""
+    from tesuji.recipe.load import load_recipe
+
+    loaded = load_recipe(recipe, overrides or [])
+    if dry_run:
+        _print_plan(loaded, runs)
+        return
+    from tesuji.cli.bars import Bars
+    from tesuji.pipeline.run import run_recipe
+
+    command = shlex.join(["tesuji", *sys.argv[1:]])
+    with progress() as bars:
+        outcome = run_recipe(loaded, runs, command=command, reporter=Bars(bars, console))
+    _print_outcome(outcome)
+
+
+def _print_plan(recipe: "Recipe", runs: Path) -> None:
+    from tesuji.pipeline.checks import check
+    from tesuji.pipeline.plan import make_plan
+    from tesuji.recipe.load import dump_recipe
+
+    check(recipe)
+    table = Table("step", "kind", "reads", "decision", "why", title=f"Plan of {recipe.name}")
+    for step in make_plan(recipe, runs / recipe.name):
+        model = step.model_from or ("the base model" if step.kind != "data" else "")
+        reads = ", ".join(part for part in (step.data_from, model) if part)
+        table.add_row(step.name, step.kind, reads, step.decision, step.why)
+    console.print(dump_recipe(recipe), markup=False, highlight=False, soft_wrap=True)
+    console.print(table)
+
+
+def _print_outcome(outcome: "Outcome") -> None:
+    from tesuji.report.table import evaluation_table
+
+    final = outcome.after or outcome.before
+    if final is not None:
+        before = outcome.before if outcome.after else None
+        console.print(evaluation_table(before, final, width=console.width))
+    console.print(f"{outcome.seconds:.0f} s in all. Report: {outcome.page}", soft_wrap=True)
+    console.print(f"Now play it: tesuji play {shlex.quote(str(outcome.folder))}", soft_wrap=True)

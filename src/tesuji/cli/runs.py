@@ -1,0 +1,40 @@
+"""`tesuji runs`: the runs in this folder."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from tesuji.cli.console import console
+from tesuji.core.errors import DataError
+from tesuji.core.run import RunFolder
+
+app = typer.Typer()
+
+
+@app.command()
+def runs(
+    folder: Annotated[Path, typer.Argument(help="Folder that holds the run folders.")] = Path("runs"),
+) -> None:
+    """List the runs: when, how far, and where the report is."""
+    found = sorted(folder.glob("*/manifest.json"))
+    if not found:
+        console.print(f"no runs in {folder} yet; make one: tesuji run tictactoe/tiny")
+        return
+    table = Table("run", "updated", "stages", "seed", "report")
+    for manifest in found:
+        table.add_row(*_row(manifest.parent))
+    console.print(table)
+
+
+def _row(run: Path) -> tuple[str, ...]:
+    try:
+        manifest: dict[str, Any] = RunFolder(run).manifest()
+    except DataError as error:
+        return (run.name, "", error.what, "", "")
+    stages = manifest["stages"].items()
+    states = ", ".join(f"{name} {facts.get('status', '?')}" for name, facts in stages)
+    page = run / "report.html"
+    shown = str(page) if page.exists() else "none yet"
+    return (run.name, manifest["updated"][:16], states, str(manifest["seed"]), shown)

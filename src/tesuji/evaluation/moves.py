@@ -1,0 +1,75 @@
+"""How good the moves are on a fixed set of positions, as an oracle sees it.
+
+Every position is asked about once, with no retry: an illegal reply is not an optimal move.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tesuji.core.types import Move
+from tesuji.episodes.arena import read_attempt
+from tesuji.evaluation.intervals import wilson
+from tesuji.evaluation.results import PositionScore
+from tesuji.games.base import Game, Match
+from tesuji.players.base import MoveRequest, Player
+
+CHUNK = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A position with its answers: `optimal` moves keep its value, `best` ones also win soonest
+    or lose latest. `split` says whether training saw it."""
+
+    match: Match
+    seat: int
+    split: str
+    best: frozenset[int]
+    optimal: frozenset[int]
+
+
+def score_moves(
+    game: Game,
+    player: Player,
+    questions: Sequence[Question],
+    *,
+    answer: Literal["id", "move"] = "move",
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> tuple[PositionScore, ...]:
+    """One score a split, "trained" before "held_out"."""
+    moves: list[Move | None] = []
+    for start in range(0, len(questions), CHUNK):
+        moves += _answers(game, player, questions[start : start + CHUNK], answer)
+        on_progress(len(moves))
+    splits = sorted({question.split for question in questions}, reverse=True)
+    return tuple(
+        _score(split, [(q, m) for q, m in zip(questions, moves, strict=True) if q.split == split])
+        for split in splits
+    )
+
+
+def _answers(
+    game: Game, player: Player, questions: Iterable[Question], answer: Literal["id", "move"]
+) -> list[Move | None]:
+    requests = [
+        MoveRequest(game, q.match, q.seat, q.match.observe(q.seat), q.match.legal_moves(q.seat), 0)
+        for q in questions
+    ]
+    replies = player.choose(requests)
+    return [
+        read_attempt(reply, request, answer).move
+        for reply, request in zip(replies, requests, strict=True)
+    ]
+
+
+def _score(split: str, answered: Sequence[tuple[Question, Move | None]]) -> PositionScore:
+    optimal = sum(move is not None and move.id in q.optimal for q, move in answered)
+    return PositionScore(
+        split=split,
+        positions=len(answered),
+        legal=sum(move is not None for _, move in answered),
+        optimal=optimal,
+        best=sum(move is not None and move.id in q.best for q, move in answered),
+        optimal_interval=wilson(optimal, len(answered)),
+    )

@@ -1,0 +1,57 @@
+"""What happens beside a trainer's steps: logging, progress, looking whether it is time to stop."""
+
+from collections.abc import Callable
+from typing import Any
+
+from transformers import TrainerCallback
+
+from tesuji.core.metrics import MetricLog
+from tesuji.core.textlog import TextLog
+
+CLOCK = ("train_runtime", "train_tokens_per_second", "num_input_tokens_seen")
+
+
+class LogMetrics(TrainerCallback):
+    """Sends what the trainer logs to the metric log and the text log."""
+
+    def __init__(self, stage: str, metrics: MetricLog, text: TextLog) -> None:
+        self.stage, self.metrics, self.text = stage, metrics, text
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        """Write one line to each; the closing summary of the trainer is left out."""
+        values = {key: float(value) for key, value in (logs or {}).items() if key not in CLOCK}
+        if "train_loss" in values:
+            return
+        self.metrics.log(self.stage, state.global_step, values)
+        self.text.step(state.global_step, values)
+
+
+class ShowProgress(TrainerCallback):
+    """Tells `on_step(step, total, loss)` after every optimizer step."""
+
+    def __init__(self, on_step: Callable[[int, int, float | None], None]) -> None:
+        self.on_step = on_step
+        self.loss: float | None = None
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        """Remember the latest loss."""
+        self.loss = (logs or {}).get("loss", self.loss)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Report the step."""
+        self.on_step(state.global_step, state.max_steps, self.loss)
+
+
+class StopWhen(TrainerCallback):
+    """Asks `question()` every `every` steps and at the last one, and stops at the first yes."""
+
+    def __init__(self, question: Callable[[int], bool], every: int) -> None:
+        self.question, self.every = question, every
+        self.answered_at: int | None = None
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Ask, when it is time to."""
+        due = state.global_step % self.every == 0 or state.global_step >= state.max_steps
+        if due and self.question(state.global_step):
+            self.answered_at = state.global_step
+            control.should_training_stop = True

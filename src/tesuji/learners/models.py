@@ -1,0 +1,191 @@
+"""Loading and saving models: a Hub id, a local folder, or one built here; adapters on top.
+
+One path for all: a model built from its shape is first written to a folder and then loaded like
+any other. A trained stage's `final/` folder holds either a whole model, or an adapter beside the
+name of its base.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tesuji.core.errors import EngineError
+from tesuji.core.files import read_json
+from tesuji.learners.tiny import build_model, build_tokenizer, check_shape
+from tesuji.recipe.schema import LoraSection, ModelSection
+
+
+def quiet_libraries() -> None:
+    """Keep transformers' and datasets' own bars and remarks out of a run's output."""
+    import datasets
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A loaded model with its tokenizer. `source` is the Hub id or folder it came from."""
+
+    model: Any
+    tokenizer: Any
+    source: str
+
+
+def prepare_base(section: ModelSection, folder: Path, seed: int) -> str:
+    """Where to load the recipe's model from; `base: tiny` is built into `folder` first."""
+    if section.base != "tiny":
+        return section.base
+    if not (folder / "tokenizer_config.json").exists():
+        check_shape(section.tiny)
+        build_model(section.tiny, seed).save_pretrained(folder)
+        build_tokenizer().save_pretrained(folder)  # last: its presence means the folder is whole
+    return str(folder)
+
+
+def load_policy(section: ModelSection, source: str) -> Policy:
+    """Load a model for use: whole, or base + adapter when `source` is an adapter's folder.
+
+    Raises EngineError when it is not there, needs a token, or does not fit this machine.
+    """
+    adapter = Path(source) / "adapter_config.json"
+    if not adapter.is_file():
+        return Policy(_load_model(section, source), _load_tokenizer(section, source), source)
+    from peft import PeftModel
+
+    base = read_json(adapter)["base_model_name_or_path"]
+    model = PeftModel.from_pretrained(_load_model(section, base), source, is_trainable=True)
+    return Policy(model, _load_tokenizer(section, source), source)
+
+
+def with_adapter(policy: Policy, lora: LoraSection) -> Policy:
+    """Add fresh LoRA adapters (Hu et al. 2021) to a model that has none."""
+    from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+
+    if isinstance(policy.model, PeftModel):
+        return policy
+    model = policy.model
+    if getattr(model, "is_loaded_in_4bit", False):
+        model = prepare_model_for_kbit_training(model)
+    config = LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.target_modules,
+        task_type="CAUSAL_LM",
+    )
+    try:
+        return Policy(get_peft_model(model, config), policy.tokenizer, policy.source)
+    except ValueError as error:
+        raise EngineError(
+            str(error), where="model.lora.target_modules", hint="`all-linear` fits every model"
+        ) from error
+
+
+def device_of(section: ModelSection) -> str:
+    """The device to use. Raises EngineError when the recipe asks for one that is not here."""
+    import torch
+
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if section.device == "auto":
+        return next((name for name, present in here.items() if present), "cpu")
+    if not here.get(section.device, True):
+        raise EngineError(
+            f"no {section.device} device on this machine",
+            where="model.device",
+            hint="use `device: auto`; `tesuji doctor` shows what there is",
+        )
+    return section.device
+
+
+def dtype_of(section: ModelSection, device: str) -> Any:
+    """The weights' type: as the recipe says, else bfloat16 where the device computes in it."""
+    import torch
+
+    if section.dtype != "auto":
+        return getattr(torch, section.dtype)
+    fast = device == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def count_parameters(model: Any) -> tuple[int, int]:
+    """(all, trainable) parameters."""
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return sum(n for n, _ in sizes), sum(n for n, trained in sizes if trained)
+
+
+def _load_model(section: ModelSection, source: str) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    device = device_of(section)
+    options: dict[str, Any] = {
+        "dtype": dtype_of(section, device),
+        "attn_implementation": section.attn_implementation,
+        "trust_remote_code": section.trust_remote_code,
+        "use_safetensors": True,
+        **_revision(section, source),
+        **_quantized(section),
+    }
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(source, **options)
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise _cannot_load(source, error) from error
+    return model if section.load_in_4bit else model.to(device)
+
+
+def _load_tokenizer(section: ModelSection, source: str) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            source, trust_remote_code=section.trust_remote_code, **_revision(section, source)
+        )
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise _cannot_load(source, error) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _revision(section: ModelSection, source: str) -> dict[str, str]:
+    wanted = section.revision and source == section.base
+    return {"revision": str(section.revision)} if wanted else {}
+
+
+def _quantized(section: ModelSection) -> dict[str, Any]:
+    """4-bit NF4 with double quantisation (QLoRA, Dettmers et al. 2023), when asked for."""
+    if not section.load_in_4bit:
+        return {}
+    import importlib.util
+
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if importlib.util.find_spec("bitsandbytes") is None or not torch.cuda.is_available():
+        raise EngineError(
+            "4-bit loading needs bitsandbytes and a CUDA GPU",
+            where="model.load_in_4bit",
+            hint="pip install 'tesuji[quantize]' on a GPU machine, or set load_in_4bit: false",
+        )
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+    return {"quantization_config": config, "device_map": "auto"}
+
+
+def _cannot_load(source: str, error: Exception) -> EngineError:
+    first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if Path(source).exists():
+        hint = "the folder needs config.json, *.safetensors and the tokenizer's files"
+    else:
+        hint = (
+            "check the id and your connection; gated models need HF_TOKEN; or name a local folder"
+        )
+    return EngineError(
+        f"cannot load the model {source!r}: {first_line}", where="model.base", hint=hint
+    )

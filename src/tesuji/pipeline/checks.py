@@ -1,0 +1,76 @@
+"""Everything about a recipe that can be refused before anything is computed."""
+
+from pathlib import Path
+
+from tesuji.core.errors import GameError, RecipeError
+from tesuji.games.base import Game
+from tesuji.games.catalogue import load_game
+from tesuji.players.registry import make_player
+from tesuji.recipe.schema import DataStage, PlayerSection, Recipe, SftStage
+
+RESERVED = ("before", "after")
+
+
+def check(recipe: Recipe) -> Game:
+    """The recipe's game, once everything named in the recipe is known to fit it.
+
+    Raises RecipeError or GameError naming the key.
+    """
+    game = load_game(recipe.game.name, recipe.game.options)
+    has_data = False
+    for name, stage in recipe.stages.items():
+        _check_name(name)
+        if isinstance(stage, DataStage):
+            has_data = True
+            _check_players(game, f"stages.{name}", [stage.oracle, *stage.sampled_by])
+        else:
+            _check_sft(game, name, stage, has_data)
+    _check_players(game, "evaluation", recipe.evaluation.opponents)
+    if recipe.evaluation.certificate:
+        _needs_certificate(game, "evaluation.certificate")
+    return game
+
+
+def _check_name(name: str) -> None:
+    fits = name.replace("-", "").replace("_", "").isalnum()
+    if name in RESERVED or not fits:
+        raise RecipeError(
+            f"a stage cannot be called {name!r}",
+            where=f"stages.{name}",
+            hint="use letters, digits, - and _; `before` and `after` are the evaluations",
+        )
+
+
+def _check_players(game: Game, where: str, players: list[PlayerSection]) -> None:
+    for player in players:
+        try:
+            make_player(player, game=game)
+        except (GameError, RecipeError) as error:
+            error.where = error.where or where
+            raise
+
+
+def _check_sft(game: Game, name: str, stage: SftStage, has_data: bool) -> None:
+    if stage.data is None and not has_data:
+        raise RecipeError(
+            "no rows to train on: there is no data stage before it",
+            where=f"stages.{name}.data",
+            hint="put a `data:` stage in front, or name a JSONL file",
+        )
+    if stage.data is not None and not Path(stage.data).is_file():
+        raise RecipeError(
+            f"no such file: {stage.data}",
+            where=f"stages.{name}.data",
+            hint="the path is relative to the folder you start tesuji in",
+        )
+    if stage.stop_when == "certificate":
+        _needs_certificate(game, f"stages.{name}.stop_when")
+
+
+def _needs_certificate(game: Game, where: str) -> None:
+    if "certificate" not in game.info.metrics:
+        raise RecipeError(
+            f"{game.name} is not a game whose whole tree can be walked",
+            where=where,
+            hint="leave the certificate out; `tesuji games` shows which games have it",
+        )

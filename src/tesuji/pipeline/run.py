@@ -1,0 +1,89 @@
+"""Run a recipe: plan, do what is left to do, write the report.
+
+    outcome = run_recipe(load_recipe("recipes/tictactoe/tiny.yaml"), Path("runs"))
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tesuji.core.metrics import MetricLog
+from tesuji.core.run import RunFolder
+from tesuji.evaluation.results import Evaluation
+from tesuji.evaluation.store import load_evaluation
+from tesuji.learners.models import quiet_libraries
+from tesuji.pipeline.checks import check
+from tesuji.pipeline.plan import Step, make_plan
+from tesuji.pipeline.reporter import Reporter
+from tesuji.pipeline.stages import Workbench, do_step
+from tesuji.recipe.load import dump_recipe
+from tesuji.recipe.schema import Recipe
+from tesuji.report.page import write_report
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to."""
+
+    folder: Path
+    page: Path
+    before: Evaluation | None
+    after: Evaluation | None
+    seconds: float
+
+
+def run_recipe(
+    recipe: Recipe, root: Path, *, command: str = "", reporter: Reporter | None = None
+) -> Outcome:
+    """Run every step that is not done yet and write the report.
+
+    Raises TesujiErrors; what was finished before stays and is not done again.
+    """
+    quiet_libraries()
+    reporter = reporter or Reporter()
+    started = time.monotonic()
+    run = RunFolder(root / recipe.name)
+    game = check(recipe)
+    with run.locked():
+        plan = make_plan(recipe, run.path)
+        text = dump_recipe(recipe)
+        run.open(name=recipe.name, recipe=text, seed=recipe.seed, command=command)
+        config = {"recipe": text, "seed": recipe.seed}
+        metrics = MetricLog(
+            run.path, report_to=recipe.report_to, run_name=recipe.name, config=config
+        )
+        bench = Workbench(recipe, game, run, plan, metrics, reporter)
+        try:
+            for step in plan:
+                _one(step, bench)
+        finally:
+            metrics.close()
+            page, _ = write_report(run.path)
+    return Outcome(
+        folder=run.path,
+        page=page,
+        before=_evaluation(plan, run.path, "before"),
+        after=_evaluation(plan, run.path, "after"),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _one(step: Step, bench: Workbench) -> None:
+    folder = step.folder(bench.run.path)
+    if step.decision == "skip":
+        bench.reporter.say(f"{step.name}: {step.why}")
+        return
+    folder.begin(step.key)
+    bench.run.note_stage(step.name, {"status": "running", "key": step.key})
+    started = time.monotonic()
+    do_step(step, folder.path, bench)
+    facts = {"seconds": round(time.monotonic() - started, 2)}
+    folder.finish(step.key, facts)
+    bench.run.note_stage(step.name, {"status": "done", "key": step.key, **facts})
+
+
+def _evaluation(plan: list[Step], run: Path, name: str) -> Evaluation | None:
+    for step in plan:
+        if step.name == name:
+            return load_evaluation(step.folder(run).path / "evaluation.json")
+    return None
