@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 
 from tesuji.cli.report import app
 from tesuji.core.errors import DataError
-from tesuji.core.types import Attempt, Ending, Move
+from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
 from tesuji.episodes.store import read_episodes, write_episodes
 from tesuji.evaluation.matches import EVALUATED, outcome
 from tesuji.evaluation.store import load_evaluation, save_evaluation
+from tesuji.games.catalogue import load_game
 from tesuji.report.board import grid_of, steps
 from tesuji.report.choose import choose_games, opponent_of
 from tesuji.report.collect import collect
@@ -271,6 +272,37 @@ def test_steps_without_the_game_show_what_was_seen() -> None:
     assert walk[1].title == "Turn 1: m as x"
     assert walk[1].says[0]["found"] == "read by its exact notation"
     assert not walk[-1].grid
+
+
+def test_a_replayed_game_shows_its_last_position() -> None:
+    (episode, *_) = matches(careful, "after", games=1)
+    walk = steps(episode, ("m", "o"), load_game("tic_tac_toe"))
+    assert walk[-1].grid == ("xxo", ".xo", ".ox")
+    assert walk[-1].changed == ((2, 2),)
+    assert all(len(step.changed) == 1 for step in walk[1:])
+
+
+def test_a_record_that_the_game_contradicts_is_not_replayed() -> None:
+    (episode, *_) = matches(careful, "after", games=1)
+    first = replace(episode.turns[0], observation="xxx\n...\n...")
+    changed = replace(episode, turns=(first, *episode.turns[1:]))
+    assert steps(changed, ("m", "o"), load_game("tic_tac_toe"))[0].grid[0] == "xxx"
+
+
+def test_with_hidden_cards_the_page_tells_what_the_seat_saw() -> None:
+    game = load_game("kuhn_poker")
+    match, turns = game.start(3), []
+    while match.to_act:
+        (seat,) = match.to_act
+        move = match.legal_moves(seat)[0]
+        said = Attempt(move.text, found=Found.EXACT, move=move)
+        turns.append(Turn(seat, match.role(seat), match.observe(seat), (said,), move))
+        match.play(seat, move)
+    episode = Episode("kuhn_poker", {}, 3, ("a", "b"), tuple(turns), match.returns())
+    walk = steps(episode, episode.players, game)
+    assert walk[-1].position == match.render()
+    assert [step.seen for step in walk[1:]] == [turn.observation for turn in turns]
+    assert not any(step.grid for step in walk)
 
 
 def test_an_illegal_reply_and_a_substitute_are_told() -> None:

@@ -1,7 +1,8 @@
 """A recorded game as steps one can walk through: positions, boards, words, moves.
 
 The game is replayed from its seed and moves, so that the last position is seen too. Where that
-cannot be done (the game is not installed here), what the next seat was shown stands in.
+cannot be done (the game is not installed here, or has changed), what the next seat was shown
+stands in.
 """
 
 from collections.abc import Sequence
@@ -56,13 +57,18 @@ def steps(episode: Episode, names: Sequence[str], game: Game | None) -> tuple[St
 
 
 def _replayed(episode: Episode, game: Game | None) -> list[str]:
-    """The position at the beginning and after every turn; empty when it cannot be replayed."""
+    """The position at the beginning and after every turn.
+
+    Empty when it cannot be replayed, or when a seat would be shown something else than recorded.
+    """
     if game is None:
         return []
     try:
         match = game.start(episode.seed)
         positions = [_text(match.render())]
         for turn in episode.turns:
+            if match.observe(turn.seat) != turn.observation:
+                return []
             if turn.played is None:
                 match.forfeit(turn.seat)
             else:

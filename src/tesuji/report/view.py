@@ -10,6 +10,7 @@ from tesuji.episodes.show import ending_words, visible
 from tesuji.evaluation.matches import EVALUATED, outcome
 from tesuji.evaluation.results import Evaluation, MatchScore
 from tesuji.games.base import Game
+from tesuji.games.catalogue import load_game
 from tesuji.report.board import steps
 from tesuji.report.choose import choose_games, opponent_of, seat_of
 from tesuji.report.collect import RunSummary, StageSummary
@@ -182,10 +183,8 @@ def _game(episode: Episode, look: Evaluation) -> dict[str, Any]:
 def _open(episode: Episode) -> Game | None:
     """The game to replay the episode with, or None where it is not to be had here."""
     try:
-        from tesuji.games.catalogue import load_game
-
         return load_game(episode.game, episode.options)
-    except (TesujiError, ImportError):
+    except TesujiError:
         return None
 
 
