@@ -64,13 +64,18 @@ class OpenSpielGame(Game):
     def rules(self) -> str:
         """The rules in words, and what a move looks like."""
         match = self.start(seed=0)
-        legal = match.legal_moves(match.to_act[0])
+        legal = match.legal_moves(match.to_act[0]) if match.to_act else ()
         return rules_of(self.name, self.inner, self.options, self.info, self.spiel, legal)
 
     @cached_property
     def view(self) -> View:
         """The function (pyspiel.State, seat) → what that seat may see."""
         return view_of(self.inner, self.kind)
+
+    @cached_property
+    def has_chance(self) -> bool:
+        """Whether anything is left to chance."""
+        return bool(self.kind.chance_mode != _Kind.ChanceMode.DETERMINISTIC)
 
     @cached_property
     def draws_inside(self) -> bool:
@@ -97,6 +102,7 @@ class OpenSpielMatch(Match):
     """A running match of an OpenSpiel game."""
 
     _to_act: tuple[int, ...]
+    _together: bool
     _shown: dict[int, str]
     _legal: dict[int, list[int]]
     _moves: dict[int, tuple[Move, ...]]
@@ -105,8 +111,7 @@ class OpenSpielMatch(Match):
         self._game = game
         self._seed = seed
         self._state = self._own_spiel().new_initial_state()
-        deterministic = game.kind.chance_mode == _Kind.ChanceMode.DETERMINISTIC
-        self._random = None if deterministic else random.Random(seed)
+        self._random = random.Random(seed) if game.has_chance else None
         self._chosen: dict[int, int] = {}
         self._forfeited: tuple[float, ...] | None = None
         self._advance()
@@ -141,14 +146,14 @@ class OpenSpielMatch(Match):
             texts = [name(seat, action) for action in ids]
             if len(set(texts)) < len(texts):
                 texts = _told_apart(ids, texts)
-            moves = self._moves[seat] = tuple(map(Move, ids, texts))
+            moves = self._moves[seat] = tuple(map(Move._make, zip(ids, texts, strict=True)))
         return moves
 
     def play(self, seat: int, move: Move) -> None:
         """Choose `move`, by its id. Raises IllegalMove, and then nothing has changed."""
         if move.id not in self._legal_ids(seat):
             raise self._illegal(seat, move)
-        if self._state.current_player() == _SIMULTANEOUS:
+        if self._together:
             self._choose(seat, move.id)
         else:
             self._state.apply_action(move.id)
@@ -233,14 +238,14 @@ class OpenSpielMatch(Match):
                 support = state.distribution_support()
                 state.update_distribution([self._game.crowd.get(at, 0.0) for at in support])
             elif player == _SIMULTANEOUS:
-                self._to_act = self._choosers()
+                self._to_act, self._together = self._choosers(), True
                 if self._to_act:
                     return
                 self._apply_choices()
             else:
                 self._to_act = ()
                 return
-        self._to_act = (player,)
+        self._to_act, self._together = (player,), False
 
     def _draw(self) -> None:
         outcomes = self._state.chance_outcomes()

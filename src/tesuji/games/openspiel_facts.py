@@ -4,6 +4,7 @@ Which opponents work is read from the game's type; which trees are small enough 
 listed for the default options and counted for others.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -170,10 +171,11 @@ def few_histories(spiel: Any, limit: int) -> bool:
 
 
 def _walk(spiel: Any, seen: set[tuple[int, str]]) -> Iterator[Any]:
-    """The inner nodes of the tree, depth first, without those that stand in `seen`."""
-    waiting = [(spiel.new_initial_state(), None)]
+    """The inner nodes of the tree, breadth first (deep states are dear to copy), without those
+    that stand in `seen`."""
+    waiting = deque([(spiel.new_initial_state(), None)])
     while waiting:
-        parent, action = waiting.pop()
+        parent, action = waiting.popleft()
         state = parent if action is None else parent.child(action)
         if state.is_terminal() or (seen and (state.current_player(), str(state)) in seen):
             continue

@@ -51,8 +51,10 @@ def _text(name: str, inner: str, options: Options, info: GameInfo) -> str:
     nested = given.get("game")
     inside = {**specification(inner), **nested} if isinstance(nested, dict) else given
     if inner not in RULES or (inner != name and name not in _CHANGES):
-        return " ".join(filter(None, [_generated(info), change]))
-    return " ".join(filter(None, [RULES[inner].format(**inside), change]))
+        words = _generated(info)
+    else:
+        words = f"{info.title}. {RULES[inner].format(**inside)}"
+    return f"{words} {change}".strip()
 
 
 def _generated(info: GameInfo) -> str:
@@ -62,7 +64,8 @@ def _generated(info: GameInfo) -> str:
     hidden = "nothing is hidden" if info.information == "perfect" else "some things are hidden"
     chance = "chance plays a part" if info.chance else "there is no chance"
     first = f"{info.title}: {seats}" + (f" {turns}" if info.seats[1] > 1 else "")
-    return f"{first}; {hidden}, {chance}. {_stakes(info)}"
+    crowd = "The crowd around it moves at random. " if info.name.startswith("mfg_") else ""
+    return f"{first}; {hidden}, {chance}. {crowd}{_stakes(info)}".strip()
 
 
 def _stakes(info: GameInfo) -> str:
@@ -72,7 +75,7 @@ def _stakes(info: GameInfo) -> str:
     if abs(info.min_utility) < float("inf") and abs(info.max_utility) < float("inf"):
         parts.append(f"Returns lie between {info.min_utility:g} and {info.max_utility:g}.")
     if info.max_moves:
-        parts.append(f"At most {info.max_moves} moves.")
+        parts.append(f"At most {info.max_moves} move{'s' if info.max_moves > 1 else ''}.")
     return " ".join(parts)
 
 

@@ -1,0 +1,219 @@
+"""`tesuji games`: which games there are, and one of them shown with rules, prompt and a match."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tesuji.games.base import Game, GameInfo, Match
+
+app = typer.Typer(no_args_is_help=False)
+
+TURNS_SHOWN = 30
+_NOT_OPPONENTS = ("model", "human", "scripted")  # as strong as whoever sits there
+
+
+@app.callback(invoke_without_command=True)
+def games(
+    context: typer.Context,
+    match: Annotated[str, typer.Option(help="Only games with this text in name or title.")] = "",
+    available: Annotated[bool, typer.Option("--available", help="Only playable games.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
+) -> None:
+    """List the games, or show one of them."""
+    if context.invoked_subcommand:
+        return
+    from rich.console import Console
+
+    from tesuji.games.catalogue import list_games
+
+    wanted = match.casefold()
+    found = [
+        info
+        for info in list_games()
+        if wanted in f"{info.name} {info.title}".casefold() and not (available and info.unavailable)
+    ]
+    if as_json:
+        typer.echo(json.dumps([_plain(info) for info in found], indent=2))
+    else:
+        _print_list(Console(), found)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A game's name, as `tesuji games` lists it.")],
+    option: Annotated[
+        list[str] | None, typer.Option(help="An option of the game: players=3. Repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the sample match.")] = 0,
+) -> None:
+    """Show a game: facts, rules, a sample prompt and a match played at random."""
+    from rich.console import Console
+
+    from tesuji.games.catalogue import load_game
+
+    game = load_game(name, read_options(option or []))
+    console = Console(highlight=False, markup=False)
+    _print_facts(console, game)
+    console.rule("Rules")
+    console.print(game.rules)
+    console.rule("What a model is asked at its first turn")
+    _print_prompt(console, game, seed)
+    console.rule(f"A match played at random (seed {seed})")
+    _print_match(console, game, seed)
+
+
+def read_options(pairs: list[str]) -> dict[str, Any]:
+    """`players=3` as {"players": 3}: values are read as YAML, as in a recipe.
+
+    Raises RecipeError for a pair without `=` and for a value that is not a number or a text.
+    """
+    import yaml
+
+    from tesuji.core.errors import RecipeError
+
+    options = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            value = text
+        if not key or not equals or not isinstance(value, str | int | float | bool):
+            raise RecipeError(
+                f"not an option: {pair!r}", where="--option", hint="write --option players=3"
+            )
+        options[key] = value
+    return options
+
+
+def _plain(info: GameInfo) -> dict[str, Any]:
+    """The facts as JSON knows them: no infinities."""
+    return {
+        key: None if value in (float("inf"), float("-inf")) else value
+        for key, value in asdict(info).items()
+    }
+
+
+def _print_list(console: Console, found: list[GameInfo]) -> None:
+    from rich.table import Table
+
+    playable = [info for info in found if not info.unavailable]
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("game", no_wrap=True)
+    for heading in ("players", "information", "chance", "moves", "longest"):
+        table.add_column(heading, justify="right" if heading == "longest" else "left")
+    table.add_column("best opponents")
+    table.add_column("exact metrics")
+    for info in playable:
+        table.add_row(*_row(info))
+    if playable:
+        console.print(table)
+    closed = [info for info in found if info.unavailable]
+    if closed:
+        console.print("\nUnavailable here:", style="bold")
+    for info in closed:
+        console.print(f"  {info.name}: {info.unavailable}", highlight=False, markup=False)
+    console.print(
+        f"\n{len(playable)} games can be played, {len(closed)} cannot. "
+        "One in detail: tesuji games show NAME",
+        highlight=False,
+    )
+
+
+def _row(info: GameInfo) -> tuple[str, ...]:
+    return (
+        info.name,
+        _seats(info),
+        info.information,
+        "yes" if info.chance else "no",
+        "same time" if info.simultaneous else "turns",
+        str(info.max_moves or "?"),
+        ", ".join(player for player in info.players if player not in _NOT_OPPONENTS),
+        ", ".join(info.metrics),
+    )
+
+
+def _seats(info: GameInfo) -> str:
+    fewest, most = info.seats
+    return str(most) if fewest == most else f"{fewest}-{most}"
+
+
+def _print_facts(console: Console, game: Game) -> None:
+    info = game.info
+    options = ", ".join(f"{key}={value}" for key, value in game.options.items())
+    console.print(f"{info.name}: {info.title}" + (f" ({options})" if options else ""), style="bold")
+    facts = {
+        "players": _seats(info),
+        "information": info.information,
+        "chance": "yes" if info.chance else "no",
+        "moves": "all at the same time" if info.simultaneous else "in turns",
+        "longest, in moves": str(info.max_moves or "?"),
+        "returns": f"{info.min_utility:g} to {info.max_utility:g}"
+        + (", zero-sum" if info.zero_sum else ""),
+        "can be played by": ", ".join(info.players),
+        "exact metrics": ", ".join(info.metrics) or "none",
+        "comes from": info.family,
+    }
+    for key, value in facts.items():
+        console.print(f"  {key:<17} {value}")
+
+
+def _print_prompt(console: Console, game: Game, seed: int) -> None:
+    from tesuji.players.prompt import build_prompt
+    from tesuji.recipe.schema import PromptSection
+
+    match = game.start(seed)
+    if not match.to_act:
+        return
+    seat = match.to_act[0]
+    messages = build_prompt(
+        PromptSection(),
+        game=game,
+        observation=match.observe(seat),
+        seat=seat,
+        role=match.role(seat),
+        legal=match.legal_moves(seat),
+    )
+    for message in messages:
+        console.print(f"[{message['role']}]", style="dim")
+        console.print(message["content"])
+
+
+def _print_match(console: Console, game: Game, seed: int) -> None:
+    """One random match, what the moving seat saw and what it did, up to TURNS_SHOWN turns."""
+    import random
+
+    draw, match, turn = random.Random(seed), game.start(seed), 0
+    while match.to_act and turn < TURNS_SHOWN:
+        seat, turn = match.to_act[0], turn + 1
+        console.print(match.observe(seat))
+        if not _random_move(console, match, seat, turn, draw):
+            return
+    if match.to_act:
+        console.print(f"... and so on: only the first {TURNS_SHOWN} turns are shown.")
+        return
+    console.print(match.render())
+    returns = match.returns()
+    console.print(
+        "Returns: " + ", ".join(f"{match.role(s)} {value:+g}" for s, value in enumerate(returns)),
+        style="bold",
+    )
+
+
+def _random_move(console: Console, match: Match, seat: int, turn: int, draw: Any) -> bool:
+    """Play one; False where moves are free text, which nobody can choose at random."""
+    legal = match.legal_moves(seat)
+    if legal is None:
+        console.print("Moves of this game are free text; no match is played here.")
+        return False
+    move = draw.choice(legal)
+    console.print(f"{turn}. {match.role(seat)}: {move.text}", style="bold")
+    match.play(seat, move)
+    return True
