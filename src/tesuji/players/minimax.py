@@ -1,0 +1,173 @@
+"""Minimax with alpha-beta: exact for small games, depth-limited for others.
+
+A win in fewer plies is better, a loss in more plies is better. (Without that term minimax skips
+an immediate win whenever a later one is just as certain: in tic-tac-toe in 392 of 2,358
+positions.) For deterministic games of two seats with perfect information and zero sum.
+
+    MinimaxPlayer().solve(match)   # {Move(4, "x(1,1)"): MoveValue(0.0, 8), ...}
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tesuji.core.errors import GameError
+from tesuji.core.types import Move
+from tesuji.games.base import Match
+from tesuji.players.base import MoveRequest, Player, Reply
+
+NODE_LIMIT = 3_000_000
+
+
+class MoveValue(NamedTuple):
+    """What a move leads to with best play: the final return from the mover's viewpoint, and in
+    how many plies from before the move the game is over (or the search ends)."""
+
+    value: float
+    plies: int
+
+    @property
+    def rank(self) -> tuple[float, int]:
+        """Larger is better: the value, then the quickest win or the slowest loss."""
+        return self.value, (-self.plies if self.value > 0 else self.plies if self.value < 0 else 0)
+
+
+class MinimaxPlayer(Player):
+    """Plays a best move, ties broken by the request's seed.
+
+    `depth` None solves the game exactly and remembers every position; a number looks that many
+    plies ahead and takes what lies beyond for a draw. Raises GameError for games it does not fit
+    and when an exact solve exceeds three million positions.
+    """
+
+    name = "minimax"
+
+    def __init__(self, depth: int | None = None) -> None:
+        self.depth = depth
+        self._known: dict[tuple[str, Any], MoveValue] = {}
+        self._nodes = 0
+
+    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
+        """One best move a request."""
+        return [self._one(request) for request in requests]
+
+    def _one(self, request: MoveRequest) -> Reply:
+        best = best_moves(self.solve(request.match))
+        return Reply(move=random.Random(request.seed).choice(best))
+
+    def solve(self, match: Match) -> dict[Move, MoveValue]:
+        """The value of every legal move of the seat that is to act."""
+        state = _state_of(match)
+        self._nodes = 0
+        seat = match.to_act[0]
+        values = {}
+        for move in match.legal_moves(seat) or ():
+            child = state.child(move.id)
+            values[move] = self._after(child, seat)
+        return values
+
+    def _after(self, child: Any, mover: int) -> MoveValue:
+        """A move's value for `mover`, given the position it leads to."""
+        left = None if self.depth is None else self.depth - 1
+        found = self._exact(child) if left is None else self._limited(child, left, -_INF, _INF)
+        sign = 1.0 if child.is_terminal() or child.current_player() == mover else -1.0
+        value = child.returns()[mover] if child.is_terminal() else sign * found.value
+        return MoveValue(value + 0.0, found.plies + 1)
+
+    def _exact(self, state: Any) -> MoveValue:
+        """The value of a position for the seat to move there, every line followed to its end."""
+        if state.is_terminal():
+            return MoveValue(0.0, 0)
+        key = _key(state)
+        if key not in self._known:
+            self._count(state)
+            mover = state.current_player()
+            children = (self._after(state.child(a), mover) for a in state.legal_actions())
+            self._known[key] = max(children, key=lambda found: found.rank)
+        return self._known[key]
+
+    def _limited(self, state: Any, depth: int, alpha: float, beta: float) -> MoveValue:
+        """Alpha-beta (Knuth and Moore 1975) to `depth` plies, for the seat to move there."""
+        if state.is_terminal() or depth == 0:
+            return MoveValue(0.0, 0)
+        mover = state.current_player()
+        best = MoveValue(-_INF, 0)
+        for action in state.legal_actions():
+            found = self._limited_child(state.child(action), mover, depth - 1, alpha, beta)
+            best = max(best, found, key=lambda value: value.rank)
+            alpha = max(alpha, best.value)
+            if alpha > beta:  # strictly: an equal value may still be a quicker win
+                break
+        return best
+
+    def _limited_child(
+        self, child: Any, mover: int, depth: int, alpha: float, beta: float
+    ) -> MoveValue:
+        if child.is_terminal():
+            return MoveValue(child.returns()[mover], 1)
+        same = child.current_player() == mover
+        window = (alpha, beta) if same else (-beta, -alpha)
+        found = self._limited(child, depth, *window)
+        return MoveValue((found.value if same else -found.value) + 0.0, found.plies + 1)
+
+    def _count(self, state: Any) -> None:
+        self._nodes += 1
+        if self._nodes > NODE_LIMIT:
+            name = state.get_game().get_type().short_name
+            raise GameError(
+                f"{name} is too big to be solved: more than {NODE_LIMIT:,} positions",
+                where="player: minimax",
+                hint="give it a `depth`, or use mcts",
+            )
+
+
+_INF = float("inf")
+
+# Games whose board and side to move say all that matters for what follows. In others the same
+# board can have another future (repetition, castling, ko), so the history is the key.
+_BOARD_IS_ENOUGH = frozenset(
+    {"tic_tac_toe", "connect_four", "nim", "hex", "breakthrough", "clobber", "y", "havannah"}
+)
+
+
+def best_moves(values: Mapping[Move, MoveValue]) -> tuple[Move, ...]:
+    """The moves of best value that also win soonest or lose latest."""
+    best = max(found.rank for found in values.values())
+    return tuple(move for move, found in values.items() if found.rank == best)
+
+
+def optimal_moves(values: Mapping[Move, MoveValue]) -> tuple[Move, ...]:
+    """All moves that keep the value of the position."""
+    best = max(found.value for found in values.values())
+    return tuple(move for move, found in values.items() if found.value == best)
+
+
+def _key(state: Any) -> tuple[str, Any]:
+    name = state.get_game().get_type().short_name
+    if name in _BOARD_IS_ENOUGH:
+        return name, (str(state.get_game()), state.current_player(), str(state))
+    return name, (str(state.get_game()), tuple(state.history()))
+
+
+def _state_of(match: Match) -> Any:
+    state = getattr(match, "state", None)
+    if state is None:
+        raise GameError("minimax plays OpenSpiel games only", where="player: minimax")
+    kind = state.get_game().get_type()
+    if not _fits(kind) or state.num_players() != 2:
+        raise GameError(
+            f"minimax cannot play {kind.short_name}: it needs two seats in turns, no chance, "
+            "nothing hidden, and one seat's gain to be the other's loss",
+            where="player: minimax",
+            hint="use mcts (open games) or ismcts (hidden information)",
+        )
+    return state
+
+
+def _fits(kind: Any) -> bool:
+    return bool(
+        kind.dynamics == kind.Dynamics.SEQUENTIAL
+        and kind.chance_mode == kind.ChanceMode.DETERMINISTIC
+        and kind.information == kind.Information.PERFECT_INFORMATION
+        and kind.utility in (kind.Utility.ZERO_SUM, kind.Utility.CONSTANT_SUM)
+    )

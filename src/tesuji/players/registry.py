@@ -1,0 +1,136 @@
+"""Players by name: the names, who can play what, and options checked before anything runs.
+
+Another package adds a player through the entry-point group `tesuji.players`: a name and a
+callable that takes the game and the recipe's options and returns a `Player`.
+"""
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from typing import Any
+
+from tesuji.core.errors import GameError, RecipeError
+from tesuji.games.base import Game
+from tesuji.players.base import Player
+from tesuji.recipe.schema import PlayerSection
+
+Factory = Callable[..., Player]
+
+BUILT_IN: Mapping[str, tuple[str, str]] = {
+    "random": ("tesuji.players.uniform", "RandomPlayer"),
+    "minimax": ("tesuji.players.minimax", "MinimaxPlayer"),
+    "mcts": ("tesuji.players.mcts", "MCTSPlayer"),
+    "ismcts": ("tesuji.players.mcts", "ISMCTSPlayer"),
+    "cfr": ("tesuji.players.cfr", "CFRPlayer"),
+    "scripted": ("tesuji.players.scripted", "ScriptedPlayer"),
+}
+
+
+def make_player(section: PlayerSection, *, game: Game) -> Player:
+    """The player a recipe names, with its options, for `game`.
+
+    Raises RecipeError for an unknown name or option, GameError when it cannot play this game.
+    """
+    factory = _factory(section.player)
+    options = _checked(section, factory)
+    if section.player in BUILT_IN and section.player not in game.info.players:
+        known = ", ".join(name for name in game.info.players if name in BUILT_IN)
+        raise GameError(
+            f"{section.player} cannot play {game.name}",
+            where=f"player: {section.player}",
+            hint=f"for this game there are: {known}",
+        )
+    if "game" in inspect.signature(factory).parameters:
+        options = {"game": game, **options}
+    return _labelled(factory(**options), section)
+
+
+def parse_player(text: str) -> PlayerSection:
+    """A player as the command line writes it: `mcts`, `mcts:simulations=100,uct_c=1.4`.
+
+    Raises RecipeError when an option is not `key=value`.
+    """
+    import yaml
+
+    name, _, rest = text.partition(":")
+    options: dict[str, Any] = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip():
+            raise RecipeError(
+                f"cannot read {part!r}", where=text, hint="write name:key=value,key=value"
+            )
+        options[key.strip()] = yaml.safe_load(value)
+    return PlayerSection.model_validate({"player": name.strip(), **options})
+
+
+def player_names() -> tuple[str, ...]:
+    """Every name a recipe may use, ours first."""
+    return (*BUILT_IN, *(entry.name for entry in _entry_points()))
+
+
+def _factory(name: str) -> Factory:
+    if name in BUILT_IN:
+        module, attribute = BUILT_IN[name]
+        return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
+    for entry in _entry_points():
+        if entry.name == name:
+            return _load(entry)
+    near = difflib.get_close_matches(name, player_names(), n=1)
+    guess = f"did you mean {near[0]}? " if near else ""
+    raise RecipeError(
+        f"there is no player {name!r}",
+        where="player",
+        hint=f"{guess}known: {', '.join(player_names())}",
+    )
+
+
+def _load(entry: metadata.EntryPoint) -> Factory:
+    try:
+        return entry.load()  # type: ignore[no-any-return]
+    except Exception as error:  # somebody else's package: whatever it raises is their fault
+        raise RecipeError(
+            f"the player {entry.name!r} of {entry.value} does not load: {error}", where="player"
+        ) from error
+
+
+def _entry_points() -> tuple[metadata.EntryPoint, ...]:
+    return tuple(metadata.entry_points(group="tesuji.players"))
+
+
+def _checked(section: PlayerSection, factory: Factory) -> dict[str, Any]:
+    """The options, once each is known to the factory and of a fitting kind."""
+    parameters = inspect.signature(factory).parameters
+    known = [name for name in parameters if name != "game"]
+    for key, value in section.options.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            guess = f"did you mean {near[0]}? " if near else ""
+            listed = ", ".join(known) or "none"
+            raise RecipeError(
+                f"{section.player} has no option {key!r}",
+                where=f"player: {section.player}",
+                hint=f"{guess}its options: {listed}",
+            )
+        _check_number(section.player, key, value, parameters[key].default)
+    return section.options
+
+
+def _check_number(player: str, key: str, value: Any, default: Any) -> None:
+    """Numbers where numbers are due, and positive: no player has a use for others."""
+    numeric = isinstance(default, int | float) or key == "depth"
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    whole = not isinstance(default, float)
+    if numeric and (not fits or (whole and not isinstance(value, int))):
+        wanted = "a whole number above 0" if whole else "a number above 0"
+        raise RecipeError(
+            f"{key} must be {wanted}, not {value!r}", where=f"player: {player}", hint=f"{key}=100"
+        )
+
+
+def _labelled(player: Player, section: PlayerSection) -> Player:
+    """Name the player after its section, so that two configurations can be told apart."""
+    player.name = section.label
+    return player
