@@ -56,7 +56,7 @@ def _evaluate(
     from tesuji.episodes.store import write_episodes
     from tesuji.evaluation.evaluate import Subject, evaluate
     from tesuji.evaluation.store import save_evaluation
-    from tesuji.pipeline.questions import data_folder, questions_for
+    from tesuji.pipeline.questions import questions_for
     from tesuji.pipeline.stages import watch_with
     from tesuji.report.table import evaluation_table
 
@@ -68,9 +68,7 @@ def _evaluate(
             section,
             game=trained.game,
             prompt=trained.recipe.prompt,
-            questions=questions_for(
-                section, trained.game, data_folder(trained.run), trained.recipe.seed
-            ),
+            questions=questions_for(section, trained.game, trained.data, trained.recipe.seed),
             seed=seed,
             record=played.append,
             watch=watch_with(Bars(bars, console)),

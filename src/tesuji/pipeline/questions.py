@@ -5,31 +5,53 @@ from all positions of a game that is small enough. Other games have none.
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tesuji.core.streams import stream
+from tesuji.datasets.label import Labelled, label
 from tesuji.datasets.positions import all_positions
 from tesuji.datasets.store import read_positions
 from tesuji.evaluation.moves import Question
 from tesuji.games.base import Game
-from tesuji.players.minimax import MinimaxPlayer, best_moves, optimal_moves
 from tesuji.players.registry import make_player
 from tesuji.recipe.schema import EvaluationSection
+
+Asked = tuple[Labelled, str]
 
 
 def questions_for(
     section: EvaluationSection, game: Game, data: Path | None, seed: int
 ) -> list[Question]:
-    """At most `section.positions` questions; every held-out position is among them first."""
+    """At most `section.positions` questions, held-out ones first when there are too many.
+
+    `data` is the folder of a data stage, or None.
+    """
     if section.positions == 0 or "optimal_moves" not in game.info.metrics:
         return []
+    asked = list(_asked(section, game, data))
+    return [_question(item, split) for item, split in _sample(asked, section.positions, seed)]
+
+
+def _asked(section: EvaluationSection, game: Game, data: Path | None) -> Iterable[Asked]:
     if data is not None and (data / "positions.jsonl").exists():
-        found = list(read_positions(data / "positions.jsonl", game))
-    else:
-        found = [(position, "all") for position in all_positions(game)]
+        return read_positions(data / "positions.jsonl", game)
     oracle = make_player(section.oracle, game=game)
-    if not isinstance(oracle, MinimaxPlayer):
-        return []
-    chosen = _sample(found, section.positions, seed)
-    return [_question(oracle, position, split) for position, split in chosen]
+    return ((item, "all") for item in label(game, all_positions(game), oracle))
+
+
+def _sample(asked: Sequence[Asked], count: int, seed: int) -> list[Asked]:
+    if len(asked) <= count:
+        return list(asked)
+    shuffled = random.Random(stream(seed, "questions")).sample(asked, len(asked))
+    return sorted(shuffled, key=lambda item: item[1] != "held_out")[:count]
+
+
+def _question(item: Labelled, split: str) -> Question:
+    return Question(
+        match=item.position.match,
+        seat=item.position.seat,
+        split=split,
+        best=frozenset(move.id for move in item.best),
+        optimal=frozenset(move.id for move in item.optimal),
+    )

@@ -1,6 +1,6 @@
 """Run a recipe: plan, do what is left to do, write the report.
 
-    outcome = run_recipe(load_recipe("recipes/tictactoe/tiny.yaml"), Path("runs"))
+outcome = run_recipe(load_recipe("recipes/tictactoe/tiny.yaml"), Path("runs"))
 """
 
 import time

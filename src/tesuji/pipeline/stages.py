@@ -72,8 +72,20 @@ def model_player(
 
 def _data(step: Step, out: Path, bench: Workbench) -> None:
     assert isinstance(step.section, DataStage)
-    bench.reporter.begin(f"{step.name}: positions")
-    generate(bench.recipe, step.section, bench.game, out)
+    doing = ""
+
+    def on_progress(words: str, done: int, total: int) -> None:
+        nonlocal doing
+        if words != doing:
+            doing = words
+            bench.reporter.begin(f"{step.name}: {words}", total)
+        bench.reporter.update(done)
+
+    found = generate(bench.recipe, step.section, bench.game, out, on_progress)
+    bench.reporter.say(
+        f"{step.name}: {found['positions']:,} positions, {found['train_rows']:,} rows to learn from, "
+        f"{found['held_out_positions']:,} positions held out"
+    )
 
 
 def _sft(step: Step, out: Path, bench: Workbench) -> None:
@@ -132,9 +144,9 @@ def _evaluate(step: Step, out: Path, bench: Workbench) -> None:
     source = bench.model_source(step)
     policy = load_policy(recipe.model, source)
     label = f"after {step.model_from}" if step.model_from else "before"
-    subject = Subject(label, _shown(source, bench), model_player(
-        policy, recipe, label, step.section.temperature
-    ))
+    subject = Subject(
+        label, _shown(source, bench), model_player(policy, recipe, label, step.section.temperature)
+    )
     data = bench.results_of(step.data_from) if step.data_from else None
     episodes = out / "episodes.jsonl"
     episodes.unlink(missing_ok=True)  # a half-done evaluation starts over
@@ -147,7 +159,7 @@ def _evaluate(step: Step, out: Path, bench: Workbench) -> None:
             questions=questions_for(step.section, bench.game, data, recipe.seed),
             seed=recipe.seed,
             record=writer.write,
-            watch=_watch(bench.reporter),
+            watch=watch_with(bench.reporter),
         )
     save_evaluation(out / "evaluation.json", found)
     bench.metrics.forget_after(step.name, -1)
@@ -174,7 +186,8 @@ def _headline(found: Any) -> dict[str, float]:
     return figures
 
 
-def _watch(reporter: Reporter) -> Watch:
+def watch_with(reporter: Reporter) -> Watch:
+    """An evaluation's progress, told to `reporter`."""
     done = 0
 
     def doing(words: str, total: int) -> None:

@@ -23,6 +23,12 @@ class Trained:
     game: Game
     source: str
 
+    @property
+    def data(self) -> Path | None:
+        """The folder of the run's last data stage, if it has one."""
+        plan = make_plan(self.recipe, self.run)
+        return next((s.folder(self.run).path for s in plan[::-1] if s.kind == "data"), None)
+
     def player(self, temperature: float | None = None) -> ModelPlayer:
         """The model as a player; sampling as in the recipe unless `temperature` is given."""
         policy = load_policy(self.recipe.model, self.source)
@@ -50,5 +56,7 @@ def _source(run: Path, recipe: Recipe) -> str:
     if (run / "base" / "tokenizer_config.json").exists():
         return str(run / "base")
     raise DataError(
-        "no model in this run yet", where=str(run), hint=f"go on with it: tesuji run {run}/recipe.yaml"
+        "no model in this run yet",
+        where=str(run),
+        hint=f"go on with it: tesuji run {run}/recipe.yaml",
     )

@@ -1,0 +1,207 @@
+"""The data stage: positions, an oracle's moves, thoughts, and a split, as files.
+
+train.jsonl, held_out.jsonl     rows for SFT
+positions.jsonl                 every position with its split and the oracle's moves
+dataset_statistics.json         what is in them
+"""
+
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tesuji.core.errors import DataError
+from tesuji.core.files import write_json, write_jsonl
+from tesuji.core.streams import stream
+from tesuji.core.types import Example, Move
+from tesuji.datasets.label import Labelled, label
+from tesuji.datasets.positions import Position, all_positions, sampled_positions
+from tesuji.datasets.split import held_out_keys
+from tesuji.datasets.store import example_row, position_row
+from tesuji.datasets.symmetry import symmetry_class
+from tesuji.games.base import Game
+from tesuji.players.prompt import answer_text, build_prompt
+from tesuji.players.registry import make_player
+from tesuji.recipe.schema import DataStage, PromptSection, Recipe
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """One thing to teach: a move in a position, with what is said before it (None: no thought
+    could be had)."""
+
+    item: Labelled
+    move: Move
+    thought: str | None
+
+
+def generate(
+    recipe: Recipe,
+    stage: DataStage,
+    game: Game,
+    out: Path,
+    on_progress: Progress = lambda words, done, total: None,
+) -> dict[str, Any]:
+    """Make the data of one stage in the folder `out` and return its statistics.
+
+    `on_progress(words, done, total)`. Raises GameError when the oracle does not fit the game,
+    DataError when nothing is left to train on, EngineError when an endpoint fails.
+    """
+    labelled = _labelled(stage, game, recipe.seed, on_progress)
+    hidden = held_out_keys(
+        game, labelled, share=stage.held_out, among=stage.held_out_from, seed=recipe.seed
+    )
+    lessons = list(_lessons(stage, game, labelled, recipe.seed, out, on_progress))
+    quarantined = [lesson for lesson in lessons if lesson.thought is None]
+    kept = [lesson for lesson in lessons if lesson.thought is not None]
+    train = [lesson for lesson in kept if lesson.item.position.key not in hidden]
+    held_out = [lesson for lesson in kept if lesson.item.position.key in hidden]
+    if not train:
+        raise DataError(
+            f"no rows to train on: {len(labelled)} positions, {len(hidden)} held out, "
+            f"{len(quarantined)} rows without a thought",
+            where="stages.data.held_out",
+            hint="lower held_out, or raise num_positions",
+        )
+    write_jsonl(out / "train.jsonl", _rows(game, recipe.prompt, train))
+    write_jsonl(out / "held_out.jsonl", _rows(game, recipe.prompt, held_out))
+    _write_positions(out, labelled, hidden)
+    found = _statistics(stage, labelled, hidden, train, held_out, quarantined, recipe.prompt)
+    write_json(out / "dataset_statistics.json", found)
+    return found
+
+
+def _labelled(stage: DataStage, game: Game, seed: int, on_progress: Progress) -> list[Labelled]:
+    oracle = make_player(stage.oracle, game=game)
+    positions = _positions(stage, game, seed)
+    total = len(positions)
+    return list(label(game, positions, oracle, lambda done: on_progress("labelling", done, total)))
+
+
+def _positions(stage: DataStage, game: Game, seed: int) -> list[Position]:
+    if stage.positions == "all":
+        return all_positions(game)
+    players = [make_player(section, game=game) for section in stage.sampled_by]
+    return sampled_positions(game, players, stage.num_positions, seed)
+
+
+def _lessons(
+    stage: DataStage,
+    game: Game,
+    labelled: Sequence[Labelled],
+    seed: int,
+    out: Path,
+    on_progress: Progress,
+) -> Iterator[_Lesson]:
+    """Every move to teach, with its thought."""
+    bare = [(item, move) for item in labelled for move in _taught(stage, item, seed)]
+    if stage.thoughts == "llm":
+        yield from _written(stage, game, bare, out, on_progress)
+        return
+    for item, move in bare:
+        thought = _template(item, move) if stage.thoughts == "template" else ""
+        yield _Lesson(item, move, thought)
+
+
+def _taught(stage: DataStage, item: Labelled, seed: int) -> tuple[Move, ...]:
+    if stage.moves == "all":
+        return item.best
+    return (item.best[stream(seed, item.position.key) % len(item.best)],)
+
+
+def _template(item: Labelled, move: Move) -> str:
+    from tesuji.datasets.thoughts import template_thought
+
+    return template_thought(item.position.match, item.position.seat, move, item.values or None)
+
+
+def _written(
+    stage: DataStage,
+    game: Game,
+    bare: Sequence[tuple[Labelled, Move]],
+    out: Path,
+    on_progress: Progress,
+) -> Iterator[_Lesson]:
+    """Thoughts from the endpoint; asked once, kept in `thoughts.sqlite` beside the rows."""
+    from tesuji.datasets.llm import thought_question, write_thoughts
+
+    questions = [
+        thought_question(game, item.position.match, item.position.seat, move) for item, move in bare
+    ]
+    thoughts = write_thoughts(
+        questions,
+        stage.endpoint,
+        out / "thoughts.sqlite",
+        on_progress=lambda done: on_progress("thoughts", done, len(questions)),
+    )
+    for (item, move), thought in zip(bare, thoughts, strict=True):
+        yield _Lesson(item, move, thought)
+
+
+def _rows(
+    game: Game, prompt: PromptSection, lessons: Sequence[_Lesson]
+) -> Iterator[dict[str, Any]]:
+    replies = Counter(lesson.item.position.key for lesson in lessons)
+    for lesson in lessons:
+        position = lesson.item.position
+        shown = build_prompt(
+            prompt,
+            game=game,
+            observation=position.match.observe(position.seat),
+            seat=position.seat,
+            role=position.match.role(position.seat),
+            legal=position.match.legal_moves(position.seat),
+        )
+        reply = answer_text(prompt, lesson.move, lesson.thought or "")
+        yield example_row(Example(shown, reply, position.key, 1 / replies[position.key]))
+
+
+def _write_positions(out: Path, labelled: Sequence[Labelled], hidden: frozenset[str]) -> None:
+    write_jsonl(
+        out / "positions.jsonl",
+        (
+            position_row(item, "held_out" if item.position.key in hidden else "trained")
+            for item in labelled
+        ),
+    )
+
+
+def _statistics(
+    stage: DataStage,
+    labelled: Sequence[Labelled],
+    hidden: frozenset[str],
+    train: Sequence[_Lesson],
+    held_out: Sequence[_Lesson],
+    quarantined: Sequence[_Lesson],
+    prompt: PromptSection,
+) -> dict[str, Any]:
+    classes = {_class(item) for item in labelled}
+    lengths = [len(answer_text(prompt, lesson.move, lesson.thought or "")) for lesson in train]
+    return {
+        "positions": len(labelled),
+        "symmetry_classes": len(classes),
+        "held_out_positions": len(hidden),
+        "held_out_classes": len({_class(i) for i in labelled if i.position.key in hidden}),
+        "held_out_from": stage.held_out_from,
+        "train_rows": len(train),
+        "held_out_rows": len(held_out),
+        "rows_without_thought": len(quarantined),
+        "best_moves_per_position": round(statistics.fmean(len(i.best) for i in labelled), 3),
+        "reply_characters": {
+            "median": statistics.median(lengths),
+            "longest": max(lengths),
+        },
+        "oracle": stage.oracle.label,
+        "thoughts": stage.thoughts,
+        "label_balance": dict(Counter(lesson.move.text for lesson in train).most_common(20)),
+        "seats": dict(Counter(str(item.position.seat) for item in labelled)),
+    }
+
+
+def _class(item: Labelled) -> str:
+    seat = item.position.seat
+    return symmetry_class(seat, item.position.match.observe(seat))

@@ -1,0 +1,124 @@
+"""The positions of a game: all that can be reached, or those met in play."""
+
+import itertools
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tesuji.core.errors import GameError
+from tesuji.core.streams import stream
+from tesuji.core.types import Move
+from tesuji.games.base import Game, Match
+from tesuji.players.base import MoveRequest, Player
+
+ALL_LIMIT = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A situation in which `seat` is to move. `match` stands in it and is never played on.
+
+    `key` is the same for the same situation, however it came about; `moves` is one way there,
+    as (seat, move), from a match started with `seed`.
+    """
+
+    match: Match
+    seat: int
+    key: str
+    moves: tuple[tuple[int, Move], ...]
+    seed: int = 0
+
+    def request(self, game: Game) -> MoveRequest:
+        """What a player is asked in this position."""
+        shown, legal = self.match.observe(self.seat), self.match.legal_moves(self.seat)
+        return MoveRequest(game, self.match, self.seat, shown, legal, stream("position", self.key))
+
+
+def key_of_position(match: Match, seat: int) -> str:
+    """Identifies what matters in a situation: whose move it is and what that seat sees."""
+    return f"{seat}|{match.observe(seat)}"
+
+
+def all_positions(game: Game) -> list[Position]:
+    """Every position a match can reach, the shortest way there first; terminal ones left out.
+
+    Raises GameError for games with chance, hidden information or simultaneous moves, and for
+    those with more than 300,000 positions.
+    """
+    info = game.info
+    if info.chance or info.information != "perfect" or info.simultaneous:
+        raise GameError(
+            f"the positions of {game.name} cannot be listed: it has chance, hidden information "
+            "or simultaneous moves",
+            where="stages.data.positions",
+            hint="use `positions: sampled`",
+        )
+    found: dict[str, Position] = {}
+    depth = [_position(game.start(0), (), 0)]
+    while depth:
+        fresh = {p.key: p for p in depth if p is not None and p.key not in found}
+        found |= fresh
+        if len(found) > ALL_LIMIT:
+            raise GameError(
+                f"{game.name} has more than {ALL_LIMIT:,} positions",
+                where="stages.data.positions",
+                hint="use `positions: sampled` with `num_positions`",
+            )
+        depth = [child for position in fresh.values() for child in _children(position)]
+    return list(found.values())
+
+
+def sampled_positions(
+    game: Game, players: Sequence[Player], count: int, seed: int
+) -> list[Position]:
+    """At most `count` distinct positions met in matches between `players`.
+
+    Seats are dealt anew each match. Ends early when 200 matches in a row bring nothing new: the
+    game has no more to show to these players.
+    """
+    found: dict[str, Position] = {}
+    barren = 0
+    for number in itertools.count():
+        if len(found) >= count or barren >= 200:
+            break
+        before = len(found)
+        for position in _walk(game, players, stream(seed, "positions", number)):
+            found.setdefault(position.key, position)
+        barren = barren + 1 if len(found) == before else 0
+    return list(found.values())[:count]
+
+
+def _walk(game: Game, players: Sequence[Player], seed: int) -> Iterator[Position]:
+    """The positions of one match, at most 1,000 moves of it."""
+    match = game.start(seed)
+    dealt = random.Random(seed).choices(players, k=game.num_players)
+    moves: tuple[tuple[int, Move], ...] = ()
+    while match.to_act and len(moves) < 1000:
+        seat = match.to_act[0]
+        position = Position(match.clone(), seat, key_of_position(match, seat), moves, seed)
+        yield position
+        shown, legal = match.observe(seat), match.legal_moves(seat)
+        request = MoveRequest(game, match, seat, shown, legal, stream(seed, len(moves)))
+        reply = dealt[seat].choose([request])[0]
+        if reply.move is None:
+            raise GameError(
+                f"{dealt[seat].name} named no move: {reply.error or 'it answers in words'}",
+                where="stages.data.sampled_by",
+                hint="use random, mcts, ismcts, minimax or cfr",
+            )
+        match.play(seat, reply.move)
+        moves = (*moves, (seat, reply.move))
+
+
+def _position(match: Match, moves: tuple[tuple[int, Move], ...], seed: int) -> Position | None:
+    if not match.to_act:
+        return None
+    seat = match.to_act[0]
+    return Position(match, seat, key_of_position(match, seat), moves, seed)
+
+
+def _children(position: Position) -> Iterator[Position | None]:
+    for move in position.match.legal_moves(position.seat) or ():
+        child = position.match.clone()
+        child.play(position.seat, move)
+        yield _position(child, (*position.moves, (position.seat, move)), position.seed)

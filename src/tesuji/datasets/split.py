@@ -1,0 +1,71 @@
+"""Which positions training may see: whole symmetry classes go to one side."""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from tesuji.datasets.label import Labelled
+from tesuji.datasets.positions import key_of_position
+from tesuji.datasets.symmetry import symmetry_class
+from tesuji.games.base import Game, Match
+
+
+def held_out_keys(
+    game: Game,
+    labelled: Sequence[Labelled],
+    *,
+    share: float,
+    among: Literal["all", "off_path"],
+    seed: int,
+) -> frozenset[str]:
+    """Keys of the positions to keep out of training: about `share` of the classes to draw from.
+
+    `among="off_path"` draws only from positions that the side to move cannot have reached by
+    playing the oracle's moves at its own turns. A policy that is right wherever it was taught
+    never walks into those.
+    """
+    barred = on_path_keys(game, labelled) if among == "off_path" else frozenset()
+    classes: dict[str, list[str]] = {}
+    for item in labelled:
+        position = item.position
+        name = symmetry_class(position.seat, position.match.observe(position.seat))
+        classes.setdefault(name, []).append(position.key)
+    open_ = sorted(name for name, keys in classes.items() if not barred.intersection(keys))
+    random.Random(seed).shuffle(open_)
+    chosen = open_[: round(share * len(open_))]
+    return frozenset(key for name in chosen for key in classes[name])
+
+
+def on_path_keys(game: Game, labelled: Sequence[Labelled]) -> frozenset[str]:
+    """Positions some seat can face after following the oracle at its own turns, the others
+    having played anything. Needs every position labelled; meant for games small enough."""
+    best = {item.position.key: item.best for item in labelled}
+    found: set[str] = set()
+    for seat in range(game.num_players):
+        found |= _walk(game.start(0), seat, best)
+    return frozenset(found)
+
+
+def _walk(start: Match, seat: int, best: Mapping[str, tuple]) -> set[str]:
+    """Keys of the positions in which `seat` is to move, on the paths it can be on."""
+    met: set[str] = set()
+    ours: set[str] = set()
+    open_ = [start]
+    while open_:
+        match = open_.pop()
+        if not match.to_act:
+            continue
+        mover = match.to_act[0]
+        key = key_of_position(match, mover)
+        if key in met:
+            continue
+        met.add(key)
+        moves = match.legal_moves(mover) or ()
+        if mover == seat:
+            ours.add(key)
+            moves = best.get(key, moves)
+        for move in moves:
+            child = match.clone()
+            child.play(mover, move)
+            open_.append(child)
+    return ours

@@ -1,0 +1,109 @@
+"""The files of a data stage: rows for training, and the positions they came from.
+
+A row is `{"prompt": [messages], "completion": "...", "position": key, "weight": 1/k}`: the
+prompt-completion shape TRL knows. Files of other people's with `prompt` as plain text are read
+too.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tesuji.core.errors import DataError, GameError
+from tesuji.core.files import read_jsonl
+from tesuji.core.types import Example, Message, Move
+from tesuji.datasets.label import Labelled
+from tesuji.datasets.positions import Position, key_of_position
+from tesuji.games.base import Game, play_through
+
+
+def example_row(example: Example) -> dict[str, Any]:
+    """An example as one JSON line."""
+    return {
+        "prompt": list(example.prompt),
+        "completion": example.reply,
+        "position": example.position,
+        "weight": round(example.weight, 6),
+    }
+
+
+def read_rows(path: Path) -> Iterator[Example]:
+    """Examples of a JSONL file. Raises DataError naming file and line of the first wrong row."""
+    for number, row in read_jsonl(path):
+        where = f"{path}:{number}"
+        if not isinstance(row, dict):
+            raise DataError("a row must be a JSON object", where=where)
+        reply = row.get("completion", row.get("response"))
+        if not isinstance(reply, str) or not reply:
+            raise DataError("`completion` must be a text that is not empty", where=where)
+        prompt = _messages(row.get("prompt"), where)
+        yield Example(prompt, reply, str(row.get("position", "")), float(row.get("weight", 1.0)))
+
+
+def _messages(value: Any, where: str) -> tuple[Message, ...]:
+    if isinstance(value, str) and value:
+        return (Message(role="user", content=value),)
+    fits = isinstance(value, list) and value and all(_is_message(item) for item in value)
+    if not fits:
+        raise DataError(
+            "`prompt` must be a text, or a list of messages",
+            where=where,
+            hint='a message is {"role": "user", "content": "..."}',
+        )
+    return tuple(Message(role=item["role"], content=item["content"]) for item in value)
+
+
+def _is_message(item: Any) -> bool:
+    return (
+        isinstance(item, dict)
+        and isinstance(item.get("role"), str)
+        and isinstance(item.get("content"), str)
+    )
+
+
+def position_row(item: Labelled, split: str) -> dict[str, Any]:
+    """A labelled position as one JSON line, with the moves that lead to it."""
+    position = item.position
+    return {
+        "key": position.key,
+        "split": split,
+        "seat": position.seat,
+        "observation": position.match.observe(position.seat),
+        "best": [list(move) for move in item.best],
+        "optimal": [list(move) for move in item.optimal],
+        "seed": position.seed,
+        "moves": [[seat, list(move)] for seat, move in position.moves],
+    }
+
+
+def read_positions(path: Path, game: Game) -> Iterator[tuple[Labelled, str]]:
+    """(labelled position, split) of a `positions.jsonl`, each rebuilt by playing its moves.
+
+    Raises DataError naming file and line when a row is broken or does not fit the game.
+    """
+    for number, row in read_jsonl(path):
+        try:
+            yield _read_position(row, game), str(row["split"])
+        except (KeyError, TypeError, ValueError, IndexError, GameError) as error:
+            raise DataError(
+                f"not a position of {game.name}: {error}",
+                where=f"{path}:{number}",
+                hint="make the data again: remove this stage's folder",
+            ) from error
+
+
+def _read_position(row: Mapping[str, Any], game: Game) -> Labelled:
+    moves = tuple((int(seat), _move(move)) for seat, move in row["moves"])
+    match = play_through(game.start(int(row["seed"])), moves)
+    seat = int(row["seat"])
+    key = key_of_position(match, seat)
+    if key != row["key"]:
+        raise ValueError(f"its moves lead to {key!r}, not to {row['key']!r}")
+    position = Position(match, seat, key, moves, int(row["seed"]))
+    best = tuple(_move(move) for move in row["best"])
+    return Labelled(position, best, tuple(_move(move) for move in row["optimal"]), {})
+
+
+def _move(value: Any) -> Move:
+    id_, text = value
+    return Move(int(id_), str(text))
