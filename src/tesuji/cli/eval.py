@@ -1,13 +1,14 @@
 """`tesuji eval RUN`: put a run's model through more matches."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tesuji.cli.console import console, progress
 
 if TYPE_CHECKING:
+    from tesuji.core.types import Episode
     from tesuji.pipeline.trained import Trained
     from tesuji.recipe.schema import EvaluationSection
 
@@ -43,7 +44,7 @@ def _section(
     from tesuji.players.registry import parse_player
 
     wanted = {"episodes": episodes, "temperature": temperature}
-    changes = {key: value for key, value in wanted.items() if value is not None}
+    changes: dict[str, Any] = {key: value for key, value in wanted.items() if value is not None}
     if opponents:
         changes |= {"opponents": [parse_player(text) for text in opponents]}
     return trained.recipe.evaluation.model_copy(update=changes)
@@ -61,7 +62,7 @@ def _evaluate(
     from tesuji.report.table import evaluation_table
 
     player = trained.player(section.temperature)
-    played = []
+    played: list[Episode] = []
     with progress() as bars:
         found = evaluate(
             Subject("now", trained.source, player),

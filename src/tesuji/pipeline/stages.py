@@ -83,8 +83,8 @@ def _data(step: Step, out: Path, bench: Workbench) -> None:
 
     found = generate(bench.recipe, step.section, bench.game, out, on_progress)
     bench.reporter.say(
-        f"{step.name}: {found['positions']:,} positions, {found['train_rows']:,} rows to learn from, "
-        f"{found['held_out_positions']:,} positions held out"
+        f"{step.name}: {found['positions']:,} positions, {found['train_rows']:,} rows to learn "
+        f"from, {found['held_out_positions']:,} positions held out"
     )
 
 
@@ -108,9 +108,8 @@ def _sft(step: Step, out: Path, bench: Workbench) -> None:
         metrics=bench.metrics,
         hooks=_hooks(step.name, stage, policy, bench),
     )
-    bench.reporter.say(
-        f"{step.name}: {summary.steps:,} steps in {summary.seconds:.0f} s; {summary.stopped_because}"
-    )
+    took = f"{summary.steps:,} steps in {summary.seconds:.0f} s"
+    bench.reporter.say(f"{step.name}: {took}; {summary.stopped_because}")
 
 
 def _rows(step: Step, bench: Workbench) -> tuple[list[Example], list[Example]]:
