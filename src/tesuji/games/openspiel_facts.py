@@ -56,7 +56,8 @@ ISMCTS = frozenset(
 )
 
 _POSITION_LIMIT = 10_000  # a second or two
-_HISTORY_LIMIT = 200_000
+_HISTORY_LIMIT = 100_000
+_LONGEST_SMALL = 40  # deals included; a longer game is not small, and dear to look into
 _ANYONE = ("random", "model", "human", "scripted")
 
 
@@ -149,6 +150,8 @@ def _is_small(name: str, options: Options, spiel: Any) -> bool:
         return name in ENUMERABLE or name in SOLVABLE
     kind = spiel.get_type()
     if not _sequential(kind) or kind.chance_mode == _Kind.ChanceMode.SAMPLED_STOCHASTIC:
+        return False
+    if spiel.max_game_length() + spiel.max_chance_nodes_in_history() > _LONGEST_SMALL:
         return False
     if _information(kind) == "perfect":
         return _two_sided(kind, spiel.num_players()) and few_positions(spiel, _POSITION_LIMIT)

@@ -8,6 +8,7 @@ Faults of OpenSpiel 2.0.2 that we know of; `tests/test_games_openspiel.py` shows
   forgets earlier turns.
 - repeated_leduc_poker: once a hand is over, both information state and observation show the
   cards of both seats, even of the one that folded: masked here.
+- go_fish tells everyone the rank of a card that one seat drew from the stock: masked here.
 - blackjack and solitaire: the information state is a list of action numbers; battleship: a list
   of shots without a board. A seat is shown the observation instead.
 - einstein_wurfelt_nicht: the board does not show the die that was rolled; only the legal moves do.
@@ -24,7 +25,7 @@ Faults of OpenSpiel 2.0.2 that we know of; `tests/test_games_openspiel.py` shows
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pyspiel
 
@@ -98,20 +99,15 @@ def view_of(name: str, kind: Any) -> View:
 
     `name` is the game itself, also inside a transformation; `kind` is its pyspiel.GameType.
     """
-    state = pyspiel.State
     imperfect = kind.information == pyspiel.GameType.Information.IMPERFECT_INFORMATION
     history, board = kind.provides_information_state_string, kind.provides_observation_string
-    if imperfect and history and not (board and name in _BOARD_SAYS_MORE):
-        return (
-            _unfolded if name == "repeated_leduc_poker" else _plain(state.information_state_string)
-        )
+    if name in _MASKED:
+        return _MASKED[name]
+    if history and imperfect and not (board and name in _BOARD_SAYS_MORE):
+        return cast(View, pyspiel.State.information_state_string)
     if board:
-        return _plain(state.observation_string)
-    return _plain(state.information_state_string) if history else _whole
-
-
-def _plain(method: Any) -> View:
-    return method  # type: ignore[no-any-return]
+        return cast(View, pyspiel.State.observation_string)
+    return cast(View, pyspiel.State.information_state_string) if history else _whole
 
 
 def _whole(state: Any, seat: int) -> str:
@@ -119,8 +115,8 @@ def _whole(state: Any, seat: int) -> str:
     return str(state)
 
 
-def _unfolded(state: Any, seat: int) -> str:
-    """Leduc's information state without the other seats' cards where a hand ended by a fold."""
+def _leduc_hands(state: Any, seat: int) -> str:
+    """Without the other seats' cards where a hand ended by a fold."""
     shown: str = state.information_state_string(seat)
     if "Fold" not in shown:
         return shown
@@ -131,3 +127,12 @@ def _own_cards(line: re.Match[str], seat: int) -> str:
     public, *private = line[2].split()
     kept = [card if index == seat else "?" for index, card in enumerate(private)]
     return line[1] + " ".join([public, *kept])
+
+
+def _fish(state: Any, seat: int) -> str:
+    """Without the rank that another seat drew from the stock, which OpenSpiel calls seat -3."""
+    shown: str = state.information_state_string(seat)
+    return re.sub(r"(\d+) asked -3 for \d+ recieved \d+", r"\1 drew a card", shown)
+
+
+_MASKED: dict[str, View] = {"go_fish": _fish, "repeated_leduc_poker": _leduc_hands}
