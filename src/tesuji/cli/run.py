@@ -26,7 +26,9 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done, and stop.")
     ] = False,
-    runs: Annotated[Path, typer.Option(help="Folder in which run folders are made.")] = Path("runs"),
+    runs: Annotated[Path, typer.Option(help="Folder in which run folders are made.")] = Path(
+        "runs"
+    ),
 ) -> None:
     """Run a recipe: data, training, evaluation, report. What is done already is skipped."""
     from tesuji.recipe.load import load_recipe

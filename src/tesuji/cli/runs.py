@@ -15,7 +15,9 @@ app = typer.Typer()
 
 @app.command()
 def runs(
-    folder: Annotated[Path, typer.Argument(help="Folder that holds the run folders.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(help="Folder that holds the run folders.")] = Path(
+        "runs"
+    ),
 ) -> None:
     """List the runs: when, how far, and where the report is."""
     found = sorted(folder.glob("*/manifest.json"))

@@ -1,0 +1,134 @@
+"""The `tesuji` command: one table of commands, each imported only when it is called.
+
+Errors that are the user's to mend are printed as one message, exit code 2. Anything else is a
+bug: its traceback is shown, exit code 1.
+"""
+
+import errno
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from typer.exceptions import TyperException
+
+from tesuji.core.errors import TesujiError
+
+COMMANDS = {
+    "run": "Run a recipe: data, training, evaluation, report.",
+    "games": "List the games, or show one: rules, a sample prompt, a sample match.",
+    "recipes": "List, show or copy the recipes that come with Tesuji.",
+    "data": "Make a data set from a recipe, or look at one.",
+    "play": "Play a match against a run's model.",
+    "eval": "Evaluate a run's model against named opponents.",
+    "replay": "Show a recorded match turn by turn.",
+    "report": "Rebuild a run's report page.",
+    "runs": "List the runs in this folder.",
+    "doctor": "Check this machine: versions, devices, extras, disk, tokens.",
+}
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The whole command line; of the commands, only the one called is imported."""
+    app = typer.Typer(
+        help="Train language models to play games, and say honestly how well they play.",
+        epilog="Begin with: tesuji run tictactoe/tiny",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_top)
+    called = next((word for word in arguments if not word.startswith("-")), "")
+    for name, words in COMMANDS.items():
+        if name == called:
+            _mount(app, name, importlib.import_module(f"tesuji.cli.{name}").app)
+        else:
+            app.command(name, help=words)(_not_called)
+    return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib import metadata
+
+        print(f"tesuji {metadata.version('tesuji')}")
+        raise typer.Exit
+
+
+def _top(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Options of `tesuji` itself."""
+
+
+def _not_called() -> None:
+    """Stands in the list of commands for one that is not imported."""
+
+
+def _mount(app: typer.Typer, name: str, command: typer.Typer) -> None:
+    """A module's app under its name: its one command, or its group."""
+    if command.registered_callback or len(command.registered_commands) != 1:
+        app.add_typer(command, name=name, help=COMMANDS[name])
+        return
+    single = command.registered_commands[0].callback
+    assert single is not None
+    app.command(name)(single)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        result = build(words)(args=words, prog_name="tesuji", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except TesujiError as error:
+        return _tell(str(error))
+    except typer.Exit as request:
+        return request.exit_code
+    except TyperException as error:
+        command = f"tesuji {words[0]}" if words and words[0] in COMMANDS else "tesuji"
+        return _tell(f"{error.format_message()}\n  → {command} --help")
+    except (KeyboardInterrupt, typer.Abort):
+        return _tell("stopped. What is finished is kept; the same command goes on from there.", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            return _bug()
+        return _tell(f"{error.filename or 'disk'}: {error.strerror}\n  → free space, or use --runs")
+    except Exception:
+        return _bug()
+
+
+def _tell(message: str, code: int = 2) -> int:
+    from tesuji.cli.console import err_console
+    from tesuji.core.redact import redact
+
+    label = "error: " if code == 2 else ""
+    err_console.print(f"[bold red]{label}[/]{escape(redact(message))}", soft_wrap=True)
+    return code
+
+
+def _bug() -> int:
+    traceback.print_exc()
+    print("\nThis is a bug in Tesuji. Please report it with the lines above.", file=sys.stderr)
+    return 1
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,224 @@
+"""Positions, labels, splits and the data stage."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tesuji.core.errors import DataError, GameError
+from tesuji.core.files import read_json
+from tesuji.datasets.generate import generate
+from tesuji.datasets.label import label
+from tesuji.datasets.positions import all_positions, sampled_positions
+from tesuji.datasets.split import held_out_keys, on_path_keys
+from tesuji.datasets.store import read_positions, read_rows
+from tesuji.datasets.symmetry import symmetry_class
+from tesuji.games.base import play_through
+from tesuji.games.catalogue import load_game
+from tesuji.players.mcts import MCTSPlayer
+from tesuji.players.minimax import MinimaxPlayer
+from tesuji.players.uniform import RandomPlayer
+from tesuji.recipe.schema import Recipe
+
+TTT = load_game("tic_tac_toe", {})
+LABELLED = list(label(TTT, all_positions(TTT), MinimaxPlayer()))
+
+
+def recipe(**data) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "name": "a",
+            "game": "tic_tac_toe",
+            "prompt": {"style": "compact", "answer": "id"},
+            "stages": {"data": data},
+        }
+    )
+
+
+def made(out: Path, **data) -> dict:
+    chosen = recipe(**data)
+    return generate(chosen, chosen.stages["data"], TTT, out)
+
+
+def class_of(item) -> str:
+    return symmetry_class(item.position.seat, item.position.match.observe(item.position.seat))
+
+
+def test_tic_tac_toe_has_its_4520_positions_in_627_classes():
+    assert len(LABELLED) == 4520
+    assert len({item.position.key for item in LABELLED}) == 4520
+    assert len({class_of(item) for item in LABELLED}) == 627
+
+
+def test_every_position_can_be_reached_by_its_moves():
+    for item in LABELLED[::97]:
+        match = play_through(TTT.start(0), item.position.moves)
+        assert match.observe(item.position.seat) == item.position.match.observe(item.position.seat)
+
+
+def test_turned_and_mirrored_boards_are_one_class_and_sides_are_not():
+    boards = ["x..\n...\n..o", "..x\n...\no..", "o..\n...\n..x", "..o\n...\nx.."]
+    assert len({symmetry_class(0, board) for board in boards}) == 1
+    assert symmetry_class(0, boards[0]) != symmetry_class(1, boards[0])
+    assert symmetry_class(0, "x..\n...\n..o") != symmetry_class(0, "x..\n..o\n...")
+    wide = "x..\n..."
+    assert symmetry_class(0, wide) == symmetry_class(0, "...\n..x")
+    assert symmetry_class(0, "my cards: K Q") == "0|my cards: K Q"
+
+
+def test_games_without_a_list_of_positions_say_what_to_do():
+    for name in ("kuhn_poker", "pig", "matrix_rps"):
+        with pytest.raises(GameError, match="positions: sampled"):
+            all_positions(load_game(name, {}))
+
+
+def test_a_game_too_big_is_refused_before_memory_is_gone(monkeypatch):
+    monkeypatch.setattr("tesuji.datasets.positions.ALL_LIMIT", 500)
+    with pytest.raises(GameError, match="more than 500 positions"):
+        all_positions(load_game("connect_four", {}))
+
+
+@pytest.mark.parametrize("name", ["connect_four", "kuhn_poker", "pig"])
+def test_sampled_positions_are_distinct_and_follow_from_the_seed(name):
+    game = load_game(name, {})
+    count = 12 if name == "kuhn_poker" else 60
+    first = sampled_positions(game, [RandomPlayer(), RandomPlayer()], count, seed=1)
+    again = sampled_positions(game, [RandomPlayer(), RandomPlayer()], count, seed=1)
+    assert [p.key for p in first] == [p.key for p in again]
+    assert len({p.key for p in first}) == len(first) == count
+    for position in first:
+        assert position.match.to_act[0] == position.seat
+
+
+def test_a_game_with_few_positions_gives_what_it_has():
+    found = sampled_positions(load_game("kuhn_poker", {}), [RandomPlayer()], 10_000, seed=1)
+    assert len(found) == 12
+
+
+@pytest.mark.parametrize("among", ["all", "off_path"])
+def test_no_class_stands_on_both_sides_of_a_split(among):
+    hidden = held_out_keys(TTT, LABELLED, share=0.2, among=among, seed=3)
+    sides = {True: set(), False: set()}
+    for item in LABELLED:
+        sides[item.position.key in hidden].add(class_of(item))
+    assert sides[True]
+    assert not sides[True] & sides[False]
+    assert hidden == held_out_keys(TTT, LABELLED, share=0.2, among=among, seed=3)
+    assert hidden != held_out_keys(TTT, LABELLED, share=0.2, among=among, seed=4)
+
+
+def test_off_path_holds_out_only_what_sound_play_does_not_reach():
+    on_path = on_path_keys(TTT, LABELLED)
+    hidden = held_out_keys(TTT, LABELLED, share=1.0, among="off_path", seed=1)
+    assert not on_path & hidden
+    best = {item.position.key: item for item in LABELLED}
+    match = TTT.start(0)
+    for step in range(9):  # a game in which both sides follow the oracle stays on the path
+        if not match.to_act:
+            break
+        seat = match.to_act[0]
+        key = f"{seat}|{match.observe(seat)}"
+        assert key in on_path
+        moves = best[key].best
+        match.play(seat, moves[step % len(moves)])
+
+
+def test_the_stage_writes_rows_positions_and_statistics_that_agree(tmp_path: Path):
+    found = made(tmp_path, held_out=0.1)
+    train, held_out = (list(read_rows(tmp_path / f"{n}.jsonl")) for n in ("train", "held_out"))
+    assert found == read_json(tmp_path / "dataset_statistics.json")
+    assert (len(train), len(held_out)) == (found["train_rows"], found["held_out_rows"])
+    positions = list(read_positions(tmp_path / "positions.jsonl", TTT))
+    hidden = {item.position.key for item, split in positions if split == "held_out"}
+    assert len(positions) == found["positions"] == 4520
+    assert len(hidden) == found["held_out_positions"]
+    assert {row.position for row in held_out} == hidden
+    assert not {row.position for row in train} & hidden
+    best = {item.position.key: {str(m.id) for m in item.best} for item, _ in positions}
+    taught: dict[str, set[str]] = {}
+    for row in train + held_out:
+        taught.setdefault(row.position, set()).add(row.reply)
+    assert taught == best
+    totals: dict[str, float] = {}
+    for row in train:
+        totals[row.position] = totals.get(row.position, 0.0) + row.weight
+    assert all(total == pytest.approx(1.0, abs=1e-4) for total in totals.values())
+
+
+def test_one_move_a_position_when_asked(tmp_path: Path):
+    found = made(tmp_path, held_out=0.0, moves="one")
+    assert found["train_rows"] == 4520
+
+
+def test_template_thoughts_stand_in_front_of_the_move(tmp_path: Path):
+    made(tmp_path, held_out=0.0, moves="one", thoughts="template")
+    rows = list(read_rows(tmp_path / "train.jsonl"))
+    assert all(row.reply.startswith("<think>\nAs ") for row in rows)
+
+
+def test_sampled_positions_labelled_by_search(tmp_path: Path):
+    chosen = Recipe.model_validate(
+        {
+            "name": "a",
+            "game": "connect_four",
+            "stages": {
+                "data": {
+                    "positions": "sampled",
+                    "num_positions": 50,
+                    "oracle": {"player": "mcts", "simulations": 20},
+                }
+            },
+        }
+    )
+    game = load_game("connect_four", {})
+    found = generate(chosen, chosen.stages["data"], game, tmp_path)
+    assert found["positions"] == 50
+    assert found["oracle"] == "mcts(simulations=20)"
+    row = next(read_rows(tmp_path / "train.jsonl"))
+    assert "Legal Actions:" in row.prompt[0]["content"]
+
+
+def test_holding_out_everything_is_refused(tmp_path: Path):
+    with pytest.raises(DataError, match="no rows to train on"):
+        made(tmp_path, held_out=1.0)
+
+
+def test_an_oracle_that_does_not_fit_the_game_is_refused():
+    game = load_game("kuhn_poker", {})
+    positions = sampled_positions(game, [RandomPlayer()], 3, seed=1)
+    for oracle in (MinimaxPlayer(), MCTSPlayer()):
+        with pytest.raises(GameError, match="kuhn_poker"):
+            list(label(game, positions, oracle))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("[1]", "JSON object"),
+        ('{"prompt": "a"}', "completion"),
+        ('{"prompt": "a", "completion": ""}', "completion"),
+        ('{"prompt": [], "completion": "b"}', "prompt"),
+        ('{"prompt": [{"role": "user"}], "completion": "b"}', "prompt"),
+        ('{"completion": "b"}', "prompt"),
+    ],
+)
+def test_a_wrong_row_names_its_line(tmp_path: Path, row: str, message: str):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"prompt": "fine", "completion": "x"}\n' + row + "\n")
+    with pytest.raises(DataError, match=message) as caught:
+        list(read_rows(path))
+    assert "rows.jsonl:2" in str(caught.value)
+
+
+def test_rows_of_other_peoples_are_read(tmp_path: Path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"prompt": "2+2?", "response": "4"}) + "\n")
+    (row,) = read_rows(path)
+    assert row.prompt == ({"role": "user", "content": "2+2?"},)
+    assert row.reply == "4"
+
+
+def test_positions_of_another_game_are_refused(tmp_path: Path):
+    made(tmp_path, held_out=0.1)
+    with pytest.raises(DataError, match=r"positions\.jsonl:"):
+        list(read_positions(tmp_path / "positions.jsonl", load_game("connect_four", {})))
