@@ -8,6 +8,7 @@ A bot is made for every decision: making one costs microseconds, and so the choi
 the request's seed alone.
 """
 
+import random
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -68,7 +69,8 @@ class MCTSPlayer(_TreeSearch):
 
 
 class ISMCTSPlayer(_TreeSearch):
-    """Information-set MCTS: searches states resampled from what the seat knows."""
+    """Information-set MCTS: searches states resampled from what the seat knows, and draws a
+    move in proportion to its visits."""
 
     name = "ismcts"
 
@@ -86,10 +88,12 @@ class ISMCTSPlayer(_TreeSearch):
             allow_inconsistent_action_sets=True,
         )
         try:
-            return int(bot.step(state))
+            policy = sorted(bot.get_policy(state))  # it comes in an order of its own every time
         except pyspiel.SpielError as error:
             reason = str(error).strip().splitlines()[-1]
             raise _refusal("ismcts", kind.short_name, reason, "use random or cfr") from error
+        actions, shares = zip(*policy, strict=True)
+        return int(random.Random(seed).choices(actions, shares)[0])
 
 
 def _state_of(match: Match, who: str) -> Any:

@@ -1,0 +1,62 @@
+"""The equilibrium player: a policy solved by counterfactual regret minimisation.
+
+CFR+ (Tammelin 2014) by OpenSpiel's C++ solver. The average policy of two-player zero-sum games
+converges to an equilibrium; in other games it is merely a sensible opponent. Only for games small
+enough to be walked in full, thousands of times.
+"""
+
+import functools
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from tesuji.core.errors import GameError
+from tesuji.games.base import Game
+from tesuji.players.base import MoveRequest, Player, Reply
+
+
+class CFRPlayer(Player):
+    """Draws from the average policy after `iterations` of CFR+, from each request's own seed.
+
+    It looks at its seat's information state only. Raises GameError for games it cannot solve.
+    """
+
+    name = "cfr"
+
+    def __init__(self, game: Game, iterations: int = 1000) -> None:
+        spiel = getattr(game, "spiel", None)
+        if spiel is None or "cfr" not in game.info.players:
+            raise GameError(
+                f"cfr cannot solve {game.name}",
+                where="player: cfr",
+                hint="it needs a small game with hidden cards, such as kuhn_poker or leduc_poker",
+            )
+        self.policy = _solved(str(spiel), iterations)
+
+    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
+        """One move a request."""
+        return [self._one(request) for request in requests]
+
+    def _one(self, request: MoveRequest) -> Reply:
+        match: Any = request.match  # an OpenSpiel match: `__init__` has seen to that
+        known = match.state.information_state_string(request.seat)
+        probabilities = dict(self.policy.get_state_policy(known))
+        legal = request.legal or ()
+        weights = [probabilities.get(move.id, 0.0) for move in legal]
+        return Reply(move=random.Random(request.seed).choices(legal, weights)[0])
+
+
+@functools.lru_cache(maxsize=8)
+def _solved(game: str, iterations: int) -> Any:
+    """The average policy; kept, since every evaluation asks for it again."""
+    import pyspiel
+
+    solver = pyspiel.CFRPlusSolver(pyspiel.load_game(game))
+    for _ in range(iterations):
+        solver.evaluate_and_update_policy()
+    return solver.tabular_average_policy()
+
+
+def _words(game: Game) -> str:
+    options = ", ".join(f"{key}={value}" for key, value in game.options.items())
+    return f"{game.name}({options})" if options else game.name

@@ -1,0 +1,68 @@
+"""A person at the terminal."""
+
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+
+from tesuji.core.errors import TesujiError
+from tesuji.core.types import Move
+from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.players.parse import read_reply
+
+HELP = ("?", "help", "h")
+LEAVE = ("quit", "exit", "q")
+
+
+class HumanLeft(TesujiError):
+    """The person left the table."""
+
+
+class HumanPlayer(Player):
+    """Shows what the seat may know and asks for a move, by number or in the game's notation.
+
+    `ask(prompt)` reads a line; by default from the terminal. Raises HumanLeft on `quit` or at
+    the end of the input.
+    """
+
+    name = "human"
+
+    def __init__(self, console: Console, ask: Callable[[str], str] | None = None) -> None:
+        self.console = console
+        self.ask = ask or (lambda prompt: console.input(prompt, markup=False))
+
+    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
+        """One move a request, asked for one after the other."""
+        return [Reply(move=self._one(request)) for request in requests]
+
+    def _one(self, request: MoveRequest) -> Move:
+        role = request.match.role(request.seat)
+        self._say(f"\nYou are {role}.\n{request.observation.rstrip()}")
+        while True:
+            text = self._line(f"{role}, your move (? lists them): ")
+            if text.lower() in HELP:
+                self._list(request.legal)
+                continue
+            attempt = read_reply(text, request.legal)
+            if attempt.move is not None:
+                return attempt.move
+            self._say(f"Not a legal move: {attempt.problem}")
+
+    def _line(self, prompt: str) -> str:
+        try:
+            text = self.ask(prompt).strip()
+        except EOFError:
+            text = LEAVE[0]
+        if text.lower() in LEAVE:
+            raise HumanLeft("you left the table; the match is not counted")
+        return text
+
+    def _list(self, legal: tuple[Move, ...] | None) -> None:
+        if legal is None:
+            self._say("any text is a move here")
+            return
+        self._say("\n".join(f"{move.id:>4}  {move.text}" for move in legal))
+
+    def _say(self, text: str) -> None:
+        """Print as it is, control characters made harmless."""
+        tame = "".join(char if char.isprintable() or char == "\n" else "�" for char in text)
+        self.console.print(tame, markup=False, highlight=False)
