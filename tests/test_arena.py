@@ -40,9 +40,7 @@ class Broken(Player):
 
 def play(*tasks: Task, game=TTT, rules: TurnRules | None = None, concurrent: int = 256, **players):
     players = {"random": RandomPlayer(), **players}
-    return list(
-        play_matches(tasks, game=game, players=players, rules=rules, concurrent=concurrent)
-    )
+    return list(play_matches(tasks, game=game, players=players, rules=rules, concurrent=concurrent))
 
 
 def ttt(seed: int, *players: str) -> Task:

@@ -56,7 +56,10 @@ def test_an_unwritable_folder_is_one_clear_message(tmp_path: Path):
         files.write_text(tmp_path / "file" / "a", "text")
     with pytest.raises(DataError, match="cannot write"):
         RunFolder(tmp_path / "file" / "run").open(name="a", recipe="", seed=1, command="")
-    with pytest.raises(DataError, match="cannot write"), RunFolder(tmp_path / "file" / "r").locked():
+    with (
+        pytest.raises(DataError, match="cannot write"),
+        RunFolder(tmp_path / "file" / "r").locked(),
+    ):
         pass
 
 
