@@ -1,0 +1,87 @@
+"""Thoughts from templates: sentences that are true of the position.
+
+For tic-tac-toe they name what the move does (Newell and Simon's order: win, block, fork, block a
+fork, centre, opposite corner, corner, edge): "As X, I block at 2-0." (row and column, from 0).
+For other games they say what the oracle knows: whether the move wins, draws or loses, and in how
+many plies. Where nothing is known there is no thought.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+
+from tesuji.core.types import Move
+from tesuji.games.base import Match
+from tesuji.players.minimax import MoveValue
+
+Board = tuple[str, ...]  # nine cells, row by row: "x", "o" or "."
+
+ROWS = tuple((3 * row, 3 * row + 1, 3 * row + 2) for row in range(3))
+COLUMNS = tuple((column, column + 3, column + 6) for column in range(3))
+LINES = (*ROWS, *COLUMNS, (0, 4, 8), (2, 4, 6))
+CORNERS, CENTRE = (0, 2, 6, 8), 4
+OPPOSITE = {0: 8, 2: 6, 6: 2, 8: 0}
+
+
+def template_thought(
+    match: Match, seat: int, move: Move, values: Mapping[Move, MoveValue] | None = None
+) -> str:
+    """A true sentence about `move`, from the viewpoint of `seat`; "" where nothing is known.
+
+    `values` is what an oracle says of every legal move.
+    """
+    board = tic_tac_toe_board(match.observe(seat))
+    if board is not None and match.role(seat) in ("x", "o"):
+        return about_cell(board, match.role(seat), move.id)
+    return about_value(values[move]) if values else ""
+
+
+def tic_tac_toe_board(observation: str) -> Board | None:
+    """The nine cells of a 3 by 3 board of x, o and dots; None for any other text."""
+    cells = tuple(chain.from_iterable(observation.split()))
+    fits = len(observation.split()) == 3 and len(cells) == 9 and set(cells) <= set("xo.")
+    return cells if fits else None
+
+
+def about_cell(board: Board, mark: str, cell: int) -> str:
+    """What placing `mark` on `cell` does, the most important thing first."""
+    place = f"{cell // 3}-{cell % 3}"
+    return f"As {mark.upper()}, I {_deed(board, mark, cell)} at {place}."
+
+
+def about_value(value: MoveValue) -> str:
+    """What a move leads to with best play on both sides."""
+    if value.value > 0:
+        return f"This wins by force in {value.plies} plies."
+    if value.value < 0:
+        return f"Every move loses; this one holds out for {value.plies} plies."
+    return "This keeps the draw."
+
+
+def _deed(board: Board, mark: str, cell: int) -> str:
+    other = "o" if mark == "x" else "x"
+    deeds = (
+        ("win", _completes(board, mark, cell)),
+        ("block", _completes(board, other, cell)),
+        ("fork", _threats(board, mark, cell) >= 2),
+        ("stop a fork", _threats(board, other, cell) >= 2),
+        ("make a threat", _threats(board, mark, cell) == 1),
+        ("take the centre", cell == CENTRE),
+        ("take the opposite corner", board[OPPOSITE.get(cell, cell)] == other),
+        ("take a corner", cell in CORNERS),
+    )
+    return next((words for words, true in deeds if true), "take an edge")
+
+
+def _completes(board: Board, mark: str, cell: int) -> bool:
+    """Whether `mark` on `cell` makes three in a row."""
+    return any(all(board[c] == mark for c in line if c != cell) for line in _through(cell))
+
+
+def _threats(board: Board, mark: str, cell: int) -> int:
+    """Lines through `cell` that would hold two of `mark` and one empty cell."""
+    others = (sorted(board[c] for c in line if c != cell) for line in _through(cell))
+    return sum(pair == sorted((".", mark)) for pair in others)
+
+
+def _through(cell: int) -> Iterator[tuple[int, ...]]:
+    return (line for line in LINES if cell in line)

@@ -1,0 +1,104 @@
+"""Template thoughts must be true: checked over every position and every best move."""
+
+import re
+from collections import Counter
+
+import pytest
+
+from tesuji.core.types import Move
+from tesuji.datasets.label import label
+from tesuji.datasets.positions import all_positions
+from tesuji.datasets.thoughts import about_value, template_thought
+from tesuji.games.catalogue import load_game
+from tesuji.players.minimax import MinimaxPlayer, MoveValue
+
+TTT = load_game("tic_tac_toe", {})
+SAID = re.compile(r"As ([XO]), I (.+) at ([0-2])-([0-2])\.")
+
+
+def winner_after(position, mark: str, cell: int) -> bool:
+    """Independent of the code under test: rows, columns and diagonals as strings."""
+    rows = [list(row) for row in position.match.observe(position.seat).split()]
+    rows[cell // 3][cell % 3] = mark
+    lines = ["".join(row) for row in rows] + ["".join(column) for column in zip(*rows, strict=True)]
+    lines += ["".join(rows[i][i] for i in range(3)), "".join(rows[i][2 - i] for i in range(3))]
+    return mark * 3 in lines
+
+
+def wins_next(position, mark: str, cell: int) -> int:
+    """How many cells would complete three for `mark` once it stood on `cell`."""
+    count = 0
+    board = "".join(position.match.observe(position.seat).split())
+    for next_cell in range(9):
+        if board[next_cell] != "." or next_cell == cell:
+            continue
+        rows = [list(board[3 * r : 3 * r + 3]) for r in range(3)]
+        rows[cell // 3][cell % 3] = mark
+        rows[next_cell // 3][next_cell % 3] = mark
+        lines = ["".join(row) for row in rows] + ["".join(c) for c in zip(*rows, strict=True)]
+        lines += ["".join(rows[i][i] for i in range(3)), "".join(rows[i][2 - i] for i in range(3))]
+        count += mark * 3 in lines
+    return count
+
+
+def true(position, mark: str, deed: str, cell: int) -> bool:
+    other = "o" if mark == "x" else "x"
+    facts = {
+        "win": lambda: winner_after(position, mark, cell),
+        "block": lambda: winner_after(position, other, cell),
+        "fork": lambda: wins_next(position, mark, cell) >= 2,
+        "stop a fork": lambda: wins_next(position, other, cell) >= 2,
+        "make a threat": lambda: wins_next(position, mark, cell) >= 1,
+        "take the centre": lambda: cell == 4,
+        "take the opposite corner": lambda: (
+            cell in (0, 2, 6, 8)
+            and "".join(position.match.observe(position.seat).split())[8 - cell] == other
+        ),
+        "take a corner": lambda: cell in (0, 2, 6, 8),
+        "take an edge": lambda: cell in (1, 3, 5, 7),
+    }
+    return facts[deed]()
+
+
+def test_every_thought_about_every_best_move_is_true():
+    said = Counter()
+    for item in label(TTT, all_positions(TTT), MinimaxPlayer()):
+        for move in item.best:
+            thought = template_thought(item.position.match, item.position.seat, move, item.values)
+            mark, deed, row, column = SAID.fullmatch(thought).groups()
+            assert mark.lower() == item.position.match.role(item.position.seat)
+            assert 3 * int(row) + int(column) == move.id
+            assert true(item.position, mark.lower(), deed, move.id), (item.position.key, thought)
+            said[deed] += 1
+    assert len(said) >= 8
+    assert said["win"] > 1000
+    assert said["block"] > 500
+
+
+def test_a_win_is_said_to_be_one_even_where_it_also_blocks():
+    match = TTT.start(0)
+    for cell in (0, 3, 1, 4):
+        seat = match.to_act[0]
+        match.play(
+            seat, match.legal_moves(seat)[[m.id for m in match.legal_moves(seat)].index(cell)]
+        )
+    assert template_thought(match, 0, Move(2, "x(0,2)")) == "As X, I win at 0-2."
+    assert template_thought(match, 0, Move(5, "x(1,2)")) == "As X, I block at 1-2."
+
+
+def test_in_other_games_only_what_the_oracle_knows_is_said():
+    game = load_game("connect_four", {})
+    match = game.start(0)
+    move = match.legal_moves(0)[3]
+    assert template_thought(match, 0, move) == ""
+    assert template_thought(match, 0, move, {move: MoveValue(1.0, 5)}) == (
+        "This wins by force in 5 plies."
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(MoveValue(0.0, 9), "keeps the draw"), (MoveValue(-1.0, 2), "holds out for 2 plies")],
+)
+def test_values_in_words(value, words):
+    assert words in about_value(value)
