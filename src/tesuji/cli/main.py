@@ -37,7 +37,6 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
         help="Train language models to play games, and say honestly how well they play.",
         epilog="Begin with: tesuji run tictactoe/tiny",
-        no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
     )
@@ -45,9 +44,22 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     called = next((word for word in arguments if not word.startswith("-")), "")
     for name, words in COMMANDS.items():
         if name == called:
-            _mount(app, name, importlib.import_module(f"tesuji.cli.{name}").app)
+            _mount(app, name, _app_of(name))
         else:
             app.command(name, help=words)(_not_called)
+    return app
+
+
+def _app_of(name: str) -> typer.Typer:
+    module = f"tesuji.cli.{name}"
+    try:
+        app: typer.Typer = importlib.import_module(module).app
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise TesujiError(
+            f"this installation has no `{name}` command", hint="tesuji --help"
+        ) from None
     return app
 
 
@@ -86,7 +98,7 @@ def _mount(app: typer.Typer, name: str, command: typer.Typer) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         result = build(words)(args=words, prog_name="tesuji", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -105,7 +117,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
             return _bug()
-        return _tell(f"{error.filename or 'disk'}: {error.strerror}\n  → free space, or use --runs")
+        place = error.filename or "disk"
+        return _tell(f"{place}: {error.strerror}\n  → free space, or choose a folder that is yours")
     except Exception:
         return _bug()
 

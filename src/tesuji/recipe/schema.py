@@ -180,6 +180,7 @@ class DataStage(Section):
     """Positions of the game, labelled by a player that knows better: rows for SFT."""
 
     kind: Literal["data"] = "data"
+    """May be left out where the stage is called so."""
     positions: Literal["all", "sampled"] = "all"
     """`all` reachable positions (small games), or those `sampled` from play."""
     num_positions: int = Field(2000, ge=1)
@@ -212,6 +213,7 @@ class SftStage(Section):
     """Supervised fine-tuning on the rows of a data stage (TRL's SFTTrainer)."""
 
     kind: Literal["sft"] = "sft"
+    """May be left out where the stage is called so."""
     data: str | None = None
     """A JSONL file of rows with `prompt` and `completion`; default: the data stage before."""
     epochs: float = Field(3.0, gt=0)

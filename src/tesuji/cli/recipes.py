@@ -1,0 +1,83 @@
+"""`tesuji recipes`: the recipes that come with Tesuji, to read or to copy and change."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tesuji.cli.console import console
+
+app = typer.Typer()
+
+
+@app.callback(invoke_without_command=True)
+def recipes(context: typer.Context) -> None:
+    """List, show or copy the recipes that come with Tesuji."""
+    if context.invoked_subcommand is None:
+        print_list()
+
+
+@app.command("list")
+def print_list() -> None:
+    """List the recipes."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from tesuji.recipe.library import shipped_recipes
+
+    table = Table("recipe", "what it does")
+    for recipe in shipped_recipes():
+        table.add_row(Text(recipe.name), Text(recipe.description))
+    console.print(table)
+    console.print("Run one: tesuji run NAME. Change one: tesuji recipes copy NAME", style="dim")
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="A recipe's name, as the list has it.")]) -> None:
+    """Print a recipe as it was written."""
+    from tesuji.core.files import read_text
+    from tesuji.recipe.load import recipe_path
+
+    print(read_text(recipe_path(name)), end="")
+
+
+@app.command()
+def copy(
+    name: Annotated[str, typer.Argument(help="A recipe's name, as the list has it.")],
+    destination: Annotated[
+        Path | None, typer.Argument(help="File or folder; default: the same file name here.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file.")] = False,
+) -> None:
+    """Copy a recipe, to change it."""
+    from tesuji.core.errors import DataError
+    from tesuji.core.files import write_text
+    from tesuji.recipe.load import recipe_path
+
+    source = recipe_path(name)
+    target = destination or Path()
+    if target.is_dir():
+        target = target / source.name
+    if target.exists() and not force:
+        raise DataError("this file exists", where=str(target), hint="name another, or use --force")
+    write_text(target, standalone(source))
+    console.print(f"wrote {target}; run it: tesuji run {target}", markup=False, highlight=False)
+
+
+def standalone(source: Path) -> str:
+    """A recipe's text that works anywhere: resolved where it includes files that lie beside it."""
+    from tesuji.core.files import read_text
+    from tesuji.recipe.load import dump_recipe, load_recipe
+    from tesuji.recipe.yamlfile import read_yaml
+
+    if "include" in read_yaml(source)[0]:
+        return dump_recipe(load_recipe(source))
+    return read_text(source)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of recipes, for editors."""
+    from tesuji.recipe.reference import json_schema_text
+
+    print(json_schema_text(), end="")

@@ -1,0 +1,124 @@
+"""The recipe's reference page and its JSON schema agree with the code and with each other."""
+
+import copy
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from tesuji.core.errors import TesujiError
+from tesuji.recipe.library import shipped_recipes
+from tesuji.recipe.load import dump_recipe, load_recipe
+from tesuji.recipe.reference import (
+    PAGE,
+    SCHEMA,
+    json_schema,
+    json_schema_text,
+    page_text,
+    sections,
+    write_reference,
+)
+from tesuji.recipe.schema import STAGE_KINDS, Recipe
+from tesuji.recipe.yamlfile import read_yaml
+
+DOCS = Path(__file__).parents[1] / "docs"
+LEAST = {"name": "a", "game": "tic_tac_toe", "stages": {"data": None, "sft": {}}}
+EDITOR = jsonschema.Draft202012Validator(json_schema())
+
+
+def with_change(**changes):
+    return {**copy.deepcopy(LEAST), **changes}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [(PAGE, page_text()), (SCHEMA, json_schema_text())], ids=[PAGE, SCHEMA]
+)
+def test_the_committed_files_are_up_to_date(name, text):
+    assert (DOCS / name).read_text(encoding="utf-8") == text, "run: make docs"
+
+
+def test_both_files_are_written_where_asked(tmp_path):
+    written = write_reference(tmp_path / "new")
+    assert [path.name for path in written] == [PAGE, SCHEMA]
+    assert written[0].read_text(encoding="utf-8") == page_text()
+
+
+def test_every_key_has_a_row_with_its_meaning():
+    page = page_text()
+    for path, section in sections(Recipe):
+        for name, field in section.model_fields.items():
+            row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+            assert field.description, f"{path}.{name} has no docstring"
+            assert not row.endswith("|  |")
+        assert not path or path == "player" or f"## `{path}`\n" in page
+
+
+def test_every_kind_of_stage_has_a_section():
+    paths = [path for path, _ in sections(Recipe)]
+    assert {f"stages.{kind}" for kind in STAGE_KINDS} <= set(paths)
+
+
+def test_the_schema_is_a_json_schema():
+    jsonschema.Draft202012Validator.check_schema(json_schema())
+
+
+@pytest.mark.parametrize("recipe", shipped_recipes(), ids=lambda recipe: recipe.name)
+def test_shipped_recipes_satisfy_the_schema_as_written_and_resolved(recipe):
+    EDITOR.validate(read_yaml(recipe.path)[0])
+    EDITOR.validate(yaml.safe_load(dump_recipe(load_recipe(recipe.path))))
+
+
+ACCEPTED = {
+    "bare names": LEAST,
+    "a game with options": with_change(game={"name": "kuhn_poker", "options": {"players": 3}}),
+    "a player with options": with_change(
+        evaluation={"opponents": ["random", {"player": "mcts", "simulations": 9}], "oracle": "mcts"}
+    ),
+    "one sampler": with_change(stages={"data": {"sampled_by": "random"}}),
+    "a stage left out": with_change(stages={"data": None, "sft": False}),
+    "two of a kind": with_change(stages={"data": None, "one": {"kind": "sft"}}),
+    "a kind against the name": with_change(stages={"sft": {"kind": "data"}}),
+    "one tracker": with_change(report_to="wandb"),
+    "no tracker": with_change(report_to="none"),
+}
+
+
+@pytest.mark.parametrize("recipe", ACCEPTED.values(), ids=ACCEPTED)
+def test_editor_and_loader_both_accept(recipe):
+    EDITOR.validate(recipe)
+    Recipe.model_validate(recipe)
+
+
+REFUSED = {
+    "an unknown key": with_change(sede=1),
+    "no game": {key: value for key, value in LEAST.items() if key != "game"},
+    "an unknown key of a stage": with_change(stages={"sft": {"lr": 0.1}}),
+    "a key of another stage": with_change(stages={"sft": {"oracle": "minimax"}}),
+    "a stage of no kind": with_change(stages={"first": {}}),
+    "a nothing of no kind": with_change(stages={"first": None}),
+    "an opponent outside a list": with_change(evaluation={"opponents": "random"}),
+    "a player without a name": with_change(evaluation={"oracle": {"simulations": 9}}),
+    "a number out of range": with_change(stages={"data": {"held_out": 1.5}}),
+    "an unknown tracker": with_change(report_to=["paper"]),
+}
+
+
+@pytest.mark.parametrize("recipe", REFUSED.values(), ids=REFUSED)
+def test_editor_and_loader_both_refuse(recipe):
+    assert not EDITOR.is_valid(recipe)
+    with pytest.raises(ValueError):
+        Recipe.model_validate(recipe)
+
+
+def test_a_file_that_includes_another_may_leave_out_what_it_needs(tmp_path):
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump(LEAST))
+    (tmp_path / "mine.yaml").write_text("include: base.yaml\nseed: 2\n")
+    EDITOR.validate(read_yaml(tmp_path / "mine.yaml")[0])
+    assert load_recipe(tmp_path / "mine.yaml").seed == 2
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TesujiError, match="file"):
+        write_reference(tmp_path / "file")
