@@ -31,19 +31,31 @@ class CFRPlayer(Player):
                 where="player: cfr",
                 hint="it needs a small game with hidden cards, such as kuhn_poker or leduc_poker",
             )
-        self.policy = _solved(str(spiel), iterations)
+        self._game = str(spiel)
+        self.policy = _solved(self._game, iterations)
 
     def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
         """One move a request."""
         return [self._one(request) for request in requests]
 
     def _one(self, request: MoveRequest) -> Reply:
-        match: Any = request.match  # an OpenSpiel match: `__init__` has seen to that
-        known = match.state.information_state_string(request.seat)
+        known = self._state_of(request).information_state_string(request.seat)
         probabilities = dict(self.policy.get_state_policy(known))
         legal = request.legal or ()
         weights = [probabilities.get(move.id, 0.0) for move in legal]
         return Reply(move=random.Random(request.seed).choices(legal, weights)[0])
+
+    def _state_of(self, request: MoveRequest) -> Any:
+        """The pyspiel.State asked about; it must be one of the game that was solved."""
+        state = getattr(request.match, "state", None)
+        if state is None or str(state.get_game()) != self._game:
+            raise GameError(
+                f"cfr has solved {self._game} and was asked about another game, "
+                f"{request.game.name}",
+                where="player: cfr",
+                hint="make a player for that game with those options",
+            )
+        return state
 
 
 @functools.lru_cache(maxsize=8)
@@ -55,8 +67,3 @@ def _solved(game: str, iterations: int) -> Any:
     for _ in range(iterations):
         solver.evaluate_and_update_policy()
     return solver.tabular_average_policy()
-
-
-def _words(game: Game) -> str:
-    options = ", ".join(f"{key}={value}" for key, value in game.options.items())
-    return f"{game.name}({options})" if options else game.name

@@ -39,7 +39,10 @@ class HumanPlayer(Player):
         self._say(f"\nYou are {role}.\n{request.observation.rstrip()}")
         while True:
             text = self._line(f"{role}, your move (? lists them): ")
-            if text.lower() in HELP:
+            a_move = any(text == move.text for move in request.legal or ())  # dou_dizhu has a "Q"
+            if not a_move and text.lower() in LEAVE:
+                raise _left()
+            if not a_move and text.lower() in HELP:
                 self._list(request.legal)
                 continue
             attempt = read_reply(text, request.legal)
@@ -49,12 +52,11 @@ class HumanPlayer(Player):
 
     def _line(self, prompt: str) -> str:
         try:
-            text = self.ask(prompt).strip()
-        except EOFError:
-            text = LEAVE[0]
-        if text.lower() in LEAVE:
-            raise HumanLeft("you left the table; the match is not counted")
-        return text
+            return self.ask(prompt).strip()
+        except EOFError as end:
+            raise _left() from end
+        except UnicodeDecodeError:  # bytes that are no text: as if nothing had been typed
+            return ""
 
     def _list(self, legal: tuple[Move, ...] | None) -> None:
         if legal is None:
@@ -65,4 +67,8 @@ class HumanPlayer(Player):
     def _say(self, text: str) -> None:
         """Print as it is, control characters made harmless."""
         tame = "".join(char if char.isprintable() or char == "\n" else "�" for char in text)
-        self.console.print(tame, markup=False, highlight=False)
+        self.console.print(tame, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def _left() -> HumanLeft:
+    return HumanLeft("you left the table; the match is not counted")

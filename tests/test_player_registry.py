@@ -1,0 +1,126 @@
+"""Players by name: what a recipe or the command line may say, and what is told when it is wrong."""
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from tesuji.core.errors import GameError, RecipeError
+from tesuji.core.types import Ending, Task
+from tesuji.episodes.arena import play_matches
+from tesuji.games.catalogue import load_game
+from tesuji.players.base import MoveRequest
+from tesuji.players.registry import make_player, parse_player, player_names
+
+TIC_TAC_TOE = load_game("tic_tac_toe")
+KUHN = load_game("kuhn_poker")
+
+
+def test_options_reach_the_player_and_its_name():
+    section = parse_player("mcts:simulations=25,uct_c=1.4,rollouts=2")
+    player = make_player(section, game=TIC_TAC_TOE)
+    assert (player.simulations, player.uct_c, player.rollouts) == (25, 1.4, 2)
+    assert player.name == "mcts(simulations=25, uct_c=1.4, rollouts=2)"
+    assert make_player(parse_player(" mcts "), game=TIC_TAC_TOE).name == "mcts"
+
+
+@pytest.mark.parametrize(
+    ("game", "text"),
+    [
+        (TIC_TAC_TOE, "random"),
+        (TIC_TAC_TOE, "minimax"),
+        (TIC_TAC_TOE, "minimax:depth=2"),
+        (TIC_TAC_TOE, "mcts:simulations=10"),
+        (TIC_TAC_TOE, "scripted:policy=last"),
+        (KUHN, "ismcts:simulations=10"),
+        (KUHN, "cfr:iterations=10"),
+    ],
+)
+def test_every_built_in_player_plays_by_its_name(game, text):
+    player = make_player(parse_player(text), game=game)
+    tasks = [Task(game.name, seed, ("it", "it")) for seed in range(3)]
+    endings = [e.ending for e in play_matches(tasks, game=game, players={"it": player})]
+    assert endings == [Ending.FINISHED] * 3
+
+
+def test_an_unknown_player_is_answered_with_the_nearest_name():
+    with pytest.raises(RecipeError, match="no player 'minmax'") as error:
+        make_player(parse_player("minmax"), game=TIC_TAC_TOE)
+    assert "did you mean minimax?" in error.value.hint
+    assert all(name in error.value.hint for name in player_names())
+
+
+def test_an_unknown_option_is_answered_with_the_known_ones():
+    with pytest.raises(RecipeError, match="mcts has no option 'simulation'") as error:
+        make_player(parse_player("mcts:simulation=5"), game=TIC_TAC_TOE)
+    assert "did you mean simulations?" in error.value.hint and "uct_c" in error.value.hint
+    with pytest.raises(RecipeError, match="random has no option 'depth'") as error:
+        make_player(parse_player("random:depth=3"), game=TIC_TAC_TOE)
+    assert "its options: none" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mcts:simulations=0",
+        "mcts:simulations=many",
+        "mcts:simulations=1.5",
+        "mcts:simulations=true",
+        "mcts:uct_c=-1",
+        "minimax:depth=0",
+        "cfr:iterations=-3",
+    ],
+)
+def test_numbers_are_checked_before_anything_runs(text):
+    key = text.partition(":")[2].partition("=")[0]
+    with pytest.raises(RecipeError, match=f"{key} must be a"):
+        make_player(parse_player(text), game=KUHN)
+
+
+@pytest.mark.parametrize("text", ["mcts:100", "mcts:=5", "mcts:simulations=5,fast"])
+def test_what_is_no_option_is_refused(text):
+    with pytest.raises(RecipeError, match="cannot read") as error:
+        parse_player(text)
+    assert "key=value" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "game", "instead"),
+    [
+        ("mcts", "kuhn_poker", "ismcts"),
+        ("minimax", "kuhn_poker", "cfr"),
+        ("cfr", "tic_tac_toe", "minimax"),
+        ("ismcts", "liars_dice", "random"),
+        ("mcts", "matrix_rps", "random"),
+    ],
+)
+def test_a_player_that_does_not_fit_the_game_names_those_that_do(name, game, instead):
+    with pytest.raises(GameError, match=f"{name} cannot play {game}") as error:
+        make_player(parse_player(name), game=load_game(game))
+    known = error.value.hint.partition(": ")[2].split(", ")
+    assert instead in known and name not in known
+    assert make_player(parse_player(instead), game=load_game(game)).name == instead
+
+
+def test_another_packages_player_is_found_by_its_name(monkeypatch):
+    """What an installed package declares under `tesuji.players` in its pyproject.toml."""
+    declared = {
+        "eager": "tesuji.players.scripted:ScriptedPlayer",
+        "torn": "tesuji.players.nowhere:Player",
+    }
+    points = tuple(EntryPoint(name, value, "tesuji.players") for name, value in declared.items())
+    monkeypatch.setattr("tesuji.players.registry._entry_points", lambda: points)
+    assert make_player(parse_player("eager:policy=last"), game=KUHN).policy == "last"
+    with pytest.raises(RecipeError, match=r"'torn' of .* does not load"):
+        make_player(parse_player("torn"), game=KUHN)
+
+
+@pytest.mark.parametrize(
+    ("name", "home"), [("minimax", TIC_TAC_TOE), ("mcts", TIC_TAC_TOE), ("ismcts", KUHN)]
+)
+def test_engines_say_that_they_need_a_game_of_openspiel(name, home):
+    class Elsewhere:
+        to_act = (0,)
+
+    asked = MoveRequest(home, Elsewhere(), 0, "", (), 0)
+    with pytest.raises(GameError, match=f"{name} plays OpenSpiel games only"):
+        make_player(parse_player(name), game=home).choose([asked])
