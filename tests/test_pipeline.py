@@ -1,0 +1,271 @@
+"""A whole run, small: stages that are skipped, resumed and redone, and every way to be refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tesuji.core.errors import DataError, EngineError, GameError, RecipeError, TesujiError
+from tesuji.core.files import read_json
+from tesuji.learners.models import prepare_base
+from tesuji.pipeline.plan import make_plan
+from tesuji.pipeline.reporter import Reporter
+from tesuji.pipeline.run import run_recipe
+from tesuji.pipeline.trained import open_run
+from tesuji.recipe.load import dump_recipe, load_recipe
+from tesuji.recipe.schema import ModelSection, Recipe, TinyModel
+
+SHAPE = {"hidden_size": 16, "num_attention_heads": 2, "num_key_value_heads": 2}
+SMALL = {
+    "name": "small",
+    "game": "tic_tac_toe",
+    "model": {"tiny": {**SHAPE, "intermediate_size": 32}},
+    "prompt": {"style": "compact", "answer": "id"},
+    "sampling": {"max_new_tokens": 2},
+    "stages": {
+        "data": {"positions": "sampled", "num_positions": 60, "held_out": 0.2},
+        "sft": {"max_steps": 6, "batch_size": 16, "learning_rate": 0.01, "save_steps": 2,
+                "logging_steps": 1, "optimizer": "muon", "soft_targets": True, "max_length": 32},
+    },
+    "evaluation": {"opponents": ["random"], "episodes": 4, "positions": 20, "certificate": True},
+}  # fmt: skip
+
+
+def small(**changes) -> Recipe:
+    return Recipe.model_validate({**SMALL, **changes})
+
+
+def with_sft(**changes) -> Recipe:
+    stages = {**SMALL["stages"], "sft": {**SMALL["stages"]["sft"], **changes}}
+    return small(stages=stages)
+
+
+class Listener(Reporter):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def decisions(recipe: Recipe, root: Path) -> dict[str, str]:
+    return {step.name: step.decision for step in make_plan(recipe, root / recipe.name)}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("runs")
+    run_recipe(small(), root, command="tesuji run small")
+    return root / "small"
+
+
+def test_a_run_leaves_all_it_promises(finished: Path):
+    names = [path.name for path in sorted((finished / "stages").iterdir())]
+    assert names == ["00-data", "01-before", "02-sft", "03-after"]
+    manifest = read_json(finished / "manifest.json")
+    assert {s["status"] for s in manifest["stages"].values()} == {"done"}
+    for name in ("recipe.yaml", "metrics.jsonl", "report.html", "report.md"):
+        assert (finished / name).stat().st_size > 0
+    assert list((finished / "stages" / "02-sft").glob("sft_training_logs_*.txt"))
+    after = read_json(finished / "stages" / "03-after" / "evaluation.json")
+    assert after["label"] == "after sft"
+    assert len(after["certificates"]) == 2
+    assert load_recipe(finished / "recipe.yaml") == small()
+
+
+def test_the_report_names_the_run_and_shows_a_game(finished: Path):
+    page = (finished / "report.html").read_text()
+    assert "small" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+
+
+def test_nothing_is_done_twice(finished: Path):
+    listener = Listener()
+    weights = finished / "stages" / "02-sft" / "final" / "model.safetensors"
+    before = weights.stat().st_mtime_ns
+    run_recipe(small(), finished.parent, reporter=listener)
+    assert weights.stat().st_mtime_ns == before
+    assert sum("nothing it depends on has changed" in line for line in listener.said) == 4
+
+
+def test_a_change_redoes_what_depends_on_it_and_nothing_else(finished: Path):
+    root = finished.parent
+    assert set(decisions(small(), root).values()) == {"skip"}
+    assert decisions(with_sft(learning_rate=0.02), root) == {
+        "data": "skip", "before": "skip", "sft": "run", "after": "run",
+    }  # fmt: skip
+    assert set(decisions(small(seed=2), root).values()) == {"run"}
+    other = small(evaluation={**SMALL["evaluation"], "episodes": 6})
+    assert decisions(other, root) == {
+        "data": "skip", "before": "run", "sft": "skip", "after": "run",
+    }  # fmt: skip
+
+
+def test_the_old_results_of_a_changed_stage_are_kept(tmp_path: Path):
+    run_recipe(small(), tmp_path)
+    run_recipe(with_sft(max_steps=2), tmp_path)
+    stages = tmp_path / "small" / "stages"
+    assert read_json(stages / "02-sft" / "training.json")["steps"] == 2
+    assert read_json(stages / "02-sft~1" / "training.json")["steps"] == 6
+
+
+def killed_run(root: Path, moment: str) -> None:
+    """Run the small recipe in a process that is killed with -9 at `moment` of the SFT stage."""
+    (root / "small.yaml").write_text(dump_recipe(small()))
+    program = f"""
+import os, signal, sys
+from pathlib import Path
+from tesuji.pipeline.reporter import Reporter
+from tesuji.pipeline.run import run_recipe
+from tesuji.recipe.load import load_recipe
+
+class Deadly(Reporter):
+    training = False
+    def begin(self, words, total=None):
+        self.training = "training" in words
+        if {moment!r} == words:
+            os.kill(os.getpid(), signal.SIGKILL)
+    def update(self, done, note=""):
+        if self.training and str(done) == {moment!r}:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+run_recipe(load_recipe({str(root / "small.yaml")!r}), Path({str(root)!r}), reporter=Deadly())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+
+
+def weights_of(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "stages" / "02-sft" / "final" / "model.safetensors")
+
+
+def lines_of(run: Path) -> list[dict]:
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if k != "time"} for row in rows]
+
+
+@pytest.mark.parametrize("moment", ["1", "5", "after sft against random"])
+def test_a_run_killed_with_9_goes_on_to_the_same_weights(finished: Path, tmp_path, moment):
+    killed_run(tmp_path, moment)
+    left = decisions(small(), tmp_path)
+    assert left["data"] == left["before"] == "skip"
+    assert left["after" if moment.startswith("after") else "sft"] == "resume"
+    run_recipe(small(), tmp_path)
+    ours, whole = weights_of(tmp_path / "small"), weights_of(finished)
+    assert ours.keys() == whole.keys()
+    assert all(torch.equal(ours[name], whole[name]) for name in whole)
+    assert lines_of(tmp_path / "small") == lines_of(finished)
+
+
+@pytest.mark.parametrize("architecture", ["qwen2", "qwen3", "llama"])
+def test_a_local_folder_takes_the_same_path(tmp_path: Path, architecture):
+    shape = TinyModel(**SHAPE, architecture=architecture)
+    folder = prepare_base(ModelSection(tiny=shape), tmp_path / "model", seed=1)
+    recipe = small(
+        model={"base": folder, "lora": {"r": 2, "alpha": 4}},
+        prompt={"style": "full", "answer": "move"},
+        sampling={"max_new_tokens": 10},
+        stages={
+            "data": {"positions": "sampled", "num_positions": 20, "thoughts": "template"},
+            "sft": {"max_steps": 2, "batch_size": 4},
+        },
+        evaluation={"opponents": ["random"], "episodes": 2, "positions": 4},
+    )
+    outcome = run_recipe(recipe, tmp_path / "runs")
+    assert outcome.after.label == "after sft"
+    final = tmp_path / "runs" / "small" / "stages" / "02-sft" / "final"
+    assert (final / "adapter_config.json").exists()
+    trained = open_run(tmp_path / "runs" / "small")
+    assert trained.source == str(final)
+    assert trained.player(0.0).name == "model"
+
+
+def test_a_file_of_rows_can_be_learned_from(tmp_path: Path):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"prompt": "...\nx", "completion": "4"}) + "\n")
+    stages = {"sft": {**SMALL["stages"]["sft"], "data": str(rows), "max_steps": 1}}
+    recipe = small(stages=stages, evaluation={"episodes": 2, "positions": 0})
+    run_recipe(recipe, tmp_path)
+    assert decisions(recipe, tmp_path)["sft"] == "skip"
+    rows.write_text(json.dumps({"prompt": "...\nx", "completion": "5"}) + "\n")
+    assert decisions(recipe, tmp_path)["sft"] == "run"
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"game": "tick_tack_toe"}, GameError, "tic_tac_toe"),
+        ({"game": {"name": "kuhn_poker", "options": {"plyers": 3}}}, GameError, "plyers"),
+        ({"game": "kuhn_poker"}, (GameError, RecipeError), "kuhn_poker"),
+        ({"stages": {"sft": {}}}, RecipeError, "no data stage before it"),
+        ({"stages": {"sft": {"data": "nowhere.jsonl"}}}, TesujiError, "nowhere"),
+        ({"stages": {"before": {"kind": "data"}}}, RecipeError, "cannot be called 'before'"),
+        ({"stages": {"a/b": {"kind": "data"}}}, RecipeError, "cannot be called"),
+        ({"evaluation": {"opponents": ["nobody"]}}, RecipeError, "no player 'nobody'"),
+        ({"evaluation": {"opponents": ["cfr"]}}, GameError, "cfr cannot play"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path, changes, error, message):
+    with pytest.raises(error, match=message):
+        run_recipe(small(**changes), tmp_path)
+    assert not (tmp_path / "small" / "stages").exists()
+
+
+def test_a_certificate_for_a_game_without_one_is_refused(tmp_path: Path):
+    stages = {"data": {"oracle": "random", "positions": "sampled"}}
+    for changes in (
+        {"evaluation": {"certificate": True}},
+        {"evaluation": {}, "stages": {**stages, "sft": {"stop_when": "certificate"}}},
+    ):
+        recipe = small(**{"game": "kuhn_poker", "stages": stages, **changes})
+        with pytest.raises(RecipeError, match="whole tree"):
+            run_recipe(recipe, tmp_path)
+
+
+def test_a_model_that_is_not_there_stops_with_one_message(tmp_path: Path):
+    with pytest.raises(EngineError, match="cannot load the model"):
+        run_recipe(small(model={"base": str(tmp_path / "nothing")}), tmp_path)
+    assert decisions(small(model={"base": str(tmp_path / "nothing")}), tmp_path)["data"] == "skip"
+
+
+def test_a_run_without_a_model_cannot_be_played(tmp_path: Path):
+    run_recipe(small(), tmp_path)
+    run = tmp_path / "small"
+    for path in ("stages/02-sft/done.json", "base/tokenizer_config.json"):
+        (run / path).unlink()
+    with pytest.raises(DataError, match="no model in this run"):
+        open_run(run)
+
+
+def test_an_unwritable_runs_folder_is_one_message(tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataError, match="cannot write"):
+        run_recipe(small(), tmp_path / "file")
+
+
+def test_ctrl_c_keeps_what_is_done_and_says_so(tmp_path: Path):
+    """The real command, interrupted in the middle of training, then started again."""
+    stages = {**SMALL["stages"], "sft": {**SMALL["stages"]["sft"], "max_steps": 100_000}}
+    (tmp_path / "small.yaml").write_text(dump_recipe(small(stages=stages)))
+    command = [sys.executable, "-m", "tesuji.cli.main", "run", "small.yaml"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ,
+    ) as process:  # fmt: skip
+        checkpoints = tmp_path / "runs" / "small" / "stages" / "02-sft" / "checkpoints"
+        deadline = time.monotonic() + 120
+        while not list(checkpoints.glob("checkpoint-*")) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, shown = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on" in shown
+    assert decisions(load_recipe(tmp_path / "small.yaml"), tmp_path / "runs")["sft"] == "resume"
