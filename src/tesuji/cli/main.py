@@ -101,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         result = build(words)(args=words, prog_name="tesuji", standalone_mode=False)
+        sys.stdout.flush()  # a reader that has left is noticed here, not at exit
         return result if isinstance(result, int) else 0
     except TesujiError as error:
         return _tell(str(error))

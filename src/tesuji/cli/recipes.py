@@ -1,5 +1,6 @@
 """`tesuji recipes`: the recipes that come with Tesuji, to read or to copy and change."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -36,9 +37,8 @@ def print_list() -> None:
 def show(name: Annotated[str, typer.Argument(help="A recipe's name, as the list has it.")]) -> None:
     """Print a recipe as it was written."""
     from tesuji.core.files import read_text
-    from tesuji.recipe.load import recipe_path
 
-    print(read_text(recipe_path(name)), end="")
+    print(read_text(_shipped(name)), end="")
 
 
 @app.command()
@@ -52,9 +52,8 @@ def copy(
     """Copy a recipe, to change it."""
     from tesuji.core.errors import DataError
     from tesuji.core.files import write_text
-    from tesuji.recipe.load import recipe_path
 
-    source = recipe_path(name)
+    source = _shipped(name)
     target = destination or Path()
     if target.is_dir():
         target = target / source.name
@@ -64,15 +63,26 @@ def copy(
     console.print(f"wrote {target}; run it: tesuji run {target}", markup=False, highlight=False)
 
 
+def _shipped(name: str) -> Path:
+    from tesuji.core.errors import RecipeError
+    from tesuji.recipe.library import find_recipe, shipped_recipes
+
+    found = find_recipe(name)
+    if found is None:
+        names = ", ".join(recipe.name for recipe in shipped_recipes())
+        raise RecipeError("no recipe of this name comes with Tesuji", where=name, hint=names)
+    return found
+
+
 def standalone(source: Path) -> str:
     """A recipe's text that works anywhere: resolved where it includes files that lie beside it."""
     from tesuji.core.files import read_text
     from tesuji.recipe.load import dump_recipe, load_recipe
-    from tesuji.recipe.yamlfile import read_yaml
 
-    if "include" in read_yaml(source)[0]:
+    text = read_text(source)
+    if re.search(r"^include\s*:", text, re.MULTILINE):
         return dump_recipe(load_recipe(source))
-    return read_text(source)
+    return text
 
 
 @app.command()

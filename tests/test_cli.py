@@ -1,0 +1,251 @@
+"""The command line: one message and exit code 2 for what a user can mend, a traceback for bugs."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tesuji.cli import doctor
+from tesuji.cli.console import progress
+from tesuji.cli.main import COMMANDS, main
+from tesuji.cli.recipes import standalone
+from tesuji.core.errors import RecipeError
+from tesuji.recipe.load import load_recipe
+
+HEAVY = ("torch", "transformers", "trl", "peft", "pyspiel", "matplotlib", "numpy", "accelerate")
+
+
+def tesuji(*words, cwd=None, **env):
+    command = [sys.executable, "-m", "tesuji.cli.main", *words]
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, timeout=60, env={**os.environ, **env}
+    )
+
+
+def raising(error):
+    def build(_):
+        raise error
+
+    return build
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Make the next command line raise an error from inside."""
+    return lambda error: monkeypatch.setattr("tesuji.cli.main.build", raising(error))
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["recipes", "--help"], []])
+def test_help_imports_nothing_heavy(words):
+    code = (
+        "import sys\nfrom tesuji.cli.main import main\n"
+        f"code = main({words!r})\n"
+        f"print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules], code)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert run.stdout.splitlines()[-1] == "HEAVY [] 0", run.stderr
+
+
+def test_help_lists_every_command_with_a_line(capsys):
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for name, words in COMMANDS.items():
+        assert name in shown
+        assert words.split()[0] in shown
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_of_its_own(name, capsys):
+    assert main([name, "--help"]) == 0
+    assert f"tesuji {name}" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("tesuji 0.")
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        (["bogus"], "bogus", "tesuji --help"),
+        (["--bogus"], "--bogus", "tesuji --help"),
+        (["run"], "recipe", "tesuji run --help"),
+        (["runs", "--bogus"], "--bogus", "tesuji runs --help"),
+        (["recipes", "bogus"], "bogus", "tesuji recipes --help"),
+        (["run", "no-such-recipe"], "no-such-recipe", "tictactoe/tiny"),
+        (["run", "tictactoe/tiny", "sede=2"], "sede", "seed"),
+        (["recipes", "show", "tictactoe/tony"], "tictactoe/tony", "tictactoe/tiny"),
+    ],
+)
+def test_a_wrong_command_line_gives_one_message_and_2(words, said, hint, capsys):
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert said in err and hint in err
+    assert "Traceback" not in err
+
+
+def test_errors_of_ours_say_what_where_and_what_to_do(failing, capsys):
+    failing(RecipeError("no [bold] thing", where="a[0].yaml:12", hint="write [red]one[/]"))
+    assert main(["run"]) == 2
+    assert capsys.readouterr().err == (
+        "error: a[0].yaml:12: no [bold] thing\n  → write [red]one[/]\n"
+    )
+
+
+def test_a_long_message_is_not_broken_into_lines(failing, capsys):
+    failing(RecipeError("word " * 60))
+    main(["run"])
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_message_never_shows_a_secret(failing, capsys):
+    failing(RecipeError("refused: hf_abcdefghijklmnopqrstuvwxyz012345"))
+    main(["run"])
+    assert "ijklmnop" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_a_disk_that_refuses_is_no_bug(failing, capsys, code):
+    failing(OSError(code, os.strerror(code), "runs/a/model"))
+    assert main(["run"]) == 2
+    err = capsys.readouterr().err
+    assert "runs/a/model" in err and os.strerror(code) in err
+    assert "Traceback" not in err
+
+
+def test_stopping_says_that_work_is_kept(failing, capsys):
+    failing(KeyboardInterrupt())
+    assert main(["run"]) == 130
+    err = capsys.readouterr().err
+    assert "kept" in err and "same command" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("x"), OSError(errno.EIO, "input/output")])
+def test_a_bug_shows_its_traceback_and_asks_for_a_report(failing, capsys, error):
+    failing(error)
+    assert main(["run"]) == 1
+    err = capsys.readouterr().err
+    assert "Traceback" in err and type(error).__name__ in err
+    assert "report it" in err
+
+
+def test_a_command_without_its_module_is_named(monkeypatch, capsys):
+    monkeypatch.setitem(COMMANDS, "dance", "Dance.")
+    assert main(["dance"]) == 2
+    assert "no `dance` command" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--help"], ["recipes", "schema"], ["recipes"], ["--version"]])
+def test_a_reader_who_leaves_early_is_met_with_silence(words):
+    read, write = os.pipe()
+    os.close(read)
+    run = subprocess.run(
+        [sys.executable, "-m", "tesuji.cli.main", *words],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    os.close(write)
+    assert run.stderr == ""
+
+
+def test_the_exit_code_reaches_the_shell():
+    assert tesuji("run", "no-such-recipe").returncode == 2
+    assert tesuji("recipes").returncode == 0
+
+
+def test_no_control_codes_where_the_output_is_no_terminal(tmp_path):
+    run = tesuji("recipes", cwd=tmp_path)
+    assert "\x1b" not in run.stdout + run.stderr
+
+
+def test_bars_show_a_note_and_stay_silent_outside_a_terminal(capsys):
+    with progress() as bars:
+        task = bars.add_task("train", total=10)
+        bars.update(task, completed=5, note="loss 0.1")
+        shown = [column(bars.tasks[0]) for column in bars.columns]
+    assert any(str(cell) == "loss 0.1" for cell in shown)
+    assert capsys.readouterr().out.strip() == ""
+
+
+def test_recipes_are_listed_and_shown_as_written(capsys):
+    assert main(["recipes"]) == 0
+    assert "tictactoe/tiny" in capsys.readouterr().out
+    assert main(["recipes", "show", "tictactoe/tiny"]) == 0
+    shipped = Path(__file__).parents[1] / "recipes" / "tictactoe" / "tiny.yaml"
+    assert capsys.readouterr().out == shipped.read_text(encoding="utf-8")
+
+
+def test_a_copied_recipe_loads_and_is_not_overwritten(tmp_path, capsys):
+    assert main(["recipes", "copy", "tictactoe/tiny", str(tmp_path)]) == 0
+    copied = tmp_path / "tiny.yaml"
+    assert load_recipe(copied) == load_recipe("tictactoe/tiny")
+    copied.write_text("mine")
+    assert main(["recipes", "copy", "tictactoe/tiny", str(copied)]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert copied.read_text() == "mine"
+    assert main(["recipes", "copy", "tictactoe/tiny", str(copied), "--force"]) == 0
+    assert copied.read_text() != "mine"
+
+
+def test_a_copy_does_not_depend_on_the_files_it_includes(tmp_path):
+    (tmp_path / "base.yaml").write_text("name: a\ngame: tic_tac_toe\nstages: {data: }\n")
+    source = tmp_path / "mine.yaml"
+    source.write_text("include: base.yaml\nseed: 7\n")
+    copied = tmp_path / "elsewhere" / "mine.yaml"
+    copied.parent.mkdir()
+    copied.write_text(standalone(source))
+    assert load_recipe(copied) == load_recipe(source)
+
+
+def test_the_schema_is_printed_as_json(capsys):
+    assert main(["recipes", "schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["title"] == "Recipe"
+
+
+def test_doctor_finds_what_is_here_and_hides_tokens(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret_value")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    assert main(["doctor", "--json", "--runs", str(tmp_path / "runs")]) == 0
+    out = capsys.readouterr().out
+    found = {finding["part"]: finding for finding in json.loads(out)}
+    assert "hf_secret_value" not in out
+    assert found["HF_TOKEN"]["state"] == "ok"
+    assert found["WANDB_API_KEY"]["state"] == "absent"
+    assert found["torch"]["state"] == found["pyspiel"]["state"] == "ok"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_doctor_exits_1_where_runs_cannot_be_written(tmp_path, capsys):
+    (tmp_path / "runs").write_text("a file")
+    assert main(["doctor", "--runs", str(tmp_path / "runs")]) == 1
+    assert "to mend: runs folder" in capsys.readouterr().out
+
+
+def test_doctor_exits_1_where_a_package_is_missing_and_says_how_to_get_it(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(doctor, "NEEDED", ("transformers", "no-such-package"))
+    monkeypatch.setattr(doctor, "EXTRAS", {"no-such-tracker": "tracker"})
+    assert main(["doctor", "--json", "--runs", str(tmp_path)]) == 1
+    found = {finding["part"]: finding for finding in json.loads(capsys.readouterr().out)}
+    assert found["no-such-package"]["words"] == "missing: pip install no-such-package"
+    assert found["no-such-tracker"]["state"] == "absent"
+    assert "tesuji[tracker]" in found["no-such-tracker"]["words"]
+
+
+def test_doctor_reports_a_part_that_does_not_load():
+    def words():
+        raise ImportError("libcudart.so not found")
+
+    finding = doctor._loaded("torch", words)
+    assert finding.state == "bad" and "libcudart" in finding.words
