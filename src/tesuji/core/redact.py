@@ -34,6 +34,11 @@ def redact(text: str) -> str:
     return _URL_PASSWORD.sub(rf"\g<1>{MARK}@", text)
 
 
+def looks_secret(text: str) -> bool:
+    """Whether the text holds a token's shape, a bearer header or a URL with a password."""
+    return any(shape.search(text) for shape in (_SHAPES, _BEARER, _URL_PASSWORD))
+
+
 def _secret_values() -> list[str]:
     """Longest first, so that a value that contains another one goes as a whole."""
     values = {

@@ -22,14 +22,14 @@ class ShippedRecipe:
 
 def library_folder() -> Path:
     """Where the shipped recipes are. Raises RecipeError when the installation lacks them."""
-    folder = Path(__file__).resolve().parents[1] / "recipes"
+    folder = (Path(__file__).resolve().parents[1] / "recipes").resolve()
     if not folder.is_dir():
         raise RecipeError("this installation has no recipes", hint="install tesuji again")
     return folder
 
 
 def shipped_recipes() -> list[ShippedRecipe]:
-    """All shipped recipes, by name."""
+    """All shipped recipes, by name; files that begin with `_` are parts for others to include."""
     folder = library_folder()
     return [
         ShippedRecipe(
@@ -38,13 +38,12 @@ def shipped_recipes() -> list[ShippedRecipe]:
             description=str(read_yaml(path)[0].get("description", "")),
         )
         for path in sorted(folder.rglob("*.yaml"))
+        if not path.name.startswith("_")
     ]
 
 
 def find_recipe(name: str) -> Path | None:
     """The file of a shipped recipe called `name` (`tictactoe/tiny`), if there is one."""
-    parts = Path(name).parts
-    if not name or ".." in parts or Path(name).is_absolute():
-        return None
-    path = library_folder() / f"{name.removesuffix('.yaml')}.yaml"
-    return path if path.is_file() else None
+    folder = library_folder()
+    names = [path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml")]
+    return folder / f"{name}.yaml" if name in names else None

@@ -1,38 +1,61 @@
 """`key=value` on the command line: dotted keys into a recipe, values read as YAML."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tesuji.core.errors import RecipeError
-from tesuji.recipe.yamlfile import parse_yaml
+from tesuji.recipe.yamlfile import KeyPath, parse_yaml
 
 # A bare name stands for a mapping with this key: `game: hex` is `game: {name: hex}`.
 SHORTHANDS = {"game": "name", "oracle": "player"}
 
 
-def apply_overrides(recipe: dict[str, Any], overrides: Sequence[str]) -> set[tuple[str, ...]]:
+def apply_overrides(recipe: dict[str, Any], overrides: Sequence[str]) -> list[KeyPath]:
     """Set every override in the nested dict, in order; return the key paths that were set.
 
     Raises RecipeError for one that is not `key=value`, or that leads through something that has
     no keys.
     """
-    touched = set()
+    touched = []
     for override in overrides:
         key, equals, text = override.partition("=")
-        parts = tuple(key.strip().split("."))
+        parts = tuple(part.strip() for part in key.split("."))
         if not equals or not all(parts):
             raise RecipeError(
                 f"cannot read the override {override!r}",
                 where="command line",
                 hint="write key=value, e.g. seed=2 or stages.sft.learning_rate=1e-3",
             )
+        _refuse_special(recipe, parts, override)
         _set(recipe, parts, parse_yaml(text, f"the override {key.strip()}")[0], override)
-        touched.add(parts)
+        touched.append(parts)
     return touched
 
 
-def _set(value: Any, parts: tuple[str, ...], new: Any, override: str) -> None:
+def opened(value: Any, key: str) -> Any:
+    """The mapping that a bare name at `key` is short for; any other value as it is."""
+    if isinstance(value, str) and key in SHORTHANDS:
+        return {SHORTHANDS[key]: value}
+    return value
+
+
+def _refuse_special(recipe: dict[str, Any], parts: KeyPath, override: str) -> None:
+    """An include is for files, and a typing error must not add a stage."""
+    if parts[0] == "include":
+        raise RecipeError("include works in a recipe file only", where=f"command line: {override}")
+    stages = recipe.get("stages")
+    if parts[0] != "stages" or len(parts) < 3 or not isinstance(stages, dict):
+        return
+    if parts[1] not in stages:
+        raise RecipeError(
+            f"the recipe has no stage {parts[1]!r}",
+            where=f"command line: {override}",
+            hint=f"{nearest(parts[1], stages)} (stages.{parts[1]}={{}} adds one)",
+        )
+
+
+def _set(value: Any, parts: KeyPath, new: Any, override: str) -> None:
     *inner, last = parts
     for part in inner:
         value = _enter(value, part, override)
@@ -46,17 +69,16 @@ def _enter(value: Any, part: str, override: str) -> Any:
     """The container at `part`; made where there is none, and opened up where it is short."""
     if isinstance(value, list):
         index = _index(value, part, override)
-        value[index] = _opened(value[index], "player", override, part)
+        player = {"player": value[index]} if isinstance(value[index], str) else value[index]
+        value[index] = _container(player, part, override)
         return value[index]
-    value[part] = _opened(value.get(part), SHORTHANDS.get(part, ""), override, part)
+    value[part] = _container(opened(value.get(part), part), part, override)
     return value[part]
 
 
-def _opened(value: Any, shorthand: str, override: str, part: str) -> Any:
-    if value is None:
+def _container(value: Any, part: str, override: str) -> Any:
+    if value is None or value is False:
         return {}
-    if isinstance(value, str) and shorthand:
-        return {shorthand: value}
     if isinstance(value, dict | list):
         return value
     raise RecipeError(
@@ -67,7 +89,7 @@ def _opened(value: Any, shorthand: str, override: str, part: str) -> Any:
 
 
 def _index(value: list[Any], part: str, override: str) -> int:
-    if part.isdigit() and int(part) < len(value):
+    if part.isascii() and part.isdecimal() and len(part) < 6 and int(part) < len(value):
         return int(part)
     raise RecipeError(
         f"{part!r} is not an entry of a list of {len(value)}",
@@ -76,7 +98,13 @@ def _index(value: list[Any], part: str, override: str) -> int:
     )
 
 
-def nearest(word: str, known: Sequence[str]) -> str:
-    """A hint with the known word most like `word`, or with all of them."""
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
+def nearest(word: str, candidates: Iterable[str], known: str = "known here: ") -> str:
+    """A hint with the candidate most like `word`, or with all of them.
+
+    `known` is put in front of the whole list; an empty one leaves the list out.
+    """
+    words = list(candidates)
+    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    return f"{known}{', '.join(words)}" if known and words else ""

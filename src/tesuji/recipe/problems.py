@@ -1,6 +1,6 @@
 """What pydantic found wrong, in words a person can act on: where, what, and what to do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -8,26 +8,52 @@ from pydantic_core import ErrorDetails
 
 from tesuji.core.errors import RecipeError
 from tesuji.recipe.overrides import nearest
-from tesuji.recipe.schema import STAGE_KINDS, DataStage, Recipe, SftStage
-from tesuji.recipe.yamlfile import KeyPath
+from tesuji.recipe.schema import Recipe, Section, Stage
+from tesuji.recipe.yamlfile import KeyPath, Places
 
-STAGES: Mapping[str, type[BaseModel]] = {"data": DataStage, "sft": SftStage}
-Places = Mapping[KeyPath, str]
+STAGES: Mapping[str, type[Section]] = {
+    stage.model_fields["kind"].default: stage for stage in get_args(get_args(Stage)[0])
+}
+TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "a text",
+    "list": "a list",
+    "dict": "a mapping of keys",
+    "model": "a mapping of keys",
+}
+LIMITS = {
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_long": "must not be longer than {max_length} letters",
+    "string_pattern_mismatch": "must be letters, digits, `.`, `_` and `-`, first a letter or digit",
+}
 
 
-def recipe_error(error: ValidationError, places: Places, name: str) -> RecipeError:
+def recipe_error(
+    error: ValidationError, values: Mapping[str, Any], places: Places, name: str
+) -> RecipeError:
     """All problems of one recipe as a single error, one a line."""
-    problems = [_problem(detail, places, name) for detail in error.errors()]
+    found: dict[KeyPath, list[ErrorDetails]] = {}
+    for detail in error.errors(include_url=False):
+        found.setdefault(_key_path(detail["loc"], values), []).append(detail)
+    problems = [
+        _problem(path, details, place(path, places, name))
+        for path, details in found.items()
+        if not _explained_deeper(path, details, found)
+    ]
+    return all_in_one(problems, name)
+
+
+def all_in_one(problems: Sequence[RecipeError], name: str) -> RecipeError:
+    """The only problem itself, or one error that lists them all."""
     if len(problems) == 1:
         return problems[0]
     lines = "\n".join(f"- {problem}" for problem in problems)
     return RecipeError(f"{len(problems)} problems\n{lines}", where=name)
-
-
-def _problem(detail: ErrorDetails, places: Places, name: str) -> RecipeError:
-    path = _key_path(detail["loc"])
-    what, hint = _words(detail, path)
-    return RecipeError(what, where=f"{place(path, places, name)}: {'.'.join(path)}", hint=hint)
 
 
 def place(path: KeyPath, places: Places, name: str) -> str:
@@ -38,68 +64,129 @@ def place(path: KeyPath, places: Places, name: str) -> str:
     return name
 
 
-def _key_path(loc: Sequence[int | str]) -> KeyPath:
-    """The path as the recipe writes it: pydantic puts a stage's kind behind its name."""
-    parts = [str(part) for part in loc]
-    if len(parts) > 2 and parts[0] == "stages" and parts[2] in STAGES:
-        del parts[2]
-    return tuple(parts)
+def _key_path(loc: Sequence[int | str], values: Any) -> KeyPath:
+    """The path as the recipe writes it, without the marks pydantic sets between the keys.
+
+    Behind a stage's name stands its kind, and behind a key that takes several types (`str`,
+    `list[str]`) the type that was tried.
+    """
+    path: list[str] = []
+    for index, part in enumerate(loc):
+        if loc[0] == "stages" and index == 2:
+            continue
+        there = isinstance(values, dict) and part in values
+        if part in ("int", "float", "bool", "str", "list[str]") and not there:
+            continue
+        path.append(str(part))
+        values = _inside(values, part)
+    return tuple(path)
 
 
-def _words(detail: ErrorDetails, path: KeyPath) -> tuple[str, str]:
-    """(what is wrong, what to do) of one problem."""
-    kind, given, facts = detail["type"], detail["input"], detail.get("ctx", {})
+def _inside(values: Any, part: int | str) -> Any:
+    if isinstance(values, dict):
+        return values.get(part)
+    if isinstance(values, list) and isinstance(part, int) and part < len(values):
+        return values[part]
+    return None
+
+
+def _explained_deeper(
+    path: KeyPath, details: Sequence[ErrorDetails], found: Mapping[KeyPath, object]
+) -> bool:
+    """Of a key that takes a text or a list, and holds a list: only what is wrong inside counts."""
+    tried = details[0]["loc"][-1:] == ("str",) and isinstance(details[0]["input"], list)
+    return tried and any(len(key) > len(path) and key[: len(path)] == path for key in found)
+
+
+def _problem(path: KeyPath, details: Sequence[ErrorDetails], where: str) -> RecipeError:
+    what, hint = _words(path, details)
+    return RecipeError(what, where=f"{where}: {'.'.join(path)}" if path else where, hint=hint)
+
+
+def _words(path: KeyPath, details: Sequence[ErrorDetails]) -> tuple[str, str]:
+    """(what is wrong, what to do) of one key."""
+    detail = details[0]
+    kind, value, facts = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return "unknown key", nearest(path[-1], _known(detail["loc"]))
+        return "unknown key", _hint_for_key(str(detail["loc"][-1]), detail["loc"])
     if kind == "missing":
         return "this key is missing", f"add `{path[-1]}:`"
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        kinds = ", ".join(STAGE_KINDS)
-        return f"{given.get('kind')!r} is no kind of stage", f"give it `kind:`, one of: {kinds}"
+    if kind == "union_tag_invalid":
+        return f"{shown(value['kind'])} is no kind of stage", _hint_for_kind(value["kind"])
     if kind == "value_error":
         return str(facts["error"]), ""
     if kind == "literal_error":
-        return f"{given!r} is not one of the choices", f"choose {facts['expected']}"
-    return f"{_expected(kind, facts, detail['msg'])}, not {given!r}", ""
+        return f"{shown(value)} is not one of the choices", _hint_for_choice(value, facts)
+    if kind in LIMITS:
+        return f"{LIMITS[kind].format(**facts)}, not {shown(value)}", ""
+    wanted = [TYPES.get(each["type"].partition("_")[0], each["msg"]) for each in details]
+    return f"must be {' or '.join(dict.fromkeys(wanted))}, not {shown(value)}", ""
 
 
-def _expected(kind: str, facts: Mapping[str, Any], message: str) -> str:
-    limits = {
-        "greater_than": "must be more than {gt}",
-        "greater_than_equal": "must be at least {ge}",
-        "less_than": "must be less than {lt}",
-        "less_than_equal": "must be at most {le}",
-    }
-    names = {
-        "int": "must be a whole number",
-        "float": "must be a number",
-        "bool": "must be true or false",
-        "string": "must be a text",
-        "list": "must be a list",
-        "dict": "must be a mapping of keys",
-        "model": "must be a mapping of keys",
-    }
-    if kind in limits:
-        return limits[kind].format(**facts)
-    return names.get(kind.partition("_")[0], message[:1].lower() + message[1:])
+def shown(value: Any) -> str:
+    """What was given, in words and in short."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict | list):
+        return "a mapping of keys" if isinstance(value, dict) else "a list"
+    if isinstance(value, str):
+        return f"the text {value[:40]!r}" + ("..." if len(value) > 40 else "")
+    return str(value)[:40]
 
 
-def _known(loc: Sequence[int | str]) -> list[str]:
-    """The keys of the section in which an unknown key stood."""
+def _hint_for_choice(value: Any, facts: Mapping[str, Any]) -> str:
+    """pydantic tells the choices as `'a', 'b' or 'c'`."""
+    choices = [word for index, word in enumerate(facts["expected"].split("'")) if index % 2]
+    return f"{nearest(str(value), choices, known='')} one of: {', '.join(choices)}".strip()
+
+
+def _hint_for_kind(kind: object) -> str:
+    guess = nearest(str(kind), STAGES, known="")
+    return f"{guess} a stage is one of: {', '.join(STAGES)} (its name, or its `kind:`)".strip()
+
+
+def _hint_for_key(key: str, loc: Sequence[int | str]) -> str:
+    """The nearest key of the section, or the section the key belongs to, or all keys here."""
+    known = list(_section(loc).model_fields)
+    near = nearest(key, known, known="")
+    homes = list(_homes(key))
+    if near or not homes:
+        return near or nearest(key, known)
+    return f"it belongs in {' or '.join(homes)}"
+
+
+def _section(loc: Sequence[int | str]) -> type[BaseModel]:
+    """The section in which an unknown key stood."""
     model: type[BaseModel] = Recipe
     steps = list(loc[:-1])
     if steps[:1] == ["stages"]:  # ("stages", name, kind, ...)
         model, steps = STAGES[str(steps[2])], steps[3:]
     for step in steps:
         if isinstance(step, str):
-            annotation = model.model_fields[step].annotation
-            model = next(part for part in (annotation, *_inside(annotation)) if _is_model(part))
-    return list(model.model_fields)
+            model = next(_sections_in(model.model_fields[step].annotation))
+    return model
 
 
-def _inside(annotation: Any) -> list[Any]:
-    return [found for part in get_args(annotation) for found in (part, *_inside(part))]
+def _sections_in(annotation: Any) -> Iterator[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _sections_in(part)
 
 
-def _is_model(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+def _homes(key: str) -> Iterator[str]:
+    """Where in a recipe a key of this name may stand, down to the sections of sections."""
+    homes: dict[str, type[Section]] = {"": Recipe}
+    homes |= {f"stages.{kind}.": stage for kind, stage in STAGES.items()}
+    for name, outer in _children(Recipe):
+        homes[f"{name}."] = outer
+        homes |= {f"{name}.{inside}.": inner for inside, inner in _children(outer)}
+    return (f"{home}{key}" for home, section in homes.items() if key in section.model_fields)
+
+
+def _children(section: type[Section]) -> Iterator[tuple[str, type[Section]]]:
+    for name, field in section.model_fields.items():
+        if name != "stages":
+            yield from ((name, inner) for inner in _sections_in(field.annotation))

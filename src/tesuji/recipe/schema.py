@@ -13,9 +13,12 @@ Tracker = Literal["tensorboard", "wandb", "trackio"]
 
 
 class Section(BaseModel):
-    """Base of all recipe sections: immutable, and strict about unknown keys."""
+    """Base of all recipe sections: immutable, and strict about unknown keys and other kinds of
+    values (`"3"` is no number, `true` is not 1)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class GameSection(Section):
@@ -133,7 +136,7 @@ class SamplingSection(Section):
 class PlayerSection(Section):
     """Someone who chooses moves. A bare name is short for `{player: ...}`."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="allow")
 
     player: str
     """random, minimax, mcts, ismcts, cfr, scripted, ... ; all other keys are that player's
@@ -309,7 +312,7 @@ class Recipe(Section):
     """Name of the recipe, and of the run folder under `runs/`."""
     description: str = ""
     """One line for `tesuji recipes`."""
-    seed: int = Field(1, ge=0)
+    seed: int = Field(1, ge=0, lt=2**32)
     """Everything random follows from it."""
     game: GameSection
     """What is played."""
