@@ -3,7 +3,6 @@
 import errno
 import json
 import multiprocessing
-import os
 from pathlib import Path
 
 import pytest
@@ -28,7 +27,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path):
         aside.write_text("half")
         raise ZeroDivisionError
     assert files.read_json(path) == {"old": 1}
-    assert os.listdir(tmp_path) == ["a.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_a_full_disk_is_one_clear_message(tmp_path: Path, monkeypatch):
@@ -38,7 +37,7 @@ def test_a_full_disk_is_one_clear_message(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(files, "_sync", full)
     with pytest.raises(DataError, match="free some disk space"):
         files.write_text(tmp_path / "a", "text")
-    assert os.listdir(tmp_path) == []
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_really_full_device_is_one_clear_message():

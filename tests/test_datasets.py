@@ -15,6 +15,7 @@ from tesuji.datasets.store import read_positions, read_rows
 from tesuji.datasets.symmetry import symmetry_class
 from tesuji.games.base import play_through
 from tesuji.games.catalogue import load_game
+from tesuji.players.base import Player, Reply
 from tesuji.players.mcts import MCTSPlayer
 from tesuji.players.minimax import MinimaxPlayer
 from tesuji.players.uniform import RandomPlayer
@@ -189,6 +190,17 @@ def test_an_oracle_that_does_not_fit_the_game_is_refused():
     for oracle in (MinimaxPlayer(), MCTSPlayer()):
         with pytest.raises(GameError, match="kuhn_poker"):
             list(label(game, positions, oracle))
+
+
+def test_a_player_that_answers_in_words_is_no_oracle():
+    class Talker(Player):
+        name = "talker"
+
+        def choose(self, requests):
+            return [Reply(text="x(1,1)") for _ in requests]
+
+    with pytest.raises(GameError, match="talker cannot label positions"):
+        list(label(TTT, all_positions(TTT)[:1], Talker()))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from typer.exceptions import TyperException
 
 from tesuji.core.errors import TesujiError
 
+INTERRUPTED = 130  # what a shell expects of a program stopped by Ctrl-C; typer returns it too
+
 COMMANDS = {
     "run": "Run a recipe: data, training, evaluation, report.",
     "games": "List the games, or show one: rules, a sample prompt, a sample match.",
@@ -102,16 +104,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = build(words)(args=words, prog_name="tesuji", standalone_mode=False)
         sys.stdout.flush()  # a reader that has left is noticed here, not at exit
-        return result if isinstance(result, int) else 0
+        return _interrupted() if result == INTERRUPTED else int(result or 0)
     except TesujiError as error:
         return _tell(str(error))
     except typer.Exit as request:
-        return request.exit_code
+        return _interrupted() if request.exit_code == INTERRUPTED else request.exit_code
     except TyperException as error:
         command = f"tesuji {words[0]}" if words and words[0] in COMMANDS else "tesuji"
         return _tell(f"{error.format_message()}\n  → {command} --help")
     except (KeyboardInterrupt, typer.Abort):
-        return _tell("stopped. What is finished is kept; the same command goes on from there.", 130)
+        return _interrupted()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -122,6 +124,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _tell(f"{place}: {error.strerror}\n  → free space, or choose a folder that is yours")
     except Exception:
         return _bug()
+
+
+def _interrupted() -> int:
+    words = "stopped. What is finished is kept; the same command goes on from there."
+    return _tell(words, INTERRUPTED)
 
 
 def _tell(message: str, code: int = 2) -> int:

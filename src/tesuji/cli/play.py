@@ -53,9 +53,12 @@ def _print_end(episode: "Episode", seat: int) -> None:
     best = max(others, default=0.0)
     words = "You win." if ours > best else "A draw." if ours == best else "The model wins."
     if episode.turns:
-        console.print(episode.turns[-1].observation, markup=False, highlight=False)
+        from tesuji.episodes.show import visible
+
         last = episode.turns[-1]
-        console.print(f"{last.role}: {last.played.text if last.played else '-'}", markup=False)
+        played = last.played.text if last.played else "-"
+        said = visible(f"{last.observation}\n{last.role}: {played}")
+        console.print(said, markup=False, highlight=False, emoji=False)
     console.print(f"{words} {episode.reason}".strip(), markup=False)
 
 

@@ -32,7 +32,12 @@ class CFRPlayer(Player):
                 hint="it needs a small game with hidden cards, such as kuhn_poker or leduc_poker",
             )
         self._game = str(spiel)
-        self.policy = _solved(self._game, iterations)
+        self.iterations = iterations
+
+    @property
+    def policy(self) -> Any:
+        """The average policy, a pyspiel.TabularPolicy; solved when first asked for."""
+        return _solved(self._game, self.iterations)
 
     def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
         """One move a request."""

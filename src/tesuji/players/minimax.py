@@ -169,5 +169,5 @@ def _fits(kind: Any) -> bool:
         kind.dynamics == kind.Dynamics.SEQUENTIAL
         and kind.chance_mode == kind.ChanceMode.DETERMINISTIC
         and kind.information == kind.Information.PERFECT_INFORMATION
-        and kind.utility in (kind.Utility.ZERO_SUM, kind.Utility.CONSTANT_SUM)
+        and kind.utility == kind.Utility.ZERO_SUM
     )
