@@ -128,6 +128,15 @@ def test_stopping_says_that_work_is_kept(failing, capsys):
     assert "Traceback" not in err
 
 
+def test_stopping_in_the_midst_of_a_command_exits_with_130(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tesuji.recipe.load.load_recipe", interrupted)
+    assert main(["run", "tictactoe/tiny"]) == 130
+    assert "kept" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("error", [ZeroDivisionError("x"), OSError(errno.EIO, "input/output")])
 def test_a_bug_shows_its_traceback_and_asks_for_a_report(failing, capsys, error):
     failing(error)
@@ -153,6 +162,7 @@ def test_a_reader_who_leaves_early_is_met_with_silence(words):
         stderr=subprocess.PIPE,
         text=True,
         timeout=60,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
     )
     os.close(write)
     assert run.stderr == ""
