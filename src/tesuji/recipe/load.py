@@ -48,35 +48,36 @@ def dump_recipe(recipe: Recipe) -> str:
 
 def recipe_path(source: str | Path) -> Path:
     """The file meant by a path or by the name of a shipped recipe. Raises RecipeError."""
-    path = Path(source)
+    path, name = Path(source), str(source)
     try:
         if path.is_file():
             return path
+        shipped = find_recipe(name)
+        if shipped is not None:
+            return shipped
+        if name and path.is_dir():
+            raise _is_folder(path)
         beside = sorted(str(file) for file in path.parent.glob("*.yaml"))
     except (OSError, ValueError):  # too long a name, or a folder that may not be read
         beside = []
-    shipped = find_recipe(str(source))
-    if shipped is not None:
-        return shipped
-    raise _no_recipe(str(source), beside)
-
-
-def _no_recipe(source: str, beside: Sequence[str]) -> RecipeError:
-    if source and Path(source).is_dir():
-        found = ", ".join(sorted(path.name for path in Path(source).glob("*.yaml")))
-        hint = f"it holds: {found}" if found else "`tesuji recipes` lists those that exist"
-        return RecipeError("this is a folder, not a recipe", where=source, hint=hint)
-    wanted = source.removeprefix("recipes/").removesuffix(".yaml")
+    wanted = name.removeprefix("recipes/").removesuffix(".yaml")
     names = [recipe.name for recipe in shipped_recipes()]
-    hint = nearest(source, beside, known="") or nearest(wanted, names)
-    return RecipeError("no such recipe", where=source, hint=hint)
+    hint = nearest(name, beside, known="") or nearest(wanted, names)
+    raise RecipeError("no such recipe", where=name, hint=hint)
+
+
+def _is_folder(path: Path) -> RecipeError:
+    found = ", ".join(sorted(file.name for file in path.glob("*.yaml")))
+    hint = f"it holds: {found}" if found else "`tesuji recipes` lists those that exist"
+    return RecipeError("this is a folder, not a recipe", where=str(path), hint=hint)
 
 
 def _resolve(source: str | Path, overrides: Sequence[str]) -> tuple[dict[str, Any], Places]:
     path = recipe_path(source)
     values, places = read_with_includes(path)
     for touched in apply_overrides(values, overrides):
-        places = {key: at for key, at in places.items() if key[: len(touched)] != touched}
-        places[touched] = COMMAND_LINE
+        made = {touched[: length + 1]: COMMAND_LINE for length in range(len(touched))}
+        kept = {key: at for key, at in places.items() if key[: len(touched)] != touched}
+        places = made | kept
     refuse_secrets(values, places, str(path))
     return values, places

@@ -118,9 +118,14 @@ def _words(path: KeyPath, details: Sequence[ErrorDetails]) -> tuple[str, str]:
     if kind == "literal_error":
         return f"{shown(value)} is not one of the choices", _hint_for_choice(value, facts)
     if kind in LIMITS:
-        return f"{LIMITS[kind].format(**facts)}, not {shown(value)}", ""
+        limits = {name: _short(limit) for name, limit in facts.items()}
+        return f"{LIMITS[kind].format(**limits)}, not {shown(value)}", ""
     wanted = [TYPES.get(each["type"].partition("_")[0], each["msg"]) for each in details]
     return f"must be {' or '.join(dict.fromkeys(wanted))}, not {shown(value)}", ""
+
+
+def _short(limit: Any) -> Any:
+    return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
 def shown(value: Any) -> str:

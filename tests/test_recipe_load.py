@@ -1,0 +1,333 @@
+"""Loading recipes: shipped ones, includes, overrides, secrets, and the way back to YAML."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tesuji.core.errors import DataError, RecipeError
+from tesuji.recipe.library import library_folder, shipped_recipes
+from tesuji.recipe.load import dump_recipe, load_recipe, recipe_path, resolve
+from tesuji.recipe.schema import Recipe
+
+SMALL = """\
+name: small
+game: tic_tac_toe
+stages:
+  data:
+  sft:
+    epochs: 2
+"""
+RECIPES = Path(__file__).parents[1] / "recipes"
+LETTERS = "AbCdEfGhIjKlMnOpQrStUvWx"
+
+
+@pytest.fixture
+def small(tmp_path) -> Path:
+    return write(tmp_path / "small.yaml", SMALL)
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def error_of(source, overrides=()) -> RecipeError:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(source, overrides)
+    return caught.value
+
+
+# Shipped recipes
+
+
+def test_every_file_in_recipes_is_shipped_or_a_part_of_one():
+    files = {path.resolve() for path in RECIPES.rglob("*.yaml") if path.name[0] != "_"}
+    assert {recipe.path.resolve() for recipe in shipped_recipes()} == files
+    assert files
+
+
+@pytest.mark.parametrize("shipped", shipped_recipes(), ids=lambda shipped: shipped.name)
+def test_shipped_recipes_load_by_name_and_by_path_and_describe_themselves(shipped):
+    recipe = load_recipe(shipped.name)
+    assert recipe == load_recipe(shipped.path)
+    assert recipe.description == shipped.description != ""
+
+
+@pytest.mark.parametrize("shipped", shipped_recipes(), ids=lambda shipped: shipped.name)
+def test_a_dumped_recipe_loads_as_itself(tmp_path, shipped):
+    recipe = load_recipe(shipped.name, ["game.options.k=2e-5", "prompt.system='2e-5'"])
+    assert load_recipe(write(tmp_path / "a.yaml", dump_recipe(recipe))) == recipe
+
+
+def test_an_installation_without_recipes_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr("tesuji.recipe.library.__file__", str(tmp_path / "a" / "library.py"))
+    with pytest.raises(RecipeError, match="no recipes"):
+        library_folder()
+
+
+# Which file is meant
+
+
+def test_a_missing_recipe_hints_at_the_nearest_shipped_one():
+    assert "tictactoe/tiny" in error_of("tictactoe/tyni").hint
+    assert "tictactoe/tiny" in error_of("recipes/tictactoe/tinny.yaml").hint
+
+
+def test_a_missing_recipe_hints_at_the_nearest_file_beside_it(small):
+    assert str(small) in error_of(small.with_name("smal.yaml")).hint
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "x" * 5000, "../tiny.yaml", "/nowhere/a.yaml"])
+def test_a_name_that_is_none_is_one_clear_error(name):
+    assert error_of(name).what in ("no such recipe", "this is a folder, not a recipe")
+
+
+def test_a_folder_is_told_from_a_recipe(small, tmp_path):
+    assert "small.yaml" in error_of(tmp_path).hint
+    (tmp_path / "empty").mkdir()
+    assert "tesuji recipes" in error_of(tmp_path / "empty").hint
+
+
+def test_a_file_that_is_not_utf_8_is_named(tmp_path):
+    (tmp_path / "a.yaml").write_bytes(b"name: \xff\xfe")
+    with pytest.raises(DataError, match="UTF-8"):
+        load_recipe(tmp_path / "a.yaml")
+
+
+# Includes
+
+
+def test_the_including_file_wins_key_by_key(tmp_path, small):
+    top = write(
+        tmp_path / "top.yaml",
+        "include: small.yaml\nname: top\nstages: {sft: {learning_rate: 2e-3}, data: false}\n",
+    )
+    recipe = load_recipe(top)
+    assert recipe.name == "top"
+    assert list(recipe.stages) == ["sft"]
+    assert (recipe.stages["sft"].epochs, recipe.stages["sft"].learning_rate) == (2.0, 2e-3)
+
+
+def test_of_several_included_files_the_later_wins_and_names_are_relative(tmp_path, small):
+    (tmp_path / "parts").mkdir()
+    write(tmp_path / "parts" / "seed.yaml", "seed: 7\nname: part\ngame: {options: {players: 2}}")
+    top = write(tmp_path / "top.yaml", "include: [small.yaml, parts/seed.yaml]\nmodel: {}")
+    recipe = load_recipe(top)
+    assert (recipe.name, recipe.seed) == ("part", 7)
+    assert (recipe.game.name, recipe.game.options) == ("tic_tac_toe", {"players": 2})
+
+
+def test_lists_are_replaced_whole(tmp_path):
+    write(tmp_path / "a.yaml", SMALL + "evaluation: {opponents: [random, minimax]}")
+    top = write(tmp_path / "b.yaml", "include: a.yaml\nevaluation: {opponents: [mcts]}")
+    assert resolve(top)["evaluation"] == {"opponents": ["mcts"]}
+
+
+def test_a_problem_is_placed_in_the_file_that_wrote_the_value(tmp_path):
+    low = write(tmp_path / "low.yaml", SMALL + "seed: x\nevaluation: {oracle: {player: 3}}\n")
+    top = write(tmp_path / "top.yaml", "include: low.yaml\n\nevaluation: {oracle: {player: 4}}\n")
+    words = str(error_of(top))
+    assert f"{low}:7: seed" in words
+    assert f"{top}:3: evaluation.oracle.player" in words
+
+
+def test_what_is_replaced_is_no_longer_placed(tmp_path):
+    write(tmp_path / "low.yaml", SMALL + "model: {lora: {r: 8}}\n")
+    top = write(tmp_path / "top.yaml", "include: low.yaml\nmodel: 3\n")
+    assert error_of(top).where == f"{top}:2: model"
+
+
+def test_includes_in_a_circle_show_the_chain(tmp_path):
+    write(tmp_path / "a.yaml", "include: b.yaml")
+    write(tmp_path / "b.yaml", "seed: 1\ninclude: a.yaml")
+    error = error_of(tmp_path / "a.yaml")
+    assert "a.yaml → b.yaml → a.yaml" in error.what
+    assert error.where == f"{tmp_path / 'b.yaml'}:2"
+
+
+def test_includes_that_go_too_deep_are_refused(tmp_path):
+    for number in range(12):
+        write(tmp_path / f"{number}.yaml", f"include: {number + 1}.yaml")
+    assert "deeper" in error_of(tmp_path / "0.yaml").what
+
+
+def test_a_missing_include_names_its_line(tmp_path):
+    file = write(tmp_path / "a.yaml", SMALL + "include: gone.yaml")
+    error = error_of(file)
+    assert error.where == f"{file}:7"
+    assert "gone.yaml" in error.what
+
+
+@pytest.mark.parametrize("value", ["3", "[1]", "{a: b}", "null"])
+def test_an_include_that_is_no_name_is_refused(tmp_path, value):
+    error = error_of(write(tmp_path / "a.yaml", f"include: {value}"))
+    assert "file name" in error.what
+
+
+# Overrides
+
+
+def test_overrides_reach_every_kind_of_place(small):
+    recipe = load_recipe(
+        small,
+        [
+            "seed=2",
+            "model.base=Qwen/Qwen2.5-0.5B-Instruct",
+            "stages.sft.learning_rate=1e-3",
+            "stages.data=false",
+            "evaluation.opponents=[random,mcts]",
+            "evaluation.opponents.1.simulations=50",
+            "evaluation.oracle=minimax",
+            "evaluation.oracle.depth=3",
+            "game.options.players=3",
+            "model.lora={}",
+            "description=a=b",
+        ],
+    )
+    assert recipe.seed == 2
+    assert recipe.model.base == "Qwen/Qwen2.5-0.5B-Instruct"
+    assert list(recipe.stages) == ["sft"]
+    assert recipe.stages["sft"].learning_rate == 1e-3
+    assert [player.label for player in recipe.evaluation.opponents] == [
+        "random",
+        "mcts(simulations=50)",
+    ]
+    assert recipe.game.options == {"players": 3}
+    assert recipe.model.lora is not None
+    assert recipe.description == "a=b"
+
+
+def test_a_bare_game_opens_up_and_a_bare_name_replaces_it(small):
+    assert load_recipe(small, ["game.name=hex"]).game.name == "hex"
+    assert load_recipe(small, ["game.options.a=1", "game=connect_four"]).game.options == {}
+
+
+def test_the_later_override_wins(small):
+    assert load_recipe(small, ["seed=2", "seed=3"]).seed == 3
+
+
+def test_a_stage_may_be_added_whole(small):
+    added = load_recipe(small, ["stages.more={kind: sft, epochs: 1}", "stages.more.epochs=4"])
+    assert added.stages["more"].epochs == 4
+
+
+@pytest.mark.parametrize(
+    ("override", "said", "hint"),
+    [
+        ("seed", "cannot read", "key=value"),
+        ("=3", "cannot read", "key=value"),
+        ("a..b=3", "cannot read", "key=value"),
+        ("seed=[", "not valid YAML", "indentation"),
+        ("include=small.yaml", "in a recipe file only", ""),
+        ("name.first=x", "no keys below it", "set name itself"),
+        ("stages.stf.epochs=1", "no stage 'stf'", "`sft`"),
+        ("evaluation.opponents.3=mcts", "not an entry of a list of 1", "use 0 to 0"),
+        ("evaluation.opponents.x.y=mcts", "not an entry of a list of 1", "use 0 to 0"),
+        ("report_to.0=wandb", "not an entry of a list of 0", "the list is empty"),
+    ],
+)
+def test_an_override_that_leads_nowhere_is_refused(small, override, said, hint):
+    base = ["evaluation.opponents=[random]", "report_to=[]"]
+    error = error_of(small, [*base, override])
+    assert said in error.what
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("sead=2", "`seed`"),
+        ("model.bass=x", "`base`"),
+        ("modle.base=x", "`model`"),
+        ("stages.sft.learning_rat=1", "`learning_rate`"),
+    ],
+)
+def test_an_unknown_key_of_an_override_gets_the_nearest_right_one(small, override, hint):
+    error = error_of(small, [override])
+    assert "command line" in error.where
+    assert hint in error.hint
+
+
+# Secrets
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        f"model.base=hf_{LETTERS}",
+        f"description='key sk-{LETTERS}'",
+        "stages.data.endpoint.base_url=http://me:hunter22@host/v1",
+        f"stages.data.endpoint.api_key_env=sk-proj-{LETTERS}",
+        "model.hf_token=abc",
+        "stages.data.endpoint.api_key=abc",
+        "evaluation.oracle.password=12345",
+        "game.options.secret=abc",
+    ],
+)
+def test_what_looks_like_a_secret_is_refused_and_not_repeated(small, override):
+    error = error_of(small, [override])
+    key, _, value = override.partition("=")
+    assert error.where.endswith(key)
+    assert "looks like a secret" in error.what
+    assert "environment variable" in error.hint
+    assert value.strip("'") not in str(error)
+
+
+@pytest.mark.parametrize("override", ["sampling.max_new_tokens=4", "game.options.token=''"])
+def test_what_only_resembles_a_secret_is_let_through(small, override):
+    load_recipe(small, [override])
+
+
+def test_the_environment_never_gets_into_a_recipe(small, monkeypatch):
+    monkeypatch.setenv("WORD", "swordfish")
+    assert load_recipe(small, ["description=$WORD ${WORD}"]).description == "$WORD ${WORD}"
+
+
+# Anything at all
+
+keys = st.sampled_from([*Recipe.model_fields, "sft", "data", "kind", "epochs", "player", "r", "x"])
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4) | st.floats() | keys,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.dictionaries(keys, values, max_size=6))
+def test_any_mapping_is_a_recipe_or_a_recipe_error(tmp_path, mapping):
+    from tesuji.recipe.yamlfile import dump_yaml
+
+    file = write(tmp_path / "a.yaml", SMALL)
+    base = resolve(file)
+    for merged in (mapping, base | mapping, {**base, "stages": {"sft": mapping}}):
+        file.write_bytes(dump_yaml(merged).encode("utf-8", "surrogatepass"))
+        try:
+            recipe = load_recipe(file)
+        except (RecipeError, DataError):
+            continue
+        write(file, dump_recipe(recipe))
+        assert load_recipe(file) == recipe
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.lists(
+        st.builds("{}={}".format, st.lists(keys, max_size=4).map(".".join), st.text(max_size=9))
+    )
+)
+def test_any_overrides_give_a_recipe_or_a_recipe_error(tmp_path, overrides):
+    file = write(tmp_path / "a.yaml", SMALL)
+    try:
+        assert isinstance(load_recipe(file, overrides), Recipe)
+    except RecipeError as error:
+        assert error.what
+
+
+def test_the_path_of_a_file_wins_over_a_shipped_name(tmp_path, monkeypatch):
+    (tmp_path / "tictactoe").mkdir()
+    mine = write(tmp_path / "tictactoe" / "tiny", SMALL)
+    monkeypatch.chdir(tmp_path)
+    assert recipe_path("tictactoe/tiny").resolve() == mine
