@@ -62,9 +62,17 @@ def test_a_dumped_recipe_loads_as_itself(tmp_path, shipped):
 
 
 def test_an_installation_without_recipes_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr("tesuji.recipe.library.__file__", str(tmp_path / "a" / "library.py"))
+    module = tmp_path / "src" / "tesuji" / "recipe" / "library.py"
+    monkeypatch.setattr("tesuji.recipe.library.__file__", str(module))
     with pytest.raises(RecipeError, match="no recipes"):
         library_folder()
+
+
+def test_a_checkout_without_links_still_finds_its_recipes(monkeypatch, tmp_path):
+    (tmp_path / "recipes").mkdir()
+    module = tmp_path / "src" / "tesuji" / "recipe" / "library.py"
+    monkeypatch.setattr("tesuji.recipe.library.__file__", str(module))
+    assert library_folder() == tmp_path / "recipes"
 
 
 # Which file is meant

@@ -22,10 +22,11 @@ class ShippedRecipe:
 
 def library_folder() -> Path:
     """Where the shipped recipes are. Raises RecipeError when the installation lacks them."""
-    folder = (Path(__file__).resolve().parents[1] / "recipes").resolve()
-    if not folder.is_dir():
-        raise RecipeError("this installation has no recipes", hint="install tesuji again")
-    return folder
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "recipes", package.parents[1] / "recipes"):
+        if folder.is_dir():  # the first is no folder where a checkout cannot hold links
+            return folder.resolve()
+    raise RecipeError("this installation has no recipes", hint="install tesuji again")
 
 
 def shipped_recipes() -> list[ShippedRecipe]:
