@@ -1,0 +1,89 @@
+"""`tesuji data`: make a recipe's data set alone, and look at what is in one."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from tesuji.cli.console import console, progress
+
+if TYPE_CHECKING:
+    from tesuji.recipe.schema import DataStage, Recipe
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def generate(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Changes as key=value, e.g. stages.data.moves=one.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("data"),
+    stage: Annotated[str, typer.Option(help="Which stage; default: the first data stage.")] = "",
+) -> None:
+    """Make the rows of a data stage, without training anything."""
+    from tesuji.datasets.generate import generate as make
+    from tesuji.games.catalogue import load_game
+    from tesuji.recipe.load import load_recipe
+
+    loaded = load_recipe(recipe, overrides or [])
+    section = _data_stage(loaded, stage)
+    game = load_game(loaded.game.name, loaded.game.options)
+    with progress() as bars:
+        tasks: dict[str, Any] = {}
+
+        def on_progress(words: str, done: int, total: int) -> None:
+            if words not in tasks:
+                tasks[words] = bars.add_task(words, total=total)
+            bars.update(tasks[words], completed=done)
+
+        found = make(loaded, section, game, out, on_progress)
+    _print_statistics(found, out)
+    _print_rows(out / "train.jsonl", 3)
+
+
+@app.command()
+def show(
+    file: Annotated[Path, typer.Argument(help="A JSONL file of rows, such as train.jsonl.")],
+    number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many rows.")] = 5,
+) -> None:
+    """Show the first rows of a data set as a model sees them."""
+    _print_rows(file, number)
+
+
+def _data_stage(recipe: "Recipe", name: str) -> "DataStage":
+    from tesuji.core.errors import RecipeError
+    from tesuji.recipe.schema import DataStage
+
+    stages = {key: stage for key, stage in recipe.stages.items() if isinstance(stage, DataStage)}
+    if name in stages or (not name and stages):
+        return stages[name or next(iter(stages))]
+    what = f"no data stage {name!r} in this recipe" if name else "this recipe has no data stage"
+    known = ", ".join(stages)
+    raise RecipeError(what, where="stages", hint=f"there are: {known}" if known else "add `data:`")
+
+
+def _print_statistics(found: dict[str, Any], out: Path) -> None:
+    table = Table("what", "value", title=f"Data in {out}", show_header=False)
+    for key, value in found.items():
+        shown = json.dumps(value) if isinstance(value, dict) else f"{value}"
+        table.add_row(key.replace("_", " "), shown)
+    console.print(table)
+
+
+def _print_rows(file: Path, number: int) -> None:
+    from itertools import islice
+
+    from tesuji.datasets.store import read_rows
+    from tesuji.episodes.show import visible
+
+    for index, row in enumerate(islice(read_rows(file), number), start=1):
+        console.rule(f"row {index}", align="left")
+        for message in row.prompt:
+            said = visible(f"{message['role']}: {message['content']}")
+            console.print(said, markup=False, highlight=False, emoji=False)
+        answer = visible(f"→ {row.reply}")
+        console.print(answer, style="bold", markup=False, highlight=False, emoji=False)

@@ -1,0 +1,217 @@
+"""Thoughts written by a language model behind any OpenAI-compatible endpoint.
+
+The `openai` client does the asking: at most `concurrency` requests at once, failed ones tried
+again after a growing wait (429, 5xx, time-outs, lost connections). Every answer goes into a small
+SQLite file at once, so that a killed run asks for nothing twice. The key comes from the
+environment and goes nowhere else: not into the file, not into a message.
+"""
+
+import asyncio
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tesuji.core.errors import EngineError
+from tesuji.core.files import unwritable
+from tesuji.core.redact import redact
+from tesuji.core.run import key_of
+from tesuji.core.types import Message, Move
+from tesuji.games.base import Game, Match
+from tesuji.recipe.schema import EndpointSection
+
+LONGEST = 600  # characters of a thought that are kept
+GIVE_UP_AFTER = 8  # failures before a single answer mean that the endpoint is not there
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked for one move: the messages, as the endpoint gets them."""
+
+    messages: tuple[Message, ...]
+
+
+def thought_question(game: Game, match: Match, seat: int, move: Move) -> Question:
+    """Ask why `move` is right for `seat`, in a sentence or two."""
+    text = (
+        f"{game.rules}\n\nPosition:\n{match.observe(seat)}\n\nYou are {match.role(seat)} and have "
+        f"decided to play {move.text}. Say in one or two short sentences what this move does. "
+        "Speak in the first person, name no other move, and state only what is true of the board."
+    )
+    return Question((Message(role="user", content=text),))
+
+
+def write_thoughts(
+    questions: Sequence[Question],
+    endpoint: EndpointSection,
+    cache: Path,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> list[str | None]:
+    """One thought a question, in order; None where the endpoint gave none after all retries.
+
+    Raises EngineError when the endpoint does not answer at all, DataError when the cache cannot
+    be written.
+    """
+    keys = [_key(question, endpoint) for question in questions]
+    with _Cache.opened(cache) as kept:
+        known = kept.known(keys)
+        missing = {k: q for k, q in zip(keys, questions, strict=True) if k not in known}
+        on_progress(len(keys) - len(missing))
+        if missing:
+            work = _Work(endpoint, kept, len(keys) - len(missing), on_progress)
+            asyncio.run(work.ask_all(missing))
+            known |= work.found
+    return [known.get(key) for key in keys]
+
+
+def tidy(answer: Any) -> str:
+    """The thought in an answer: no `<think>` block, one line, cut at a sentence; "" if none."""
+    if not isinstance(answer, str):
+        return ""
+    text = re.sub(r"<think>.*?(</think>|$)", " ", answer[:50_000], flags=re.DOTALL)
+    text = " ".join(re.sub(r"</?think>", " ", text).split())
+    if len(text) <= LONGEST:
+        return text
+    cut = text[:LONGEST]
+    end = max(cut.rfind(mark) for mark in ".!?")
+    return cut[: end + 1] if end > 0 else ""
+
+
+def _key(question: Question, endpoint: EndpointSection) -> str:
+    return key_of(question.messages, endpoint.model, endpoint.temperature, endpoint.max_tokens)
+
+
+class _Work:
+    """One round of asking; `found` fills up as answers come."""
+
+    def __init__(
+        self,
+        endpoint: EndpointSection,
+        cache: "_Cache",
+        done: int,
+        on_progress: Callable[[int], None],
+    ) -> None:
+        self.endpoint, self.cache = endpoint, cache
+        self.done, self.on_progress = done, on_progress
+        self.found: dict[str, str] = {}
+        self.failures = 0
+        self.places = asyncio.Semaphore(endpoint.concurrency)
+
+    async def ask_all(self, questions: dict[str, Question]) -> None:
+        """Ask everything; the first hopeless failure ends the round."""
+        try:
+            async with _client(self.endpoint) as client, asyncio.TaskGroup() as group:
+                for key, question in questions.items():
+                    group.create_task(self._one(client, key, question))
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from None
+
+    async def _one(self, client: Any, key: str, question: Question) -> None:
+        async with self.places:
+            thought, problem = await self._answer(client, question)
+        if thought:
+            self.found[key] = thought
+            self.cache.keep(key, thought)
+        else:
+            self.failures += 1
+            if not self.found and self.failures >= GIVE_UP_AFTER:
+                raise self._hopeless(problem)
+        self.done += 1
+        self.on_progress(self.done)
+
+    async def _answer(self, client: Any, question: Question) -> tuple[str, str]:
+        """(thought, ""), or ("", what came instead) after all retries."""
+        import openai
+
+        problem = ""
+        for _ in range(self.endpoint.retries + 1):
+            try:
+                answer = await client.chat.completions.create(
+                    model=self.endpoint.model,
+                    messages=list(question.messages),
+                    temperature=self.endpoint.temperature,
+                    max_tokens=self.endpoint.max_tokens,
+                )
+                thought = tidy(answer.choices[0].message.content)
+            except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+                raise self._hopeless(str(error)) from error
+            except openai.APIError as error:
+                return "", _first_line(error)  # the client has tried again already
+            except (AttributeError, IndexError, TypeError, ValueError):
+                problem = "an answer that is no chat completion"
+                continue
+            if thought:
+                return thought, ""
+            problem = "an empty answer"
+        return "", problem
+
+    def _hopeless(self, problem: str) -> EngineError:
+        return EngineError(
+            f"no thoughts from {redact(self.endpoint.base_url)}: {redact(problem)}",
+            where="stages.data.endpoint",
+            hint=f"check base_url, model and ${self.endpoint.api_key_env}; what was answered "
+            "before is kept, and the same command goes on from there",
+        )
+
+
+def _client(endpoint: EndpointSection) -> Any:
+    try:
+        import openai
+    except ImportError as error:
+        raise EngineError(
+            "the openai client is not installed",
+            where="stages.data.thoughts",
+            hint="pip install 'tesuji[llm]', or use `thoughts: template`",
+        ) from error
+    return openai.AsyncOpenAI(
+        base_url=endpoint.base_url,
+        api_key=os.environ.get(endpoint.api_key_env) or "none",
+        timeout=endpoint.timeout_s,
+        max_retries=endpoint.retries,
+        http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
+    )
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:200] if text else type(error).__name__
+
+
+class _Cache:
+    """Answers on disk, one row each, written as they come."""
+
+    def __init__(self, base: sqlite3.Connection, path: Path) -> None:
+        self.base, self.path = base, path
+        self._do("CREATE TABLE IF NOT EXISTS thoughts (key TEXT PRIMARY KEY, thought TEXT)")
+
+    @classmethod
+    @contextmanager
+    def opened(cls, path: Path) -> "Iterator[_Cache]":
+        """The cache in this file, made if it is not there."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            base = sqlite3.connect(path, isolation_level=None)
+        except (OSError, sqlite3.Error) as error:
+            raise unwritable(path, OSError(5, str(error))) from error
+        with closing(base):
+            yield cls(base, path)
+
+    def known(self, keys: Sequence[str]) -> dict[str, str]:
+        """The answers there are to these keys."""
+        wanted = set(keys)
+        rows = self._do("SELECT key, thought FROM thoughts")
+        return {key: thought for key, thought in rows if key in wanted}
+
+    def keep(self, key: str, thought: str) -> None:
+        """Store one answer, at once."""
+        self._do("INSERT OR REPLACE INTO thoughts VALUES (?, ?)", (key, thought))
+
+    def _do(self, statement: str, values: Sequence[str] = ()) -> list[Any]:
+        try:
+            return self.base.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise unwritable(self.path, OSError(5, str(error))) from error

@@ -1,0 +1,35 @@
+"""`tesuji data`, as typed."""
+
+from pathlib import Path
+
+import pytest
+
+from tesuji.cli.main import main
+from tesuji.core.files import read_json
+
+
+def test_a_data_set_is_made_and_shown(tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["data", "generate", "tictactoe/tiny", "stages.data.moves=one", "--out", "here"]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "positions" in shown
+    assert "4520" in shown
+    assert shown.count("→ ") == 3
+    statistics = read_json(tmp_path / "here" / "dataset_statistics.json")
+    assert statistics["train_rows"] + statistics["held_out_rows"] == 4520
+    assert main(["data", "show", "here/held_out.jsonl", "-n", "2"]) == 0
+    assert capsys.readouterr().out.count("→ ") == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["data", "generate", "tictactoe/tiny", "--stage", "sft"], "there are: data"),
+        (["data", "generate", "tictactoe/tiny", "stages.data=false"], "no data stage"),
+        (["data", "show", "nowhere.jsonl"], "nowhere.jsonl"),
+    ],
+)
+def test_what_cannot_be_is_one_message(words, message, capsys):
+    assert main(words) == 2
+    assert message in capsys.readouterr().err.replace("\n", " ")

@@ -1,0 +1,267 @@
+"""Thoughts from an endpoint: a real server on 127.0.0.1 that behaves, and misbehaves."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from tesuji.core.errors import DataError, EngineError
+from tesuji.core.types import Move
+from tesuji.datasets.generate import generate
+from tesuji.datasets.llm import LONGEST, Question, thought_question, tidy, write_thoughts
+from tesuji.datasets.store import read_rows
+from tesuji.games.catalogue import load_game
+from tesuji.recipe.schema import EndpointSection, Recipe
+
+SECRET = "sk-thisisaverysecretkey"
+Answer = Callable[[int, dict[str, Any]], Response]
+
+
+def completion(text: Any) -> JSONResponse:
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": text},
+        "finish_reason": "stop",
+    }
+    return JSONResponse(
+        {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+    )
+
+
+class Server:
+    """Answers by a function of (how many requests came before, the request's body)."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer, self.bodies, self.keys, self.widest, self.open = answer, [], [], 0, 0
+        self.url = ""
+        self.app = FastAPI()
+        self.app.post("/v1/chat/completions")(self.chat)
+
+    async def chat(self, request: Request) -> Response:
+        import asyncio
+
+        self.open += 1
+        self.widest = max(self.widest, self.open)
+        body = await request.json()
+        self.bodies.append(body)
+        self.keys.append(request.headers.get("authorization"))
+        await asyncio.sleep(0.02)
+        self.open -= 1
+        return self.answer(len(self.bodies) - 1, body)
+
+
+@contextmanager
+def serving(answer: Answer) -> Iterator[Server]:
+    server = Server(answer)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        running = uvicorn.Server(uvicorn.Config(server.app, log_level="error"))
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        while not running.started:
+            time.sleep(0.01)
+        server.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        yield server
+        running.should_exit = True
+        thread.join(10)
+
+
+def endpoint(url: str, **changes) -> EndpointSection:
+    return EndpointSection(
+        **{"base_url": url, "model": "m", "retries": 1, "timeout_s": 5} | changes
+    )
+
+
+def questions(count: int) -> list[Question]:
+    return [Question(({"role": "user", "content": f"question {i}"},)) for i in range(count)]
+
+
+def echo(number: int, body: dict[str, Any]) -> Response:
+    return completion(f"I answer {body['messages'][0]['content']}.")
+
+
+def test_answers_come_in_order_within_the_allowed_width(tmp_path: Path):
+    done: list[int] = []
+    with serving(echo) as server:
+        found = write_thoughts(
+            questions(20), endpoint(server.url, concurrency=3), tmp_path / "c", done.append
+        )
+    assert found == [f"I answer question {i}." for i in range(20)]
+    assert 1 < server.widest <= 3
+    assert done == list(range(21))
+
+
+def test_nothing_is_asked_twice_even_after_a_failure_in_between(tmp_path: Path):
+    def dies_after_five(number: int, body: dict[str, Any]) -> Response:
+        return echo(number, body) if number < 5 else Response(status_code=401)
+
+    cache = tmp_path / "c.sqlite"
+    with serving(dies_after_five) as server, pytest.raises(EngineError):
+        write_thoughts(questions(12), endpoint(server.url, concurrency=1), cache)
+    with serving(echo) as server:
+        found = write_thoughts(questions(12), endpoint(server.url), cache)
+        assert len(server.bodies) == 7
+        write_thoughts(questions(12), endpoint(server.url), cache)
+        assert len(server.bodies) == 7
+    assert None not in found
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_passing_fault_is_tried_again(tmp_path: Path, status: int):
+    def once(number: int, body: dict[str, Any]) -> Response:
+        headers = {"Retry-After": "0"} if status == 429 else {}
+        return Response(status_code=status, headers=headers) if number == 0 else echo(number, body)
+
+    with serving(once) as server:
+        assert write_thoughts(questions(1), endpoint(server.url), tmp_path / "c") == [
+            "I answer question 0."
+        ]
+        assert len(server.bodies) == 2
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        HTMLResponse("<html>proxy error</html>"),
+        JSONResponse({"choices": []}),
+        JSONResponse({"error": "no"}),
+        JSONResponse([1, 2]),
+        completion(""),
+        completion(None),
+        completion(["a", "list"]),
+        completion("<think>for ever and ever"),
+        Response(b"\xff\xfe\x00", media_type="application/json"),
+    ],
+)
+def test_garbage_is_tried_again_and_then_counted_as_no_thought(tmp_path: Path, garbage: Response):
+    def some(number: int, body: dict[str, Any]) -> Response:
+        return garbage if "question 0" in body["messages"][0]["content"] else echo(number, body)
+
+    with serving(some) as server:
+        found = write_thoughts(questions(2), endpoint(server.url), tmp_path / "c")
+    assert found == [None, "I answer question 1."]
+
+
+def test_an_endpoint_that_only_answers_garbage_stops_the_stage(tmp_path: Path):
+    with serving(lambda number, body: HTMLResponse("<html>login</html>")) as server:
+        said = refusal(server.url, tmp_path)
+    assert "no thoughts from http://127.0.0.1" in said
+
+
+def refusal(url: str, folder: Path, **changes) -> str:
+    with pytest.raises(EngineError) as caught:
+        write_thoughts(questions(30), endpoint(url, **changes), folder / "c")
+    return str(caught.value)
+
+
+def test_a_server_that_is_down_is_one_message(tmp_path: Path):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
+    said = refusal(url, tmp_path, retries=0)
+    assert "Connection error" in said
+    assert "stages.data.endpoint" in said
+    assert "base_url" in said
+
+
+def test_a_server_that_is_too_slow_is_one_message(tmp_path: Path):
+    def slow(number: int, body: dict[str, Any]) -> Response:
+        time.sleep(0.5)
+        return echo(number, body)
+
+    with serving(slow) as server:
+        said = refusal(server.url, tmp_path, retries=0, timeout_s=0.1)
+    assert "timed out" in said
+
+
+def test_a_refused_key_stops_at_once_and_is_nowhere_to_be_read(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("MY_KEY", SECRET)
+    with serving(lambda number, body: JSONResponse({"error": SECRET}, status_code=401)) as server:
+        said = refusal(server.url, tmp_path, api_key_env="MY_KEY", concurrency=1)
+        assert len(server.bodies) == 1
+        assert server.keys == [f"Bearer {SECRET}"]
+    assert SECRET not in said
+    assert "$MY_KEY" in said
+
+
+def test_the_key_is_not_in_the_cache_and_not_sent_elsewhere(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("MY_KEY", SECRET)
+    with serving(echo) as other:
+        with serving(
+            lambda number, body: RedirectResponse(f"{other.url}/chat/completions")
+        ) as first:
+            refusal(first.url, tmp_path, api_key_env="MY_KEY", retries=0)
+        assert other.bodies == []
+        write_thoughts(questions(1), endpoint(other.url, api_key_env="MY_KEY"), tmp_path / "c")
+    assert SECRET.encode() not in (tmp_path / "c").read_bytes()
+
+
+def test_a_cache_that_cannot_be_written_is_one_message(tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "broken").write_text("this is no database at all, but a text of some length")
+    for path in (tmp_path / "file" / "c", tmp_path / "broken"):
+        with pytest.raises(DataError, match="cannot write"):
+            write_thoughts(questions(1), endpoint("http://127.0.0.1:9/v1"), path)
+
+
+def test_without_the_client_it_says_how_to_get_it(tmp_path: Path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(EngineError, match="openai client"):
+        write_thoughts(questions(1), endpoint("http://127.0.0.1:9/v1"), tmp_path / "c")
+
+
+def test_answers_are_tidied():
+    assert tidy("<think>hm</think>\n I take\nthe centre. ") == "I take the centre."
+    assert tidy("<think>never ends") == ""
+    assert tidy(7) == ""
+    long = tidy("I win. " * 500)
+    assert len(long) <= LONGEST
+    assert long.endswith(".")
+    assert tidy("x" * 10_000) == ""
+
+
+def test_the_question_shows_the_position_and_the_move():
+    game = load_game("tic_tac_toe", {})
+    text = thought_question(game, game.start(0), 0, Move(4, "x(1,1)")).messages[0]["content"]
+    assert "...\n...\n..." in text
+    assert "x(1,1)" in text
+
+
+def test_a_data_stage_with_an_endpoint_writes_thoughts_and_counts_what_is_missing(tmp_path: Path):
+    def mostly(number: int, body: dict[str, Any]) -> Response:
+        return completion("") if "decided to play x(1,1)" in str(body) else completion("I like it.")
+
+    with serving(mostly) as server:
+        recipe = Recipe.model_validate(
+            {
+                "name": "a",
+                "game": "tic_tac_toe",
+                "stages": {
+                    "data": {
+                        "positions": "sampled",
+                        "num_positions": 8,
+                        "thoughts": "llm",
+                        "held_out": 0,
+                        "endpoint": {"base_url": server.url, "retries": 0},
+                    }
+                },
+            }
+        )
+        game = load_game("tic_tac_toe", {})
+        found = generate(recipe, recipe.stages["data"], game, tmp_path)
+        again = generate(recipe, recipe.stages["data"], game, tmp_path)
+    rows = list(read_rows(tmp_path / "train.jsonl"))
+    assert found["rows_without_thought"] == again["rows_without_thought"] >= 1
+    assert len(rows) == found["train_rows"] > 0
+    assert all(row.reply.startswith("<think>\nI like it.\n</think>") for row in rows)
