@@ -1,9 +1,13 @@
 """Thoughts from an endpoint: a real server on 127.0.0.1 that behaves, and misbehaves."""
 
+import asyncio
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,17 +15,31 @@ from typing import Any
 import pytest
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import (
+    HTMLResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 
 from tesuji.core.errors import DataError, EngineError
 from tesuji.core.types import Move
 from tesuji.datasets.generate import generate
-from tesuji.datasets.llm import LONGEST, Question, thought_question, tidy, write_thoughts
+from tesuji.datasets.llm import (
+    GIVE_UP_AFTER,
+    LONGEST,
+    Question,
+    thought_question,
+    tidy,
+    write_thoughts,
+)
 from tesuji.datasets.store import read_rows
 from tesuji.games.catalogue import load_game
 from tesuji.recipe.schema import EndpointSection, Recipe
 
 SECRET = "sk-thisisaverysecretkey"
+PLAIN = "hunter2hunter2"
 Answer = Callable[[int, dict[str, Any]], Response]
 
 
@@ -39,28 +57,27 @@ def completion(text: Any) -> JSONResponse:
 class Server:
     """Answers by a function of (how many requests came before, the request's body)."""
 
-    def __init__(self, answer: Answer) -> None:
-        self.answer, self.bodies, self.keys, self.widest, self.open = answer, [], [], 0, 0
+    def __init__(self, answer: Answer, delay: float) -> None:
+        self.answer, self.delay = answer, delay
+        self.bodies, self.keys, self.widest, self.open = [], [], 0, 0
         self.url = ""
         self.app = FastAPI()
         self.app.post("/v1/chat/completions")(self.chat)
 
     async def chat(self, request: Request) -> Response:
-        import asyncio
-
         self.open += 1
         self.widest = max(self.widest, self.open)
         body = await request.json()
         self.bodies.append(body)
         self.keys.append(request.headers.get("authorization"))
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(self.delay)
         self.open -= 1
         return self.answer(len(self.bodies) - 1, body)
 
 
 @contextmanager
-def serving(answer: Answer) -> Iterator[Server]:
-    server = Server(answer)
+def serving(answer: Answer, delay: float = 0.02) -> Iterator[Server]:
+    server = Server(answer, delay)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -83,6 +100,11 @@ def endpoint(url: str, **changes) -> EndpointSection:
 
 def questions(count: int) -> list[Question]:
     return [Question(({"role": "user", "content": f"question {i}"},)) for i in range(count)]
+
+
+def in_pieces(response: Any) -> Response:
+    """A body that is sent in pieces, without its length in front."""
+    return StreamingResponse(response, media_type="application/json")
 
 
 def echo(number: int, body: dict[str, Any]) -> Response:
@@ -115,10 +137,43 @@ def test_nothing_is_asked_twice_even_after_a_failure_in_between(tmp_path: Path):
     assert None not in found
 
 
+def test_a_run_killed_in_the_middle_asks_only_for_what_is_missing(tmp_path: Path):
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\n"
+        "from tesuji.datasets.llm import Question, write_thoughts\n"
+        "from tesuji.recipe.schema import EndpointSection\n"
+        "ask = [Question(({'role': 'user', 'content': f'question {i}'},)) for i in range(12)]\n"
+        "end = EndpointSection(base_url=sys.argv[1], model='m', concurrency=1)\n"
+        "kill = lambda done: done == 5 and os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_thoughts(ask, end, Path(sys.argv[2]), kill)\n"
+    )
+    cache = tmp_path / "c.sqlite"
+    with serving(echo) as server:
+        command = [sys.executable, "-c", code, server.url, str(cache)]
+        assert subprocess.run(command, timeout=60).returncode == -signal.SIGKILL
+        before = len(server.bodies)
+        found = write_thoughts(questions(12), endpoint(server.url), cache)
+        assert len(server.bodies) - before == 7
+    assert found == [f"I answer question {i}." for i in range(12)]
+
+
+def test_another_model_or_temperature_is_asked_anew_and_equal_questions_once(tmp_path: Path):
+    with serving(echo) as server:
+        twice = questions(1) * 2
+        assert write_thoughts(twice, endpoint(server.url), tmp_path / "c") == [
+            "I answer question 0.",
+            "I answer question 0.",
+        ]
+        assert len(server.bodies) == 1
+        for changes in ({"model": "n"}, {"temperature": 0.1}, {"max_tokens": 9}):
+            write_thoughts(twice, endpoint(server.url, **changes), tmp_path / "c")
+        assert len(server.bodies) == 4
+
+
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_passing_fault_is_tried_again(tmp_path: Path, status: int):
     def once(number: int, body: dict[str, Any]) -> Response:
-        headers = {"Retry-After": "0"} if status == 429 else {}
+        headers = {"Retry-After": "0.05"} if status == 429 else {}
         return Response(status_code=status, headers=headers) if number == 0 else echo(number, body)
 
     with serving(once) as server:
@@ -139,6 +194,8 @@ def test_a_passing_fault_is_tried_again(tmp_path: Path, status: int):
         completion(None),
         completion(["a", "list"]),
         completion("<think>for ever and ever"),
+        completion("x" * 2_000_000),
+        Response(b"[" * 100_000, media_type="application/json"),
         Response(b"\xff\xfe\x00", media_type="application/json"),
     ],
 )
@@ -155,11 +212,66 @@ def test_an_endpoint_that_only_answers_garbage_stops_the_stage(tmp_path: Path):
     with serving(lambda number, body: HTMLResponse("<html>login</html>")) as server:
         said = refusal(server.url, tmp_path)
     assert "no thoughts from http://127.0.0.1" in said
+    assert "no chat completion: <html>login</html>" in said
 
 
-def refusal(url: str, folder: Path, **changes) -> str:
+async def endless() -> AsyncIterator[bytes]:
+    while True:
+        yield b" " * 100_000
+        await asyncio.sleep(0)
+
+
+async def trickling() -> AsyncIterator[bytes]:
+    while True:
+        yield b" "
+        await asyncio.sleep(0.05)
+
+
+async def broken_off() -> AsyncIterator[bytes]:
+    yield b'{"choices": ['
+    raise ConnectionAbortedError("the server's own fault")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (endless, "more than 1,000,000 bytes"),
+        (trickling, "did not come to an end in time"),
+        (broken_off, "incomplete"),
+    ],
+)
+def test_a_body_without_an_end_is_not_read_for_ever(tmp_path: Path, body, words: str):
+    with serving(lambda number, _: in_pieces(body())) as server:
+        said = refusal(server.url, tmp_path, retries=0, timeout_s=0.5)
+    assert words in said
+
+
+def test_a_model_that_never_stops_thinking_is_named_as_the_cause(tmp_path: Path):
+    cut = {"message": {"content": None, "reasoning": "Hm"}, "finish_reason": "length"}
+    with serving(lambda number, body: JSONResponse({"choices": [cut]})) as server:
+        said = refusal(server.url, tmp_path, retries=0)
+    assert "still thinking at max_tokens" in said
+
+
+def test_an_endpoint_that_goes_away_in_the_middle_stops_the_stage(tmp_path: Path):
+    def dies(number: int, body: dict[str, Any]) -> Response:
+        return echo(number, body) if number < 5 else Response("gone", status_code=503)
+
+    with serving(dies) as server:
+        said = refusal(server.url, tmp_path, retries=0, concurrency=1)
+        assert len(server.bodies) == 5 + GIVE_UP_AFTER
+    assert "503" in said
+
+
+def test_a_few_questions_without_one_answer_stop_the_stage_too(tmp_path: Path):
+    with serving(lambda number, body: completion("")) as server:
+        said = refusal(server.url, tmp_path, count=2, retries=0)
+    assert "an answer without a text" in said
+
+
+def refusal(url: str, folder: Path, count: int = 30, **changes) -> str:
     with pytest.raises(EngineError) as caught:
-        write_thoughts(questions(30), endpoint(url, **changes), folder / "c")
+        write_thoughts(questions(count), endpoint(url, **changes), folder / "c")
     return str(caught.value)
 
 
@@ -174,11 +286,7 @@ def test_a_server_that_is_down_is_one_message(tmp_path: Path):
 
 
 def test_a_server_that_is_too_slow_is_one_message(tmp_path: Path):
-    def slow(number: int, body: dict[str, Any]) -> Response:
-        time.sleep(0.5)
-        return echo(number, body)
-
-    with serving(slow) as server:
+    with serving(echo, delay=1) as server:
         said = refusal(server.url, tmp_path, retries=0, timeout_s=0.1)
     assert "timed out" in said
 
@@ -191,6 +299,30 @@ def test_a_refused_key_stops_at_once_and_is_nowhere_to_be_read(tmp_path: Path, m
         assert server.keys == [f"Bearer {SECRET}"]
     assert SECRET not in said
     assert "$MY_KEY" in said
+
+
+def test_a_key_is_cut_from_any_message_whatever_it_looks_like(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("LOCAL", f" {PLAIN}\n")  # neither the name nor the value looks like a key
+    telling = HTMLResponse(f"<p>{'x' * 150}{PLAIN} and {PLAIN}</p>")
+    with serving(lambda number, body: telling) as server:
+        said = refusal(server.url, tmp_path, api_key_env="LOCAL", retries=0)
+        assert set(server.keys) == {f"Bearer {PLAIN}"}
+    assert PLAIN[:6] not in said
+
+
+def test_without_a_key_local_servers_are_asked_all_the_same(tmp_path: Path, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with serving(echo) as server:
+        write_thoughts(questions(1), endpoint(server.url), tmp_path / "c")
+        assert server.keys == ["Bearer none"]
+
+
+@pytest.mark.parametrize("key", ["sk-…pasted", "two\nlines"])
+def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(tmp_path, monkeypatch, key):
+    monkeypatch.setenv("MY_KEY", key)
+    said = refusal("http://127.0.0.1:9/v1", tmp_path, api_key_env="MY_KEY")
+    assert "$MY_KEY" in said
+    assert key not in said
 
 
 def test_the_key_is_not_in_the_cache_and_not_sent_elsewhere(tmp_path: Path, monkeypatch):
@@ -214,8 +346,6 @@ def test_a_cache_that_cannot_be_written_is_one_message(tmp_path: Path):
 
 
 def test_without_the_client_it_says_how_to_get_it(tmp_path: Path, monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "openai", None)
     with pytest.raises(EngineError, match="openai client"):
         write_thoughts(questions(1), endpoint("http://127.0.0.1:9/v1"), tmp_path / "c")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from tesuji.cli.console import console, progress
 
@@ -67,10 +68,10 @@ def _data_stage(recipe: "Recipe", name: str) -> "DataStage":
 
 
 def _print_statistics(found: dict[str, Any], out: Path) -> None:
-    table = Table("what", "value", title=f"Data in {out}", show_header=False)
+    table = Table("what", "value", title=Text(f"Data in {out}"), show_header=False)
     for key, value in found.items():
         shown = json.dumps(value) if isinstance(value, dict) else f"{value}"
-        table.add_row(key.replace("_", " "), shown)
+        table.add_row(key.replace("_", " "), Text(shown))
     console.print(table)
 
 
@@ -80,7 +81,10 @@ def _print_rows(file: Path, number: int) -> None:
     from tesuji.datasets.store import read_rows
     from tesuji.episodes.show import visible
 
-    for index, row in enumerate(islice(read_rows(file), number), start=1):
+    rows = list(islice(read_rows(file), number))
+    if not rows:
+        console.print(f"no rows in {file}", markup=False, highlight=False)
+    for index, row in enumerate(rows, start=1):
         console.rule(f"row {index}", align="left")
         for message in row.prompt:
             said = visible(f"{message['role']}: {message['content']}")

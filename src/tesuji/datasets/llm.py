@@ -1,12 +1,14 @@
 """Thoughts written by a language model behind any OpenAI-compatible endpoint.
 
 The `openai` client does the asking: at most `concurrency` requests at once, failed ones tried
-again after a growing wait (429, 5xx, time-outs, lost connections). Every answer goes into a small
-SQLite file at once, so that a killed run asks for nothing twice. The key comes from the
-environment and goes nowhere else: not into the file, not into a message.
+again after a growing wait (429, 5xx, time-outs, lost connections), and so are answers that hold
+no thought. Every thought goes into a small SQLite file at once, so that a killed run asks for
+nothing twice. The key comes from the environment and goes nowhere else: not into the file, not
+into a message, not to where a redirect points.
 """
 
 import asyncio
+import json
 import os
 import re
 import sqlite3
@@ -18,14 +20,17 @@ from typing import Any
 
 from tesuji.core.errors import EngineError
 from tesuji.core.files import unwritable
-from tesuji.core.redact import redact
+from tesuji.core.redact import MARK, redact
 from tesuji.core.run import key_of
 from tesuji.core.types import Message, Move
 from tesuji.games.base import Game, Match
 from tesuji.recipe.schema import EndpointSection
 
+SHOWN = 300  # characters of an error's words that are printed
 LONGEST = 600  # characters of a thought that are kept
-GIVE_UP_AFTER = 8  # failures before a single answer mean that the endpoint is not there
+LARGEST = 1_000_000  # bytes of an answer that are read
+GIVE_UP_AFTER = 8  # questions in a row without a thought mean that the endpoint is not there
+WAIT, LONGEST_WAIT = 0.25, 8.0  # seconds before asking again after an answer without a thought
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,8 @@ def write_thoughts(
 ) -> list[str | None]:
     """One thought a question, in order; None where the endpoint gave none after all retries.
 
-    Raises EngineError when the endpoint does not answer at all, DataError when the cache cannot
-    be written.
+    Raises EngineError when the endpoint gives none at all, or none to several questions in a row;
+    DataError when the cache cannot be written.
     """
     keys = [_key(question, endpoint) for question in questions]
     with _Cache.opened(cache) as kept:
@@ -62,7 +67,8 @@ def write_thoughts(
         missing = {k: q for k, q in zip(keys, questions, strict=True) if k not in known}
         on_progress(len(keys) - len(missing))
         if missing:
-            work = _Work(endpoint, kept, len(keys) - len(missing), on_progress)
+            patience = GIVE_UP_AFTER if known else min(GIVE_UP_AFTER, len(missing))
+            work = _Work(endpoint, kept, len(keys) - len(missing), on_progress, patience)
             asyncio.run(work.ask_all(missing))
             known |= work.found
     return [known.get(key) for key in keys]
@@ -85,6 +91,10 @@ def _key(question: Question, endpoint: EndpointSection) -> str:
     return key_of(question.messages, endpoint.model, endpoint.temperature, endpoint.max_tokens)
 
 
+class _NoThought(Exception):
+    """An answer came, but what it says is not a thought."""
+
+
 class _Work:
     """One round of asking; `found` fills up as answers come."""
 
@@ -94,11 +104,12 @@ class _Work:
         cache: "_Cache",
         done: int,
         on_progress: Callable[[int], None],
+        patience: int,
     ) -> None:
         self.endpoint, self.cache = endpoint, cache
         self.done, self.on_progress = done, on_progress
+        self.patience, self.failed_in_a_row = patience, 0
         self.found: dict[str, str] = {}
-        self.failures = 0
         self.places = asyncio.Semaphore(endpoint.concurrency)
 
     async def ask_all(self, questions: dict[str, Question]) -> None:
@@ -112,50 +123,78 @@ class _Work:
 
     async def _one(self, client: Any, key: str, question: Question) -> None:
         async with self.places:
-            thought, problem = await self._answer(client, question)
+            thought, problem = await self._thought(client, question)
         if thought:
             self.found[key] = thought
             self.cache.keep(key, thought)
+            self.failed_in_a_row = 0
         else:
-            self.failures += 1
-            if not self.found and self.failures >= GIVE_UP_AFTER:
+            self.failed_in_a_row += 1
+            if self.failed_in_a_row >= self.patience:
                 raise self._hopeless(problem)
         self.done += 1
         self.on_progress(self.done)
 
-    async def _answer(self, client: Any, question: Question) -> tuple[str, str]:
+    async def _thought(self, client: Any, question: Question) -> tuple[str, str]:
         """(thought, ""), or ("", what came instead) after all retries."""
+        import httpx2
         import openai
 
         problem = ""
-        for _ in range(self.endpoint.retries + 1):
+        for attempt in range(self.endpoint.retries + 1):
+            if attempt:
+                await asyncio.sleep(min(WAIT * 2**attempt, LONGEST_WAIT))
             try:
-                answer = await client.chat.completions.create(
-                    model=self.endpoint.model,
-                    messages=list(question.messages),
-                    temperature=self.endpoint.temperature,
-                    max_tokens=self.endpoint.max_tokens,
-                )
-                thought = tidy(answer.choices[0].message.content)
+                return thought_in(await self._answer(client, question)), ""
             except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-                raise self._hopeless(str(error)) from error
+                raise self._hopeless(_words(error)) from None
             except openai.APIError as error:
-                return "", _first_line(error)  # the client has tried again already
-            except (AttributeError, IndexError, TypeError, ValueError):
-                problem = "an answer that is no chat completion"
-                continue
-            if thought:
-                return thought, ""
-            problem = "an empty answer"
+                return "", _words(error)  # the client has tried again already
+            except TimeoutError:
+                problem = "the answer did not come to an end in time"
+            except (_NoThought, httpx2.HTTPError) as error:
+                problem = _words(error)
         return "", problem
 
+    async def _answer(self, client: Any, question: Question) -> bytes:
+        """The body of one answer; read in pieces, since a broken server may send without end."""
+        asked = client.chat.completions.with_streaming_response.create(
+            model=self.endpoint.model,
+            messages=list(question.messages),
+            temperature=self.endpoint.temperature,
+            max_tokens=self.endpoint.max_tokens,
+        )
+        body = bytearray()
+        async with asked as response, asyncio.timeout(self.endpoint.timeout_s):
+            async for piece in response.iter_bytes():
+                body += piece
+                if len(body) > LARGEST:
+                    raise _NoThought(f"an answer of more than {LARGEST:,} bytes")
+        return bytes(body)
+
     def _hopeless(self, problem: str) -> EngineError:
+        key = _api_key(self.endpoint)
+        said = redact(problem.replace(key, MARK) if key else problem)
         return EngineError(
-            f"no thoughts from {redact(self.endpoint.base_url)}: {redact(problem)}",
+            f"no thoughts from {redact(self.endpoint.base_url)}: {_shortened(said)}",
             where="stages.data.endpoint",
             hint=f"check base_url, model and ${self.endpoint.api_key_env}; what was answered "
             "before is kept, and the same command goes on from there",
         )
+
+
+def thought_in(body: bytes) -> str:
+    """The thought in the body of a chat completion. Raises _NoThought, saying what is there."""
+    try:
+        choice = json.loads(body)["choices"][0]
+        content, ending = choice["message"]["content"], choice.get("finish_reason")
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
+        start = body[:200].decode("utf-8", errors="replace")
+        raise _NoThought(f"an answer that is no chat completion: {start}") from None
+    if thought := tidy(content):
+        return thought
+    cut = "; the model was still thinking at max_tokens" if ending == "length" else ""
+    raise _NoThought(f"an answer without a text{cut}")
 
 
 def _client(endpoint: EndpointSection) -> Any:
@@ -169,16 +208,34 @@ def _client(endpoint: EndpointSection) -> Any:
         ) from error
     return openai.AsyncOpenAI(
         base_url=endpoint.base_url,
-        api_key=os.environ.get(endpoint.api_key_env) or "none",
+        api_key=_api_key(endpoint) or "none",
         timeout=endpoint.timeout_s,
         max_retries=endpoint.retries,
         http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
     )
 
 
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:200] if text else type(error).__name__
+def _api_key(endpoint: EndpointSection) -> str:
+    """The key, or "" where there is none. Raises EngineError for one no header can carry."""
+    key = os.environ.get(endpoint.api_key_env, "").strip()
+    if key.isascii() and (key.isprintable() or not key):
+        return key
+    raise EngineError(
+        f"the key in ${endpoint.api_key_env} holds characters that no key has",
+        where="stages.data.endpoint.api_key_env",
+        hint="copy it again: something else came along",
+    )
+
+
+def _words(error: Exception) -> str:
+    """What an error says, and what lies behind it: "Connection error" alone explains little."""
+    said, cause = str(error).strip() or type(error).__name__, str(error.__cause__ or "").strip()
+    return f"{said.rstrip('.')}: {cause}" if cause and cause not in said else said
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN else f"{line[:SHOWN]}..."
 
 
 class _Cache:
