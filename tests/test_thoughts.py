@@ -64,7 +64,9 @@ def test_every_thought_about_every_best_move_is_true():
     said = Counter()
     for item in label(TTT, all_positions(TTT), MinimaxPlayer()):
         for move in item.best:
-            thought = template_thought(item.position.match, item.position.seat, move, item.values)
+            thought = template_thought(
+                TTT, item.position.match, item.position.seat, move, item.values
+            )
             mark, deed, row, column = SAID.fullmatch(thought).groups()
             assert mark.lower() == item.position.match.role(item.position.seat)
             assert 3 * int(row) + int(column) == move.id
@@ -82,16 +84,16 @@ def test_a_win_is_said_to_be_one_even_where_it_also_blocks():
         match.play(
             seat, match.legal_moves(seat)[[m.id for m in match.legal_moves(seat)].index(cell)]
         )
-    assert template_thought(match, 0, Move(2, "x(0,2)")) == "As X, I win at 0-2."
-    assert template_thought(match, 0, Move(5, "x(1,2)")) == "As X, I block at 1-2."
+    assert template_thought(TTT, match, 0, Move(2, "x(0,2)")) == "As X, I win at 0-2."
+    assert template_thought(TTT, match, 0, Move(5, "x(1,2)")) == "As X, I block at 1-2."
 
 
 def test_in_other_games_only_what_the_oracle_knows_is_said():
     game = load_game("connect_four", {})
     match = game.start(0)
     move = match.legal_moves(0)[3]
-    assert template_thought(match, 0, move) == ""
-    assert template_thought(match, 0, move, {move: MoveValue(1.0, 5)}) == (
+    assert template_thought(game, match, 0, move) == ""
+    assert template_thought(game, match, 0, move, {move: MoveValue(1.0, 5)}) == (
         "This wins by force in 5 plies."
     )
 
@@ -102,3 +104,18 @@ def test_in_other_games_only_what_the_oracle_knows_is_said():
 )
 def test_values_in_words(value, words):
     assert words in about_value(value)
+
+
+def test_a_win_by_the_next_move_is_said_to_be_one():
+    assert about_value(MoveValue(1.0, 1)) == "This wins at once."
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("connect_four", {"rows": 3, "columns": 3, "x_in_row": 3}), ("phantom_ttt", {})],
+)
+def test_a_board_of_another_game_that_looks_the_same_is_not_read(name, options):
+    game = load_game(name, options)
+    match = game.start(0)
+    assert set(match.observe(0)) == {".", "\n"}
+    assert template_thought(game, match, 0, match.legal_moves(0)[0]) == ""

@@ -103,7 +103,7 @@ def _lessons(
         yield from _written(stage, game, bare, out, on_progress)
         return
     for item, move in bare:
-        thought = _template(item, move) if stage.thoughts == "template" else ""
+        thought = _template(stage, game, item, move) if stage.thoughts == "template" else ""
         yield _Lesson(item, move, thought)
 
 
@@ -113,10 +113,13 @@ def _taught(stage: DataStage, item: Labelled, seed: int) -> tuple[Move, ...]:
     return (item.best[stream(seed, item.position.key) % len(item.best)],)
 
 
-def _template(item: Labelled, move: Move) -> str:
+def _template(stage: DataStage, game: Game, item: Labelled, move: Move) -> str:
     from tesuji.datasets.thoughts import template_thought
 
-    return template_thought(item.position.match, item.position.seat, move, item.values or None)
+    position, values = item.position, item.values
+    if stage.oracle.options.get("depth") is not None:  # there 0 may mean that nothing was found
+        values = {known: value for known, value in values.items() if value.value}
+    return template_thought(game, position.match, position.seat, move, values)
 
 
 def _written(

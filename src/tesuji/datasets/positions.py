@@ -11,7 +11,7 @@ from tesuji.core.types import Move
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player
 
-ALL_LIMIT = 300_000
+ALL_LIMIT = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def all_positions(game: Game) -> list[Position]:
     """Every position a match can reach, the shortest way there first; terminal ones left out.
 
     Raises GameError for games with chance, hidden information or simultaneous moves, and for
-    those with more than 300,000 positions.
+    those with more than 100,000 positions.
     """
     info = game.info
     if info.chance or info.information != "perfect" or info.simultaneous:
@@ -53,19 +53,27 @@ def all_positions(game: Game) -> list[Position]:
             where="stages.data.positions",
             hint="use `positions: sampled`",
         )
-    found: dict[str, Position] = {}
-    depth = [_position(game.start(0), (), 0)]
-    while depth:
-        fresh = {p.key: p for p in depth if p is not None and p.key not in found}
-        found |= fresh
-        if len(found) > ALL_LIMIT:
-            raise GameError(
-                f"{game.name} has more than {ALL_LIMIT:,} positions",
-                where="stages.data.positions",
-                hint="use `positions: sampled` with `num_positions`",
-            )
-        depth = [child for position in fresh.values() for child in _children(position)]
+    first = _position(game.start(0), (), 0)
+    found = {} if first is None else {first.key: first}
+    layer = list(found.values())
+    while layer:
+        following: list[Position] = []
+        for child in itertools.chain.from_iterable(map(_children, layer)):
+            if child is not None and child.key not in found:
+                found[child.key] = child
+                following.append(child)
+                _refuse_too_many(game, len(found))
+        layer = following
     return list(found.values())
+
+
+def _refuse_too_many(game: Game, count: int) -> None:
+    if count > ALL_LIMIT:
+        raise GameError(
+            f"{game.name} has more than {ALL_LIMIT:,} positions",
+            where="stages.data.positions",
+            hint="use `positions: sampled` with `num_positions`",
+        )
 
 
 def sampled_positions(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 
 from tesuji.core.types import Move
-from tesuji.games.base import Match
+from tesuji.games.base import Game, Match
 from tesuji.players.minimax import MoveValue
 
 Board = tuple[str, ...]  # nine cells, row by row: "x", "o" or "."
@@ -23,16 +23,22 @@ OPPOSITE = {0: 8, 2: 6, 6: 2, 8: 0}
 
 
 def template_thought(
-    match: Match, seat: int, move: Move, values: Mapping[Move, MoveValue] | None = None
+    game: Game,
+    match: Match,
+    seat: int,
+    move: Move,
+    values: Mapping[Move, MoveValue] | None = None,
 ) -> str:
-    """A true sentence about `move`, from the viewpoint of `seat`; "" where nothing is known.
+    """A true sentence about `move`, a best one for `seat`; "" where nothing is known.
 
-    `values` is what an oracle says of every legal move.
+    `values` holds the moves whose value an oracle has proven. The board is read in tic-tac-toe
+    only: other games may show one like it, and hide what stands there or win by other lines.
     """
-    board = tic_tac_toe_board(match.observe(seat))
-    if board is not None and match.role(seat) in ("x", "o"):
+    board = tic_tac_toe_board(match.observe(seat)) if game.name == "tic_tac_toe" else None
+    if board is not None:
         return about_cell(board, match.role(seat), move.id)
-    return about_value(values[move]) if values else ""
+    value = (values or {}).get(move)
+    return about_value(value) if value else ""
 
 
 def tic_tac_toe_board(observation: str) -> Board | None:
@@ -50,6 +56,8 @@ def about_cell(board: Board, mark: str, cell: int) -> str:
 
 def about_value(value: MoveValue) -> str:
     """What a move leads to with best play on both sides."""
+    if value.value > 0 and value.plies == 1:
+        return "This wins at once."
     if value.value > 0:
         return f"This wins by force in {value.plies} plies."
     if value.value < 0:
