@@ -11,7 +11,7 @@ from tesuji.datasets.generate import generate
 from tesuji.datasets.label import label
 from tesuji.datasets.positions import all_positions, sampled_positions
 from tesuji.datasets.split import held_out_keys, on_path_keys
-from tesuji.datasets.store import read_positions, read_rows
+from tesuji.datasets.store import position_row, read_positions, read_rows
 from tesuji.datasets.symmetry import symmetry_class
 from tesuji.games.base import play_through
 from tesuji.games.catalogue import load_game
@@ -212,6 +212,13 @@ def test_a_player_that_answers_in_words_is_no_oracle():
         ('{"prompt": [], "completion": "b"}', "prompt"),
         ('{"prompt": [{"role": "user"}], "completion": "b"}', "prompt"),
         ('{"completion": "b"}', "prompt"),
+        ('{"prompt": "a", "completion": "b", "weight": "1"}', "weight"),
+        ('{"prompt": "a", "completion": "b", "weight": null}', "weight"),
+        ('{"prompt": "a", "completion": "b", "weight": true}', "weight"),
+        ('{"prompt": "a", "completion": "b", "weight": 0}', "weight"),
+        ('{"prompt": "a", "completion": "b", "weight": NaN}', "weight"),
+        ('{"prompt": "a", "completion": "b", "weight": Infinity}', "weight"),
+        ('{"prompt": "a", "completion": "b", "weight": 1' + "0" * 400 + "}", "weight"),
     ],
 )
 def test_a_wrong_row_names_its_line(tmp_path: Path, row: str, message: str):
@@ -234,3 +241,71 @@ def test_positions_of_another_game_are_refused(tmp_path: Path):
     made(tmp_path, held_out=0.1)
     with pytest.raises(DataError, match=r"positions\.jsonl:"):
         list(read_positions(tmp_path / "positions.jsonl", load_game("connect_four", {})))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seat": 1}, "seat 1 is not to move there"),
+        ({"seat": 1e400}, "infinity"),
+        ({"key": "0|xxx"}, "not to '0|xxx'"),
+        ({"best": []}, "best moves"),
+        ({"best": [[99, "x(9,9)"]]}, "best moves"),
+        ({"best": [3]}, "not a position"),
+        ({"moves": [[0, [99, "x(9,9)"]]]}, "not a position"),
+        ({"moves": "abc"}, "not a position"),
+        ({"seed": None}, "not a position"),
+    ],
+)
+def test_a_broken_position_names_its_line(tmp_path: Path, changes: dict, message: str):
+    row = position_row(LABELLED[0], "trained")
+    path = tmp_path / "positions.jsonl"
+    path.write_text(json.dumps(row) + "\n" + json.dumps(row | changes) + "\n")
+    with pytest.raises(DataError, match=message) as caught:
+        list(read_positions(path, TTT))
+    assert "positions.jsonl:2" in str(caught.value)
+
+
+def test_a_position_without_a_key_says_so(tmp_path: Path):
+    path = tmp_path / "positions.jsonl"
+    path.write_text('{"seat": 0}\n')
+    with pytest.raises(DataError, match="'moves' is missing"):
+        list(read_positions(path, TTT))
+
+
+def test_the_path_of_sound_play_is_not_guessed_where_labels_are_missing():
+    with pytest.raises(DataError, match="every position labelled"):
+        on_path_keys(TTT, LABELLED[:50])
+
+
+def test_off_path_is_refused_in_a_recipe_that_samples_positions():
+    with pytest.raises(ValueError, match="off_path needs positions: all"):
+        recipe(positions="sampled", held_out_from="off_path")
+
+
+def test_nobody_to_sample_from_is_refused_in_a_recipe():
+    with pytest.raises(ValueError, match="at least one player"):
+        recipe(positions="sampled", sampled_by=[])
+
+
+def test_a_search_to_a_depth_claims_wins_and_losses_but_no_draws(tmp_path: Path):
+    game = load_game("connect_four", {})
+    chosen = Recipe.model_validate(
+        {
+            "name": "a",
+            "game": "connect_four",
+            "prompt": {"style": "compact"},
+            "stages": {
+                "data": {
+                    "positions": "sampled",
+                    "num_positions": 150,
+                    "thoughts": "template",
+                    "oracle": {"player": "minimax", "depth": 2},
+                }
+            },
+        }
+    )
+    generate(chosen, chosen.stages["data"], game, tmp_path)
+    thoughts = {row.reply.split("</think>")[0] for row in read_rows(tmp_path / "train.jsonl")}
+    assert "<think>\nThis wins at once.\n" in thoughts
+    assert not any("draw" in thought for thought in thoughts)

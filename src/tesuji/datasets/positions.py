@@ -11,7 +11,7 @@ from tesuji.core.types import Move
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player
 
-ALL_LIMIT = 100_000
+ALL_LIMIT = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def all_positions(game: Game) -> list[Position]:
     """Every position a match can reach, the shortest way there first; terminal ones left out.
 
     Raises GameError for games with chance, hidden information or simultaneous moves, and for
-    those with more than 100,000 positions.
+    those with more than 200,000 positions.
     """
     info = game.info
     if info.chance or info.information != "perfect" or info.simultaneous:

@@ -4,6 +4,8 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from tesuji.core.errors import DataError
+from tesuji.core.types import Move
 from tesuji.datasets.label import Labelled
 from tesuji.datasets.positions import key_of_position
 from tesuji.datasets.symmetry import symmetry_class
@@ -38,7 +40,7 @@ def held_out_keys(
 
 def on_path_keys(game: Game, labelled: Sequence[Labelled]) -> frozenset[str]:
     """Positions some seat can face after following the oracle at its own turns, the others
-    having played anything. Needs every position labelled; meant for games small enough."""
+    having played anything. Raises DataError when a position on the way has no label."""
     best = {item.position.key: item.best for item in labelled}
     found: set[str] = set()
     for seat in range(game.num_players):
@@ -46,7 +48,7 @@ def on_path_keys(game: Game, labelled: Sequence[Labelled]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _walk(start: Match, seat: int, best: Mapping[str, tuple]) -> set[str]:
+def _walk(start: Match, seat: int, best: Mapping[str, tuple[Move, ...]]) -> set[str]:
     """Keys of the positions in which `seat` is to move, on the paths it can be on."""
     met: set[str] = set()
     ours: set[str] = set()
@@ -59,12 +61,16 @@ def _walk(start: Match, seat: int, best: Mapping[str, tuple]) -> set[str]:
         key = key_of_position(match, mover)
         if key in met:
             continue
+        if key not in best:
+            raise DataError(
+                f"held_out_from: off_path needs every position labelled; this one is not: {key}",
+                where="stages.data.held_out_from",
+                hint="use `positions: all`, or `held_out_from: all`",
+            )
         met.add(key)
-        moves = match.legal_moves(mover) or ()
         if mover == seat:
             ours.add(key)
-            moves = best.get(key, moves)
-        for move in moves:
+        for move in best[key] if mover == seat else match.legal_moves(mover) or ():
             child = match.clone()
             child.play(mover, move)
             open_.append(child)

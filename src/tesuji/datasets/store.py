@@ -16,6 +16,8 @@ from tesuji.datasets.label import Labelled
 from tesuji.datasets.positions import Position, key_of_position
 from tesuji.games.base import Game, play_through
 
+HEAVIEST = 1e6  # weight of a row that is still believed
+
 
 def example_row(example: Example) -> dict[str, Any]:
     """An example as one JSON line."""
@@ -37,7 +39,15 @@ def read_rows(path: Path) -> Iterator[Example]:
         if not isinstance(reply, str) or not reply:
             raise DataError("`completion` must be a text that is not empty", where=where)
         prompt = _messages(row.get("prompt"), where)
-        yield Example(prompt, reply, str(row.get("position", "")), float(row.get("weight", 1.0)))
+        weight = _weight(row.get("weight", 1.0), where)
+        yield Example(prompt, reply, str(row.get("position", "")), weight)
+
+
+def _weight(value: Any, where: str) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value <= HEAVIEST:
+        raise DataError("`weight` must be a number above 0, at most a million", where=where)
+    return float(value)
 
 
 def _messages(value: Any, where: str) -> tuple[Message, ...]:
@@ -84,24 +94,32 @@ def read_positions(path: Path, game: Game) -> Iterator[tuple[Labelled, str]]:
     for number, row in read_jsonl(path):
         try:
             yield _read_position(row, game), str(row["split"])
-        except (KeyError, TypeError, ValueError, IndexError, GameError) as error:
+        except (LookupError, TypeError, ValueError, ArithmeticError, GameError) as error:
             raise DataError(
-                f"not a position of {game.name}: {error}",
+                f"not a position of {game.name}: {_why(error)}",
                 where=f"{path}:{number}",
                 hint="make the data again: remove this stage's folder",
             ) from error
+
+
+def _why(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def _read_position(row: Mapping[str, Any], game: Game) -> Labelled:
     moves = tuple((int(seat), _move(move)) for seat, move in row["moves"])
     match = play_through(game.start(int(row["seed"])), moves)
     seat = int(row["seat"])
+    if seat not in match.to_act:
+        raise ValueError(f"seat {seat} is not to move there")
     key = key_of_position(match, seat)
     if key != row["key"]:
         raise ValueError(f"its moves lead to {key!r}, not to {row['key']!r}")
     position = Position(match, seat, key, moves, int(row["seed"]))
-    best = tuple(_move(move) for move in row["best"])
-    return Labelled(position, best, tuple(_move(move) for move in row["optimal"]), {})
+    best, optimal = (tuple(map(_move, row[kind])) for kind in ("best", "optimal"))
+    if not best or not {*best, *optimal} <= set(match.legal_moves(seat) or ()):
+        raise ValueError("its best moves are not among the legal ones")
+    return Labelled(position, best, optimal, {})
 
 
 def _move(value: Any) -> Move:

@@ -211,6 +211,14 @@ class DataStage(Section):
     def _list_of_players(cls, value: Any) -> Any:
         return [_player(item) for item in value] if isinstance(value, list) else [_player(value)]
 
+    @model_validator(mode="after")
+    def _off_path_needs_all(self) -> "DataStage":
+        if self.held_out_from == "off_path" and self.positions != "all":
+            raise ValueError("held_out_from: off_path needs positions: all")
+        if not self.sampled_by:
+            raise ValueError("sampled_by needs at least one player")
+        return self
+
 
 class SftStage(Section):
     """Supervised fine-tuning on the rows of a data stage (TRL's SFTTrainer)."""
