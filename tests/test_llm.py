@@ -263,6 +263,38 @@ def test_an_endpoint_that_goes_away_in_the_middle_stops_the_stage(tmp_path: Path
     assert "503" in said
 
 
+def asked_of(body: dict[str, Any]) -> int:
+    return int(body["messages"][0]["content"].removeprefix("question "))
+
+
+def test_questions_refused_one_by_one_do_not_keep_a_resumed_run_from_its_end(tmp_path: Path):
+    def filtered(number: int, body: dict[str, Any]) -> Response:
+        return echo(number, body) if asked_of(body) >= 12 else Response(status_code=400)
+
+    with serving(filtered, delay=0) as server:
+        once = endpoint(server.url, retries=0)
+        for _ in range(2):  # the second time, the refused ones are all that is asked
+            found = write_thoughts(questions(80)[::-1], once, tmp_path / "c")
+            assert found.count(None) == 12
+
+
+def test_too_many_questions_without_a_thought_stop_the_stage(tmp_path: Path):
+    def every_other(number: int, body: dict[str, Any]) -> Response:
+        return completion("" if asked_of(body) % 2 else "I win.")
+
+    with serving(every_other, delay=0) as server, pytest.raises(EngineError) as caught:
+        write_thoughts(questions(80), endpoint(server.url, retries=0), tmp_path / "c")
+    assert "to 17 questions" in str(caught.value)
+
+
+def test_a_model_that_is_not_there_is_asked_for_once(tmp_path: Path):
+    missing = JSONResponse({"error": {"message": "no model m"}}, status_code=404)
+    with serving(lambda number, body: missing) as server:
+        said = refusal(server.url, tmp_path, concurrency=1)
+        assert len(server.bodies) == 1
+    assert "no model m" in said
+
+
 def test_a_few_questions_without_one_answer_stop_the_stage_too(tmp_path: Path):
     with serving(lambda number, body: completion("")) as server:
         said = refusal(server.url, tmp_path, count=2, retries=0)

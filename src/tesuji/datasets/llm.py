@@ -29,7 +29,8 @@ from tesuji.recipe.schema import EndpointSection
 SHOWN = 300  # characters of an error's words that are printed
 LONGEST = 600  # characters of a thought that are kept
 LARGEST = 1_000_000  # bytes of an answer that are read
-GIVE_UP_AFTER = 8  # questions in a row without a thought mean that the endpoint is not there
+GIVE_UP_AFTER = 8  # questions in a row without an answer mean that the endpoint is not there
+MOST_MISSING = 0.2  # share of questions that may stay without a thought
 WAIT, LONGEST_WAIT = 0.25, 8.0  # seconds before asking again after an answer without a thought
 
 
@@ -58,8 +59,8 @@ def write_thoughts(
 ) -> list[str | None]:
     """One thought a question, in order; None where the endpoint gave none after all retries.
 
-    Raises EngineError when the endpoint gives none at all, or none to several questions in a row;
-    DataError when the cache cannot be written.
+    Raises EngineError when the endpoint gives none at all, goes away in the middle, or leaves
+    more than a fifth of the questions without one; DataError when the cache cannot be written.
     """
     keys = [_key(question, endpoint) for question in questions]
     with _Cache.opened(cache) as kept:
@@ -67,8 +68,7 @@ def write_thoughts(
         missing = {k: q for k, q in zip(keys, questions, strict=True) if k not in known}
         on_progress(len(keys) - len(missing))
         if missing:
-            patience = GIVE_UP_AFTER if known else min(GIVE_UP_AFTER, len(missing))
-            work = _Work(endpoint, kept, len(keys) - len(missing), on_progress, patience)
+            work = _Work(endpoint, kept, on_progress, len(keys) - len(missing), len(missing))
             asyncio.run(work.ask_all(missing))
             known |= work.found
     return [known.get(key) for key in keys]
@@ -95,20 +95,29 @@ class _NoThought(Exception):
     """An answer came, but what it says is not a thought."""
 
 
+class _NoAnswer(Exception):
+    """Nothing came, or only the word that the server is out of order."""
+
+
 class _Work:
-    """One round of asking; `found` fills up as answers come."""
+    """One round of asking; `found` fills up as answers come.
+
+    `done` questions were answered in earlier rounds, `missing` are asked in this one.
+    """
 
     def __init__(
         self,
         endpoint: EndpointSection,
         cache: "_Cache",
-        done: int,
         on_progress: Callable[[int], None],
-        patience: int,
+        done: int,
+        missing: int,
     ) -> None:
-        self.endpoint, self.cache = endpoint, cache
-        self.done, self.on_progress = done, on_progress
-        self.patience, self.failed_in_a_row = patience, 0
+        self.endpoint, self.cache, self.on_progress = endpoint, cache, on_progress
+        self.done, self.ever_answered = done, done > 0
+        self.patience = GIVE_UP_AFTER if done else min(GIVE_UP_AFTER, missing)
+        self.bearable = max(GIVE_UP_AFTER, int(MOST_MISSING * (done + missing)))
+        self.without, self.failed_in_a_row = 0, 0
         self.found: dict[str, str] = {}
         self.places = asyncio.Semaphore(endpoint.concurrency)
 
@@ -123,38 +132,56 @@ class _Work:
 
     async def _one(self, client: Any, key: str, question: Question) -> None:
         async with self.places:
-            thought, problem = await self._thought(client, question)
-        if thought:
-            self.found[key] = thought
-            self.cache.keep(key, thought)
-            self.failed_in_a_row = 0
-        else:
-            self.failed_in_a_row += 1
-            if self.failed_in_a_row >= self.patience:
-                raise self._hopeless(problem)
+            try:
+                self._keep(key, await self._thought(client, question))
+            except (_NoThought, _NoAnswer) as error:
+                self._do_without(error)
         self.done += 1
         self.on_progress(self.done)
 
-    async def _thought(self, client: Any, question: Question) -> tuple[str, str]:
-        """(thought, ""), or ("", what came instead) after all retries."""
+    def _keep(self, key: str, thought: str) -> None:
+        self.found[key] = thought
+        self.cache.keep(key, thought)
+        self.ever_answered, self.failed_in_a_row = True, 0
+
+    def _do_without(self, error: Exception) -> None:
+        """Count it. A server once known to answer may refuse single questions, again and again
+        (a content filter): only silence in a row, or too many in all, is the end."""
+        self.without += 1
+        if isinstance(error, _NoAnswer) or not self.ever_answered:
+            self.failed_in_a_row += 1
+        if self.failed_in_a_row >= self.patience or self.without > self.bearable:
+            raise self._hopeless(str(error))
+
+    async def _thought(self, client: Any, question: Question) -> str:
+        """The thought. Raises _NoThought or _NoAnswer after all retries."""
         import httpx2
         import openai
 
-        problem = ""
+        failure: Exception = _NoAnswer()
         for attempt in range(self.endpoint.retries + 1):
             if attempt:
                 await asyncio.sleep(min(WAIT * 2**attempt, LONGEST_WAIT))
             try:
-                return thought_in(await self._answer(client, question)), ""
-            except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-                raise self._hopeless(_words(error)) from None
+                return thought_in(await self._answer(client, question))
+            except openai.APIStatusError as error:  # the client has tried again already
+                raise self._refused(error) from None
             except openai.APIError as error:
-                return "", _words(error)  # the client has tried again already
+                raise _NoAnswer(_words(error)) from None
             except TimeoutError:
-                problem = "the answer did not come to an end in time"
-            except (_NoThought, httpx2.HTTPError) as error:
-                problem = _words(error)
-        return "", problem
+                failure = _NoAnswer("the answer did not come to an end in time")
+            except httpx2.HTTPError as error:
+                failure = _NoAnswer(_words(error))
+            except _NoThought as error:
+                failure = error
+        raise failure
+
+    def _refused(self, error: Any) -> Exception:
+        """What an answer with an error status means: for this question, or for all."""
+        if error.status_code in (401, 403, 404):  # the key, or the place: nothing will help
+            return self._hopeless(_words(error))
+        busy = error.status_code in (408, 409, 429) or error.status_code >= 500
+        return _NoAnswer(_words(error)) if busy else _NoThought(_words(error))
 
     async def _answer(self, client: Any, question: Question) -> bytes:
         """The body of one answer; read in pieces, since a broken server may send without end."""
@@ -176,7 +203,8 @@ class _Work:
         key = _api_key(self.endpoint)
         said = redact(problem.replace(key, MARK) if key else problem)
         return EngineError(
-            f"no thoughts from {redact(self.endpoint.base_url)}: {_shortened(said)}",
+            f"no thoughts from {redact(self.endpoint.base_url)}"
+            f"{f' to {self.without} questions' if self.without > 1 else ''}: {_shortened(said)}",
             where="stages.data.endpoint",
             hint=f"check base_url, model and ${self.endpoint.api_key_env}; what was answered "
             "before is kept, and the same command goes on from there",
