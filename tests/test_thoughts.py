@@ -10,7 +10,7 @@ from tesuji.datasets.label import label
 from tesuji.datasets.positions import all_positions
 from tesuji.datasets.thoughts import about_value, template_thought
 from tesuji.games.catalogue import load_game
-from tesuji.players.minimax import MinimaxPlayer, MoveValue
+from tesuji.players.minimax import MinimaxPlayer, MoveValue, best_moves
 
 TTT = load_game("tic_tac_toe", {})
 SAID = re.compile(r"As ([XO]), I (.+) at ([0-2])-([0-2])\.")
@@ -119,3 +119,25 @@ def test_a_board_of_another_game_that_looks_the_same_is_not_read(name, options):
     match = game.start(0)
     assert set(match.observe(0)) == {".", "\n"}
     assert template_thought(game, match, 0, match.legal_moves(0)[0]) == ""
+
+
+def test_what_is_said_of_values_holds_in_matches_played_to_the_end():
+    """Nim, every position: the oracle plays on for both seats; see who wins, and when."""
+    game, oracle = load_game("nim", {"pile_sizes": "1;2;3"}), MinimaxPlayer()
+    said = Counter()
+    for item in label(game, all_positions(game), oracle):
+        position = item.position
+        for move in item.best:
+            words = template_thought(game, position.match, position.seat, move, item.values)
+            match, plies = position.match.clone(), 1
+            match.play(position.seat, move)
+            while match.to_act:
+                seat = match.to_act[0]
+                match.play(seat, best_moves(oracle.solve(match))[0])
+                plies += 1
+            won = match.returns()[position.seat] > 0
+            assert words.startswith("This wins") == won
+            assert f" {plies} plies" in words or (won and plies == 1 and "at once" in words)
+            said[words.split()[1]] += 1
+    assert said["wins"] > 10
+    assert said["move"] > 1
