@@ -101,18 +101,28 @@ def _plain(info: GameInfo) -> dict[str, Any]:
     }
 
 
+_ROOMY = 110  # columns from which nothing need be shortened
+_SHORT = {"players": "seats", "information": "info"}
+
+
 def _print_list(console: Console, found: list[GameInfo]) -> None:
     from rich.table import Table
 
     playable = [info for info in found if not info.unavailable]
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("game", no_wrap=True)
-    for heading in ("players", "information", "chance", "moves", "longest"):
-        table.add_column(heading, justify="right" if heading == "longest" else "left")
-    table.add_column("best opponents")
-    table.add_column("exact metrics")
+    roomy = console.width >= _ROOMY
+    table = Table(
+        box=None, header_style="bold", pad_edge=False, padding=(0, 2 if roomy else 1, 0, 0)
+    )
+    table.add_column("game", no_wrap=roomy, overflow="fold")
+    for heading in ("players", "information", "chance", "moves"):
+        table.add_column(heading if roomy else _SHORT.get(heading, heading), no_wrap=True)
+    if roomy:
+        table.add_column("longest", justify="right")
+    table.add_column("best opponents", min_width=11)
+    table.add_column("exact metrics", min_width=14)
     for info in playable:
-        table.add_row(*_row(info))
+        row = _row(info)
+        table.add_row(*(row if roomy else (*row[:5], *row[6:])))
     if playable:
         console.print(table)
     closed = [info for info in found if info.unavailable]
@@ -131,9 +141,9 @@ def _row(info: GameInfo) -> tuple[str, ...]:
     return (
         info.name,
         _seats(info),
-        info.information,
+        "hidden" if info.information == "imperfect" else info.information,
         "yes" if info.chance else "no",
-        "same time" if info.simultaneous else "turns",
+        "at once" if info.simultaneous else "turns",
         str(info.max_moves or "?"),
         ", ".join(player for player in info.players if player not in _NOT_OPPONENTS),
         ", ".join(info.metrics),

@@ -24,7 +24,8 @@ def runs(
     if not found:
         console.print(f"no runs in {folder} yet; make one: tesuji run tictactoe/tiny")
         return
-    table = Table("run", "updated", "stages", "seed", "report")
+    table = Table("run", "updated", "stages", "seed", box=None, header_style="bold", pad_edge=False)
+    table.add_column("report", overflow="fold")
     for manifest in found:
         table.add_row(*_row(manifest.parent))
     console.print(table)
@@ -35,8 +36,9 @@ def _row(run: Path) -> tuple[str, ...]:
         manifest: dict[str, Any] = RunFolder(run).manifest()
     except DataError as error:
         return (run.name, "", error.what, "", "")
-    stages = manifest["stages"].items()
-    states = ", ".join(f"{name} {facts.get('status', '?')}" for name, facts in stages)
+    states = [facts.get("status") for facts in manifest["stages"].values()]
+    done = f"{states.count('done')} of {len(states)} done"
     page = run / "report.html"
     shown = str(page) if page.exists() else "none yet"
-    return (run.name, manifest["updated"][:16], states, str(manifest["seed"]), shown)
+    when = manifest["updated"][:16].replace("T", " ")
+    return (run.name, when, done, str(manifest["seed"]), shown)

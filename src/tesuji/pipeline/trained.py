@@ -6,7 +6,7 @@ from pathlib import Path
 from tesuji.core.errors import DataError
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
-from tesuji.learners.models import load_policy
+from tesuji.learners.models import load_policy, quiet_libraries
 from tesuji.pipeline.plan import make_plan
 from tesuji.pipeline.stages import model_player
 from tesuji.players.model import ModelPlayer
@@ -40,6 +40,7 @@ def open_run(run: Path) -> Trained:
 
     Raises DataError when the folder holds no model at all.
     """
+    quiet_libraries()
     recipe = load_recipe(run / "recipe.yaml")
     game = load_game(recipe.game.name, recipe.game.options)
     return Trained(run, recipe, game, _source(run, recipe))
