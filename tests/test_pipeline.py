@@ -1,5 +1,6 @@
 """A whole run, small: stages that are skipped, resumed and redone, and every way to be refused."""
 
+import io
 import json
 import os
 import re
@@ -13,8 +14,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tesuji.cli.main import main
 from tesuji.core.errors import DataError, EngineError, GameError, RecipeError, TesujiError
 from tesuji.core.files import read_json
+from tesuji.episodes.store import read_episodes
+from tesuji.evaluation.store import load_evaluation
 from tesuji.learners.models import prepare_base
 from tesuji.pipeline.plan import make_plan
 from tesuji.pipeline.reporter import Reporter
@@ -268,3 +272,49 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(tmp_path: Path):
     assert process.returncode == 130
     assert "the same command goes on" in shown
     assert decisions(load_recipe(tmp_path / "small.yaml"), tmp_path / "runs")["sft"] == "resume"
+
+
+def test_a_person_plays_the_runs_model(finished: Path, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(map(str, range(9))) * 9))
+    record = tmp_path / "mine.jsonl"
+    assert main(["play", str(finished), "--record", str(record)]) == 0
+    shown = capsys.readouterr().out
+    assert "You are x." in shown
+    assert any(words in shown for words in ("You win.", "The model wins.", "A draw."))
+    (episode,) = read_episodes(record)
+    assert episode.players == ("you", "model")
+    monkeypatch.setattr("sys.stdin", io.StringIO("quit\n"))
+    assert main(["play", str(finished)]) == 2
+    assert "you left the table" in capsys.readouterr().err
+    assert main(["play", str(finished), "--seat", "2"]) == 2
+    assert "0 to 1" in capsys.readouterr().err
+
+
+def test_a_runs_model_is_put_through_more_matches(finished: Path, tmp_path, capsys):
+    words = ["eval", str(finished), "--opponent", "scripted:policy=last", "--episodes", "4"]
+    assert main([*words, "--seed", "9", "--temperature", "1", "--out", str(tmp_path / "o")]) == 0
+    assert "scripted" in capsys.readouterr().out
+    found = load_evaluation(tmp_path / "o" / "evaluation.json")
+    assert (found.seed, found.temperature, found.matches[0].games) == (9, 1.0, 4)
+    assert main(["eval", str(finished), "--opponent", "scripted:policy=middle"]) == 2
+    assert "first or last" in capsys.readouterr().err
+
+
+def test_runs_are_listed_even_a_broken_one(finished: Path, tmp_path, capsys):
+    assert main(["runs", str(tmp_path)]) == 0
+    assert "no runs in" in capsys.readouterr().out
+    assert main(["runs", str(finished.parent)]) == 0
+    assert "4 of 4 done" in capsys.readouterr().out
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "manifest.json").write_text('{"format": 99}')
+    assert main(["runs", str(tmp_path)]) == 0
+    assert "not a run folder of format" in capsys.readouterr().out
+
+
+def test_the_plan_is_printed_and_nothing_is_done(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "tictactoe/tiny", "--dry-run", "seed=3"]) == 0
+    shown = capsys.readouterr().out
+    assert "seed: 3" in shown
+    assert shown.count("not done yet") == 4
+    assert not list(tmp_path.iterdir())
