@@ -63,7 +63,9 @@ def evaluate(
         for episode in episodes if ours else ():
             record(episode)
     watch.doing(f"{subject.label}: positions", len(questions))
-    positions = score_moves(game, subject.player, questions, answer=prompt.answer)
+    positions = score_moves(
+        game, subject.player, questions, answer=prompt.answer, on_progress=watch.advance
+    )
     watch.doing(f"{subject.label}: certificate", 0)
     certificates = (
         certify(game, subject.player, answer=prompt.answer) if section.certificate else ()

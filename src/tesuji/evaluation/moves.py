@@ -37,11 +37,11 @@ def score_moves(
     answer: Literal["id", "move"] = "move",
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> tuple[PositionScore, ...]:
-    """One score a split, "trained" before "held_out"."""
+    """One score a split, "trained" before "held_out"; `on_progress` hears of each chunk's size."""
     moves: list[Move | None] = []
     for start in range(0, len(questions), CHUNK):
         moves += _answers(game, player, questions[start : start + CHUNK], answer)
-        on_progress(len(moves))
+        on_progress(len(moves) - start)
     splits = sorted({question.split for question in questions}, reverse=True)
     return tuple(
         _score(split, [(q, m) for q, m in zip(questions, moves, strict=True) if q.split == split])
