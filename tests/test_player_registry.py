@@ -10,6 +10,7 @@ from tesuji.episodes.arena import play_matches
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest
 from tesuji.players.registry import make_player, parse_player, player_names
+from tesuji.recipe.schema import PlayerSection
 
 TIC_TAC_TOE = load_game("tic_tac_toe")
 KUHN = load_game("kuhn_poker")
@@ -68,6 +69,11 @@ def test_an_unknown_option_is_answered_with_the_known_ones():
         "mcts:uct_c=-1",
         "minimax:depth=0",
         "cfr:iterations=-3",
+        "mcts:simulations=3000000000",
+        "mcts:rollouts=99999999999",
+        "mcts:uct_c=.inf",
+        "mcts:uct_c=.nan",
+        f"mcts:uct_c=1{'0' * 400}",
     ],
 )
 def test_numbers_are_checked_before_anything_runs(text):
@@ -76,11 +82,40 @@ def test_numbers_are_checked_before_anything_runs(text):
         make_player(parse_player(text), game=KUHN)
 
 
-@pytest.mark.parametrize("text", ["mcts:100", "mcts:=5", "mcts:simulations=5,fast"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_no_number_is_infinite(value):
+    section = PlayerSection.model_validate({"player": "mcts", "uct_c": value})
+    with pytest.raises(RecipeError, match="uct_c must be a number above 0"):
+        make_player(section, game=TIC_TAC_TOE)
+
+
+@pytest.mark.parametrize(
+    "text", ["mcts:100", "mcts:=5", "mcts:simulations=5,fast", "mcts:player=random"]
+)
 def test_what_is_no_option_is_refused(text):
     with pytest.raises(RecipeError, match="cannot read") as error:
         parse_player(text)
     assert "key=value" in error.value.hint
+
+
+def test_an_option_is_said_once():
+    with pytest.raises(RecipeError, match="simulations is set twice") as error:
+        parse_player("mcts:simulations=5,simulations=50")
+    assert error.value.where == "mcts:simulations=5,simulations=50"
+
+
+@pytest.mark.parametrize("text", ["mcts:simulations=[1", 'scripted:prefer=["x(1,1)'])
+def test_a_value_that_is_no_yaml_is_refused(text):
+    with pytest.raises(RecipeError) as error:
+        parse_player(text)
+    assert text.partition("=")[0].partition(":")[2] in error.value.where
+
+
+def test_values_are_read_as_a_recipe_reads_them():
+    assert parse_player("mcts:uct_c=1e0").options == {"uct_c": 1.0}
+    assert parse_player("scripted:policy=on").options == {"policy": "on"}
+    section = parse_player('scripted:prefer=["x(1,1)", "x(0,0)"],policy=last')
+    assert section.options == {"prefer": ["x(1,1)", "x(0,0)"], "policy": "last"}
 
 
 @pytest.mark.parametrize(

@@ -84,8 +84,23 @@ class TestCFR:
         three = load_game("kuhn_poker", {"players": 3})
         assert CFRPlayer(three).policy.size() > CFRPlayer(KUHN).policy.size()
 
+    def test_games_that_differ_in_what_their_text_leaves_out_are_solved_apart(self):
+        often, seldom = (
+            CFRPlayer(load_game("restricted_nash_response", {"p": p}), iterations=100)
+            for p in (0.2, 0.9)
+        )
+        assert often.policy.policy_table() != seldom.policy.policy_table()
+
     @pytest.mark.parametrize(
-        "name", ["add_noise", "cached_tree", "coordinated_mp", "lewis_signaling", "tiny_hanabi"]
+        "name",
+        [
+            "add_noise",
+            "cached_tree",
+            "coordinated_mp",
+            "lewis_signaling",
+            "restricted_nash_response",
+            "tiny_hanabi",
+        ],
     )
     def test_other_small_games_are_played_to_their_end(self, name):
         game = load_game(name)

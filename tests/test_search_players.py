@@ -11,7 +11,7 @@ from tesuji.episodes.arena import play_matches
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest
 from tesuji.players.mcts import ISMCTSPlayer, MCTSPlayer
-from tesuji.players.minimax import MinimaxPlayer, best_moves, optimal_moves
+from tesuji.players.minimax import MinimaxPlayer, _key, best_moves, optimal_moves
 from tesuji.players.uniform import RandomPlayer
 
 TTT = load_game("tic_tac_toe", {})
@@ -114,6 +114,69 @@ def test_games_minimax_does_not_fit_and_games_too_big_are_refused(monkeypatch):
     assert "depth" in str(caught.value)
     values = MinimaxPlayer(depth=2).solve(load_game("connect_four", {}).start(0))
     assert len(values) == 7
+
+
+@pytest.mark.parametrize("depth", [None, 5000])
+def test_a_game_whose_lines_go_on_and_on_is_refused(depth):
+    with pytest.raises(GameError, match="chess has lines too long for minimax") as caught:
+        MinimaxPlayer(depth=depth).solve(load_game("chess").start(0))
+    assert caught.value.where == "player: minimax" and "mcts" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("dots_and_boxes", {}),
+        ("misere", {}),
+        ("start_at", {}),
+        ("zerosum", {}),
+        ("mnk", {"m": 3, "n": 3, "k": 3}),
+        ("gomoku", {"size": 3, "connect": 3}),
+        ("hex", {"board_size": 3}),
+    ],
+)
+def test_lines_that_meet_in_one_board_are_followed_once(name, options, monkeypatch):
+    game = load_game(name, options)
+    monkeypatch.setattr("tesuji.players.minimax.NODE_LIMIT", 10_000)
+    MinimaxPlayer().solve(game.start(0))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("tic_tac_toe", {}),
+        ("connect_four", {"rows": 3, "columns": 3, "x_in_row": 3}),
+        ("nim", {"pile_sizes": "2;3;2"}),
+        ("hex", {"board_size": 3, "swap": True}),
+        ("breakthrough", {"rows": 4, "columns": 3}),
+        ("clobber", {"rows": 3, "columns": 3}),
+        ("y", {"board_size": 3}),
+        ("havannah", {"board_size": 2}),
+        ("dots_and_boxes", {}),
+        ("mnk", {"m": 3, "n": 3, "k": 3}),
+        ("gomoku", {"size": 3, "connect": 3}),
+        ("misere", {}),
+        ("start_at", {}),
+        ("zerosum", {}),
+    ],
+)
+def test_a_board_that_serves_as_key_has_one_future(name, options):
+    """However a board came about, the same moves lead from it to the same boards and ends."""
+    spiel, dice = load_game(name, options).spiel, random.Random(1)
+    seen, other_ways = {}, 0
+    for _ in range(400):
+        state = spiel.new_initial_state()
+        while not state.is_terminal():
+            history, future = seen.setdefault(_key(state), (state.history(), ahead(state)))
+            assert future == ahead(state)
+            other_ways += history != state.history()
+            state.apply_action(dice.choice(state.legal_actions()))
+    assert other_ways > 10
+
+
+def ahead(state):
+    children = ((action, state.child(action)) for action in state.legal_actions())
+    return [(a, c.returns() if c.is_terminal() else _key(c)) for a, c in children]
 
 
 @pytest.mark.parametrize("name", ["tic_tac_toe", "connect_four"])

@@ -6,12 +6,14 @@ enough to be walked in full, thousands of times.
 """
 
 import functools
+import json
 import random
 from collections.abc import Sequence
 from typing import Any
 
 from tesuji.core.errors import GameError
 from tesuji.games.base import Game
+from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest, Player, Reply
 
 
@@ -31,13 +33,14 @@ class CFRPlayer(Player):
                 where="player: cfr",
                 hint="it needs a small game with hidden cards, such as kuhn_poker or leduc_poker",
             )
-        self._game = str(spiel)
+        self._game, self._spiel = game, spiel
         self.iterations = iterations
 
     @property
     def policy(self) -> Any:
         """The average policy, a pyspiel.TabularPolicy; solved when first asked for."""
-        return _solved(self._game, self.iterations)
+        options = json.dumps(dict(self._game.options), sort_keys=True)
+        return _solved(self._game.name, options, self.iterations)
 
     def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
         """One move a request."""
@@ -53,9 +56,9 @@ class CFRPlayer(Player):
     def _state_of(self, request: MoveRequest) -> Any:
         """The pyspiel.State asked about; it must be one of the game that was solved."""
         state = getattr(request.match, "state", None)
-        if state is None or str(state.get_game()) != self._game:
+        if state is None or str(state.get_game()) != str(self._spiel):
             raise GameError(
-                f"cfr has solved {self._game} and was asked about another game, "
+                f"cfr has solved {self._spiel} and was asked about another game, "
                 f"{request.game.name}",
                 where="player: cfr",
                 hint="make a player for that game with those options",
@@ -64,11 +67,15 @@ class CFRPlayer(Player):
 
 
 @functools.lru_cache(maxsize=8)
-def _solved(game: str, iterations: int) -> Any:
-    """The average policy; kept, since every evaluation asks for it again."""
+def _solved(name: str, options: str, iterations: int) -> Any:
+    """The average policy; kept, since every evaluation asks for it again.
+
+    Kept by name and options (as JSON): `restricted_nash_response` leaves some out of its text.
+    """
     import pyspiel
 
-    solver = pyspiel.CFRPlusSolver(pyspiel.load_game(game))
+    game: Any = load_game(name, json.loads(options))
+    solver = pyspiel.CFRPlusSolver(game.spiel)
     for _ in range(iterations):
         solver.evaluate_and_update_policy()
     return solver.tabular_average_policy()

@@ -7,7 +7,9 @@ positions.) For deterministic games of two seats with perfect information and ze
     MinimaxPlayer().solve(match)   # {Move(4, "x(1,1)"): MoveValue(0.0, 8), ...}
 """
 
+import functools
 import random
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -36,8 +38,8 @@ class MinimaxPlayer(Player):
     """Plays a best move, ties broken by the request's seed.
 
     `depth` None solves the game exactly and remembers every position; a number looks that many
-    plies ahead and takes what lies beyond for a draw. Raises GameError for games it does not fit
-    and when an exact solve exceeds three million positions.
+    plies ahead and takes what lies beyond for a draw. Raises GameError for games it does not fit,
+    when an exact solve exceeds three million positions, and for lines of many hundred plies.
     """
 
     name = "minimax"
@@ -56,15 +58,15 @@ class MinimaxPlayer(Player):
         return Reply(move=random.Random(request.seed).choice(best))
 
     def solve(self, match: Match) -> dict[Move, MoveValue]:
-        """The value of every legal move of the seat that is to act."""
+        """The value of every legal move of the seat that is to act. Raises GameError."""
         state = _state_of(match)
         self._nodes = 0
         seat = match.to_act[0]
-        values = {}
-        for move in match.legal_moves(seat) or ():
-            child = state.child(move.id)
-            values[move] = self._after(child, seat)
-        return values
+        moves = match.legal_moves(seat) or ()
+        try:
+            return {move: self._after(state.child(move.id), seat) for move in moves}
+        except RecursionError as error:
+            raise self._refusal(state, "has lines too long for minimax to follow") from error
 
     def _after(self, child: Any, mover: int) -> MoveValue:
         """A move's value for `mover`, given the position it leads to."""
@@ -113,20 +115,39 @@ class MinimaxPlayer(Player):
     def _count(self, state: Any) -> None:
         self._nodes += 1
         if self._nodes > NODE_LIMIT:
-            name = state.get_game().get_type().short_name
-            raise GameError(
-                f"{name} is too big to be solved: more than {NODE_LIMIT:,} positions",
-                where="player: minimax",
-                hint="give it a `depth`, or use mcts",
+            raise self._refusal(
+                state, f"is too big to be solved: more than {NODE_LIMIT:,} positions"
             )
+
+    def _refusal(self, state: Any, why: str) -> GameError:
+        name = state.get_game().get_type().short_name
+        depth = "a `depth`" if self.depth is None else "a smaller `depth`"
+        hint = f"give it {depth}, or use mcts"
+        return GameError(f"{name} {why}", where="player: minimax", hint=hint)
 
 
 _INF = float("inf")
 
-# Games whose board and side to move say all that matters for what follows. In others the same
-# board can have another future (repetition, castling, ko), so the history is the key.
+# Games whose board and side to move say all that matters for what follows, and transformations
+# that leave the board as it is. In others the same board can have another future (repetition,
+# castling, ko), so the history is the key.
 _BOARD_IS_ENOUGH = frozenset(
-    {"tic_tac_toe", "connect_four", "nim", "hex", "breakthrough", "clobber", "y", "havannah"}
+    {
+        "breakthrough",
+        "clobber",
+        "connect_four",
+        "dots_and_boxes",
+        "gomoku",
+        "havannah",
+        "hex",
+        "misere",
+        "mnk",
+        "nim",
+        "start_at",
+        "tic_tac_toe",
+        "y",
+        "zerosum",
+    }
 )
 
 
@@ -143,10 +164,16 @@ def optimal_moves(values: Mapping[Move, MoveValue]) -> tuple[Move, ...]:
 
 
 def _key(state: Any) -> tuple[str, Any]:
-    name = state.get_game().get_type().short_name
-    if name in _BOARD_IS_ENOUGH:
-        return name, (str(state.get_game()), state.current_player(), str(state))
-    return name, (str(state.get_game()), tuple(state.history()))
+    game = str(state.get_game())
+    if _board_is_enough(game):
+        return game, (state.current_player(), str(state))
+    return game, tuple(state.history())
+
+
+@functools.cache
+def _board_is_enough(game: str) -> bool:
+    """Of a game as pyspiel writes it, those inside it included: `misere(game=tic_tac_toe())`."""
+    return _BOARD_IS_ENOUGH.issuperset(re.findall(r"(\w+)\(", game))
 
 
 def _state_of(match: Match) -> Any:

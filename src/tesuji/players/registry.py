@@ -7,6 +7,7 @@ callable that takes the game and the recipe's options and returns a `Player`.
 import difflib
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import Any
@@ -15,8 +16,11 @@ from tesuji.core.errors import GameError, RecipeError
 from tesuji.games.base import Game
 from tesuji.players.base import Player
 from tesuji.recipe.schema import PlayerSection
+from tesuji.recipe.yamlfile import parse_yaml
 
 Factory = Callable[..., Player]
+
+_LARGEST = 2**31 - 1  # what a C++ int holds
 
 BUILT_IN: Mapping[str, tuple[str, str]] = {
     "random": ("tesuji.players.uniform", "RandomPlayer"),
@@ -50,20 +54,25 @@ def make_player(section: PlayerSection, *, game: Game) -> Player:
 def parse_player(text: str) -> PlayerSection:
     """A player as the command line writes it: `mcts`, `mcts:simulations=100,uct_c=1.4`.
 
-    Raises RecipeError when an option is not `key=value`.
+    Values are YAML, as in a recipe; a list stands in brackets. Raises RecipeError when an option
+    is not `key=value`, or is set twice.
     """
-    import yaml
-
     name, _, rest = text.partition(":")
     options: dict[str, Any] = {}
-    for part in filter(None, rest.split(",")):
+    for part in filter(None, _OUTSIDE_BRACKETS.split(rest)):
         key, equals, value = part.partition("=")
-        if not equals or not key.strip():
+        key = key.strip()
+        if not equals or key in ("", "player"):
             raise RecipeError(
                 f"cannot read {part!r}", where=text, hint="write name:key=value,key=value"
             )
-        options[key.strip()] = yaml.safe_load(value)
+        if key in options:
+            raise RecipeError(f"{key} is set twice", where=text)
+        options[key] = parse_yaml(value, f"the option {key}")[0]
     return PlayerSection.model_validate({"player": name.strip(), **options})
+
+
+_OUTSIDE_BRACKETS = re.compile(r",(?![^\[]*\])")
 
 
 def player_names() -> tuple[str, ...]:
@@ -119,12 +128,13 @@ def _checked(section: PlayerSection, factory: Factory) -> dict[str, Any]:
 
 
 def _check_number(player: str, key: str, value: Any, default: Any) -> None:
-    """Numbers where numbers are due, and positive: no player has a use for others."""
+    """Numbers where numbers are due, positive and finite: no player has a use for others."""
     numeric = isinstance(default, int | float) or key == "depth"
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
     whole = not isinstance(default, float)
-    if numeric and (not fits or (whole and not isinstance(value, int))):
-        wanted = "a whole number above 0" if whole else "a number above 0"
+    kind = int if whole else int | float
+    fits = isinstance(value, kind) and not isinstance(value, bool) and 0 < value <= _LARGEST
+    if numeric and not fits:
+        wanted = f"a {'whole ' if whole else ''}number above 0, at most {_LARGEST:,}"
         raise RecipeError(
             f"{key} must be {wanted}, not {value!r}", where=f"player: {player}", hint=f"{key}=100"
         )
