@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from tesuji.datasets.generate import generate
@@ -88,6 +89,7 @@ def trls(rows: list[TokenRow], folder: str) -> SFTTrainer:
 
 def seconds_a_step(make: Any, rows: list[TokenRow], folder: str) -> float:
     trainer = make(rows, folder)
+    trainer.remove_callback(PrinterCallback)
     started = time.perf_counter()
     trainer.train()
     return (time.perf_counter() - started) / STEPS
