@@ -10,7 +10,7 @@ from tesuji.evaluation.store import load_evaluation
 from tesuji.learners.models import prepare_base
 from tesuji.pipeline.run import run_recipe
 from tesuji.recipe.load import load_recipe
-from tesuji.recipe.schema import ModelSection, TinyModel
+from tesuji.recipe.sections import ModelSection, TinyModel
 
 
 @pytest.mark.slow

@@ -19,7 +19,8 @@ from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.minimax import MinimaxPlayer
 from tesuji.players.uniform import RandomPlayer
-from tesuji.recipe.schema import EvaluationSection, PromptSection
+from tesuji.recipe.schema import EvaluationSection
+from tesuji.recipe.sections import PromptSection
 
 TTT = load_game("tic_tac_toe", {})
 

@@ -16,7 +16,8 @@ from tesuji.learners.optim import MuonWithAdamW, split_parameters
 from tesuji.learners.sft import Hooks, train_sft
 from tesuji.learners.tiny import build_model, build_tokenizer
 from tesuji.learners.tokens import tokenize
-from tesuji.recipe.schema import LoraSection, ModelSection, PromptSection, SftStage, TinyModel
+from tesuji.recipe.sections import LoraSection, ModelSection, PromptSection, TinyModel
+from tesuji.recipe.stages import SftStage
 
 SHAPE = TinyModel(
     hidden_size=16, num_attention_heads=2, num_key_value_heads=2, intermediate_size=32

@@ -36,7 +36,8 @@ from tesuji.datasets.llm import (
 )
 from tesuji.datasets.store import read_rows
 from tesuji.games.catalogue import load_game
-from tesuji.recipe.schema import EndpointSection, Recipe
+from tesuji.recipe.schema import Recipe
+from tesuji.recipe.stages import EndpointSection
 
 SECRET = "sk-thisisaverysecretkey"
 PLAIN = "hunter2hunter2"

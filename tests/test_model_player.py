@@ -14,7 +14,7 @@ from tesuji.players.parse import read_reply
 from tesuji.players.prompt import answer_text, build_prompt
 from tesuji.players.render import decode_reply, end_of_reply, render_prompt, render_reply
 from tesuji.players.sampler import LocalSampler
-from tesuji.recipe.schema import PromptSection, SamplingSection, TinyModel
+from tesuji.recipe.sections import PromptSection, SamplingSection, TinyModel
 
 LEGAL = (Move(0, "o(0,0)"), Move(4, "o(1,1)"), Move(5, "o(1,2)"))
 ASK = [Message(role="user", content="...\no")]

@@ -25,7 +25,8 @@ from tesuji.pipeline.reporter import Reporter
 from tesuji.pipeline.run import run_recipe
 from tesuji.pipeline.trained import open_run
 from tesuji.recipe.load import dump_recipe, load_recipe
-from tesuji.recipe.schema import ModelSection, Recipe, TinyModel
+from tesuji.recipe.schema import Recipe
+from tesuji.recipe.sections import ModelSection, TinyModel
 
 SHAPE = {"hidden_size": 16, "num_attention_heads": 2, "num_key_value_heads": 2}
 SMALL = {

@@ -10,7 +10,7 @@ from tesuji.episodes.arena import play_matches
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest
 from tesuji.players.registry import make_player, parse_player, player_names
-from tesuji.recipe.schema import PlayerSection
+from tesuji.recipe.sections import PlayerSection
 
 TIC_TAC_TOE = load_game("tic_tac_toe")
 KUHN = load_game("kuhn_poker")

@@ -20,7 +20,8 @@ from tesuji.recipe.reference import (
     sections,
     write_reference,
 )
-from tesuji.recipe.schema import STAGE_KINDS, Recipe
+from tesuji.recipe.schema import Recipe
+from tesuji.recipe.stages import STAGE_KINDS
 
 DOCS = Path(__file__).parents[1] / "docs"
 LEAST = {"name": "a", "game": "tic_tac_toe", "stages": {"data": None, "sft": {}}}

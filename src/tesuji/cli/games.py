@@ -177,7 +177,7 @@ def _print_facts(console: Console, game: Game) -> None:
 
 def _print_prompt(console: Console, game: Game, seed: int) -> None:
     from tesuji.players.prompt import build_prompt
-    from tesuji.recipe.schema import PromptSection
+    from tesuji.recipe.sections import PromptSection
 
     match = game.start(seed)
     if not match.to_act:

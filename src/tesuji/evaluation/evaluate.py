@@ -14,7 +14,8 @@ from tesuji.evaluation.results import Evaluation, MatchScore
 from tesuji.games.base import Game
 from tesuji.players.base import Player
 from tesuji.players.registry import make_player
-from tesuji.recipe.schema import EvaluationSection, PlayerSection, PromptSection
+from tesuji.recipe.schema import EvaluationSection
+from tesuji.recipe.sections import PlayerSection, PromptSection
 
 
 @dataclass(frozen=True)

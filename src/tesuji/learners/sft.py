@@ -17,7 +17,8 @@ from tesuji.core.textlog import TextLog
 from tesuji.core.types import Example
 from tesuji.learners.models import Policy, count_parameters
 from tesuji.learners.tokens import Tokenized, tokenize
-from tesuji.recipe.schema import PromptSection, SftStage
+from tesuji.recipe.sections import PromptSection
+from tesuji.recipe.stages import SftStage
 
 
 @dataclass(frozen=True, slots=True)

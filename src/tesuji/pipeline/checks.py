@@ -6,7 +6,9 @@ from tesuji.core.errors import GameError, RecipeError
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.players.registry import make_player
-from tesuji.recipe.schema import DataStage, PlayerSection, Recipe, SftStage
+from tesuji.recipe.schema import Recipe
+from tesuji.recipe.sections import PlayerSection
+from tesuji.recipe.stages import DataStage, SftStage
 
 RESERVED = ("before", "after")
 

@@ -12,7 +12,9 @@ from typing import Literal
 
 from tesuji.core.errors import DataError
 from tesuji.core.run import StageFolder, key_of
-from tesuji.recipe.schema import DataStage, Recipe, Section, SftStage
+from tesuji.recipe.schema import Recipe
+from tesuji.recipe.sections import Section
+from tesuji.recipe.stages import DataStage, SftStage
 
 Decision = Literal["run", "resume", "skip"]
 WHY: Mapping[str, tuple[Decision, str]] = {

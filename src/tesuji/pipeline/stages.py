@@ -22,7 +22,8 @@ from tesuji.pipeline.questions import questions_for
 from tesuji.pipeline.reporter import Reporter
 from tesuji.players.model import ModelPlayer
 from tesuji.players.sampler import LocalSampler
-from tesuji.recipe.schema import DataStage, EvaluationSection, Recipe, SftStage
+from tesuji.recipe.schema import EvaluationSection, Recipe
+from tesuji.recipe.stages import DataStage, SftStage
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.prompt import answer_text, build_prompt
 from tesuji.players.render import decode_reply, render_prompt, render_reply
 from tesuji.players.sampling import Choices, Sampler
-from tesuji.recipe.schema import PromptSection, SamplingSection
+from tesuji.recipe.sections import PromptSection, SamplingSection
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

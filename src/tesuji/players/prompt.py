@@ -10,7 +10,7 @@ import re
 from tesuji.core.types import Attempt, Message, Move
 from tesuji.games.base import Game
 from tesuji.players.parse import split_thought
-from tesuji.recipe.schema import PromptSection
+from tesuji.recipe.sections import PromptSection
 
 THINK, END_THINK = "<think>", "</think>"
 

@@ -15,7 +15,7 @@ from typing import Any
 from tesuji.core.errors import GameError, RecipeError
 from tesuji.games.base import Game
 from tesuji.players.base import Player
-from tesuji.recipe.schema import PlayerSection
+from tesuji.recipe.sections import PlayerSection
 from tesuji.recipe.yamlfile import parse_yaml
 
 Factory = Callable[..., Player]

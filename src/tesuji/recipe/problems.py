@@ -8,7 +8,9 @@ from pydantic_core import ErrorDetails
 
 from tesuji.core.errors import RecipeError
 from tesuji.recipe.overrides import nearest
-from tesuji.recipe.schema import Recipe, Section, Stage
+from tesuji.recipe.schema import Recipe
+from tesuji.recipe.sections import Section
+from tesuji.recipe.stages import Stage
 from tesuji.recipe.yamlfile import KeyPath, Places
 
 STAGES: Mapping[str, type[Section]] = {

@@ -16,7 +16,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from tesuji.core.files import write_text
-from tesuji.recipe.schema import PlayerSection, Recipe, Section
+from tesuji.recipe.schema import Recipe
+from tesuji.recipe.sections import PlayerSection, Section
 
 PAGE = "recipe-reference.md"
 SCHEMA = "recipe.schema.json"
@@ -26,7 +27,7 @@ Json = dict[str, Any]
 
 HEAD = f"""# Recipe reference
 
-Made from `src/tesuji/recipe/schema.py` by `make docs`; change it there.
+Made from the sections in `src/tesuji/recipe/` by `make docs`; change it there.
 
 A recipe is one YAML file. Unknown keys are refused. On the command line every key can be changed:
 `tesuji run recipes/tictactoe/tiny.yaml seed=2 stages.sft.learning_rate=1e-2`.

@@ -1,0 +1,156 @@
+"""The recipe's shared sections: game, model, prompt, sampling, players.
+
+The field descriptions are the documentation: `docs/recipe-reference.md`, the JSON schema for
+editors and the error messages are all made from them. Unknown keys are refused.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Section(BaseModel):
+    """Base of all recipe sections: immutable, and strict about unknown keys and other kinds of
+    values (`"3"` is no number, `true` is not 1)."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class GameSection(Section):
+    """Which game is played. A bare name is short for `{name: ...}`."""
+
+    name: str
+    """Name of the game, as `tesuji games` lists it."""
+    options: dict[str, int | float | bool | str] = {}
+    """The game's own options, e.g. `{players: 3}` for Kuhn poker."""
+
+
+class LoraSection(Section):
+    """Low-rank adapters (PEFT). Leave the section out for full fine-tuning."""
+
+    r: int = Field(16, ge=1)
+    """Rank of the adapters."""
+    alpha: int = Field(32, ge=1)
+    """Scale: the adapter's output is multiplied by alpha / r."""
+    dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    """Dropout in front of the adapters (0 for reinforcement learning)."""
+    target_modules: str | list[str] = "all-linear"
+    """Which layers get an adapter, as PEFT's `target_modules`."""
+
+
+class TinyModel(Section):
+    """The shape of a model built from scratch, with a byte-level tokenizer of its own."""
+
+    architecture: Literal["qwen3", "qwen2", "llama"] = "qwen3"
+    """Whose layers to build."""
+    hidden_size: int = Field(64, ge=8)
+    """Width of the residual stream."""
+    num_hidden_layers: int = Field(2, ge=1)
+    """Number of transformer blocks."""
+    num_attention_heads: int = Field(4, ge=1)
+    """Attention heads per block; must divide hidden_size."""
+    num_key_value_heads: int = Field(4, ge=1)
+    """Key/value heads per block; must divide num_attention_heads."""
+    intermediate_size: int = Field(256, ge=8)
+    """Width of the feed-forward layer."""
+    max_position_embeddings: int = Field(1024, ge=16)
+    """Longest sequence the model accepts, in tokens."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "TinyModel":
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError("hidden_size must be a multiple of num_attention_heads")
+        if self.num_attention_heads % self.num_key_value_heads:
+            raise ValueError("num_attention_heads must be a multiple of num_key_value_heads")
+        return self
+
+
+class ModelSection(Section):
+    """The model that learns."""
+
+    base: str = "tiny"
+    """`tiny` (built from `model.tiny`, no download), a Hugging Face id, or a local folder."""
+    tiny: TinyModel = TinyModel()
+    """The shape used when `base: tiny`."""
+    lora: LoraSection | None = None
+    """Train adapters instead of all weights."""
+    load_in_4bit: bool = False
+    """Load the base weights in 4 bits (needs bitsandbytes and a GPU; use with `lora`)."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """`auto`: bfloat16 on a GPU that has it, float32 elsewhere."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where the model runs."""
+    attn_implementation: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    """Attention kernel, as transformers names it."""
+    revision: str | None = None
+    """Branch, tag or commit of a Hub model."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model. Leave off unless you have read that code."""
+
+    @model_validator(mode="after")
+    def _four_bit_needs_lora(self) -> "ModelSection":
+        if self.load_in_4bit and self.lora is None:
+            raise ValueError("load_in_4bit trains only with adapters: add a `lora:` section")
+        return self
+
+
+class PromptSection(Section):
+    """What the model is shown, and how its reply is read."""
+
+    style: Literal["compact", "full"] = "full"
+    """`compact`: the position and the seat, nothing else (for tiny models).
+    `full`: rules, current state, seat and the legal moves."""
+    answer: Literal["id", "move"] = "move"
+    """What the model is asked to reply with: the move's number, or its notation."""
+    system: str | None = None
+    """A system message in front, for models whose chat template takes one."""
+    retry: bool = True
+    """Ask once more, with the reason, when a reply holds no legal move."""
+    on_illegal: Literal["forfeit", "random"] = "forfeit"
+    """When the retry fails too: lose the match, or have a random legal move played (recorded as
+    not the model's own)."""
+    enable_thinking: bool = False
+    """Passed to chat templates that know it (Qwen3). Off: no `<think>` block is opened."""
+
+
+class SamplingSection(Section):
+    """How replies are drawn from the model."""
+
+    temperature: float = Field(1.0, ge=0.0)
+    """0 takes the likeliest token."""
+    top_p: float = Field(1.0, gt=0.0, le=1.0)
+    """Nucleus sampling: the smallest set of tokens with this much probability."""
+    max_new_tokens: int = Field(32, ge=1)
+    """Longest reply, in tokens."""
+    legal_only: bool = False
+    """Sample among the legal moves only (a trie over their tokens)."""
+    batch_size: int = Field(256, ge=1)
+    """Most prompts in one forward pass."""
+
+
+class PlayerSection(Section):
+    """Someone who chooses moves. A bare name is short for `{player: ...}`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    player: str
+    """random, minimax, mcts, ismcts, cfr, scripted, ... ; all other keys are that player's
+    options, e.g. `{player: mcts, simulations: 100}`."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The player's own options."""
+        return dict(self.model_extra or {})
+
+    @property
+    def label(self) -> str:
+        """A short name that tells two configurations apart: `mcts(simulations=100)`."""
+        inside = ", ".join(f"{key}={value}" for key, value in self.options.items())
+        return f"{self.player}({inside})" if inside else self.player
+
+
+def bare_player(value: Any) -> Any:
+    """`mcts` as `{player: mcts}`; anything else as it is."""
+    return {"player": value} if isinstance(value, str) else value
