@@ -31,7 +31,7 @@ _SCALARS = {
 class RecipeLoader(yaml.SafeLoader):
     """SafeLoader that knows null, true/false, whole numbers and numbers; the rest is text."""
 
-    yaml_implicit_resolvers = {}  # noqa: RUF012
+    yaml_implicit_resolvers = {}
 
 
 class RecipeDumper(yaml.SafeDumper):
