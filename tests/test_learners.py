@@ -341,6 +341,41 @@ def test_resumed_training_ends_with_the_same_weights(tmp_path: Path):
     assert strip == full
 
 
+def checkpoints_of(out: Path) -> list[int]:
+    return sorted(
+        int(p.name.rpartition("-")[2]) for p in (out / "checkpoints").glob("checkpoint-*")
+    )
+
+
+@pytest.mark.parametrize("stop_at", [4, 6])
+def test_a_process_that_dies_after_the_last_step_leaves_nothing_to_train(tmp_path: Path, stop_at):
+    def enough(step: int) -> bool:
+        return step >= stop_at
+
+    def train(out: Path, policy: Policy):
+        hooks = Hooks(stop_when=enough)
+        return sft(policy, out, hooks=hooks, save_steps=3, stop_check_steps=stop_at)
+
+    whole, out = tiny_policy(), tmp_path / "out"
+    first = train(out, whole)
+    assert stop_at in checkpoints_of(out)
+    (out / "training.json").unlink()
+    again = tiny_policy()
+    second = train(out, again)
+    assert torch.equal(flat(whole.model), flat(again.model))
+    assert (second.steps, second.stopped_because) == (first.steps, first.stopped_because)
+
+
+def test_a_torn_checkpoint_is_passed_over(tmp_path: Path):
+    whole, out = tiny_policy(), tmp_path / "out"
+    sft(whole, out, save_steps=2)
+    newest = out / "checkpoints" / "checkpoint-6" / "trainer_state.json"
+    newest.write_text(newest.read_text()[:40])
+    again = tiny_policy()
+    sft(again, out, save_steps=2)
+    assert torch.equal(flat(whole.model), flat(again.model))
+
+
 def test_a_loss_that_is_not_a_number_stops_with_advice(tmp_path: Path):
     policy = tiny_policy()
     with torch.no_grad():

@@ -1,10 +1,12 @@
 """What happens beside a trainer's steps: logging, progress, looking whether it is time to stop."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
+from tesuji.core.files import write_json
 from tesuji.core.metrics import MetricLog
 from tesuji.core.textlog import TextLog
 
@@ -43,15 +45,18 @@ class ShowProgress(TrainerCallback):
 
 
 class StopWhen(TrainerCallback):
-    """Asks `question()` every `every` steps and at the last one, and stops at the first yes."""
+    """Asks `question()` every `every` steps and at the last one, and stops at the first yes.
 
-    def __init__(self, question: Callable[[int], bool], every: int) -> None:
-        self.question, self.every = question, every
-        self.answered_at: int | None = None
+    The step is written to `mark` and a checkpoint is asked for: should the process die before
+    the stage is finished, the next one knows that nothing is left to train.
+    """
+
+    def __init__(self, question: Callable[[int], bool], every: int, mark: Path) -> None:
+        self.question, self.every, self.mark = question, every, mark
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Ask, when it is time to."""
         due = state.global_step % self.every == 0 or state.global_step >= state.max_steps
         if due and self.question(state.global_step):
-            self.answered_at = state.global_step
-            control.should_training_stop = True
+            write_json(self.mark, {"step": state.global_step})
+            control.should_save = control.should_training_stop = True

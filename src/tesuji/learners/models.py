@@ -55,9 +55,7 @@ def load_policy(section: ModelSection, source: str) -> Policy:
     """
     adapter = Path(source) / "adapter_config.json"
     if not adapter.is_file():
-        model = _load_model(section, source)
-        fit_threads(model)
-        return Policy(model, _load_tokenizer(section, source), source)
+        return Policy(_load_model(section, source), _load_tokenizer(section, source), source)
     from peft import PeftModel
 
     base = read_json(adapter)["base_model_name_or_path"]
@@ -150,7 +148,10 @@ def _load_model(section: ModelSection, source: str) -> Any:
         model: Any = AutoModelForCausalLM.from_pretrained(source, **options)
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise _cannot_load(source, error) from error
-    return model if section.load_in_4bit else model.to(device)
+    if not section.load_in_4bit:
+        model = model.to(device)
+    fit_threads(model)
+    return model
 
 
 def _load_tokenizer(section: ModelSection, source: str) -> Any:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tesuji.core.errors import EngineError
-from tesuji.core.files import write_json
+from tesuji.core.errors import DataError, EngineError
+from tesuji.core.files import read_json, write_json
 from tesuji.core.metrics import MetricLog
 from tesuji.core.textlog import TextLog
 from tesuji.core.types import Example
@@ -19,6 +19,8 @@ from tesuji.learners.models import Policy, count_parameters
 from tesuji.learners.tokens import Tokenized, tokenize
 from tesuji.recipe.sections import PromptSection
 from tesuji.recipe.stages import SftStage
+
+STOPPED = "stopped.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +72,14 @@ def train_sft(
     rows = _tokenized(train, policy, stage, prompt)
     looks = _tokenized(held_out, policy, stage, prompt) if held_out and stage.eval_steps else None
     trainer = _trainer(stage, policy, rows, looks, out, seed)
-    stopper = _add_callbacks(trainer, stage, name, out, metrics, hooks)
+    _add_callbacks(trainer, stage, name, out, metrics, hooks)
     checkpoint = newest_checkpoint(out / "checkpoints")
     metrics.forget_after(name, _step_of(checkpoint))
     started = time.monotonic()
-    _run(trainer, checkpoint)
+    if checkpoint is not None and _is_last(checkpoint, out):
+        _take_over(trainer, checkpoint)
+    else:
+        _run(trainer, checkpoint)
     seconds = time.monotonic() - started
     _save(policy, out / "final")
     every, trainable = count_parameters(policy.model)
@@ -87,7 +92,7 @@ def train_sft(
         tokens=rows.tokens,
         parameters=every,
         trainable_parameters=trainable,
-        stopped_because=_reason(trainer, stopper),
+        stopped_because=_reason(trainer, out),
         device=str(policy.model.device),
     )
     write_json(out / "training.json", {k: getattr(summary, k) for k in summary.__slots__})
@@ -96,8 +101,15 @@ def train_sft(
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint (`trainer_state.json` is written last), or None."""
-    whole = [p.parent for p in folder.glob("checkpoint-*/trainer_state.json")]
-    return max(whole, key=_step_of, default=None)
+    states = folder.glob("checkpoint-*/trainer_state.json")
+    return max((s.parent for s in states if _is_whole(s)), key=_step_of, default=None)
+
+
+def _is_whole(state: Path) -> bool:
+    try:
+        return isinstance(read_json(state), dict)
+    except DataError:
+        return False
 
 
 def _step_of(checkpoint: Path | None) -> int:
@@ -178,6 +190,7 @@ def _arguments(stage: SftStage, policy: Policy, out: Path, seed: int) -> Any:
         load_best_model_at_end=bool(stage.early_stopping_patience),
         metric_for_best_model="eval_loss",
         greater_is_better=False,
+        restore_callback_states_from_checkpoint=bool(stage.early_stopping_patience),
         seed=seed,
         data_seed=seed,
         report_to="none",
@@ -222,7 +235,7 @@ def _printer() -> Any:
 
 def _add_callbacks(
     trainer: Any, stage: SftStage, name: str, out: Path, metrics: MetricLog, hooks: Hooks
-) -> Any:
+) -> None:
     from transformers import EarlyStoppingCallback
 
     from tesuji.learners.callbacks import LogMetrics, ShowProgress, StopWhen
@@ -231,11 +244,29 @@ def _add_callbacks(
     trainer.add_callback(ShowProgress(hooks.on_step))
     if stage.early_stopping_patience:
         trainer.add_callback(EarlyStoppingCallback(stage.early_stopping_patience))
-    if hooks.stop_when is None:
-        return None
-    stopper = StopWhen(hooks.stop_when, stage.stop_check_steps)
-    trainer.add_callback(stopper)
-    return stopper
+    if hooks.stop_when is not None:
+        mark = out / STOPPED
+        trainer.add_callback(StopWhen(hooks.stop_when, stage.stop_check_steps, mark))
+
+
+def _is_last(checkpoint: Path, out: Path) -> bool:
+    """Whether training had ended with this checkpoint, and only the process died after it."""
+    state = read_json(checkpoint / "trainer_state.json")
+    return state["global_step"] in (state["max_steps"], _stopped_at(out))
+
+
+def _stopped_at(out: Path) -> int | None:
+    """The step at which `stop_when` was answered yes, if it was."""
+    mark = out / STOPPED
+    return int(read_json(mark)["step"]) if mark.exists() else None
+
+
+def _take_over(trainer: Any, checkpoint: Path) -> None:
+    """Weights and state of a finished training; transformers would train one step too many."""
+    from transformers import TrainerState
+
+    trainer._load_from_checkpoint(str(checkpoint))
+    trainer.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
 
 
 def _run(trainer: Any, checkpoint: Path | None) -> None:
@@ -257,9 +288,10 @@ def _save(policy: Policy, folder: Path) -> None:
     policy.tokenizer.save_pretrained(folder)
 
 
-def _reason(trainer: Any, stopper: Any) -> str:
-    if stopper is not None and stopper.answered_at is not None:
-        return f"the certificate held at step {stopper.answered_at}"
-    if trainer.state.global_step < trainer.state.max_steps:
+def _reason(trainer: Any, out: Path) -> str:
+    step = trainer.state.global_step
+    if _stopped_at(out) == step:
+        return f"the certificate held at step {step}"
+    if step < trainer.state.max_steps:
         return "the held-out loss stopped improving"
     return "all steps done"

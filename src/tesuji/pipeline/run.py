@@ -4,9 +4,11 @@ outcome = run_recipe(load_recipe("recipes/tictactoe/tiny.yaml"), Path("runs"))
 """
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tesuji.core.errors import TesujiError
 from tesuji.core.metrics import MetricLog
 from tesuji.core.run import RunFolder
 from tesuji.evaluation.results import Evaluation
@@ -56,9 +58,13 @@ def run_recipe(
         try:
             for step in plan:
                 _one(step, bench)
+        except TesujiError:
+            with suppress(TesujiError):  # what stopped the run is what people need to read
+                write_report(run.path)
+            raise
         finally:
             metrics.close()
-            page, _ = write_report(run.path)
+        page, _ = write_report(run.path)
     return Outcome(
         folder=run.path,
         page=page,
