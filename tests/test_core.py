@@ -49,6 +49,16 @@ def test_a_really_full_device_is_one_clear_message():
         log.step(1, {"loss": 1.0})
 
 
+def test_a_library_that_stumbles_over_a_full_disk_is_one_clear_message(tmp_path: Path, monkeypatch):
+    with pytest.raises(RuntimeError, match="unexpected pos"), files.telling_full_disk(tmp_path):
+        raise RuntimeError("unexpected pos")
+    with pytest.raises(DataError, match="its own"), files.telling_full_disk(tmp_path):
+        raise DataError("its own")
+    monkeypatch.setattr(files, "FULL_BELOW", 1 << 60)
+    with pytest.raises(DataError, match="the disk is full"), files.telling_full_disk(tmp_path):
+        raise RuntimeError("unexpected pos")
+
+
 def test_an_unwritable_folder_is_one_clear_message(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match="cannot write"):

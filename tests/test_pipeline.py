@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -253,6 +254,32 @@ def test_an_unwritable_runs_folder_is_one_message(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match="cannot write"):
         run_recipe(small(), tmp_path / "file")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path):
+    """A real file system of 4 MB: the checkpoints of the small model do not fit."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True).returncode == 0
+    except OSError:
+        mounted = False
+    if not mounted:
+        pytest.skip("mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_fills_up_is_one_message_and_nothing_to_trip_over(small_disk: Path, tmp_path):
+    recipe = with_sft(save_total_limit=100, save_steps=1, max_steps=40)
+    with pytest.raises(DataError, match=r"disk is full|disk space"):
+        run_recipe(recipe, small_disk)
+    shutil.copytree(small_disk / "small", tmp_path / "roomy" / "small")
+    assert decisions(recipe, tmp_path / "roomy")["data"] == "skip"
+    run_recipe(recipe, tmp_path / "roomy")
+    assert set(decisions(recipe, tmp_path / "roomy").values()) == {"skip"}
 
 
 def test_ctrl_c_keeps_what_is_done_and_says_so(tmp_path: Path):

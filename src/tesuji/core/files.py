@@ -3,12 +3,15 @@
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tesuji.core.errors import DataError
+from tesuji.core.errors import DataError, TesujiError
+
+FULL_BELOW = 1 << 20  # bytes
 
 
 def write_text(path: Path, text: str) -> None:
@@ -50,6 +53,24 @@ def unwritable(path: Path, error: OSError) -> DataError:
     full = error.errno == 28
     hint = "free some disk space" if full else "choose a folder you may write to"
     return DataError(f"cannot write: {error.strerror or error}", where=str(path), hint=hint)
+
+
+@contextlib.contextmanager
+def telling_full_disk(folder: Path) -> Iterator[None]:
+    """Turn whatever a library raises when the disk under `folder` is full into a DataError.
+
+    torch says "unexpected pos", safetensors and SQLite have words of their own; what they have in
+    common is that nothing is left on the disk.
+    """
+    try:
+        yield
+    except TesujiError:
+        raise
+    except Exception as error:
+        if shutil.disk_usage(folder).free > FULL_BELOW:
+            raise
+        hint = "free some disk space; what is finished is kept, and the same command goes on"
+        raise DataError("the disk is full", where=str(folder), hint=hint) from error
 
 
 def write_json(path: Path, value: Any) -> None:

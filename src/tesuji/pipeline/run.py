@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tesuji.core.errors import TesujiError
+from tesuji.core.files import telling_full_disk
 from tesuji.core.metrics import MetricLog
 from tesuji.core.run import RunFolder
 from tesuji.evaluation.results import Evaluation
@@ -82,7 +83,8 @@ def _one(step: Step, bench: Workbench) -> None:
     folder.begin(step.key)
     bench.run.note_stage(step.name, {"status": "running", "key": step.key})
     started = time.monotonic()
-    do_step(step, folder.path, bench)
+    with telling_full_disk(folder.path):
+        do_step(step, folder.path, bench)
     facts = {"seconds": round(time.monotonic() - started, 2)}
     folder.finish(step.key, facts)
     bench.run.note_stage(step.name, {"status": "done", "key": step.key, **facts})
