@@ -149,7 +149,8 @@ class Example:
     """One supervised example: the messages shown and the reply to learn.
 
     `position` identifies the situation (for splits and deduplication), `weight` is how much of
-    a position's target this reply carries (1/k where k replies are equally good).
+    a position's target this reply carries (1/k where k replies are equally good); SFT does not
+    read it yet: there every row counts alike.
     """
 
     prompt: tuple[Message, ...]

@@ -5,7 +5,7 @@ checked". It needs a deterministic perfect-information game small enough to be w
 position is asked about once, however many lines reach it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -44,7 +44,6 @@ def certify(
     player: Player,
     *,
     answer: Literal["id", "move"] = "move",
-    on_progress: Callable[[int], None] = lambda lines: None,
 ) -> tuple[Certificate, ...]:
     """One certificate a seat, seat 0 first.
 
@@ -58,12 +57,7 @@ def certify(
             where="evaluation.certificate",
             hint="set `certificate: false`",
         )
-    return tuple(_certify_seat(game, player, seat, answer, on_progress) for seat in range(2))
-
-
-def never_loses(game: Game, player: Player, *, answer: Literal["id", "move"]) -> bool:
-    """Whether the certificate holds from both seats."""
-    return all(certificate.holds for certificate in certify(game, player, answer=answer))
+    return tuple(_certify_seat(game, player, seat, answer) for seat in range(2))
 
 
 def _certify_seat(
@@ -71,7 +65,6 @@ def _certify_seat(
     player: Player,
     seat: int,
     answer: Literal["id", "move"],
-    on_progress: Callable[[int], None],
 ) -> Certificate:
     count = _Count()
     start = game.start(seed=0)
@@ -89,7 +82,6 @@ def _certify_seat(
                 hint="set `certificate: false`",
             )
         open_lines = following
-        on_progress(count.wins + count.draws + count.losses)
     return Certificate(
         seat=seat,
         role=role,
@@ -160,20 +152,6 @@ def _count_end(line: _Line, ours: float, theirs: float, count: _Count) -> None:
         count.losses += 1
         if not count.losing_line or len(line.moves) < len(count.losing_line):
             count.losing_line = line.moves
-
-
-def summary(certificates: Sequence[Certificate]) -> str:
-    """One sentence for people: "never loses: 1,153 lines checked", or the shortest losing line."""
-    lines = sum(certificate.lines for certificate in certificates)
-    losses = sum(certificate.losses for certificate in certificates)
-    if losses == 0:
-        return f"never loses: {lines:,} lines checked, both seats"
-    worst = min(
-        (c for c in certificates if not c.holds),
-        key=lambda certificate: len(certificate.losing_line),
-    )
-    moves = " ".join(worst.losing_line)
-    return f"can be beaten: {losses:,} of {lines:,} lines lost; shortest, as {worst.role}: {moves}"
 
 
 def as_metrics(certificates: Sequence[Certificate]) -> dict[str, float]:

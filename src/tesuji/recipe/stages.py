@@ -50,7 +50,7 @@ class DataStage(Section):
     endpoint: EndpointSection = EndpointSection()
     """Who writes the thoughts when `thoughts: llm`."""
     held_out: Share = 0.1
-    """Share of positions (whole symmetry classes) kept out of training."""
+    """Share of the symmetry classes that `held_out_from` allows, kept out of training."""
     held_out_from: Literal["all", "off_path"] = "all"
     """Where held-out positions are drawn from. `off_path`: only positions that the side to move
     could not have reached by playing the oracle's moves alone."""
