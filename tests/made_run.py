@@ -14,9 +14,9 @@ from pathlib import Path
 import pyspiel
 
 from tesuji.core.files import write_json, write_jsonl, write_text
+from tesuji.core.intervals import wilson
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
 from tesuji.episodes.store import write_episodes
-from tesuji.evaluation.intervals import wilson
 from tesuji.evaluation.matches import EVALUATED, score_matches
 from tesuji.evaluation.results import (
     Certificate,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from tesuji.core.streams import stream
 from tesuji.core.types import Ending, Episode, Found, Task
 from tesuji.episodes.arena import TurnRules, play_matches
 from tesuji.games.base import play_through
@@ -158,3 +159,105 @@ def test_chance_hidden_and_simultaneous_games_with_any_number_of_seats(name, opt
         for seat, earned in enumerate(episode.returns):
             mine = [turn.reward for turn in episode.turns if turn.seat == seat]
             assert not mine or sum(mine) == pytest.approx(earned)
+
+
+# Several games, openings, repeats
+
+
+def test_tasks_of_several_games_are_played_in_one_call():
+    games = {"tic_tac_toe": TTT, "pig": load_game("pig", {"players": 3})}
+    tasks = [
+        Task(name, seed, ("random",) * game.num_players, game.options)
+        for seed in range(4)
+        for name, game in games.items()
+    ]
+    mixed = play(*tasks, game=lambda task: games[task.game])
+    for name, game in games.items():
+        alone = play(*(task for task in tasks if task.game == name), game=game)
+        assert {e.seed: e for e in mixed if e.game == name} == {e.seed: e for e in alone}
+
+
+def opened(seed: int, opening: int, repeat: int = 0, players=("random", "random")) -> Task:
+    return Task("tic_tac_toe", seed, players, opening=opening, repeat=repeat)
+
+
+def test_an_opening_is_random_moves_that_nobody_said():
+    talker = Talker("hello")
+    rules = TurnRules(on_illegal="random")
+    task = opened(1, 3, players=("talker", "random"))
+    episode = play(task, talker=talker, rules=rules)[0]
+    for turn in episode.turns[:3]:
+        assert (turn.attempts, turn.move) == ((), None)
+        assert turn.played is not None
+        assert turn.observation
+    assert [turn.seat for turn in episode.turns[:4]] == [0, 1, 0, 1]
+    assert all(turn.attempts for turn in episode.turns[3:])
+    assert talker.asked[0].match is not None
+    assert len(talker.asked) == 2 * sum(turn.seat == 0 for turn in episode.turns[3:])
+
+
+def test_the_opening_follows_from_the_seed_and_not_from_repeat_or_players():
+    moves = {
+        tuple(turn.played for turn in play(task, talker=Talker("4"))[0].turns[:4])
+        for task in (
+            opened(5, 4),
+            opened(5, 4, repeat=1),
+            opened(5, 4, players=("random", "talker")),
+        )
+    }
+    assert len(moves) == 1
+    others = {play(opened(seed, 4))[0].turns[:4] for seed in range(9)}
+    assert len(others) > 5
+
+
+def test_an_opening_may_end_the_match_and_never_goes_past_it():
+    for episode in play(*(opened(seed, 99) for seed in range(20))):
+        assert episode.ending is Ending.FINISHED
+        assert not any(turn.attempts for turn in episode.turns)
+        assert sum(turn.reward for turn in episode.turns) == pytest.approx(0.0)
+    cut = play(opened(1, 99), rules=TurnRules(max_moves=2))[0]
+    assert (cut.ending, len(cut.turns)) == (Ending.TRUNCATED, 2)
+
+
+def test_an_opening_in_a_simultaneous_game_counts_each_choice():
+    game = load_game("goofspiel", {})
+    task = Task("goofspiel", 1, ("random", "random"), opening=3)
+    episode = play(task, game=game)[0]
+    assert [bool(turn.attempts) for turn in episode.turns[:4]] == [False, False, False, True]
+    assert episode.ending is Ending.FINISHED
+
+
+def test_a_label_called_opening_is_a_player_like_any_other():
+    talker = Talker("0")
+    episode = play(opened(1, 1, players=("random", "opening")), opening=talker)[0]
+    assert not episode.turns[0].attempts
+    assert talker.asked
+
+
+def test_repeats_share_chance_and_opening_but_no_decision():
+    game = load_game("kuhn_poker", {})
+    tasks = [Task("kuhn_poker", 3, ("random", "random"), repeat=n) for n in range(20)]
+    cards = {
+        play(task, game=game)[0].turns[0].observation for task in tasks
+    }  # seat 0 sees its card before anybody decided anything
+    assert len(cards) == 1
+    episodes = [play(opened(7, 2, repeat=n))[0] for n in range(20)]
+    assert len({tuple(t.played for t in e.turns[:2]) for e in episodes}) == 1
+    assert len({tuple(t.played for t in e.turns) for e in episodes}) > 10
+
+
+def test_repeat_0_is_what_was_always_played_and_the_rest_is_told_apart():
+    plain = play(ttt(3, "random", "random"))[0]
+    assert plain.provenance == {}
+    assert play(opened(3, 0, repeat=0))[0] == plain
+    assert play(opened(3, 0, repeat=2))[0].provenance == {"repeat": 2}
+    assert play(opened(3, 1))[0].provenance == {"opening": 1}
+
+
+def test_the_stream_of_a_first_match_is_pinned():
+    talker = Talker("4", "0")
+    play(ttt(3, "talker", "random"), talker=talker)
+    assert talker.asked[0].seed == stream(3, 0, 0, False)
+    again = Talker("4", "0")
+    play(opened(3, 0, repeat=2, players=("talker", "random")), talker=again)
+    assert again.asked[0].seed == stream(3, 0, 0, False, 2)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import pytest
 
 from tesuji.core.errors import GameError
+from tesuji.core.intervals import mean_interval, wilson
 from tesuji.core.types import Ending
 from tesuji.datasets.label import label
 from tesuji.datasets.positions import all_positions
 from tesuji.episodes.arena import TurnRules
 from tesuji.evaluation.certificate import certify
 from tesuji.evaluation.evaluate import Subject, evaluate
-from tesuji.evaluation.intervals import mean_interval, wilson
 from tesuji.evaluation.matches import EVALUATED, play_opponent, rotated_tasks, score_matches
 from tesuji.evaluation.moves import Question, score_moves
 from tesuji.games.catalogue import load_game

@@ -177,6 +177,45 @@ def test_an_include_that_is_no_name_is_refused(tmp_path, value):
 # Overrides
 
 
+RL = """\
+name: rl
+game: tic_tac_toe
+stages:
+  learn:
+    kind: grpo
+    rewards: {returns: 1, legal: 0.1, oracle: {weight: 0.5, depth: 3}}
+    play:
+      failure_replay: {}
+      opponents: [self, {player: mcts, simulations: 9, weight: 3}]
+      curriculum:
+        - {name: easy, games: [pig]}
+        - {name: hard, opponents: [minimax, snapshot], window: 50}
+"""
+
+
+def test_what_is_played_while_learning_is_read_with_its_shorthands(tmp_path):
+    recipe = load_recipe(
+        write(tmp_path / "a.yaml", RL),
+        ["stages.learn.play.curriculum.1.window=60", "stages.learn.play.opponents.1.weight=2.0"],
+    )
+    stage = recipe.stages["learn"]
+    assert {name: term.weight for name, term in stage.rewards.items()} == {
+        "returns": 1.0,
+        "legal": 0.1,
+        "oracle": 0.5,
+    }
+    assert stage.rewards["oracle"].options == {"depth": 3}
+    assert [(one.label, one.weight) for one in stage.play.opponents] == [
+        *(("self", 1.0), ("mcts(simulations=9)", 2.0))
+    ]
+    easy, hard = stage.play.curriculum
+    assert [game.name for game in easy.games] == ["pig"]
+    assert [one.label for one in easy.opponents] == ["random"]
+    assert ([one.label for one in hard.opponents], hard.window) == (["minimax", "snapshot"], 60)
+    assert stage.play.failure_replay.capacity == 1000
+    assert load_recipe(write(tmp_path / "again.yaml", dump_recipe(recipe))) == recipe
+
+
 def test_overrides_reach_every_kind_of_place(small):
     recipe = load_recipe(
         small,

@@ -52,6 +52,39 @@ def error_of(tmp_path, *lines: str) -> RecipeError:
         ("evaluation: {opponents: 3}", "evaluation.opponents", "must be a list, not 3"),
         ("evaluation: {opponents: [3]}", "evaluation.opponents.0", "must be a mapping of keys"),
         ("stages: {sft: {early_stopping_patience: 1}}", "stages.sft", "needs eval_steps"),
+        ("stages: {grpo: {batch_size: 7}}", "stages.grpo", "a multiple of num_generations"),
+        ("stages: {grpo: {play: {opponents: []}}}", "stages.grpo.play", "at least one player"),
+        (
+            "stages: {grpo: {play: {opponents: [{player: x, weight: 0}]}}}",
+            "stages.grpo.play.opponents.0.weight",
+            "must be more than 0, not 0",
+        ),
+        (
+            "stages: {grpo: {play: {curriculum: [{name: a, games: [3]}]}}}",
+            "stages.grpo.play.curriculum.0.games.0",
+            "must be a mapping of keys, not 3",
+        ),
+        (
+            "stages: {b: {kind: ppo, play: {failure_replay: {share: 2}}}}",
+            "stages.b.play.failure_replay.share",
+            "must be less than 1, not 2",
+        ),
+        ("stages: {grpo: {rewards: 3}}", "stages.grpo.rewards", "must be a mapping of keys, not 3"),
+        (
+            "stages: {grpo: {rewards: {returns: much}}}",
+            "stages.grpo.rewards.returns",
+            "must be a number (its weight) or a mapping of keys, not the text 'much'",
+        ),
+        (
+            "stages: {grpo: {rewards: {legal: {weight: x}}}}",
+            "stages.grpo.rewards.legal.weight",
+            "must be a number, not the text 'x'",
+        ),
+        (
+            "stages: {grpo: {rewards: {legal: true}}}",
+            "stages.grpo.rewards.legal",
+            "must be a number (its weight) or a mapping of keys, not true",
+        ),
     ],
 )
 def test_a_wrong_value_is_told_in_words(tmp_path, line, key, said):
@@ -69,11 +102,39 @@ def test_a_wrong_value_is_told_in_words(tmp_path, line, key, said):
         ("model: {lora: {rank: 3}}", "model.lora.rank", "known here: r, alpha, dropout"),
         ("stages: {sft: {epoch: 1}}", "stages.sft.epoch", "did you mean `epochs`?"),
         ("stages: {b: {kind: sft, epoch: 1}}", "stages.b.epoch", "did you mean `epochs`?"),
-        ("stages: {sft: {sft: 1}}", "stages.sft.sft", "known here: kind, data"),
+        ("stages: {sft: {sft: 1}}", "stages.sft.sft", "known here: learning_rate, optimizer"),
         ("stages: {data: {endpoint: {modl: x}}}", "stages.data.endpoint.modl", "`model`"),
         ("learning_rate: 1", "learning_rate", "it belongs in stages.sft.learning_rate"),
         ("max_new_tokens: 1", "max_new_tokens", "it belongs in sampling.max_new_tokens"),
         ("hidden_size: 1", "hidden_size", "it belongs in model.tiny.hidden_size"),
+        ("clip_range: 1", "clip_range", "stages.grpo.clip_range or stages.ppo.clip_range"),
+        ("concurrency: 1", "concurrency", "it belongs in stages.data.endpoint.concurrency"),
+        ("opening_moves: 1", "opening_moves", "it belongs in stages.grpo.play.opening_moves"),
+        (
+            "stages: {b: {kind: ppo, opening_moves: 1}}",
+            "stages.b.opening_moves",
+            "it belongs in stages.b.play.opening_moves",
+        ),
+        (
+            "stages: {grpo: {play: {curriculum: [{name: a, opponent: x}]}}}",
+            "stages.grpo.play.curriculum.0.opponent",
+            "did you mean `opponents`?",
+        ),
+        (
+            "stages: {grpo: {play: {curriculum: [{name: a, capacity: 3}]}}}",
+            "stages.grpo.play.curriculum.0.capacity",
+            "it belongs in stages.grpo.play.failure_replay.capacity",
+        ),
+        (
+            "stages: {grpo: {play: {games: [{name: hex, option: 3}]}}}",
+            "stages.grpo.play.games.0.option",
+            "did you mean `options`?",
+        ),
+        (
+            "stages: {grpo: {play: {failure_replay: {shares: 3}}}}",
+            "stages.grpo.play.failure_replay.shares",
+            "did you mean `share`?",
+        ),
     ],
 )
 def test_an_unknown_key_gets_the_right_one(tmp_path, line, key, hint):
@@ -112,6 +173,21 @@ def test_a_missing_key_is_named(tmp_path):
     words = str(caught.value)
     assert f"{file}: game: this key is missing" in words
     assert f"{file}:3: evaluation.oracle.player: this key is missing" in words
+
+
+def test_a_problem_deep_in_a_curriculum_is_told_with_its_own_line(tmp_path):
+    file = tmp_path / "a.yaml"
+    file.write_text(
+        "name: a\ngame: tic_tac_toe\nstages:\n  grpo:\n    rewards:\n      legal:\n"
+        "        scale: 1\n    play:\n      curriculum:\n        - name: easy\n"
+        "        - name: hard\n          thresold: 0.5\n"
+    )
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(file)
+    words = str(caught.value)
+    assert f"{file}:6: stages.grpo.rewards.legal.weight: this key is missing" in words
+    assert f"{file}:12: stages.grpo.play.curriculum.1.thresold: unknown key" in words
+    assert "did you mean `threshold`?" in words
 
 
 def test_all_problems_are_told_at_once_each_with_its_line(tmp_path):

@@ -11,6 +11,7 @@ import yaml
 from tesuji.core.errors import TesujiError
 from tesuji.recipe.library import shipped_recipes
 from tesuji.recipe.load import dump_recipe, load_recipe
+from tesuji.recipe.play import CurriculumStage, FailureReplaySection, PlaySection, RewardTerm
 from tesuji.recipe.reference import (
     PAGE,
     SCHEMA,
@@ -21,6 +22,7 @@ from tesuji.recipe.reference import (
     write_reference,
 )
 from tesuji.recipe.schema import Recipe
+from tesuji.recipe.sections import GameSection
 from tesuji.recipe.stages import STAGE_KINDS
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -47,6 +49,16 @@ def with_change(**changes):
     return {**copy.deepcopy(LEAST), **changes}
 
 
+def with_rl(kind="grpo", **keys):
+    return with_change(stages={"learn": {"kind": kind, **keys}})
+
+
+CURRICULUM = [
+    {"name": "easy", "opponents": ["random"], "games": ["pig"], "threshold": 0.7},
+    {"name": "hard", "opponents": [{"player": "mcts", "simulations": 9, "weight": 2}, "self"]},
+]
+
+
 @pytest.mark.parametrize(
     ("name", "text"), [(PAGE, page_text()), (SCHEMA, json_schema_text())], ids=[PAGE, SCHEMA]
 )
@@ -67,7 +79,36 @@ def test_every_key_has_a_row_with_its_meaning():
             row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
             assert field.description, f"{path}.{name} has no docstring"
             assert not row.endswith("|  |")
-        assert not path or path == "player" or f"## `{path}`\n" in page
+        assert path in ("", "player", "opponent") or f"## `{path}`\n" in page
+
+
+def test_what_several_stages_share_is_told_once_with_all_its_places():
+    page = page_text()
+    for shared in (PlaySection, CurriculumStage, FailureReplaySection, RewardTerm, GameSection):
+        assert [section for _, section in sections(Recipe)].count(shared) == 1
+    assert "The same in `stages.ppo.play`, `stages.reinforce++.play`.\n" in page
+    assert page.count("| `failure_replay` |") == 1
+
+
+def test_a_stage_tells_its_own_keys_before_those_it_shares():
+    grpo = page_text().partition("## `stages.grpo`")[2].partition("\n## ")[0]
+    keys = [line.split("`")[1] for line in grpo.splitlines() if line.startswith("| `")]
+    assert keys[:2] == ["kind", "num_generations"]
+    assert keys.index("clip_range") < keys.index("optimizer")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '| `rewards` | name → term or number | `{"returns": 1.0}` |',
+        '| `opponents` | list of player with weight | `["random"]` |',
+        "| `games` | list of game | `[]` |",
+        "| `failure_replay` | section or nothing | none |",
+        "| `play` | section | its defaults |",
+    ],
+)
+def test_types_and_defaults_are_shown_as_a_recipe_writes_them(row):
+    assert row in page_text()
 
 
 def test_every_kind_of_stage_has_a_section():
@@ -97,6 +138,15 @@ ACCEPTED = {
     "a kind against the name": with_change(stages={"sft": {"kind": "data"}}),
     "one tracker": with_change(report_to="wandb"),
     "no tracker": with_change(report_to="none"),
+    "learning by itself": with_change(stages={"grpo": None, "ppo": {}}),
+    "a kind that is no name": with_rl("reinforce++"),
+    "bare opponents and games": with_rl(
+        play={"opponents": ["random", "snapshot"], "games": ["pig", {"name": "hex"}]}
+    ),
+    "a curriculum": with_rl(play={"curriculum": CURRICULUM, "failure_replay": {"share": 0.2}}),
+    "rewards as numbers and terms": with_rl(
+        "ppo", rewards={"returns": 1, "legal": 0.1, "oracle": {"weight": 0.5, "depth": 3}}
+    ),
 }
 
 
@@ -117,6 +167,12 @@ REFUSED = {
     "a player without a name": with_change(evaluation={"oracle": {"simulations": 9}}),
     "a number out of range": with_change(stages={"data": {"held_out": 1.5}}),
     "an unknown tracker": with_change(report_to=["paper"]),
+    "a reward in words": with_rl(rewards={"returns": "much"}),
+    "a reward without weight": with_rl(rewards={"oracle": {"depth": 3}}),
+    "an opponent without weight": with_rl(play={"opponents": [{"player": "mcts", "weight": 0}]}),
+    "an unknown key of a curriculum": with_rl(play={"curriculum": [{"name": "a", "window_": 3}]}),
+    "a curriculum stage without a name": with_rl(play={"curriculum": [{"window": 3}]}),
+    "a key of ppo in grpo": with_rl("grpo", vf_coef=0.5),
 }
 
 

@@ -7,7 +7,8 @@ import pytest
 from made_run import careful, careless, evaluation, matches
 from rich.console import Console
 
-from tesuji.evaluation.results import Evaluation, Interval
+from tesuji.core.intervals import Interval
+from tesuji.evaluation.results import Evaluation
 from tesuji.report.table import evaluation_table
 from tesuji.report.words import duration, headline, interval, number, percent
 

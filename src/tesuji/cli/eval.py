@@ -57,8 +57,8 @@ def _evaluate(
     from tesuji.episodes.store import write_episodes
     from tesuji.evaluation.evaluate import Subject, evaluate
     from tesuji.evaluation.store import save_evaluation
+    from tesuji.pipeline.bench import watch_with
     from tesuji.pipeline.questions import questions_for
-    from tesuji.pipeline.stages import watch_with
     from tesuji.report.table import evaluation_table
 
     player = trained.player(section.temperature)

@@ -51,13 +51,15 @@ class Sampled:
 
     `logprobs[i]` is the natural-log probability of `reply_ids[i]` under the distribution that
     was actually sampled from (after temperature, top_p and any mask to the legal moves).
-    `stopped` is False when the reply was cut by the token limit.
+    `stopped` is False when the reply was cut by the token limit. `allowed[i]`, where replies were
+    limited to the legal moves, are the tokens that could have been sampled at place i of the reply.
     """
 
     prompt_ids: tuple[int, ...]
     reply_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
     stopped: bool = True
+    allowed: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +137,18 @@ class Episode:
 class Task:
     """Everything needed to play one situation: which game, from which seed, who sits where.
 
-    `players[s]` is the label of the player at seat s, as known to the arena.
+    `players[s]` is the label of the player at seat s, as known to the arena. The first `opening`
+    turns of the match are uniformly random moves, whoever's turn it is, and follow from `seed`.
+    Matches of one task differ in `repeat`: chance and opening stay the same, every decision has a
+    random stream of its own.
     """
 
     game: str
     seed: int
     players: tuple[str, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+    opening: int = 0
+    repeat: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,18 +178,35 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A row of the RL core: one stretch of tokens in which some were sampled by the policy.
+    """A row of the RL core: one stretch of tokens, some of them sampled by the policy.
 
-    `trained[i]` marks the tokens the policy sampled; `logprobs[i]` is the behaviour log-prob
-    there and 0 elsewhere. `group` ties the replies that are compared with each other.
+    `turns[i]` is the place in its trace of the turn in which token i was sampled, and -1 where
+    the token was not sampled (prompt, opponents, environment) or was certain, so that nothing can
+    be learned from it. `logprobs[i]` is the behaviour log-prob where `turns[i] >= 0`, else 0.
+    `allowed[i]` are the only tokens that could have been sampled there; empty: all of them.
     """
 
     token_ids: tuple[int, ...]
-    trained: tuple[bool, ...]
+    turns: tuple[int, ...]
     logprobs: tuple[float, ...]
+    allowed: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One seat's play of one match, as the RL core learns from it: its segments in order.
+
+    `rewards[t]` belongs to the seat's t-th learning turn. `group` ties the traces that are
+    compared with each other; `opponent` names the class of the others at the table (a baseline is
+    kept for each); `truncated` says that the move limit ended the match, not the rules.
+    """
+
+    segments: tuple[Segment, ...]
+    rewards: tuple[float, ...]
+    game: str
     seat: int
     role: str
     group: str
     opponent: str
-    policy_version: int
+    policy_version: int = 0
     truncated: bool = False

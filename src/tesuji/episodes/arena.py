@@ -5,11 +5,12 @@ replaced by the next task.
     for episode in play_matches(tasks, game=game, players={"model": ..., "random": ...}): ...
 
 Neither `concurrent` nor the company in a batch changes what is played: every decision has a
-random stream of its own, named by match seed, turn and seat.
+random stream of its own, named by match seed, turn, seat and the task's `repeat`. Chance and
+opening are named by the match seed alone.
 """
 
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -18,6 +19,9 @@ from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Task, Turn
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.parse import read_reply
+from tesuji.players.uniform import RandomPlayer
+
+GameOf = Game | Callable[[Task], Game]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class _Running:
     """A match under way; `failed` holds first attempts without a legal move, by seat."""
 
     task: Task
+    game: Game
     match: Match
     turns: list[Turn] = field(default_factory=list)
     earned: list[float] = field(default_factory=list)
@@ -51,14 +56,16 @@ class _Running:
 def play_matches(
     tasks: Iterable[Task],
     *,
-    game: Game,
+    game: GameOf,
     players: Mapping[str, Player],
     rules: TurnRules | None = None,
     concurrent: int = 256,
 ) -> Iterator[Episode]:
     """Play every task and yield its episode as it ends.
 
-    `players` maps the labels in `Task.players` to whoever plays under them.
+    `game` is the one that all tasks are of, or says for each task which. `players` maps the
+    labels in `Task.players` to whoever plays under them. Opening moves are turns without an
+    attempt: nobody said them.
     """
     rules = rules or TurnRules()
     waiting = iter(tasks)
@@ -67,28 +74,30 @@ def play_matches(
         running += _start(waiting, game, concurrent - len(running))
         if not running:
             return
-        _one_round(running, game, players, rules)
+        _one_round(running, players, rules)
         for run in running:
             if run.ending is not None:
-                yield _episode(run, game)
+                yield _episode(run)
         running = [run for run in running if run.ending is None]
 
 
-def _start(waiting: Iterator[Task], game: Game, places: int) -> list[_Running]:
+def _start(waiting: Iterator[Task], game: GameOf, places: int) -> list[_Running]:
     started = []
     for _, task in zip(range(places), waiting, strict=False):
-        started.append(_Running(task, game.start(task.seed)))
+        played = game if isinstance(game, Game) else game(task)
+        started.append(_Running(task, played, played.start(task.seed)))
     return started
 
 
-def _one_round(
-    running: list[_Running], game: Game, players: Mapping[str, Player], rules: TurnRules
-) -> None:
+def _one_round(running: list[_Running], players: Mapping[str, Player], rules: TurnRules) -> None:
     """Ask every seat that is to act once, player by player, and apply the replies."""
     asked: dict[str, list[tuple[_Running, MoveRequest]]] = {}
     for run in running:
+        _open(run, rules)
+        if run.ending is not None:
+            continue
         for seat in run.match.to_act:
-            request = _request(run, game, seat)
+            request = _request(run, seat)
             asked.setdefault(run.task.players[seat], []).append((run, request))
         if not run.match.to_act:
             run.ending = Ending.FINISHED
@@ -99,16 +108,31 @@ def _one_round(
                 _apply(run, request, reply, rules)
 
 
-def _request(run: _Running, game: Game, seat: int) -> MoveRequest:
+def _request(run: _Running, seat: int, *names: object) -> MoveRequest:
+    """What `seat` is asked, with the random stream of this match, turn and seat; `names` stand
+    in for the task's repeat in the name of the stream."""
+    names = names or ((run.task.repeat,) if run.task.repeat else ())
     return MoveRequest(
-        game=game,
+        game=run.game,
         match=run.match,
         seat=seat,
         observation=run.match.observe(seat),
         legal=run.match.legal_moves(seat),
-        seed=stream(run.task.seed, len(run.turns), seat, seat in run.failed),
+        seed=stream(run.task.seed, len(run.turns), seat, seat in run.failed, *names),
         failed=run.failed.get(seat),
     )
+
+
+def _open(run: _Running, rules: TurnRules) -> None:
+    """Play what is left of the opening; where any text is a move there is none."""
+    opener = RandomPlayer()
+    while run.ending is None and run.match.to_act and len(run.turns) < run.task.opening:
+        request = _request(run, run.match.to_act[0], "opening")
+        if not request.legal:
+            return
+        [reply] = opener.choose([request])
+        _play(run, request, (), reply.move)
+        _close(run, rules)
 
 
 def read_attempt(reply: Reply, request: MoveRequest, answer: Literal["id", "move"]) -> Attempt:
@@ -131,14 +155,24 @@ def _apply(run: _Running, request: MoveRequest, reply: Reply, rules: TurnRules) 
     first = run.failed.pop(seat, None)
     attempts = (first, attempt) if first else (attempt,)
     played = attempt.move or _substitute(request, rules)
+    _play(run, request, attempts, played)
+    if played is None:
+        _end(run, Ending.FORFEIT, f"no legal move: {attempt.problem}", seat)
+    else:
+        _close(run, rules)
+
+
+def _play(
+    run: _Running, request: MoveRequest, attempts: tuple[Attempt, ...], played: Move | None
+) -> None:
+    """Record the turn and play its move; the seat forfeits where there is none."""
+    seat = request.seat
     run.turns.append(Turn(seat, run.match.role(seat), request.observation, attempts, played))
     run.earned.append(run.match.returns()[seat])
     if played is None:
         run.match.forfeit(seat)
-        _end(run, Ending.FORFEIT, f"no legal move: {attempt.problem}", seat)
-        return
-    run.match.play(seat, played)
-    _close(run, rules)
+    else:
+        run.match.play(seat, played)
 
 
 def _substitute(request: MoveRequest, rules: TurnRules) -> Move | None:
@@ -158,11 +192,12 @@ def _end(run: _Running, ending: Ending, reason: str, offender: int | None) -> No
     run.ending, run.reason, run.offender = ending, reason, offender
 
 
-def _episode(run: _Running, game: Game) -> Episode:
+def _episode(run: _Running) -> Episode:
     returns = run.match.returns()
+    marks = {"repeat": run.task.repeat, "opening": run.task.opening}
     return Episode(
-        game=game.name,
-        options=dict(game.options),
+        game=run.game.name,
+        options=dict(run.game.options),
         seed=run.task.seed,
         players=run.task.players,
         turns=_with_rewards(run, returns),
@@ -170,6 +205,7 @@ def _episode(run: _Running, game: Game) -> Episode:
         ending=run.ending or Ending.FINISHED,
         reason=run.reason,
         offender=run.offender,
+        provenance={name: count for name, count in marks.items() if count},
     )
 
 

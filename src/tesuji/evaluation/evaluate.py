@@ -8,6 +8,7 @@ from tesuji.core.streams import stream
 from tesuji.core.types import Episode
 from tesuji.episodes.arena import TurnRules
 from tesuji.evaluation.certificate import certify
+from tesuji.evaluation.exploitability import exploitability
 from tesuji.evaluation.matches import play_opponent, score_matches
 from tesuji.evaluation.moves import Question, score_moves
 from tesuji.evaluation.results import Evaluation, MatchScore
@@ -71,6 +72,8 @@ def evaluate(
     certificates = (
         certify(game, subject.player, answer=prompt.answer) if section.certificate else ()
     )
+    watch.doing(f"{subject.label}: exploitability", 0)
+    exploitable = exploitability(game, subject.player) if section.exploitability else None
     return Evaluation(
         label=subject.label,
         model=subject.model,
@@ -82,6 +85,7 @@ def evaluate(
         temperature=section.temperature,
         seconds=round(time.monotonic() - started, 2),
         seed=seed,
+        exploitability=exploitable,
     )
 
 

@@ -7,10 +7,10 @@ legal move, `gifts` those it won because the opponent had none.
 from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 
+from tesuji.core.intervals import mean_interval, wilson
 from tesuji.core.streams import stream
 from tesuji.core.types import Ending, Episode, Task
 from tesuji.episodes.arena import TurnRules, play_matches
-from tesuji.evaluation.intervals import mean_interval, wilson
 from tesuji.evaluation.results import MatchScore
 from tesuji.games.base import Game
 from tesuji.players.base import Player

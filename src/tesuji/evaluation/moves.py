@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tesuji.core.intervals import wilson
 from tesuji.core.types import Move
 from tesuji.episodes.arena import read_attempt
-from tesuji.evaluation.intervals import wilson
 from tesuji.evaluation.results import PositionScore
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player

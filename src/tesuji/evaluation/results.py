@@ -5,15 +5,9 @@ All counts are from the evaluated model's viewpoint.
 
 from dataclasses import dataclass
 
+from tesuji.core.intervals import Interval
+
 EVALUATION_FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A 95% interval of a share (Wilson) or of a mean; both ends inclusive."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +78,24 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
+class Exploitability:
+    """How far a policy is from an equilibrium of a two-seat zero-sum game, exactly.
+
+    `nash_conv` is what both seats together could gain by best responses, `exploitability` half of
+    it; `values[s]` is what the policy earns in seat s against itself; `uniform` is uniformly
+    random play's exploitability. `illegal_mass` is the mean share of replies, over information
+    states, that were no legal move's own reply and are left out.
+    """
+
+    exploitability: float
+    nash_conv: float
+    values: tuple[float, ...]
+    uniform: float
+    information_states: int
+    illegal_mass: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """Everything one look at one model found.
 
@@ -101,4 +113,5 @@ class Evaluation:
     temperature: float
     seconds: float
     seed: int
+    exploitability: Exploitability | None = None
     format: int = EVALUATION_FORMAT

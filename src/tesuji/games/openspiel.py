@@ -97,6 +97,13 @@ class OpenSpielGame(Game):
         """Begin a match whose chance moves follow from `seed` alone."""
         return OpenSpielMatch(self, seed)
 
+    def match_at(self, state: Any) -> "OpenSpielMatch":
+        """A match that stands at a pyspiel.State of this game (which it copies)."""
+        match = self.start(seed=0)
+        match.__dict__.update(_state=state.clone(), _chosen={}, _forfeited=None)
+        match._advance()
+        return match
+
 
 class OpenSpielMatch(Match):
     """A running match of an OpenSpiel game."""

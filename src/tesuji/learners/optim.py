@@ -6,7 +6,7 @@ models trained from scratch the pair needs several times fewer steps than AdamW 
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -28,13 +28,20 @@ class MuonWithAdamW(torch.optim.Optimizer):
         lr: float,
         adamw_lr: float,
         weight_decay: float = 0.0,
+        more: Sequence[dict[str, Any]] = (),
     ) -> None:
+        """`more` are further parameter groups for AdamW, each with its own `lr`."""
         self.members: tuple[torch.optim.Optimizer, ...] = ()
-        super().__init__([*matrices, *others], {})
+        further = [parameter for group in more for parameter in group["params"]]
+        super().__init__([*matrices, *others, *further], {})
         self.members = (
             torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay),
             torch.optim.AdamW(
-                others, lr=adamw_lr, betas=(0.9, 0.95), weight_decay=weight_decay, fused=True
+                [{"params": others}, *more],
+                lr=adamw_lr,
+                betas=(0.9, 0.95),
+                weight_decay=weight_decay,
+                fused=True,
             ),
         )
 

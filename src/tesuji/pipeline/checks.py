@@ -5,6 +5,7 @@ from pathlib import Path
 from tesuji.core.errors import GameError, RecipeError
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
+from tesuji.pipeline.checks_rl import check_rl
 from tesuji.players.registry import make_player
 from tesuji.recipe.schema import Recipe
 from tesuji.recipe.sections import PlayerSection
@@ -25,11 +26,19 @@ def check(recipe: Recipe) -> Game:
         if isinstance(stage, DataStage):
             has_data = True
             _check_players(game, f"stages.{name}", [stage.oracle, *stage.sampled_by])
-        else:
+        elif isinstance(stage, SftStage):
             _check_sft(game, name, stage, has_data)
+        else:
+            check_rl(recipe, game, name, stage)
     _check_players(game, "evaluation", recipe.evaluation.opponents)
     if recipe.evaluation.certificate:
         _needs_certificate(game, "evaluation.certificate")
+    if recipe.evaluation.exploitability and "exploitability" not in game.info.metrics:
+        raise RecipeError(
+            f"the exploitability of {game.name} cannot be computed",
+            where="evaluation.exploitability",
+            hint="leave it out; `tesuji games` shows which games have it",
+        )
     return game
 
 

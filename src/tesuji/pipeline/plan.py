@@ -12,6 +12,7 @@ from typing import Literal
 
 from tesuji.core.errors import DataError
 from tesuji.core.run import StageFolder, key_of
+from tesuji.recipe.rl import RLStage
 from tesuji.recipe.schema import Recipe
 from tesuji.recipe.sections import Section
 from tesuji.recipe.stages import DataStage, SftStage
@@ -27,12 +28,15 @@ WHY: Mapping[str, tuple[Decision, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do. `section` is its part of the recipe; `model_from` and `data_from` name the
-    steps whose results it reads ("" for the base model, or no data)."""
+    """One thing to do: `kind` is a stage's kind, or "evaluate".
+
+    `section` is its part of the recipe; `model_from` and `data_from` name the steps whose results
+    it reads ("" for the base model, or no data).
+    """
 
     index: int
     name: str
-    kind: Literal["data", "sft", "evaluate"]
+    kind: str
     section: Section
     key: str
     model_from: str = ""
@@ -65,7 +69,7 @@ def _outline(recipe: Recipe) -> list[Step]:
             continue
         if not model and recipe.evaluation.before:
             steps.append(_step(len(steps), "before", "evaluate", recipe.evaluation, "", data))
-        steps.append(_step(len(steps), name, "sft", section, model, data))
+        steps.append(_step(len(steps), name, section.kind, section, model, data))
         model = name
     last = "after" if model else "before"
     steps.append(_step(len(steps), last, "evaluate", recipe.evaluation, model, data))
@@ -75,7 +79,7 @@ def _outline(recipe: Recipe) -> list[Step]:
 def _step(
     index: int,
     name: str,
-    kind: Literal["data", "sft", "evaluate"],
+    kind: str,
     section: Section,
     model_from: str = "",
     data_from: str = "",
@@ -87,9 +91,7 @@ def _with_keys(recipe: Recipe, steps: list[Step]) -> list[Step]:
     keys: dict[str, str] = {"": ""}
     keyed = []
     for step in steps:
-        shared = recipe.model_dump(
-            mode="json", include=_needs(step.kind) | {"game", "prompt", "seed"}
-        )
+        shared = recipe.model_dump(mode="json", include=_needs(step) | {"game", "prompt", "seed"})
         own = step.section.model_dump(mode="json")
         reads = [keys[step.model_from], keys[step.data_from], _file_hash(step.section)]
         keys[step.name] = key_of(step.kind, own, shared, reads)
@@ -97,8 +99,11 @@ def _with_keys(recipe: Recipe, steps: list[Step]) -> list[Step]:
     return keyed
 
 
-def _needs(kind: str) -> set[str]:
-    return {"data": set(), "sft": {"model"}, "evaluate": {"model", "sampling"}}[kind]
+def _needs(step: Step) -> set[str]:
+    """The recipe's sections, beside its own, that a step's results depend on."""
+    if isinstance(step.section, RLStage):
+        return {"model", "sampling"} | ({"evaluation"} if step.section.eval_steps else set())
+    return {"data": set(), "sft": {"model"}, "evaluate": {"model", "sampling"}}[step.kind]
 
 
 def _file_hash(section: Section) -> str:

@@ -15,10 +15,11 @@ from tesuji.core.run import RunFolder
 from tesuji.evaluation.results import Evaluation
 from tesuji.evaluation.store import load_evaluation
 from tesuji.learners.models import quiet_libraries
+from tesuji.pipeline.bench import Workbench
 from tesuji.pipeline.checks import check
 from tesuji.pipeline.plan import Step, make_plan
 from tesuji.pipeline.reporter import Reporter
-from tesuji.pipeline.stages import Workbench, do_step
+from tesuji.pipeline.stages import do_step
 from tesuji.recipe.load import dump_recipe
 from tesuji.recipe.schema import Recipe
 from tesuji.report.page import write_report

@@ -1,52 +1,24 @@
 """What each kind of step does: read the folders of the steps before it, write its own."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tesuji.core.metrics import MetricLog
-from tesuji.core.run import RunFolder
 from tesuji.core.types import Example
 from tesuji.datasets.generate import generate
 from tesuji.datasets.store import read_rows
 from tesuji.episodes.store import EpisodeWriter
 from tesuji.evaluation.certificate import as_metrics, certify
-from tesuji.evaluation.evaluate import Subject, Watch, evaluate
+from tesuji.evaluation.evaluate import Subject, evaluate
 from tesuji.evaluation.store import save_evaluation
-from tesuji.games.base import Game
-from tesuji.learners.models import Policy, load_policy, prepare_base, with_adapter
+from tesuji.learners.models import Policy, load_policy, with_adapter
 from tesuji.learners.sft import Hooks, train_sft
+from tesuji.pipeline.bench import Workbench, model_player, watch_with
 from tesuji.pipeline.plan import Step
 from tesuji.pipeline.questions import questions_for
-from tesuji.pipeline.reporter import Reporter
-from tesuji.players.model import ModelPlayer
-from tesuji.players.sampler import LocalSampler
-from tesuji.recipe.schema import EvaluationSection, Recipe
+from tesuji.pipeline.reinforce import reinforce
+from tesuji.recipe.schema import EvaluationSection
 from tesuji.recipe.stages import DataStage, SftStage
-
-
-@dataclass(frozen=True)
-class Workbench:
-    """What every step has at hand."""
-
-    recipe: Recipe
-    game: Game
-    run: RunFolder
-    plan: Sequence[Step]
-    metrics: MetricLog
-    reporter: Reporter
-
-    def results_of(self, name: str) -> Path:
-        """The folder of the step called `name`."""
-        step = next(step for step in self.plan if step.name == name)
-        return step.folder(self.run.path).path
-
-    def model_source(self, step: Step) -> str:
-        """Where the model that `step` starts from is loaded from."""
-        if step.model_from:
-            return str(self.results_of(step.model_from) / "final")
-        return prepare_base(self.recipe.model, self.run.path / "base", self.recipe.seed)
 
 
 def do_step(step: Step, out: Path, bench: Workbench) -> None:
@@ -54,21 +26,13 @@ def do_step(step: Step, out: Path, bench: Workbench) -> None:
     work: dict[str, Callable[[Step, Path, Workbench], None]] = {
         "data": _data,
         "sft": _sft,
+        "grpo": reinforce,
+        "ppo": reinforce,
+        "reinforce++": reinforce,
         "evaluate": _evaluate,
     }
     work[step.kind](step, out, bench)
     bench.reporter.end()
-
-
-def model_player(
-    policy: Policy, recipe: Recipe, name: str, temperature: float | None = None
-) -> ModelPlayer:
-    """The policy as a player, sampling as the recipe says (or at another temperature)."""
-    sampling = recipe.sampling
-    if temperature is not None:
-        sampling = sampling.model_copy(update={"temperature": temperature})
-    sampler = LocalSampler(policy.model, policy.tokenizer, batch_size=sampling.batch_size)
-    return ModelPlayer(name, sampler, policy.tokenizer, recipe.prompt, sampling)
 
 
 def _data(step: Step, out: Path, bench: Workbench) -> None:
@@ -176,6 +140,8 @@ def _shown(source: str, bench: Workbench) -> str:
 def _headline(found: Any) -> dict[str, float]:
     """The evaluation's main figures as metrics."""
     figures = as_metrics(found.certificates) if found.certificates else {}
+    if found.exploitability is not None:
+        figures["exploitability"] = found.exploitability.exploitability
     for row in found.matches:
         if row.seat is None and row.games:
             figures[f"{row.opponent}/win_rate"] = row.wins / row.games
@@ -184,20 +150,3 @@ def _headline(found: Any) -> dict[str, float]:
         if score.positions:
             figures[f"{score.split}/optimal_moves"] = score.optimal / score.positions
     return figures
-
-
-def watch_with(reporter: Reporter) -> Watch:
-    """An evaluation's progress, told to `reporter`."""
-    done = 0
-
-    def doing(words: str, total: int) -> None:
-        nonlocal done
-        done = 0
-        reporter.begin(words, total or None)
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        reporter.update(done)
-
-    return Watch(doing, advance)

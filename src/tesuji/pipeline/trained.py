@@ -7,8 +7,8 @@ from tesuji.core.errors import DataError
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.learners.models import load_policy, quiet_libraries
+from tesuji.pipeline.bench import model_player
 from tesuji.pipeline.plan import make_plan
-from tesuji.pipeline.stages import model_player
 from tesuji.players.model import ModelPlayer
 from tesuji.recipe.load import load_recipe
 from tesuji.recipe.schema import Recipe
@@ -47,7 +47,7 @@ def open_run(run: Path) -> Trained:
 
 
 def _source(run: Path, recipe: Recipe) -> str:
-    learners = [step for step in make_plan(recipe, run) if step.kind == "sft"]
+    learners = [step for step in make_plan(recipe, run) if step.kind not in ("data", "evaluate")]
     for step in reversed(learners):
         folder = step.folder(run).path
         if (folder / "done.json").exists():

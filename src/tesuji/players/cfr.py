@@ -46,12 +46,19 @@ class CFRPlayer(Player):
         """One move a request."""
         return [self._one(request) for request in requests]
 
+    def probabilities(self, requests: Sequence[MoveRequest]) -> list[dict[int, float]]:
+        """Move id → probability for each request."""
+        return [self._policy_at(request) for request in requests]
+
     def _one(self, request: MoveRequest) -> Reply:
-        known = self._state_of(request).information_state_string(request.seat)
-        probabilities = dict(self.policy.get_state_policy(known))
-        legal = request.legal or ()
-        weights = [probabilities.get(move.id, 0.0) for move in legal]
+        legal, chances = request.legal or (), self._policy_at(request)
+        weights = [chances[move.id] for move in legal]
         return Reply(move=random.Random(request.seed).choices(legal, weights)[0])
+
+    def _policy_at(self, request: MoveRequest) -> dict[int, float]:
+        known = self._state_of(request).information_state_string(request.seat)
+        found = dict(self.policy.get_state_policy(known))
+        return {move.id: float(found.get(move.id, 0.0)) for move in request.legal or ()}
 
     def _state_of(self, request: MoveRequest) -> Any:
         """The pyspiel.State asked about; it must be one of the game that was solved."""

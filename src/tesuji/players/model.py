@@ -1,14 +1,16 @@
 """A model as a player: show the position, sample a reply, hand back words and tokens."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tesuji.core.errors import EngineError
-from tesuji.core.types import Message, Sampled
+from tesuji.core.types import Message, Move, Sampled
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.prompt import answer_text, build_prompt
 from tesuji.players.render import decode_reply, render_prompt, render_reply
 from tesuji.players.sampling import Choices, Sampler
+from tesuji.players.trie import forks, masked_probabilities
 from tesuji.recipe.sections import PromptSection, SamplingSection
 
 if TYPE_CHECKING:
@@ -43,6 +45,43 @@ class ModelPlayer(Player):
             for messages, said in zip(shown, replies, strict=True)
         ]
 
+    def probabilities(self, requests: Sequence[MoveRequest]) -> list[dict[int, float]]:
+        """For each request, how likely each legal move's own reply is, at temperature 1.
+
+        Move id → probability. With `legal_only` that is the distribution sampled from; else they
+        add up to less than 1, and the rest is said in other words or is no legal move.
+        """
+        if not requests:
+            return []
+        prompts = [self._rendered(self._messages(request)) for request in requests]
+        replies = [self._replies(request.legal or ()) for request in requests]
+        chances = (self._masked if self.sampling.legal_only else self._free)(prompts, replies)
+        return [
+            {move.id: chance for move, chance in zip(request.legal or (), row, strict=True)}
+            for request, row in zip(requests, chances, strict=True)
+        ]
+
+    def _free(self, prompts: list[list[int]], replies: list[list[list[int]]]) -> list[list[float]]:
+        scores = self.sampler.score(prompts, replies)
+        return [[math.exp(score) for score in row] for row in scores]
+
+    def _masked(
+        self, prompts: list[list[int]], replies: list[list[list[int]]]
+    ) -> list[list[float]]:
+        ways = [[way for fork in forks(some) for way in fork] for some in replies]
+        scores = self.sampler.score(prompts, ways)
+        return [
+            masked_probabilities(some, dict(zip(row, known, strict=True)))
+            for some, row, known in zip(replies, ways, scores, strict=True)
+        ]
+
+    def _replies(self, legal: Sequence[Move]) -> list[list[int]]:
+        return [render_reply(self.tokenizer, answer_text(self.prompt, move)) for move in legal]
+
+    def _rendered(self, messages: Sequence[Message]) -> list[int]:
+        thinking = self.prompt.enable_thinking
+        return render_prompt(self.tokenizer, messages, enable_thinking=thinking)
+
     def _messages(self, request: MoveRequest) -> tuple[Message, ...]:
         return build_prompt(
             self.prompt,
@@ -57,8 +96,7 @@ class ModelPlayer(Player):
     def _sample(
         self, requests: Sequence[MoveRequest], shown: Sequence[tuple[Message, ...]]
     ) -> list[Sampled]:
-        thinking = self.prompt.enable_thinking
-        prompts = [render_prompt(self.tokenizer, m, enable_thinking=thinking) for m in shown]
+        prompts = [self._rendered(messages) for messages in shown]
         try:
             return self.sampler.sample(
                 prompts,
@@ -76,12 +114,7 @@ class ModelPlayer(Player):
         """With `legal_only`: each request's legal replies as token ids; None for free text."""
         if not self.sampling.legal_only:
             return None
-        return [
-            [render_reply(self.tokenizer, answer_text(self.prompt, move)) for move in request.legal]
-            if request.legal
-            else None
-            for request in requests
-        ]
+        return [self._replies(request.legal) if request.legal else None for request in requests]
 
 
 def _failure(name: str, error: Exception) -> EngineError:

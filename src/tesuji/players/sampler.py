@@ -1,8 +1,10 @@
 """The local sampler: a transformers model, decoded in batches, close to its bare forward passes.
 
-Each distinct prompt goes through the model once, however many replies it gets; finished rows leave
-the batch; where a reply must be a legal move, decoding ends as soon as one move is left. What it
-leaves to others: beams, penalties, paged attention (vLLM has those).
+Each distinct prompt goes through the model once, however many replies it gets, and stands once in
+its memory while they are short; finished rows leave the batch; where a reply must be a legal move,
+decoding ends as soon as one move is left. With `reuse`, a prompt that goes on where an earlier
+prompt and its reply ended is read from there. What it leaves to others: beams, penalties, paged
+attention (vLLM has those).
 
     sampler = LocalSampler(model, tokenizer)
     sampler.sample([ids], temperature=1.0, top_p=1.0, max_new_tokens=8, seeds=[1],
@@ -10,17 +12,21 @@ leaves to others: beams, penalties, paged attention (vLLM has those).
 """
 
 import contextlib
+import functools
+import itertools
 import math
 import random
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from tesuji.core.errors import EngineError
 from tesuji.core.types import Sampled
+from tesuji.players.context import ALL, NOBODY, Context, read_once, takes_masks
 from tesuji.players.decoding import distribution, draw
+from tesuji.players.kept import KeptContexts
 from tesuji.players.render import end_of_reply
 from tesuji.players.sampling import Choices
 from tesuji.players.trie import Branch, TokenTrie, certain
@@ -40,9 +46,11 @@ class LocalSampler:
         tokenizer: "PreTrainedTokenizerBase",
         *,
         batch_size: int = 256,
+        reuse: bool = False,
     ) -> None:
         self.model = model
         self.batch_size = batch_size
+        self.kept = KeptContexts(model) if reuse and takes_masks(model) else None
         self.stop_ids = frozenset(_stop_ids(model, tokenizer))
         self.longest = getattr(model.config, "max_position_embeddings", None)
 
@@ -88,17 +96,44 @@ class LocalSampler:
 
     def _decode(self, rows: "list[_Row]", temperature: float, top_p: float) -> None:
         """Decode these rows to their ends, one token of each at a time."""
-        context = _Context(self.model, [row.read for row in rows])
+        choose = functools.partial(_draw, temperature=temperature, top_p=top_p)
+        stems = list(dict.fromkeys(row.read for row in rows))
+        if self.kept is None and len(stems) < len(rows) and self._worth_sharing(stems, rows):
+            _decode_shared(self.model, stems, rows, choose)
+            return
+        context, logits = self._read(rows)
         while True:
-            ids = _draw(context.logits, rows, temperature, top_p)
+            ids = choose(logits, rows)
             running = [index for index, row in enumerate(rows) if not row.done]
             if not running:
-                return
+                break
             if len(running) <= DROP_AT * len(rows):
-                rows = [rows[index] for index in running]
+                self._keep(context, rows, [i for i, row in enumerate(rows) if row.done])
                 context.keep(running)
+                rows = [rows[index] for index in running]
                 ids = ids[running]
-            context.advance(ids)
+            logits = context.advance(ids, [row.done for row in rows] if self.kept else None)
+        self._keep(context, rows, range(len(rows)))
+
+    def _worth_sharing(self, stems: Sequence[Sequence[int]], rows: "Sequence[_Row]") -> bool:
+        """Whether replies are so short that seeing past the others' costs less than copying the
+        prompt for each."""
+        others = (len(rows) / len(stems) - 1) * max(row.limit for row in rows)
+        return takes_masks(self.model) and others <= min(map(len, stems))
+
+    def _read(self, rows: "Sequence[_Row]") -> tuple[Context, Tensor]:
+        """A plain context that has read every row's text, and the logits [B, V] after it."""
+        texts = [row.read for row in rows]
+        if self.kept is not None:
+            return self.kept.read(texts)
+        return read_once(self.model, texts)
+
+    def _keep(self, context: Context, rows: "Sequence[_Row]", leaving: Sequence[int]) -> None:
+        """Remember what the leaving rows have read, for a prompt that goes on from there."""
+        if self.kept is not None and leaving:
+            texts = [(*rows[index].prompt, *rows[index].ids) for index in leaving]
+            whole = len(leaving) == len(rows)
+            self.kept.put(context if whole else context.pick([(i, ALL) for i in leaving]), texts)
 
     def _score_chunks(
         self, prompts: Sequence[Sequence[int]], choices: Sequence[Choices]
@@ -117,13 +152,13 @@ class LocalSampler:
 
     def _score(self, prompts: list[Sequence[int]], choices: list[Sequence[int]]) -> list[float]:
         """Total log-prob of choices[r] after prompts[r]: one prefill, one forward for the rest."""
-        context = _Context(self.model, [tuple(prompt) for prompt in prompts])
-        logits = context.logits.unsqueeze(1)
+        context, last = read_once(self.model, [tuple(prompt) for prompt in prompts])
+        logits = last.unsqueeze(1)
         longest = max(map(len, choices))
         padded = [[*choice, *[0] * (longest - len(choice))] for choice in choices]
         targets = torch.tensor(padded, device=logits.device)
         if longest > 1:
-            logits = torch.cat([logits, context.read(targets[:, :-1])], dim=1)
+            logits = torch.cat([logits, context.read_all(targets[:, :-1])], dim=1)
         picked = logits.float().log_softmax(-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
         lengths = torch.tensor([len(choice) for choice in choices], device=logits.device)
         real = torch.arange(longest, device=logits.device) < lengths.unsqueeze(1)
@@ -160,23 +195,30 @@ class _Row:
         self.branch = branch
         self.ids: list[int] = []
         self.logprobs: list[float] = []
+        self.allowed: dict[int, tuple[int, ...]] = {}
         self.stopped = self.done = False
         if branch is not None:
             tokens, self.branch = certain(branch)
-            self._take(tokens, 0.0, ended=not self.branch)
-
+            self._take_certain(tokens, ended=not self.branch)
         self.read = (*prompt, *self.ids)
 
     def append(self, token: int, logprob: float) -> None:
         """Take the token drawn for this row; with it the rest, if only one choice is left."""
         if self.done:
             return
+        if self.branch is not None:
+            self.allowed[len(self.ids)] = tuple(self.branch)
         self._take([token], logprob, ended=token in self.stop_ids and self.branch is None)
         if self.branch is not None:
             self.branch = self.branch[token]
             tokens, end = certain(self.branch)
             if not end:
-                self._take(tokens, 0.0, ended=True)
+                self._take_certain(tokens, ended=True)
+
+    def _take_certain(self, tokens: list[int], *, ended: bool) -> None:
+        for place, token in enumerate(tokens, start=len(self.ids)):
+            self.allowed[place] = (token,)
+        self._take(tokens, 0.0, ended=ended)
 
     def _take(self, tokens: list[int], logprob: float, *, ended: bool) -> None:
         self.ids += tokens
@@ -187,54 +229,44 @@ class _Row:
     def sampled(self) -> Sampled:
         """The reply as the rest of the house knows it."""
         ids, logprobs = self.ids[: self.limit], self.logprobs[: self.limit]
-        return Sampled(self.prompt, tuple(ids), tuple(logprobs), self.stopped)
+        allowed = {place: some for place, some in self.allowed.items() if place < self.limit}
+        return Sampled(self.prompt, tuple(ids), tuple(logprobs), self.stopped, allowed)
 
 
-class _Context:
-    """What the model has read: keys and values of B rows, and `logits` [B, V] of the next token."""
+Choose = Callable[[Tensor, "Sequence[_Row]"], Tensor]
 
-    def __init__(self, model: "PreTrainedModel", prompts: Sequence[tuple[int, ...]]) -> None:
-        place = {prompt: row for row, prompt in enumerate(dict.fromkeys(prompts))}
-        width = max(map(len, place))
-        pads = [width - len(prompt) for prompt in place]
-        padded = [[0] * pad + list(prompt) for pad, prompt in zip(pads, place, strict=True)]
-        self.model = model
-        self.cache: Any = None
-        self.seen = 0
-        self.pads = torch.tensor(pads, device=model.device).unsqueeze(1) if any(pads) else None
-        self.logits = self.read(torch.tensor(padded, device=model.device), keep=1)[:, -1]
-        if len(place) < len(prompts):
-            self.keep([place[prompt] for prompt in prompts])
 
-    def read(self, ids: Tensor, keep: int = 0) -> Tensor:
-        """Read ids [B, T]; return logits [B, T, V], or those of the last `keep` positions."""
-        columns = torch.arange(self.seen + ids.shape[1], device=ids.device)
-        mask = positions = None
-        if self.pads is not None:  # without padding, attention is faster with no mask at all
-            mask = (columns >= self.pads).long()
-            positions = (columns[self.seen :] - self.pads).clamp_(min=0)
-        out = self.model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=self.cache,
-            use_cache=True,
-            logits_to_keep=keep,
-        )
-        self.cache, self.seen = out.past_key_values, len(columns)
-        logits: Tensor = out.logits
-        return logits
-
-    def advance(self, ids: Tensor) -> None:
-        """Read one more token a row, ids [B]."""
-        self.logits = self.read(ids.unsqueeze(1))[:, -1]
-
-    def keep(self, rows: list[int]) -> None:
-        """Go on with these rows; a row named twice is two rows from here on."""
-        index = torch.tensor(rows, device=self.logits.device)
-        self.cache.batch_select_indices(index)
-        self.logits = self.logits[index]
-        self.pads = None if self.pads is None else self.pads[index]
+def _decode_shared(
+    model: "PreTrainedModel",
+    stems: Sequence[tuple[int, ...]],
+    rows: "Sequence[_Row]",
+    choose: Choose,
+) -> None:
+    """Decode rows whose prompts are among the stems, each stem standing in the memory once."""
+    place = {stem: number for number, stem in enumerate(stems)}
+    context, logits = Context.of(model, stems)
+    logits = logits[[place[row.read] for row in rows]]
+    replies: list[list[_Row]] = [[] for _ in stems]
+    for row in rows:
+        replies[place[row.read]].append(row)
+    running: Sequence[_Row] = rows
+    for step in itertools.count():
+        choose(logits, running)
+        if all(row.done for row in running):
+            return
+        left = [number for number, some in enumerate(replies) if not all(r.done for r in some)]
+        if len(left) <= DROP_AT * len(replies):
+            context.keep(left)
+            replies = [replies[number] for number in left]
+        shown = [[(k, r) for k, r in enumerate(some, 1) if not r.done] for some in replies]
+        width = max(map(len, shown))
+        blanks = [width - len(some) for some in shown]
+        ids = [[r.ids[-1] for _, r in s] + [0] * n for s, n in zip(shown, blanks, strict=True)]
+        owners = [[k for k, _ in s] + [NOBODY] * n for s, n in zip(shown, blanks, strict=True)]
+        found = context.read_shared(ids, owners, step)
+        running = [row for some in shown for _, row in some]
+        at = [(u, w) for u, some in enumerate(shown) for w in range(len(some))]
+        logits = found[tuple(torch.tensor(at, device=found.device).T)]
 
 
 def _draw(logits: Tensor, rows: Sequence[_Row], temperature: float, top_p: float) -> Tensor:

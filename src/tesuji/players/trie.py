@@ -1,6 +1,7 @@
 """Which token may come next, when a reply must be one of a few: the legal moves, spelled out."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 Branch = dict[int, "Branch"]
@@ -41,3 +42,31 @@ def certain(branch: Branch) -> tuple[list[int], Branch]:
         ((token, branch),) = branch.items()
         tokens.append(token)
     return tokens, branch
+
+
+Path = tuple[int, ...]
+
+
+def forks(choices: Sequence[Sequence[int]]) -> list[list[Path]]:
+    """Wherever the choices part: the ways to there and one token further, one list a fork."""
+    found: dict[Path, dict[Path, None]] = {}
+    for choice in choices:
+        for length in range(len(choice)):
+            found.setdefault(tuple(choice[:length]), {})[tuple(choice[: length + 1])] = None
+    return [list(ways) for ways in found.values() if len(ways) > 1]
+
+
+def masked_probabilities(
+    choices: Sequence[Sequence[int]], scores: Mapping[Path, float]
+) -> list[float]:
+    """How likely each choice is when only tokens that go on one of them may be sampled: at every
+    fork the ways are weighed against each other. `scores` are the log-probs of those ways."""
+    chance = [1.0] * len(choices)
+    for ways in forks(choices):
+        most = max(scores[way] for way in ways)
+        weights = {way: math.exp(scores[way] - most) for way in ways}
+        total = sum(weights.values())
+        for index, choice in enumerate(choices):
+            way = tuple(choice[: len(ways[0])])
+            chance[index] *= weights[way] / total if way in weights else 1.0
+    return chance

@@ -19,3 +19,10 @@ class RandomPlayer(Player):
         if not request.legal:
             return Reply(error="the random player needs a list of legal moves")
         return Reply(move=random.Random(request.seed).choice(request.legal))
+
+    def probabilities(self, requests: Sequence[MoveRequest]) -> list[dict[int, float]]:
+        """Move id → probability for each request."""
+        return [
+            {move.id: 1 / len(request.legal) for move in request.legal} if request.legal else {}
+            for request in requests
+        ]

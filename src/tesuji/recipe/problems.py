@@ -25,6 +25,8 @@ TYPES = {
     "dict": "a mapping of keys",
     "model": "a mapping of keys",
 }
+SHORT = {"RewardTerm": "a number (its weight) or a mapping of keys"}
+MOST_HOMES = 4
 LIMITS = {
     "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be at least {ge}",
@@ -122,8 +124,13 @@ def _words(path: KeyPath, details: Sequence[ErrorDetails]) -> tuple[str, str]:
     if kind in LIMITS:
         limits = {name: _short(limit) for name, limit in facts.items()}
         return f"{LIMITS[kind].format(**limits)}, not {shown(value)}", ""
-    wanted = [TYPES.get(each["type"].partition("_")[0], each["msg"]) for each in details]
+    wanted = [_wanted(each) for each in details]
     return f"must be {' or '.join(dict.fromkeys(wanted))}, not {shown(value)}", ""
+
+
+def _wanted(detail: ErrorDetails) -> str:
+    short = SHORT.get(detail.get("ctx", {}).get("class_name", ""))
+    return short or TYPES.get(detail["type"].partition("_")[0], detail["msg"])
 
 
 def _short(limit: Any) -> Any:
@@ -158,10 +165,19 @@ def _hint_for_key(key: str, loc: Sequence[int | str]) -> str:
     """The nearest key of the section, or the section the key belongs to, or all keys here."""
     known = list(_section(loc).model_fields)
     near = nearest(key, known, known="")
-    homes = list(_homes(key))
+    homes = _nearby(list(_homes(key)), loc)
     if near or not homes:
         return near or nearest(key, known)
     return f"it belongs in {' or '.join(homes)}"
+
+
+def _nearby(homes: Sequence[str], loc: Sequence[int | str]) -> list[str]:
+    """Of the places for a key those in the stage where it stood, else the outermost ones."""
+    if len(loc) > 3 and loc[0] == "stages":  # ("stages", name, kind, ..., key)
+        kind = f"stages.{loc[2]}."
+        inside = [home for home in homes if home.startswith(kind)]
+        homes = [f"stages.{loc[1]}.{home.removeprefix(kind)}" for home in inside] or homes
+    return sorted(homes, key=lambda home: home.count("."))[:MOST_HOMES]
 
 
 def _section(loc: Sequence[int | str]) -> type[BaseModel]:
@@ -171,8 +187,8 @@ def _section(loc: Sequence[int | str]) -> type[BaseModel]:
     if steps[:1] == ["stages"]:  # ("stages", name, kind, ...)
         model, steps = STAGES[str(steps[2])], steps[3:]
     for step in steps:
-        if isinstance(step, str):
-            model = next(_sections_in(model.model_fields[step].annotation))
+        if step in model.model_fields:  # else: a place in a list, or a name that is free to choose
+            model = next(_sections_in(model.model_fields[str(step)].annotation), model)
     return model
 
 
@@ -184,16 +200,18 @@ def _sections_in(annotation: Any) -> Iterator[type[Section]]:
 
 
 def _homes(key: str) -> Iterator[str]:
-    """Where in a recipe a key of this name may stand, down to the sections of sections."""
+    """Where in a recipe a key of this name may stand, at any depth."""
     homes: dict[str, type[Section]] = {"": Recipe}
     homes |= {f"stages.{kind}.": stage for kind, stage in STAGES.items()}
-    for name, outer in _children(Recipe):
-        homes[f"{name}."] = outer
-        homes |= {f"{name}.{inside}.": inner for inside, inner in _children(outer)}
-    return (f"{home}{key}" for home, section in homes.items() if key in section.model_fields)
+    for home, outermost in homes.items():
+        found = _nested(home, outermost)
+        yield from (f"{path}{key}" for path, section in found if key in section.model_fields)
 
 
-def _children(section: type[Section]) -> Iterator[tuple[str, type[Section]]]:
+def _nested(home: str, section: type[Section]) -> Iterator[tuple[str, type[Section]]]:
+    """The section itself and all in it, each with its path; stages are not looked into."""
+    yield home, section
     for name, field in section.model_fields.items():
         if name != "stages":
-            yield from ((name, inner) for inner in _sections_in(field.annotation))
+            for inner in _sections_in(field.annotation):
+                yield from _nested(f"{home}{name}.", inner)

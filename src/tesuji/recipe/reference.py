@@ -16,12 +16,23 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from tesuji.core.files import write_text
+from tesuji.recipe.play import OpponentSection, RewardTerm
 from tesuji.recipe.schema import Recipe
-from tesuji.recipe.sections import PlayerSection, Section
+from tesuji.recipe.sections import GameSection, PlayerSection, Section
 
 PAGE = "recipe-reference.md"
 SCHEMA = "recipe.schema.json"
 WORDS = {int: "whole number", float: "number", bool: "true or false", str: "text"}
+NOUNS: dict[type, str] = {  # sections with a shorthand, by what the page calls them
+    GameSection: "game",
+    PlayerSection: "player",
+    OpponentSection: "player with weight",
+    RewardTerm: "term or number",
+}
+PLAYERS = {  # told once, at the end: path → (section, title)
+    "player": (PlayerSection, "A player (`oracle`, `sampled_by`, `evaluation.opponents`)"),
+    "opponent": (OpponentSection, "A player with weight (`opponents` of a stage's `play`)"),
+}
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 Json = dict[str, Any]
 
@@ -33,9 +44,10 @@ A recipe is one YAML file. Unknown keys are refused. On the command line every k
 `tesuji run recipes/tictactoe/tiny.yaml seed=2 stages.sft.learning_rate=1e-2`.
 
 Shorthands: `game: kuhn_poker` for `game: {{name: kuhn_poker}}`; `random` for `{{player: random}}`;
-a stage without `kind:` is of the kind it is named after; `stage:` with nothing after it takes all
-defaults; `stage: false` leaves it out. `include: other.yaml` (or a list) at the top lays this file
-over others, whose names are relative to it.
+`legal: 0.1` for `legal: {{weight: 0.1}}` among `rewards`; a stage without `kind:` is of the kind it
+is named after; `stage:` with nothing after it takes all defaults; `stage: false` leaves it out.
+`include: other.yaml` (or a list) at the top lays this file over others, whose names are relative
+to it.
 
 In an editor with a YAML language server, put this line at the top of a recipe, with the path from
 the recipe to the schema, and keys are completed, explained and checked while you type:
@@ -58,20 +70,37 @@ def write_reference(folder: Path) -> list[Path]:
 
 def page_text() -> str:
     """The Markdown page: one table for every section of a recipe."""
-    tables = [_table(path, section) for path, section in sections(Recipe)]
+    tables = [_table(paths, section) for section, paths in _places(Recipe).items()]
     return "\n".join([HEAD, *tables])
 
 
-def sections(model: type[Section], path: str = "") -> Iterator[tuple[str, type[Section]]]:
-    """Every section with its key path (`model.lora`), outer before inner; players once, last."""
-    yield path, model
-    for name, field in model.model_fields.items():
+def sections(model: type[Section]) -> Iterator[tuple[str, type[Section]]]:
+    """Every section once, with the key path of the first place where it may stand (`model.lora`),
+    outer before inner; players last."""
+    return ((paths[0], section) for section, paths in _places(model).items())
+
+
+def _places(model: type[Section]) -> dict[type[Section], list[str]]:
+    """Every section with its key paths: inside a section that was seen before, nobody looks."""
+    places: dict[type[Section], list[str]] = {}
+
+    def visit(section: type[Section], path: str) -> None:
+        places.setdefault(section, []).append(path)
+        if len(places[section]) == 1:
+            for inner, below in _inside(section, path):
+                visit(inner, below)
+
+    visit(model, "")
+    return places | {section: [path] for path, (section, _) in PLAYERS.items()}
+
+
+def _inside(section: type[Section], path: str) -> Iterator[tuple[type[Section], str]]:
+    """The sections among the keys of a section, players left out."""
+    for name, field in section.model_fields.items():
         for inner in _sections_in(field.annotation):
-            if inner is not PlayerSection:
+            if not issubclass(inner, PlayerSection):
                 step = _kind_of(inner) if name == "stages" else ""
-                yield from sections(inner, ".".join(part for part in (path, name, step) if part))
-    if not path:
-        yield "player", PlayerSection
+                yield inner, ".".join(part for part in (path, name, step) if part)
 
 
 def _sections_in(annotation: Any) -> list[type[Section]]:
@@ -80,14 +109,25 @@ def _sections_in(annotation: Any) -> list[type[Section]]:
     return [found for part in get_args(annotation) for found in _sections_in(part)]
 
 
-def _table(path: str, section: type[Section]) -> str:
-    title = f"`{path}`" if path else "Top level"
-    if section is PlayerSection:
-        title = "A player (`oracle`, `opponents`, `sampled_by`)"
-    lines = [f"## {title}", "", _one_line(section.__doc__), ""]
+def _table(paths: list[str], section: type[Section]) -> str:
+    first, *others = paths
+    title = f"`{first}`" if first else "Top level"
+    if first in PLAYERS:
+        title = PLAYERS[first][1]
+    also = [f"The same in {', '.join(f'`{path}`' for path in others)}.", ""] if others else []
+    lines = [f"## {title}", "", _one_line(section.__doc__), "", *also]
     lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
-    lines += [_row(name, field) for name, field in section.model_fields.items()]
+    lines += [_row(name, section.model_fields[name]) for name in _keys(section)]
     return "\n".join(lines) + "\n"
+
+
+def _keys(section: type[Section]) -> list[str]:
+    """The keys in the order of the code; of a stage its own before those it shares with others."""
+    keys = list(section.model_fields)
+    if "kind" not in keys:
+        return keys
+    declared = [key for base in section.__mro__ for key in vars(base).get("__annotations__", {})]
+    return [key for key in dict.fromkeys(declared) if key in keys]
 
 
 def _row(name: str, field: FieldInfo) -> str:
@@ -120,8 +160,8 @@ def _type_words(annotation: Any) -> str:
         return " or ".join(dict.fromkeys(found))
     if inner:  # Annotated[...]: limits and discriminators are told elsewhere
         return _type_words(inner[0])
-    if annotation is PlayerSection:
-        return "player"
+    if annotation in NOUNS:
+        return NOUNS[annotation]
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return "stage" if "kind" in annotation.model_fields else "section"
     return "nothing" if annotation is type(None) else WORDS[annotation]
@@ -146,9 +186,16 @@ def _default(field: FieldInfo) -> str:
 
 
 def _plain(value: Any) -> Any:
+    """A default as a recipe would write it, in short where there is a shorthand."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    return value.label if isinstance(value, PlayerSection) else value
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, RewardTerm) and not value.options:
+        return value.weight
+    if isinstance(value, PlayerSection):
+        return value.label
+    return value.model_dump(mode="json") if isinstance(value, Section) else value
 
 
 def json_schema_text() -> str:
@@ -160,8 +207,9 @@ def json_schema() -> Json:
     """The JSON schema (2020-12) of recipe files: pydantic's, and the shorthands."""
     schema = Recipe.model_json_schema()
     parts, keys = schema["$defs"], schema["properties"]
-    for name in ("GameSection", "PlayerSection"):
-        parts[name] = {"anyOf": [{"type": "string"}, parts[name]]}
+    for section in NOUNS:
+        short = "number" if section is RewardTerm else "string"
+        parts[section.__name__] = {"anyOf": [{"type": short}, parts[section.__name__]]}
     _or_alone(parts["DataStage"]["properties"]["sampled_by"])
     keys["report_to"] = _trackers(keys["report_to"])
     keys["stages"] |= _stages()
@@ -192,7 +240,8 @@ def _trackers(key: Json) -> Json:
 
 
 def _stages() -> Json:
-    """Stages by name: a name that is a kind needs no `kind`, nor anything else."""
+    """Stages by name: a name that is a kind needs no `kind`, nor anything else. `reinforce++` is a
+    kind but no name, for a stage's folder is called like the stage."""
     bodies = {
         _kind_of(stage): {"$ref": f"#/$defs/{stage.__name__}"}
         for stage in _sections_in(Recipe.model_fields["stages"].annotation)
@@ -201,7 +250,9 @@ def _stages() -> Json:
     off: Json = {"const": False}
     return {
         "properties": {
-            kind: {"anyOf": [{"type": "null"}, off, body, *named]} for kind, body in bodies.items()
+            kind: {"anyOf": [{"type": "null"}, off, body, *named]}
+            for kind, body in bodies.items()
+            if kind.isalnum()
         },
         "additionalProperties": {"anyOf": [off, *named]},
     }

@@ -36,6 +36,8 @@ class EvaluationSection(Section):
     """Who says what is optimal."""
     certificate: bool = False
     """Walk the greedy policy's whole game tree, both seats: can it still be beaten?"""
+    exploitability: bool = False
+    """Measure exactly what a best response would win (small two-seat zero-sum games)."""
     max_moves: int = Field(500, ge=1)
     """Moves after which a match is cut off and recorded as truncated."""
 

@@ -4,7 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from tesuji.recipe.rl import GrpoStage, PpoStage, ReinforceStage
 from tesuji.recipe.sections import PlayerSection, Section, bare_player
+from tesuji.recipe.training import Training
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -75,7 +77,7 @@ class DataStage(Section):
         return self
 
 
-class SftStage(Section):
+class SftStage(Training):
     """Supervised fine-tuning on the rows of a data stage (TRL's SFTTrainer)."""
 
     kind: Literal["sft"] = "sft"
@@ -90,35 +92,11 @@ class SftStage(Section):
     """Rows per device and forward pass."""
     gradient_accumulation_steps: int = Field(1, ge=1)
     """Forward passes per optimizer step."""
-    learning_rate: float = Field(2e-5, gt=0)
-    """Peak learning rate."""
-    optimizer: Literal["adamw", "muon"] = "adamw"
-    """`muon`: Muon for the hidden matrices, AdamW for the rest."""
-    adamw_learning_rate: float | None = Field(None, gt=0)
-    """With `muon`: the learning rate of the part that AdamW trains; default: learning_rate."""
-    lr_scheduler_type: Literal[
-        "linear", "cosine", "constant", "constant_with_warmup", "warmup_stable_decay"
-    ] = "cosine"
-    """Learning-rate schedule, as transformers names it."""
-    warmup_steps: float = Field(0, ge=0)
-    """Steps of linear warm-up; below 1: a share of all steps."""
-    weight_decay: float = Field(0.0, ge=0)
-    """Decoupled weight decay."""
-    max_grad_norm: float = Field(1.0, ge=0)
-    """Gradient clipping; 0 turns it off."""
     max_length: int = Field(1024, ge=8)
     """Longest row in tokens; what is cut is counted and reported."""
     soft_targets: bool = False
     """Where the rows hold several replies to one prompt, teach at each token the distribution
     over all of them instead of one reply a row: less noise, fewer steps."""
-    gradient_checkpointing: bool = False
-    """Trade time for memory."""
-    logging_steps: int = Field(10, ge=1)
-    """Optimizer steps between two lines of the metric log."""
-    save_steps: int = Field(500, ge=1)
-    """Optimizer steps between two checkpoints."""
-    save_total_limit: int = Field(2, ge=1)
-    """Checkpoints kept."""
     eval_steps: int | None = Field(None, ge=1)
     """Optimizer steps between two looks at the held-out rows; default: none during training."""
     early_stopping_patience: int | None = Field(None, ge=1)
@@ -136,5 +114,8 @@ class SftStage(Section):
         return self
 
 
-Stage = Annotated[DataStage | SftStage, Field(discriminator="kind")]
-STAGE_KINDS = ("data", "sft")
+Learner = SftStage | GrpoStage | PpoStage | ReinforceStage
+Stage = Annotated[
+    DataStage | SftStage | GrpoStage | PpoStage | ReinforceStage, Field(discriminator="kind")
+]
+STAGE_KINDS = ("data", "sft", "grpo", "ppo", "reinforce++")

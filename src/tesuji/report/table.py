@@ -8,6 +8,7 @@ from tesuji.evaluation.results import Evaluation, MatchScore
 from tesuji.report.words import (
     SPLITS,
     certificate_sentence,
+    exploitability_sentence,
     find,
     illegal_sentence,
     interval,
@@ -88,6 +89,10 @@ def _facts(before: Evaluation | None, after: Evaluation) -> Table:
     for proof in after.certificates:
         style = "bold green" if proof.holds else "bold red"
         facts.add_row("certificate", Text(certificate_sentence(proof), style))
+    for look in filter(None, (before, after)):
+        if look.exploitability is not None:
+            name = "exploitability" if look is after else f"... {look.label}"
+            facts.add_row(name, exploitability_sentence(look.exploitability))
     for score in after.positions:
         facts.add_row(SPLITS.get(score.split, score.split), positions_sentence(score))
     for look in filter(None, (before, after)):

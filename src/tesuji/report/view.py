@@ -18,6 +18,7 @@ from tesuji.report.words import (
     SPLITS,
     certificate_sentence,
     duration,
+    exploitability_sentence,
     find,
     headline,
     illegal_sentence,
@@ -64,6 +65,11 @@ def _judged(before: Evaluation | None, after: Evaluation | None) -> dict[str, An
         "opponents": _opponents(looks),
         "moves": [_moves(look) for look in looks if look.positions],
         "certificates": [_proofs(look) for look in looks if look.certificates],
+        "exploitability": [
+            {"label": k.label, "sentence": exploitability_sentence(k.exploitability)}
+            for k in looks
+            if k.exploitability is not None
+        ],
         "illegal": [{"label": k.label, "sentence": illegal_sentence(k)} for k in looks],
     }
 

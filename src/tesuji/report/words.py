@@ -4,10 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from tesuji.core.intervals import Interval
 from tesuji.evaluation.results import (
     Certificate,
     Evaluation,
-    Interval,
+    Exploitability,
     MatchScore,
     PositionScore,
 )
@@ -99,6 +100,17 @@ def certificate_sentence(proof: Certificate) -> str:
     line = " ".join(proof.losing_line)
     shortest = f"; the shortest: {line}" if line else ""
     return f"{who}: loses {proof.losses:,} of {proof.lines:,} lines{shortest}"
+
+
+def exploitability_sentence(found: Exploitability) -> str:
+    """What a best response would win, beside random play's figure."""
+    words = (
+        f"{found.exploitability:.4f} (uniformly random play: {found.uniform:.4f}; an equilibrium:"
+        f" 0), over {found.information_states:,} information states"
+    )
+    if found.illegal_mass < 0.001:
+        return words
+    return f"{words}; {100 * found.illegal_mass:.1f}% of replies were no legal move and left out"
 
 
 def illegal_sentence(evaluation: Evaluation) -> str:

@@ -2,11 +2,18 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from tesuji.evaluation.results import Interval
-
 Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A 95% interval; infinite ends where too little was measured."""
+
+    low: float
+    high: float
 
 
 def wilson(successes: int, trials: int) -> Interval:

@@ -1,0 +1,189 @@
+"""Policy and critic as one module: a micro-batch in; log-probs, entropies and values out.
+
+One module, because Accelerate prepares one. The output head only sees the positions that predict
+a trained token, in chunks, and what follows it is in float32: the full logits of a long batch are
+never in memory.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from tesuji.core.errors import EngineError
+from tesuji.learners.rl.batch import MicroBatch
+
+CHUNK = 1 << 24  # logits at once
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Per trained token [T], in float32. `entropy` is of the distribution sampled from;
+    `values` is None without a critic."""
+
+    logp: Tensor
+    entropy: Tensor
+    values: Tensor | None
+
+
+class ActorCritic(nn.Module):
+    """A causal LM, and if asked for a value head on it or on a critic model of its own.
+
+    `value_grad` is the share of the value's gradient that reaches the policy's own weights.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        temperature: float = 1.0,
+        critic: Any = None,
+        with_values: bool = False,
+        value_grad: float = 0.0,
+        entropy_grad: bool = False,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.critic = critic
+        self.temperature = temperature
+        self.value_grad = value_grad
+        self.entropy_grad = entropy_grad
+        self.value_head = value_head(critic or model) if with_values or critic else None
+        self.softcap = _softcap(model)
+
+    def critic_part(self) -> nn.Module | None:
+        """What is saved as the critic: the head, with the critic model if there is one."""
+        if self.value_head is None:
+            return None
+        parts = {"head": self.value_head, **({"model": self.critic} if self.critic else {})}
+        return nn.ModuleDict(parts)
+
+    def forward(self, batch: MicroBatch) -> Scored:
+        """Score the trained tokens of one micro-batch."""
+        hidden = _hidden(self.model, batch)
+        logp, entropy = self._score(hidden, batch)
+        return Scored(logp, entropy, self._values(hidden, batch))
+
+    def _score(self, hidden: Tensor, batch: MicroBatch) -> tuple[Tensor, Tensor]:
+        head = self.model.get_output_embeddings()
+        size = max(1, CHUNK // head.weight.shape[0])
+        found = []
+        for start in range(0, len(hidden), size):
+            part = slice(start, start + size)
+            ban = _ban(batch, part, head.weight.shape[0], hidden.device)
+            arguments = (hidden[part], batch.targets[part], ban)
+            if len(hidden) > size and torch.is_grad_enabled():
+                found.append(checkpoint(self._chunk, *arguments, use_reentrant=False))
+            else:
+                found.append(self._chunk(*arguments))
+        logps, entropies = zip(*found, strict=True)
+        return torch.cat(logps), torch.cat(entropies)
+
+    def _chunk(self, hidden: Tensor, targets: Tensor, ban: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Log-prob and entropy [T] from hidden states [T, D]; `ban` [T, V] marks what could not
+        be sampled."""
+        logits = self.model.get_output_embeddings()(hidden).float()
+        if self.softcap:
+            logits = self.softcap * torch.tanh(logits / self.softcap)
+        if self.temperature != 1.0:
+            logits = logits / self.temperature
+        if ban is not None:
+            logits = logits.masked_fill(ban, -torch.inf)
+        logps = logits.log_softmax(-1)
+        picked = logps.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+        with torch.set_grad_enabled(self.entropy_grad and torch.is_grad_enabled()):
+            entropy = _entropy(logps if self.entropy_grad else logps.detach())
+        return picked, entropy
+
+    def _values(self, hidden: Tensor, batch: MicroBatch) -> Tensor | None:
+        if self.value_head is None:
+            return None
+        if self.critic is not None:
+            hidden = _hidden(self.critic, batch)
+        else:
+            frozen = hidden.detach()
+            hidden = frozen + self.value_grad * (hidden - frozen) if self.value_grad else frozen
+        values: Tensor = self.value_head(hidden.float()).squeeze(-1)
+        return values
+
+
+def value_head(model: Any) -> nn.Linear:
+    """A linear head in float32 on the last hidden state; 0 everywhere at first."""
+    head = nn.Linear(model.get_output_embeddings().weight.shape[1], 1, dtype=torch.float32)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    return head.to(model.device)
+
+
+def policy_parameters(actor: ActorCritic) -> Iterator[tuple[str, nn.Parameter]]:
+    """The policy's trainable parameters by name, without the critic's."""
+    return ((n, p) for n, p in actor.model.named_parameters() if p.requires_grad)
+
+
+def critic_parameters(actor: ActorCritic) -> Iterator[tuple[str, nn.Parameter]]:
+    """The value head's parameters, and those of a critic model."""
+    for part in ("value_head", "critic"):
+        module = getattr(actor, part)
+        if module is not None:
+            yield from ((f"{part}.{n}", p) for n, p in module.named_parameters() if p.requires_grad)
+
+
+def _hidden(model: Any, batch: MicroBatch) -> Tensor:
+    """Last hidden states [T, D] at the places that predict a trained token."""
+    out = _backbone(model)(
+        input_ids=batch.ids,
+        attention_mask=_cast(batch.mask, model),
+        position_ids=batch.positions,
+        use_cache=False,
+    )
+    hidden: Tensor = out.last_hidden_state.flatten(0, 1)[batch.places]
+    return hidden
+
+
+def _cast(mask: Tensor | None, model: Any) -> Tensor | None:
+    """The additive mask in the model's own type, with that type's lowest value."""
+    if mask is None or mask.dtype == model.dtype:
+        return mask
+    return mask.clamp(min=torch.finfo(model.dtype).min).to(model.dtype)
+
+
+def _backbone(model: Any) -> Any:
+    """The stack of layers without the output head, adapters included."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return getattr(base, base.base_model_prefix)
+
+
+def _softcap(model: Any) -> float:
+    """Gemma's cap on the logits; models that scale their logits otherwise are refused."""
+    config = model.config.get_text_config()
+    for key in ("logit_scale", "logits_scaling"):
+        if getattr(config, key, 1.0) not in (1.0, None):
+            raise EngineError(
+                f"reinforcement learning does not know this model's {key}",
+                where="model.base",
+                hint="use a model whose output head is plain, such as Qwen, Llama or Mistral",
+            )
+    return float(getattr(config, "final_logit_softcapping", None) or 0.0)
+
+
+def _ban(batch: MicroBatch, part: slice, vocabulary: int, device: torch.device) -> Tensor | None:
+    """Where a token could not have been sampled, [chunk, V]; None if all could everywhere."""
+    stop = min(part.stop, len(batch.targets))
+    here = [(t - part.start, tokens) for t, tokens in batch.allowed if part.start <= t < stop]
+    if not here:
+        return None
+    ban = torch.zeros(stop - part.start, vocabulary, dtype=torch.bool, device=device)
+    rows = torch.tensor([t for t, _ in here], device=device)
+    ban[rows] = True
+    pairs = [(t, token) for t, tokens in here for token in tokens]
+    ban[tuple(torch.tensor(pairs, device=device).T)] = False
+    return ban
+
+
+def _entropy(logps: Tensor) -> Tensor:
+    """Entropy [T] in nats of log-probabilities [T, V]; -inf counts as 0."""
+    safe = logps.masked_fill(torch.isinf(logps), 0.0)
+    return -(logps.exp() * safe).sum(-1)

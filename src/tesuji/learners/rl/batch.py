@@ -1,0 +1,182 @@
+"""Segments packed into rows for the update: a prompt stands once before all replies to it.
+
+A row is `prompt | reply 1 | reply 2 | ...`. Every token sees its row's prompt and its own reply,
+with the positions it had when it was sampled, so that log-probs and gradient are those of the
+segments one by one. How many replies share a row follows from what attention costs.
+
+Shapes: R rows, L tokens in the longest, T trained tokens in the micro-batch, N in the rollout.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from tesuji.core.types import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """What follows a prompt in one segment; `first`: the flat number of its first trained token."""
+
+    ids: tuple[int, ...]
+    trained: tuple[bool, ...]
+    allowed: dict[int, tuple[int, ...]]
+    first: int
+
+
+@dataclass(slots=True)
+class Row:
+    """A prompt and the branches that share it."""
+
+    prompt: tuple[int, ...]
+    branches: list[Branch] = field(default_factory=list)
+    length: int = 0
+
+    def add(self, branch: Branch) -> None:
+        """Append a branch."""
+        self.branches.append(branch)
+        self.length += len(branch.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatch:
+    """One forward pass. Trained token t is predicted at `places[t]` of the flattened [R * L].
+
+    `mask` [R, 1, L, L] is additive, or None where plain causal attention is right. `index` [T] are
+    the flat numbers of the trained tokens; `allowed` holds (t, tokens) where not all were allowed.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    mask: Tensor | None
+    places: Tensor
+    targets: Tensor
+    index: Tensor
+    allowed: tuple[tuple[int, tuple[int, ...]], ...]
+    tokens: int
+
+
+def trained_tokens(segments: Sequence[Segment]) -> list[int]:
+    """How many trained tokens each segment has."""
+    return [sum(turn >= 0 for turn in segment.turns) for segment in segments]
+
+
+def pack(
+    segments: Sequence[Segment], first: Sequence[int], *, share: bool, width: int
+) -> list[Row]:
+    """Rows for these segments; `first[s]` is the flat index of segment s's first trained token.
+
+    `width` is the model's hidden size: it tells what attention costs beside the rest.
+    """
+    open_: dict[tuple[int, ...], Row] = {}
+    rows: list[Row] = []
+    for segment, start in zip(segments, first, strict=True):
+        prompt, branch = _split(segment, start)
+        row = open_.get(prompt) if share else None
+        if row is None or not _worth_sharing(row, len(branch.ids), width):
+            row = Row(prompt, [], len(prompt))
+            rows.append(row)
+            open_[prompt] = row
+        row.add(branch)
+    return rows
+
+
+def _split(segment: Segment, first: int) -> tuple[tuple[int, ...], Branch]:
+    """The prompt, all before the first trained token, and the rest up to the last trained one."""
+    trained = [turn >= 0 for turn in segment.turns]
+    begin = trained.index(True)
+    end = len(trained) - trained[::-1].index(True)
+    allowed = {place - begin: tokens for place, tokens in segment.allowed.items()}
+    branch = Branch(segment.token_ids[begin:end], tuple(trained[begin:end]), allowed, first)
+    return segment.token_ids[:begin], branch
+
+
+def _worth_sharing(row: Row, reply: int, width: int) -> bool:
+    """Whether one more reply in this row costs less than a row of its own.
+
+    A token costs about 6 * width query-key pairs in the linear layers; the shared row pays for
+    the pairs with other replies that are masked away, a row of its own for the prompt again.
+    """
+    prompt = len(row.prompt)
+    return 2 * reply * (row.length - prompt) < prompt * (prompt + 6 * width)
+
+
+def micro_batches(rows: Sequence[Row], max_tokens: int) -> Iterator[list[Row]]:
+    """Rows by length, as many together as fit into `max_tokens` with their padding."""
+    batch: list[Row] = []
+    for row in sorted(rows, key=lambda row: row.length):
+        if batch and (len(batch) + 1) * row.length > max_tokens:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def collate(rows: Sequence[Row], device: torch.device) -> MicroBatch:
+    """The tensors of one forward pass."""
+    length = max(row.length for row in rows)
+    ids, positions, owners = ([_blank(length, fill) for _ in rows] for fill in (0, 0, -1))
+    places: list[int] = []
+    targets: list[int] = []
+    index: list[int] = []
+    allowed: list[tuple[int, tuple[int, ...]]] = []
+    for number, row in enumerate(rows):
+        column = len(row.prompt)
+        _write(ids[number], positions[number], owners[number], 0, row.prompt, 0, 0)
+        for owner, branch in enumerate(row.branches, start=1):
+            for offset, trained in enumerate(branch.trained):
+                if not trained:
+                    continue
+                before = column + offset - 1 if offset else len(row.prompt) - 1
+                if offset in branch.allowed:
+                    allowed.append((len(places), branch.allowed[offset]))
+                places.append(number * length + before)
+                targets.append(branch.ids[offset])
+            index += range(branch.first, branch.first + sum(branch.trained))
+            start = len(row.prompt)
+            _write(ids[number], positions[number], owners[number], column, branch.ids, start, owner)
+            column += len(branch.ids)
+    shared = any(len(row.branches) > 1 for row in rows)
+    return MicroBatch(
+        ids=torch.tensor(ids, device=device),
+        positions=torch.tensor(positions, device=device),
+        mask=_mask(torch.tensor(owners, device=device)) if shared else None,
+        places=torch.tensor(places, device=device),
+        targets=torch.tensor(targets, device=device),
+        index=torch.tensor(index, device=device),
+        allowed=tuple(allowed),
+        tokens=sum(row.length for row in rows),
+    )
+
+
+def _blank(length: int, fill: int) -> list[int]:
+    return [fill] * length
+
+
+def _write(
+    ids: list[int],
+    positions: list[int],
+    owners: list[int],
+    column: int,
+    tokens: Sequence[int],
+    position: int,
+    owner: int,
+) -> None:
+    end = column + len(tokens)
+    ids[column:end] = tokens
+    positions[column:end] = range(position, position + len(tokens))
+    owners[column:end] = [owner] * len(tokens)
+
+
+def _mask(owners: Tensor) -> Tensor:
+    """Additive mask [R, 1, L, L] from the owner of each column: 0 the prompt, k the k-th branch,
+    -1 padding (which sees itself, so that no row of the softmax is empty)."""
+    length = owners.shape[1]
+    query, key = owners.unsqueeze(2), owners.unsqueeze(1)
+    seen = (key == 0) | (key == query)
+    causal = torch.ones(length, length, dtype=torch.bool, device=owners.device).tril()
+    mask = torch.zeros(seen.shape, device=owners.device)
+    return mask.masked_fill_(~(seen & causal), torch.finfo(mask.dtype).min).unsqueeze(1)

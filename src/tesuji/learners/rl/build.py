@@ -1,0 +1,116 @@
+"""The learner of a recipe: actor, critic, optimizer and schedule, over Accelerate."""
+
+from typing import Any
+
+import torch
+
+from tesuji.learners.models import Policy
+from tesuji.learners.optim import MuonWithAdamW, split_parameters
+from tesuji.learners.rl.actor import ActorCritic, critic_parameters, policy_parameters
+from tesuji.learners.rl.loss import LossOptions
+from tesuji.learners.rl.update import Learner
+from tesuji.recipe.rl import PpoStage, RLStage
+
+
+def build_learner(
+    stage: RLStage, policy: Policy, *, temperature: float, critic: Policy | None = None
+) -> Learner:
+    """Everything an update needs. A whole model in bfloat16 is trained in float32 under autocast:
+    steps of 1e-6 would be lost in bfloat16."""
+    from accelerate import Accelerator
+
+    model = policy.model
+    in_bf16 = model.dtype == torch.bfloat16 and not hasattr(model, "peft_config")
+    accelerator = Accelerator(
+        mixed_precision="bf16" if in_bf16 else "no",
+        cpu=model.device.type == "cpu",
+    )
+    if in_bf16:
+        model.float()
+    if stage.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.enable_input_require_grads()
+    actor = ActorCritic(
+        model,
+        temperature=temperature,
+        critic=critic.model if critic else None,
+        with_values=isinstance(stage, PpoStage),
+        value_grad=stage.value_grad if isinstance(stage, PpoStage) else 0.0,
+        entropy_grad=stage.entropy_coef > 0,
+    )
+    optimizer = _optimizer(stage, actor)
+    return Learner(
+        accelerator=accelerator,
+        actor=accelerator.prepare(actor) if accelerator.num_processes > 1 else actor,
+        optimizer=optimizer,
+        scheduler=_scheduler(stage, optimizer),
+        micro_batch_tokens=stage.micro_batch_tokens,
+        share_prompts=stage.share_prompts,
+        max_grad_norm=stage.max_grad_norm,
+    )
+
+
+def loss_options(stage: RLStage, step: int, beta: float) -> LossOptions:
+    """The loss's options at this step; during critic warm-up only the value loss is left."""
+    ppo = stage if isinstance(stage, PpoStage) else None
+    warming = ppo is not None and step <= ppo.critic_warmup_steps
+    return LossOptions(
+        clip_range=stage.clip_range,
+        clip_range_high=stage.clip_range_high or stage.clip_range,
+        dual_clip=stage.dual_clip,
+        beta=beta if stage.kl_in == "loss" and not warming else 0.0,
+        vf_coef=ppo.vf_coef if ppo else 0.0,
+        clip_range_vf=ppo.clip_range_vf if ppo else None,
+        entropy_coef=_entropy_coef(stage, step),
+        policy_coef=0.0 if warming else 1.0,
+    )
+
+
+def _entropy_coef(stage: RLStage, step: int) -> float:
+    if stage.entropy_coef_final is None:
+        return stage.entropy_coef
+    done = min(1.0, (step - 1) / max(1, stage.max_steps - 1))
+    return stage.entropy_coef + done * (stage.entropy_coef_final - stage.entropy_coef)
+
+
+def named_parameters(actor: ActorCritic) -> dict[str, torch.nn.Parameter]:
+    """Every trained parameter by name, the policy's first."""
+    return dict([*policy_parameters(actor), *critic_parameters(actor)])
+
+
+def _optimizer(stage: RLStage, actor: ActorCritic) -> Any:
+    critic = [parameter for _, parameter in critic_parameters(actor)]
+    head = stage.value_learning_rate if isinstance(stage, PpoStage) else 0.0
+    groups: list[dict[str, Any]] = [{"params": critic, "lr": head}] if critic else []
+    if stage.optimizer == "muon":
+        matrices, others = split_parameters(actor.model)
+        return MuonWithAdamW(
+            matrices,
+            others,
+            lr=stage.learning_rate,
+            adamw_lr=stage.adamw_learning_rate or stage.learning_rate,
+            weight_decay=stage.weight_decay,
+            more=groups,
+        )
+    policy = [parameter for _, parameter in policy_parameters(actor)]
+    return torch.optim.AdamW(
+        [{"params": policy}, *groups],
+        lr=stage.learning_rate,
+        weight_decay=stage.weight_decay,
+        fused=True,
+    )
+
+
+def _scheduler(stage: RLStage, optimizer: Any) -> Any:
+    from transformers import get_scheduler
+
+    total = stage.max_steps * stage.num_iterations * stage.num_mini_batches
+    warmup = stage.warmup_steps if stage.warmup_steps >= 1 else stage.warmup_steps * total
+    options = {"num_decay_steps": max(1, total // 5)}
+    return get_scheduler(
+        stage.lr_scheduler_type,
+        optimizer,
+        num_warmup_steps=int(warmup),
+        num_training_steps=total,
+        scheduler_specific_kwargs=options if "stable" in stage.lr_scheduler_type else None,
+    )

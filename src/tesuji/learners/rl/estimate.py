@@ -1,0 +1,122 @@
+"""From rewards to advantages: the estimators by the name of their stage.
+
+    estimate = ESTIMATORS["ppo"]
+    found = estimate(stage, flat, evidence, baseline)
+
+All take the same arguments, and give one advantage a token, from its own seat's viewpoint.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tesuji.learners.rl.advantages import (
+    Moments,
+    RoleBaseline,
+    gae,
+    group_advantages,
+    returns_to_go,
+    whiten,
+)
+from tesuji.learners.rl.flat import Array, Flat
+from tesuji.recipe.rl import GrpoStage, PpoStage, ReinforceStage, RLStage
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What scoring the rollout found, each [N] or None: values before each token, and what each
+    token costs for straying from the reference (`kl_in: reward`)."""
+
+    values: Array | None = None
+    penalty: Array | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Advantages [N]; what the critic should have said [N] (PPO); figures for the log."""
+
+    advantages: Array
+    returns: Array | None = None
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+def _ppo(stage: Any, flat: Flat, evidence: Evidence, baseline: RoleBaseline) -> Estimate:
+    values = evidence.values
+    assert isinstance(stage, PpoStage) and values is not None
+    advantages, returns = np.empty(flat.tokens), np.empty(flat.tokens)
+    for trace, span, turns in zip(flat.traces, flat.spans, flat.turns, strict=True):
+        if not len(turns):
+            continue
+        advantages[span], returns[span] = gae(
+            np.array(trace.rewards),
+            values[span],
+            turns,
+            gamma=stage.gamma,
+            gae_lambda=stage.gae_lambda,
+            bootstrap=float(values[span][-1]) if trace.truncated else 0.0,
+            extra=_part(evidence.penalty, span),
+        )
+    spread = float(returns.var())
+    explained = 1 - float((returns - values).var()) / spread if spread else 0.0
+    return Estimate(advantages, returns, {"explained_variance": explained})
+
+
+def _grpo(stage: Any, flat: Flat, evidence: Evidence, baseline: RoleBaseline) -> Estimate:
+    assert isinstance(stage, GrpoStage)
+    found = group_advantages(
+        _rewards(flat, evidence),
+        [trace.group for trace in flat.traces],
+        gamma=stage.gamma,
+        credit=stage.credit,
+        scale=stage.scale_rewards,
+        include_self=stage.dr_grpo,
+        baselines=baseline,
+        keys=[_key(trace) for trace in flat.traces],
+    )
+    advantages = np.empty(flat.tokens)
+    for by_turn, span, turns in zip(found.advantages, flat.spans, flat.turns, strict=True):
+        advantages[span] = by_turn[turns]
+    figures = {"zero_variance_groups": found.flat_groups / max(1, found.groups)}
+    return Estimate(advantages, None, figures if found.groups else {})
+
+
+def _reinforce(stage: Any, flat: Flat, evidence: Evidence, baseline: RoleBaseline) -> Estimate:
+    advantages = np.empty(flat.tokens)
+    for trace, span, turns in zip(flat.traces, flat.spans, flat.turns, strict=True):
+        rewards, extra = np.array(trace.rewards), _part(evidence.penalty, span)
+        advantages[span] = returns_to_go(rewards, turns, stage.gamma, extra=extra)
+    return Estimate(advantages)
+
+
+Estimator = Callable[[RLStage, Flat, Evidence, RoleBaseline], Estimate]
+
+ESTIMATORS: Mapping[type[RLStage], Estimator] = {
+    PpoStage: _ppo,
+    GrpoStage: _grpo,
+    ReinforceStage: _reinforce,
+}
+
+
+def whitened(found: Estimate, moments: Moments | None = None) -> Estimate:
+    """The same with advantages of mean 0 and deviation 1 over all tokens; `moments` (count, sum,
+    sum of squares) are those of all processes together."""
+    return Estimate(whiten(found.advantages, moments), found.returns, found.figures)
+
+
+def _key(trace: Any) -> tuple[str, str, str]:
+    return (trace.game, trace.role, trace.opponent)
+
+
+def _part(values: Array | None, span: slice) -> Array | None:
+    return None if values is None else values[span]
+
+
+def _rewards(flat: Flat, evidence: Evidence) -> list[Array]:
+    """Each trace's rewards by turn, less what its tokens cost."""
+    found = [np.array(trace.rewards, dtype=np.float64) for trace in flat.traces]
+    if evidence.penalty is not None:
+        for rewards, span, turns in zip(found, flat.spans, flat.turns, strict=True):
+            np.add.at(rewards, turns, evidence.penalty[span])
+    return found

@@ -1,0 +1,155 @@
+"""One rollout: the schedule's tasks played, rewarded and turned into traces."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tesuji.core.errors import EngineError
+from tesuji.core.intervals import wilson
+from tesuji.core.types import Ending, Episode, Task, Trace
+from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.rewards import Rewards, score_of
+from tesuji.episodes.schedule import POLICY, Outcome
+from tesuji.games.base import Game
+from tesuji.learners.rl.traces import traces_of
+from tesuji.players.base import Player
+
+MOST_FAILED = 0.5
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What was played by this process: traces in the order of the tasks, an outcome for every
+    learning seat, and what the log wants to know. Sums, so that processes can be added up."""
+
+    traces: list[Trace]
+    outcomes: list[Outcome]
+    sums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a rollout is played with: who plays under which label, and how replies are read."""
+
+    game_of: Callable[[Task], Game]
+    players: Mapping[str, Player]
+    rewards: Rewards
+    rules: TurnRules
+    concurrent: int
+
+
+def play(
+    tasks: Sequence[Task],
+    table: Table,
+    *,
+    version: int,
+    on_episode: Callable[[Episode], None] = lambda episode: None,
+) -> Rollout:
+    """Play the tasks. Matches in which a player failed are counted, not learned from.
+
+    Raises EngineError when most of them failed, or for a reward that is not a number.
+    """
+    started = time.monotonic()
+    places = {_key(task): place for place, task in enumerate(tasks)}
+    episodes: list[Episode | None] = [None] * len(tasks)
+    for episode in play_matches(
+        tasks,
+        game=table.game_of,
+        players=table.players,
+        rules=table.rules,
+        concurrent=table.concurrent,
+    ):
+        episodes[places[_key(_task_of(episode))]] = episode
+        on_episode(episode)
+    rollout = Rollout([], [], seconds=time.monotonic() - started)
+    for task, played in zip(tasks, episodes, strict=True):
+        assert played is not None
+        _take(rollout, task, played, table, version)
+    _check_failures(rollout, episodes)
+    return rollout
+
+
+def _task_of(episode: Episode) -> Task:
+    kept = episode.provenance
+    return Task(
+        episode.game,
+        episode.seed,
+        episode.players,
+        episode.options,
+        kept.get("opening", 0),
+        kept.get("repeat", 0),
+    )
+
+
+def _key(task: Task) -> tuple[Any, ...]:
+    options = tuple(sorted(task.options.items()))
+    return (task.game, options, task.seed, task.players, task.opening, task.repeat)
+
+
+def _take(rollout: Rollout, task: Task, episode: Episode, table: Table, version: int) -> None:
+    sums = rollout.sums
+    sums["matches"] += 1
+    sums["truncated"] += episode.ending is Ending.TRUNCATED
+    if episode.ending is Ending.ERROR:
+        sums["failed"] += 1
+        return
+    info = table.game_of(task).info
+    rewards: dict[int, tuple[float, ...]] = {}
+    for seat, label in enumerate(episode.players):
+        if label != POLICY:
+            continue
+        earned = table.rewards(episode, seat)
+        rewards[seat] = earned.total
+        for name, values in earned.parts.items():
+            sums[f"reward/{name}"] += sum(values)
+        sums["reward"] += sum(earned.total)
+        sums["seats"] += 1
+        score = score_of(episode, seat, info)
+        rollout.outcomes.append(Outcome(task, seat, score, score > 0.5))
+        _count_replies(sums, episode, seat)
+    rollout.traces.extend(traces_of(episode, task, rewards, learner=POLICY, version=version))
+
+
+def _count_replies(sums: dict[str, float], episode: Episode, seat: int) -> None:
+    for turn in episode.turns:
+        for attempt in turn.attempts if turn.seat == seat else ():
+            if attempt.tokens is None:
+                continue
+            sums["replies"] += 1
+            sums["illegal"] += attempt.move is None
+            sums["cut"] += not attempt.tokens.stopped
+            sums["reply_tokens"] += len(attempt.tokens.reply_ids)
+            sums["prompt_tokens"] += len(attempt.tokens.prompt_ids)
+
+
+def _check_failures(rollout: Rollout, episodes: Sequence[Episode | None]) -> None:
+    failed = [e.reason for e in episodes if e is not None and e.ending is Ending.ERROR]
+    if len(failed) > MOST_FAILED * len(episodes):
+        reason, count = Counter(failed).most_common(1)[0]
+        raise EngineError(
+            f"{len(failed)} of {len(episodes)} matches failed; {count} times: {reason}",
+            where="play.opponents",
+            hint="mend or leave out that player; what was trained so far is in the checkpoints",
+        )
+
+
+def as_metrics(sums: Mapping[str, float], outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Means of a rollout, over all processes, from the learning seats' viewpoint."""
+    seats, replies = max(1, sums["seats"]), max(1, sums["replies"])
+    found = {name: sums[name] / seats for name in sums if name.startswith("reward")}
+    success = wilson(sum(o.success for o in outcomes), len(outcomes))
+    return {
+        **found,
+        "score": sum(o.score for o in outcomes) / max(1, len(outcomes)),
+        "success": sum(o.success for o in outcomes) / max(1, len(outcomes)),
+        "success_low": success.low,
+        "success_high": success.high,
+        "illegal_moves": sums["illegal"] / replies,
+        "replies_cut": sums["cut"] / replies,
+        "reply_length": sums["reply_tokens"] / replies,
+        "matches_failed": float(sums["failed"]),
+        "matches_truncated": float(sums["truncated"]),
+    }

@@ -1,0 +1,100 @@
+"""Who sits at the tables of a rollout: the policy, its snapshots, guarded opponents."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from tesuji.episodes.schedule import POLICY, Schedule
+from tesuji.learners.rl.weights import Weights, copy_of, load_tensors, save_tensors, swapped
+from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.players.guard import GuardedPlayer
+from tesuji.players.model import ModelPlayer
+from tesuji.players.seating import ByGame
+from tesuji.recipe.play import SELF, SNAPSHOT
+
+
+class Snapshots:
+    """Frozen earlier versions of the policy by the step they were taken at, each in a file.
+
+    Files stay until no checkpoint can ask for them again.
+    """
+
+    def __init__(self, folder: Path, model: Any) -> None:
+        self.folder, self.model = folder, model
+        self.kept: dict[int, Weights] = {}
+
+    def take(self, step: int) -> None:
+        """Freeze the policy as it is now."""
+        self.kept[step] = copy_of(self.model)
+        save_tensors(self._file(step), self.kept[step])
+
+    def keep(self, steps: Sequence[int]) -> None:
+        """Have exactly these, reading from the files what is not in memory."""
+        self.kept = {step: self._get(step) for step in steps}
+
+    def prune(self, needed: Sequence[int]) -> None:
+        """Remove the files that no checkpoint names."""
+        for path in self.folder.glob("step-*.safetensors"):
+            if int(path.stem.rpartition("-")[2]) not in needed:
+                path.unlink()
+
+    def _get(self, step: int) -> Weights:
+        return self.kept.get(step) or load_tensors(self._file(step), self.model.device)
+
+    def _file(self, step: int) -> Path:
+        return self.folder / f"step-{step:06d}.safetensors"
+
+
+class SwappedPlayer(Player):
+    """The policy's player with other weights for the time of a request."""
+
+    def __init__(self, name: str, player: ModelPlayer, model: Any, weights: Weights) -> None:
+        self.name, self.player, self.model, self.weights = name, player, model, weights
+
+    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
+        """The replies of those weights."""
+        with swapped(self.model, self.weights):
+            return self.player.choose(requests)
+
+
+class WithinContext(Player):
+    """A player that chooses inside a context, such as mixed precision."""
+
+    def __init__(self, player: Player, context: Callable[[], AbstractContextManager[Any]]) -> None:
+        self.name, self.player, self.context = player.name, player, context
+
+    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
+        """The player's own choice."""
+        with self.context():
+            return self.player.choose(requests)
+
+
+def fixed_opponents(schedule: Schedule, timeout_s: float) -> dict[str, Player]:
+    """Every named opponent of all curriculum stages, behind a guard."""
+    return {
+        section.label: GuardedPlayer(ByGame(section), timeout_s=timeout_s)
+        for section in schedule.all_players()
+        if section.player not in (SELF, SNAPSHOT)
+    }
+
+
+def snapshot_players(
+    snapshots: Snapshots, player: Callable[[], ModelPlayer]
+) -> Mapping[str, Player]:
+    """A player for each snapshot kept, under the label the schedule gives it. `player` makes a
+    fresh one: what one has read of a match must not be taken for what another has."""
+    return {
+        f"snapshot-{step}": SwappedPlayer(f"snapshot-{step}", player(), snapshots.model, weights)
+        for step, weights in snapshots.kept.items()
+    }
+
+
+__all__ = [
+    "POLICY",
+    "Snapshots",
+    "SwappedPlayer",
+    "WithinContext",
+    "fixed_opponents",
+    "snapshot_players",
+]

@@ -1,0 +1,208 @@
+"""Optimizer steps on a rollout, over Accelerate: whatever the micro-batches, the same gradient.
+
+The loss is divided by the tokens of the whole optimizer step, over all processes; DDP averages,
+so it is multiplied by their number. Where memory runs out the micro-batch is halved and the step
+done again from the same weights.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tesuji.core.errors import EngineError
+from tesuji.learners.rl.actor import ActorCritic
+from tesuji.learners.rl.batch import MicroBatch, Row, collate, micro_batches, pack
+from tesuji.learners.rl.flat import Array, Flat
+from tesuji.learners.rl.loss import LossOptions, TokenData, token_loss
+
+
+@dataclass
+class Learner:
+    """What an update needs, and the budget of tokens a forward pass that it found to fit."""
+
+    accelerator: Any
+    actor: Any  # ActorCritic, perhaps wrapped by Accelerate
+    optimizer: Any
+    scheduler: Any
+    micro_batch_tokens: int
+    share_prompts: bool = True
+    max_grad_norm: float = 1.0
+    told: list[str] = field(default_factory=list)
+
+    @property
+    def module(self) -> ActorCritic:
+        """The actor without Accelerate's wrapping."""
+        module: ActorCritic = self.accelerator.unwrap_model(self.actor)
+        return module
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What the loss needs of all N trained tokens, float32 on the device, and `weights` [N]."""
+
+    data: TokenData
+    weights: Tensor
+
+    def at(self, index: Tensor) -> TokenData:
+        """The data of these tokens."""
+        parts = {
+            name: None if (whole := getattr(self.data, name)) is None else whole[index]
+            for name in TokenData.__slots__
+        }
+        return TokenData(**parts)  # type: ignore[arg-type]
+
+
+def rows_of(learner: Learner, flat: Flat, numbers: Sequence[int] | None = None) -> list[Row]:
+    """The rows of these segments (default: all)."""
+    chosen = range(len(flat.segments)) if numbers is None else numbers
+    width = learner.module.model.get_output_embeddings().weight.shape[1]
+    return pack(
+        [flat.segments[n] for n in chosen],
+        [flat.first[n] for n in chosen],
+        share=learner.share_prompts and shares_prompts(learner.module.model),
+        width=width,
+    )
+
+
+def shares_prompts(model: Any) -> bool:
+    """Whether the model's attention takes a mask of our own: SDPA and eager do, without windows."""
+    config = model.config.get_text_config()
+    windowed = getattr(config, "sliding_window", None) and getattr(
+        config, "use_sliding_window", True
+    )
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    plain = kinds == {"full_attention"} or not windowed
+    return plain and config._attn_implementation in ("sdpa", "eager")
+
+
+@torch.no_grad()
+def score(learner: Learner, flat: Flat) -> tuple[Array, Array | None]:
+    """Log-probs [N] and values [N] (None without a critic) of the policy as it is now."""
+    module, logps = learner.module, np.empty(flat.tokens)
+    values = np.empty(flat.tokens) if module.value_head is not None else None
+    was_training = module.training
+    module.eval()
+    for batch in _fitting(learner, rows_of(learner, flat)):
+        with learner.accelerator.autocast():
+            scored = module(batch)
+        index = batch.index.cpu().numpy()
+        logps[index] = scored.logp.double().cpu().numpy()
+        if values is not None and scored.values is not None:
+            values[index] = scored.values.double().cpu().numpy()
+    module.train(was_training)
+    return logps, values
+
+
+def _fitting(learner: Learner, rows: Sequence[Row]) -> Iterator[MicroBatch]:
+    for part in micro_batches(rows, learner.micro_batch_tokens):
+        yield collate(part, learner.module.model.device)
+
+
+def step(
+    learner: Learner, rows: Sequence[Row], tokens: Tokens, norm: float, options: LossOptions
+) -> dict[str, float]:
+    """One optimizer step on these rows; `norm` is what the summed loss is divided by, over all
+    processes. Returns figures, averaged over this process's tokens.
+
+    Raises EngineError for a loss or gradient that is not a number, with the weights as they were,
+    and when not even a single row fits into memory.
+    """
+    while True:
+        try:
+            figures = _backward(learner, rows, tokens, norm, options)
+            break
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            _halve(learner, rows, error)
+    norm_of_gradient = _clip(learner)
+    figures["grad_norm"] = norm_of_gradient
+    if not np.isfinite(norm_of_gradient) or not np.isfinite(figures["loss"]):
+        learner.optimizer.zero_grad(set_to_none=True)
+        raise _not_a_number(figures)
+    learner.optimizer.step()
+    learner.optimizer.zero_grad(set_to_none=True)
+    learner.scheduler.step()
+    return figures
+
+
+def _backward(
+    learner: Learner, rows: Sequence[Row], tokens: Tokens, norm: float, options: LossOptions
+) -> dict[str, float]:
+    sums: dict[str, Tensor] = {}
+    parts = list(micro_batches(rows, learner.micro_batch_tokens))
+    rounds = _most(learner, len(parts))
+    device = learner.module.model.device
+    for number in range(rounds):
+        real = number < len(parts)  # another process may have more: keep it company
+        batch = collate(parts[number if real else -1], device)
+        last = number == rounds - 1
+        with contextlib.nullcontext() if last else learner.accelerator.no_sync(learner.actor):
+            with learner.accelerator.autocast():
+                scored = learner.actor(batch)
+            found = token_loss(
+                scored.logp,
+                tokens.at(batch.index),
+                options,
+                entropy=scored.entropy,
+                values=scored.values,
+            )
+            weighted = found.loss * tokens.weights[batch.index] * float(real)
+            loss = weighted.sum() * (learner.accelerator.num_processes / norm)
+            learner.accelerator.backward(loss)
+        for name, figure in found.figures.items() if real else ():
+            sums[name] = sums.get(name, torch.zeros((), device=device)) + figure.sum()
+        sums["loss"] = sums.get("loss", torch.zeros((), device=device)) + loss.detach()
+    count = sum(sum(branch.trained) for row in rows for branch in row.branches)
+    return {name: float(value) / (count if name != "loss" else 1) for name, value in sums.items()}
+
+
+def _most(learner: Learner, count: int) -> int:
+    if learner.accelerator.num_processes == 1:
+        return count
+    mine = torch.tensor([count], device=learner.accelerator.device)
+    return int(learner.accelerator.gather(mine).max())
+
+
+def _clip(learner: Learner) -> float:
+    """The gradient's norm, clipped to max_grad_norm."""
+    parameters = [p for p in learner.module.parameters() if p.grad is not None]
+    most = learner.max_grad_norm or float("inf")
+    return float(torch.nn.utils.clip_grad_norm_(parameters, most))
+
+
+def _halve(learner: Learner, rows: Sequence[Row], error: Exception) -> None:
+    """Make room after an out-of-memory; anything else is raised again."""
+    words = str(error).lower()
+    memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    if not memory and "out of memory" not in words and "can't allocate memory" not in words:
+        raise error
+    learner.optimizer.zero_grad(set_to_none=True)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    longest = max(row.length for row in rows)
+    used = min(learner.micro_batch_tokens, sum(row.length for row in rows))
+    if used <= longest or learner.accelerator.num_processes > 1:
+        raise EngineError(
+            f"out of memory in the update, with {used:,} tokens a forward pass",
+            where="micro_batch_tokens",
+            hint="set gradient_checkpointing: true, share_prompts: false, a smaller"
+            " sampling.max_new_tokens, or add a `model.lora:` section",
+        ) from error
+    learner.micro_batch_tokens = max(longest, used // 2)
+    learner.told.append(
+        f"out of memory: going on with {learner.micro_batch_tokens:,} tokens a forward pass"
+    )
+
+
+def _not_a_number(figures: dict[str, float]) -> EngineError:
+    which = "loss" if not np.isfinite(figures["loss"]) else "gradient"
+    return EngineError(
+        f"the {which} is not a number; the weights are as they were before this step",
+        where="learning_rate",
+        hint="lower learning_rate or max_grad_norm, or use model.dtype: float32;"
+        " the last checkpoint is good",
+    )

@@ -1,0 +1,84 @@
+"""What a rollout and its update look like from outside: the console line, alarms."""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+RECENT = 20  # steps that a collapse is measured against
+MUCH_KL = 0.5  # nats a token away from the policy that sampled
+LITTLE_ENTROPY = 0.1  # of what it was at first
+SHORT = 0.25  # of the recent length
+STILL = 10  # rollouts in a row without any difference to learn from
+
+
+def console_line(step: int, metrics: Mapping[str, float]) -> str:
+    """`Step 100 | reward 0.4523 | score 0.6012 | success 45.0% [41-49]`."""
+    low, high = 100 * metrics["success_low"], 100 * metrics["success_high"]
+    return (
+        f"Step {step} | reward {metrics['reward']:.4f} | score {metrics['score']:.4f} | "
+        f"success {100 * metrics['success']:.1f}% [{low:.0f}-{high:.0f}]"
+    )
+
+
+class Alarms:
+    """Says once what has gone wrong, and again only after it had been right."""
+
+    def __init__(self) -> None:
+        self.on: set[str] = set()
+        self.lengths: deque[float] = deque(maxlen=RECENT)
+        self.first_entropy: float | None = None
+        self.still = 0
+
+    def look(self, step: int, metrics: Mapping[str, float]) -> list[str]:
+        """Warnings about this step, in words with what to do."""
+        found = self._signs(metrics)
+        self.lengths.append(metrics.get("reply_length", 0.0))
+        fresh = [words for name, words in found.items() if name not in self.on]
+        self.on = set(found)
+        return [f"Step {step}: {words}" for words in fresh]
+
+    def _signs(self, metrics: Mapping[str, float]) -> dict[str, str]:
+        found = {}
+        if metrics.get("approx_kl", 0.0) > MUCH_KL:
+            found["kl"] = (
+                f"the policy moved {metrics['approx_kl']:.2f} nats a token in one update: "
+                "lower learning_rate or num_iterations, or raise beta"
+            )
+        entropy = metrics.get("entropy")
+        if entropy is not None:
+            if self.first_entropy is None:
+                self.first_entropy = entropy
+            if entropy < LITTLE_ENTROPY * self.first_entropy and metrics.get("success", 1) < 0.5:
+                found["entropy"] = (
+                    f"entropy fell from {self.first_entropy:.3f} to {entropy:.3f} while most "
+                    "matches are lost: raise entropy_coef or sampling.temperature"
+                )
+        length = metrics.get("reply_length", 0.0)
+        if len(self.lengths) == RECENT and length < SHORT * sum(self.lengths) / RECENT:
+            found["length"] = (
+                f"replies shrank to {length:.1f} tokens: check the reward, and that every role "
+                "has its baseline"
+            )
+        self.still = self.still + 1 if metrics.get("zero_variance_groups", 0.0) >= 1 else 0
+        if self.still >= STILL:
+            found["still"] = (
+                f"no group had any difference to learn from in {self.still} rollouts: "
+                "choose other opponents, or raise sampling.temperature or num_generations"
+            )
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values for the checkpoint."""
+        return {
+            "on": sorted(self.on),
+            "lengths": list(self.lengths),
+            "first_entropy": self.first_entropy,
+            "still": self.still,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` gave."""
+        self.on = set(state["on"])
+        self.lengths = deque(state["lengths"], maxlen=RECENT)
+        self.first_entropy = state["first_entropy"]
+        self.still = state["still"]

@@ -1,0 +1,71 @@
+"""What every step has at hand, and the model as a player."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tesuji.core.metrics import MetricLog
+from tesuji.core.run import RunFolder
+from tesuji.evaluation.evaluate import Watch
+from tesuji.games.base import Game
+from tesuji.learners.models import Policy, prepare_base
+from tesuji.pipeline.plan import Step
+from tesuji.pipeline.reporter import Reporter
+from tesuji.players.model import ModelPlayer
+from tesuji.players.sampler import LocalSampler
+from tesuji.recipe.schema import Recipe
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """What every step has at hand."""
+
+    recipe: Recipe
+    game: Game
+    run: RunFolder
+    plan: Sequence[Step]
+    metrics: MetricLog
+    reporter: Reporter
+
+    def results_of(self, name: str) -> Path:
+        """The folder of the step called `name`."""
+        step = next(step for step in self.plan if step.name == name)
+        return step.folder(self.run.path).path
+
+    def model_source(self, step: Step) -> str:
+        """Where the model that `step` starts from is loaded from."""
+        if step.model_from:
+            return str(self.results_of(step.model_from) / "final")
+        return self.base_source()
+
+    def base_source(self) -> str:
+        """Where the recipe's own model is loaded from, built first if it is a tiny one."""
+        return prepare_base(self.recipe.model, self.run.path / "base", self.recipe.seed)
+
+
+def model_player(
+    policy: Policy, recipe: Recipe, name: str, temperature: float | None = None
+) -> ModelPlayer:
+    """The policy as a player, sampling as the recipe says (or at another temperature)."""
+    sampling = recipe.sampling
+    if temperature is not None:
+        sampling = sampling.model_copy(update={"temperature": temperature})
+    sampler = LocalSampler(policy.model, policy.tokenizer, batch_size=sampling.batch_size)
+    return ModelPlayer(name, sampler, policy.tokenizer, recipe.prompt, sampling)
+
+
+def watch_with(reporter: Reporter) -> Watch:
+    """An evaluation's progress, told to `reporter`."""
+    done = 0
+
+    def doing(words: str, total: int) -> None:
+        nonlocal done
+        done = 0
+        reporter.begin(words, total or None)
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        reporter.update(done)
+
+    return Watch(doing, advance)

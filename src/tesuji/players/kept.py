@@ -1,0 +1,106 @@
+"""What was read and replied before, so that a conversation is read on, not read again.
+
+Texts are found by their tokens: a prompt that begins with a kept text is read from its end. As
+soon as the weights change everything is forgotten.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from tesuji.players.context import ALL, Context, joined, read_once
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+MOST_CONTEXTS = 8  # the oldest is dropped
+Text = tuple[int, ...]
+
+
+class KeptContexts:
+    """Contexts of earlier calls by the texts they have read."""
+
+    def __init__(self, model: "PreTrainedModel") -> None:
+        self.model = model
+        self._contexts: list[Context] = []
+        self._places: dict[Text, tuple[Context, int]] = {}
+        self._weights: object = None
+
+    def put(self, context: Context, texts: Sequence[Text]) -> None:
+        """Remember that row r of a plain context has read the beginning of texts[r], as far as
+        its length says."""
+        self._contexts = [*(kept for kept in self._contexts if kept is not context), context]
+        for row, (text, length) in enumerate(zip(texts, context.lengths, strict=True)):
+            self._places[text[:length]] = (context, row)
+        if len(self._contexts) > MOST_CONTEXTS:
+            self._drop(self._contexts[0])
+
+    def read(self, texts: Sequence[Text]) -> tuple[Context, Tensor]:
+        """A plain context that has read the texts, going on from what is kept; the logits [B, V]
+        after each."""
+        self._forget_if_changed()
+        found = [self._longest(text) for text in texts]
+        fresh = [index for index, at in enumerate(found) if at is None]
+        if len(fresh) == len(texts) or any(len(texts[index]) == 1 for index in fresh):
+            return read_once(self.model, texts)
+        return self._go_on(texts, found, fresh)
+
+    def _go_on(
+        self, texts: Sequence[Text], found: Sequence[Text | None], fresh: Sequence[int]
+    ) -> tuple[Context, Tensor]:
+        """Pick kept rows context by context; fresh texts join with all but their last token."""
+        parts: list[Context] = []
+        order: list[int] = []
+        by_context: dict[int, list[int]] = {}
+        for index, text in enumerate(found):
+            if text is not None:
+                by_context.setdefault(id(self._places[text][0]), []).append(index)
+        for indices in by_context.values():
+            places = [self._places[found[index]] for index in indices]  # type: ignore[index]
+            parts.append(_rows(places[0][0], [row for _, row in places]))
+            order += indices
+        for text in {text for text in found if text is not None}:
+            del self._places[text]
+        if fresh:
+            parts.append(read_once(self.model, [texts[index][:-1] for index in fresh])[0])
+            order += fresh
+        return self._read_rest(texts, joined(parts), order)
+
+    def _read_rest(
+        self, texts: Sequence[Text], context: Context, order: Sequence[int]
+    ) -> tuple[Context, Tensor]:
+        rest = [texts[i][at:] for i, at in zip(order, context.lengths, strict=True)]
+        logits = context.read(rest)
+        back = sorted(range(len(order)), key=order.__getitem__)
+        if back != list(range(len(order))):
+            context.keep(back)
+            logits = logits[back]
+        return context, logits
+
+    def _longest(self, text: Text) -> Text | None:
+        """The longest kept text that `text` goes on from by at least one token."""
+        lengths = sorted({len(kept) for kept in self._places}, reverse=True)
+        beginnings = (text[:length] for length in lengths if length < len(text))
+        return next((some for some in beginnings if some in self._places), None)
+
+    def _drop(self, context: Context) -> None:
+        self._contexts = [kept for kept in self._contexts if kept is not context]
+        self._places = {t: at for t, at in self._places.items() if at[0] is not context}
+
+    def _forget_if_changed(self) -> None:
+        now = _fingerprint(self.model)
+        if now != self._weights:
+            self._contexts, self._places, self._weights = [], {}, now
+
+
+def _rows(context: Context, rows: Sequence[int]) -> Context:
+    """These rows of a plain context; the context itself where they are all of it, in order."""
+    if rows == list(range(len(context.lengths))) and not context.holes:
+        return context
+    return context.pick([(row, ALL) for row in rows])
+
+
+def _fingerprint(model: Any) -> object:
+    """Changes whenever a weight is written to, or put in another's place."""
+    return tuple((p.data_ptr(), p._version) for p in model.parameters())

@@ -1,0 +1,162 @@
+"""The reinforcement-learning stages: PPO, GRPO and REINFORCE++ share every key but a few.
+
+Names follow TRL where it has one (`num_generations`, `num_iterations`, `beta`, `loss_type`,
+`sync_ref_model`), else Stable-Baselines3 and the papers (`clip_range`, `gae_lambda`, `vf_coef`).
+"""
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from tesuji.recipe.play import PlaySection, RewardTerm
+from tesuji.recipe.training import Training
+
+
+class RLStage(Training):
+    """What PPO, GRPO and REINFORCE++ have in common."""
+
+    play: PlaySection = PlaySection()
+    """What is played, against whom."""
+    rewards: dict[str, RewardTerm] = {"returns": RewardTerm(weight=1.0)}
+    """Terms of the reward by name: `returns` (what the game pays), `legal`, `format`, `oracle`,
+    `tictactoe_table`, `length`, or one of another package. A number is its weight."""
+    max_steps: int = Field(1000, ge=1)
+    """Rollouts, each followed by its update."""
+    batch_size: int = Field(64, ge=1)
+    """Matches per rollout, over all processes."""
+    num_generations: int = Field(1, ge=1)
+    """Matches of one task: the size of a group."""
+    num_iterations: int = Field(1, ge=1)
+    """Passes over each rollout."""
+    num_mini_batches: int = Field(1, ge=1)
+    """Optimizer steps per pass."""
+    micro_batch_tokens: int = Field(16384, ge=16)
+    """Most tokens in one forward pass of the update; the gradient does not depend on it."""
+    share_prompts: bool = True
+    """Forward a prompt once for all replies to it (same gradient, less work)."""
+    learning_rate: float = Field(1e-6, gt=0)
+    """Peak learning rate."""
+    lr_scheduler_type: Literal[
+        "linear", "cosine", "constant", "constant_with_warmup", "warmup_stable_decay"
+    ] = "constant_with_warmup"
+    """Learning-rate schedule, as transformers names it."""
+    gamma: float = Field(1.0, ge=0.0, le=1.0)
+    """Discount from one turn to the same seat's next; inside a turn there is none."""
+    clip_range: float = Field(0.2, gt=0.0, lt=1.0)
+    """The probability ratio is clipped below at 1 - clip_range (Schulman et al. 2017)."""
+    clip_range_high: float | None = Field(0.28, gt=0.0)
+    """... and above at 1 + clip_range_high (clip-higher, DAPO); none: clip_range."""
+    dual_clip: float | None = Field(3.0, gt=1.0)
+    """Bound of the loss where the advantage is negative, in advantages (Ye et al. 2020)."""
+    beta: float = Field(0.0, ge=0.0)
+    """Weight of the KL divergence from the reference model; 0: no reference is needed."""
+    kl_in: Literal["loss", "reward"] = "loss"
+    """`loss`: k3, differentiated. `reward`: k1, taken off each token's reward (classic PPO)."""
+    target_kl: float | None = Field(None, gt=0)
+    """With `kl_in: reward`: beta is steered to hold the KL near this (Ziegler et al. 2019)."""
+    kl_horizon: int = Field(10000, ge=1)
+    """Matches over which that steering acts."""
+    sync_ref_model: bool = False
+    """Let the reference follow the policy slowly (magnetic mirror descent, Sokota et al. 2023)."""
+    ref_model_mixup_alpha: float = Field(0.6, gt=0.0, le=1.0)
+    """Weight of the policy in the new reference, at each sync."""
+    ref_model_sync_steps: int = Field(512, ge=1)
+    """Steps between two syncs."""
+    entropy_coef: float = Field(0.0, ge=0.0)
+    """Weight of the entropy bonus."""
+    entropy_coef_final: float | None = Field(None, ge=0.0)
+    """Weight at the last step, reached linearly; default: entropy_coef throughout."""
+    loss_type: Literal["token", "trace"] = "token"
+    """`token`: every sampled token counts alike. `trace`: every seat's play of a match does."""
+    whiten_advantages: bool = False
+    """Scale advantages to mean 0 and deviation 1 over the whole rollout."""
+    ema_decay: float | None = Field(None, gt=0.0, lt=1.0)
+    """Keep an exponential moving average of the weights; it is what is evaluated and saved."""
+    eval_steps: int | None = Field(None, ge=1)
+    """Steps between two looks, against `evaluation.opponents`; default: none while training."""
+    eval_episodes: int = Field(100, ge=1)
+    """Matches per opponent at each."""
+    load_best_model_at_end: bool = True
+    """With eval_steps: the model that is handed on is the one that scored best there."""
+    stop_when: Literal["never", "certificate"] = "never"
+    """`certificate`: stop once the greedy policy cannot be beaten (small perfect-information
+    games), looking every `stop_check_steps`."""
+    stop_check_steps: int = Field(25, ge=1)
+    """Steps between two such looks."""
+
+    @field_validator("rewards", mode="before")
+    @classmethod
+    def _bare_weights(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: {"weight": float(term)} if _is_number(term) else term
+            for name, term in value.items()
+        }
+
+    @model_validator(mode="after")
+    def _whole_groups(self) -> "RLStage":
+        if self.batch_size % self.num_generations:
+            raise ValueError("batch_size must be a multiple of num_generations")
+        if self.target_kl is not None and self.kl_in != "reward":
+            raise ValueError("target_kl steers the KL in the reward: add kl_in: reward")
+        if self.sync_ref_model and not self.beta:
+            raise ValueError("sync_ref_model needs beta above 0")
+        return self
+
+
+class GrpoStage(RLStage):
+    """Group relative policy optimisation (Shao et al. 2024) without the division by the group's
+    deviation (Liu et al. 2025): the baseline is the mean of the others in the group."""
+
+    kind: Literal["grpo"] = "grpo"
+    """May be left out where the stage is called so."""
+    num_generations: int = Field(8, ge=1)
+    """Matches of one task: the size of a group. 1: a moving average per role is the baseline."""
+    scale_rewards: Literal["none", "group"] = "none"
+    """`group`: divide by the group's standard deviation, as the first paper does."""
+    credit: Literal["trajectory", "turn"] = "turn"
+    """What a turn is credited with: all its seat earned in the match, or what it earned from this
+    turn on (discounted by gamma)."""
+    dr_grpo: bool = False
+    """Normalise by `max_new_tokens` instead of the sampled tokens, the baseline being the mean of
+    the whole group (Dr. GRPO, Liu et al. 2025)."""
+
+
+class PpoStage(RLStage):
+    """Proximal policy optimisation (Schulman et al. 2017) with a value head."""
+
+    kind: Literal["ppo"] = "ppo"
+    """May be left out where the stage is called so."""
+    num_iterations: int = Field(2, ge=1)
+    """Passes over each rollout."""
+    gae_lambda: float = Field(0.95, ge=0.0, le=1.0)
+    """Bias against variance from turn to turn (Schulman et al. 2016); inside a turn it is 1."""
+    vf_coef: float = Field(0.5, ge=0.0)
+    """Weight of the value loss."""
+    clip_range_vf: float | None = Field(0.2, gt=0.0)
+    """How far a value may move in one update; none: as far as it likes."""
+    value_grad: float = Field(0.0, ge=0.0, le=1.0)
+    """How much of the value loss reaches the policy's own weights (0: the head learns alone)."""
+    value_learning_rate: float = Field(1e-3, gt=0)
+    """Peak learning rate of the value head."""
+    critic: str | None = None
+    """A model of its own as critic: `base` (a second copy), a folder, or a Hub id; default: a head
+    on the policy."""
+    critic_warmup_steps: int = Field(0, ge=0)
+    """First steps in which only the critic learns."""
+    whiten_advantages: bool = True
+    """Scale advantages to mean 0 and deviation 1 over the whole rollout."""
+
+
+class ReinforceStage(RLStage):
+    """REINFORCE++ (Hu 2025): discounted return-to-go, whitened over the rollout; no critic."""
+
+    kind: Literal["reinforce++"] = "reinforce++"
+    """Write it out: a stage cannot be called so."""
+    whiten_advantages: bool = True
+    """Scale advantages to mean 0 and deviation 1 over the whole rollout."""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

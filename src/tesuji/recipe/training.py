@@ -1,0 +1,36 @@
+"""The keys every training stage shares: optimizer, schedule, clipping, checkpoints."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from tesuji.recipe.sections import Section
+
+
+class Training(Section):
+    """How weights are changed, and how often that is logged and saved."""
+
+    learning_rate: float = Field(2e-5, gt=0)
+    """Peak learning rate."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """`muon`: Muon for the hidden matrices, AdamW for the rest."""
+    adamw_learning_rate: float | None = Field(None, gt=0)
+    """With `muon`: the learning rate of the part that AdamW trains; default: learning_rate."""
+    lr_scheduler_type: Literal[
+        "linear", "cosine", "constant", "constant_with_warmup", "warmup_stable_decay"
+    ] = "cosine"
+    """Learning-rate schedule, as transformers names it."""
+    warmup_steps: float = Field(0, ge=0)
+    """Steps of linear warm-up; below 1: a share of all steps."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Decoupled weight decay."""
+    max_grad_norm: float = Field(1.0, ge=0)
+    """Gradient clipping; 0 turns it off."""
+    gradient_checkpointing: bool = False
+    """Trade time for memory."""
+    logging_steps: int = Field(10, ge=1)
+    """Optimizer steps between two lines of the metric log."""
+    save_steps: int = Field(500, ge=1)
+    """Optimizer steps between two checkpoints."""
+    save_total_limit: int = Field(2, ge=1)
+    """Checkpoints kept."""
