@@ -120,6 +120,7 @@ def _request(run: _Running, seat: int, *names: object) -> MoveRequest:
         legal=run.match.legal_moves(seat),
         seed=stream(run.task.seed, len(run.turns), seat, seat in run.failed, *names),
         failed=run.failed.get(seat),
+        history=[turn for turn in run.turns if turn.seat == seat],
     )
 
 

@@ -50,7 +50,12 @@ def model_player(
     sampling = recipe.sampling
     if temperature is not None:
         sampling = sampling.model_copy(update={"temperature": temperature})
-    sampler = LocalSampler(policy.model, policy.tokenizer, batch_size=sampling.batch_size)
+    sampler = LocalSampler(
+        policy.model,
+        policy.tokenizer,
+        batch_size=sampling.batch_size,
+        reuse=recipe.prompt.history == "full",
+    )
     return ModelPlayer(name, sampler, policy.tokenizer, recipe.prompt, sampling)
 
 

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tesuji.core.types import Attempt, Message, Move, Sampled
+from tesuji.core.types import Attempt, Message, Move, Sampled, Turn
 from tesuji.games.base import Game, Match
 
 
@@ -20,7 +20,8 @@ class MoveRequest:
     `match` is the true state. Players that must not look into hidden hands use `observation`
     and `legal` only; search players take what their method allows and say so. `seed` is this
     decision's own random stream, so that a choice does not depend on what else is in the batch.
-    `failed` holds the earlier attempt of this turn when this is the retry.
+    `failed` holds the earlier attempt of this turn when this is the retry, `history` the seat's
+    own earlier turns of this match.
     """
 
     game: Game
@@ -30,6 +31,7 @@ class MoveRequest:
     legal: tuple[Move, ...] | None
     seed: int
     failed: Attempt | None = None
+    history: Sequence[Turn] = ()
 
 
 @dataclass(frozen=True, slots=True)

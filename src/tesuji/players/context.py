@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from tesuji.players.roomy import roomy_cache
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -28,7 +30,7 @@ class Context:
 
     def __init__(self, model: "PreTrainedModel") -> None:
         self.model = model
-        self.cache: Any = None
+        self.cache: Any = roomy_cache() if takes_masks(model) else None
         self.owner = torch.zeros(0, 0, dtype=torch.int32, device=model.device)
         self.lengths: list[int] = []
         self.holes = False  # whether some column belongs to nobody
@@ -101,7 +103,7 @@ class Context:
         self, ids: Tensor, positions: list[list[int]], mask: Tensor | None, keep: int
     ) -> Tensor:
         device = self.owner.device
-        plain = mask is None and self.cache is None
+        plain = mask is None and self.owner.shape[1] == ids.shape[1]  # nothing read before
         out = self.model(
             input_ids=ids.to(device),
             attention_mask=mask,
@@ -187,9 +189,7 @@ def joined(contexts: Sequence[Context]) -> Context:
 
 def _gathered(cache: Any, rows: Tensor, columns: Tensor) -> Any:
     """A new cache with the given columns [B, S] of the given rows [B] of each layer."""
-    from transformers import DynamicCache
-
-    fresh: Any = DynamicCache()
+    fresh: Any = roomy_cache()
     for number, layer in enumerate(cache.layers):
         keys, values = (
             part.transpose(1, 2)[rows.unsqueeze(1), columns].transpose(1, 2)

@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 from tesuji.core.errors import EngineError
 from tesuji.core.types import Message, Move, Sampled
 from tesuji.players.base import MoveRequest, Player, Reply
-from tesuji.players.prompt import answer_text, build_prompt
-from tesuji.players.render import decode_reply, render_prompt, render_reply
+from tesuji.players.prompt import answer_text, build_prompt, next_message
+from tesuji.players.render import (
+    decode_reply,
+    end_of_reply,
+    render_next,
+    render_prompt,
+    render_reply,
+)
 from tesuji.players.sampling import Choices, Sampler
 from tesuji.players.trie import forks, masked_probabilities
 from tesuji.recipe.sections import PromptSection, SamplingSection
@@ -38,11 +44,11 @@ class ModelPlayer(Player):
         """One sampled reply a request. Raises EngineError when the sampler fails."""
         if not requests:
             return []
-        shown = [self._messages(request) for request in requests]
-        replies = self._sample(requests, shown)
+        shown = [self._shown(request) for request in requests]
+        replies = self._sample(requests, [ids for _, ids in shown])
         return [
             Reply(text=decode_reply(self.tokenizer, said.reply_ids), prompt=messages, tokens=said)
-            for messages, said in zip(shown, replies, strict=True)
+            for (messages, _), said in zip(shown, replies, strict=True)
         ]
 
     def probabilities(self, requests: Sequence[MoveRequest]) -> list[dict[int, float]]:
@@ -53,7 +59,7 @@ class ModelPlayer(Player):
         """
         if not requests:
             return []
-        prompts = [self._rendered(self._messages(request)) for request in requests]
+        prompts = [self._shown(request)[1] for request in requests]
         replies = [self._replies(request.legal or ()) for request in requests]
         chances = (self._masked if self.sampling.legal_only else self._free)(prompts, replies)
         return [
@@ -82,6 +88,37 @@ class ModelPlayer(Player):
         thinking = self.prompt.enable_thinking
         return render_prompt(self.tokenizer, messages, enable_thinking=thinking)
 
+    def _shown(self, request: MoveRequest) -> tuple[tuple[Message, ...], list[int]]:
+        """The messages, and the ids the model reads."""
+        if self.prompt.history == "full" and (talk := self._talk_on(request)) is not None:
+            return talk
+        messages = self._messages(request)
+        return messages, self._rendered(messages)
+
+    def _talk_on(self, request: MoveRequest) -> tuple[tuple[Message, ...], list[int]] | None:
+        """The conversation so far, token for token, and what is said next; None at its beginning,
+        and for templates that cannot be gone on with."""
+        earlier = [attempt for turn in request.history for attempt in turn.attempts]
+        last = request.failed or (earlier[-1] if earlier else None)
+        if last is None or last.tokens is None:
+            return None
+        said = next_message(
+            self.prompt,
+            observation=request.observation,
+            seat=request.seat,
+            role=request.match.role(request.seat),
+            legal=request.legal,
+            failed=request.failed,
+        )
+        thinking = self.prompt.enable_thinking
+        new = render_next(self.tokenizer, said["content"], enable_thinking=thinking)
+        if new is None:
+            return None
+        end = [] if last.tokens.stopped else [end_of_reply(self.tokenizer)]
+        ids = [*last.tokens.prompt_ids, *last.tokens.reply_ids, *end, *new]
+        reply = Message(role="assistant", content=last.reply)
+        return (*last.prompt, reply, said), ids
+
     def _messages(self, request: MoveRequest) -> tuple[Message, ...]:
         return build_prompt(
             self.prompt,
@@ -94,9 +131,8 @@ class ModelPlayer(Player):
         )
 
     def _sample(
-        self, requests: Sequence[MoveRequest], shown: Sequence[tuple[Message, ...]]
+        self, requests: Sequence[MoveRequest], prompts: Sequence[Sequence[int]]
     ) -> list[Sampled]:
-        prompts = [self._rendered(messages) for messages in shown]
         try:
             return self.sampler.sample(
                 prompts,

@@ -5,6 +5,7 @@ and coordinates are no IDs; a reply that names several different moves names non
 a retry where a person would have guessed right; negations ("not o(0,0)") are not understood.
 """
 
+import functools
 import re
 from typing import Literal
 
@@ -88,6 +89,7 @@ def _only(found: Found, moves: Legal) -> Outcome:
     return Found.NONE, None, f"the reply names several moves ({named}), not one"
 
 
+@functools.lru_cache(maxsize=16384)
 def _plain(text: str) -> str:
     """Without spacing and brackets; a space stays between two digits, which it keeps apart."""
     text = re.sub(rf"(?<=\d){_GAPS}(?=\d)", "\0", text)
@@ -106,13 +108,21 @@ def _alike(said: str, legal: Legal) -> Legal:
 
 def _named_by_text(said: str, legal: Legal) -> tuple[Legal, str]:
     """The different moves whose notation stands in the text, and the text without them."""
-    names = sorted({m.text for m in legal if _tellable(m.text)}, key=len, reverse=True)
-    if not names:
+    pattern = _pattern(tuple(move.text for move in legal))
+    if pattern is None:
         return (), said
-    pattern = re.compile("|".join(_notation(name) for name in names), re.IGNORECASE)
     spellings = dict.fromkeys(pattern.findall(said))
     named = dict.fromkeys(move for spelling in spellings for move in _alike(spelling, legal))
     return tuple(named), pattern.sub(" ; ", said)
+
+
+@functools.lru_cache(maxsize=4096)  # a position's moves come again and again; compiling is slow
+def _pattern(texts: tuple[str, ...]) -> "re.Pattern[str] | None":
+    """One pattern for all notations that can be told from prose, the longest first."""
+    names = sorted({text for text in texts if _tellable(text)}, key=len, reverse=True)
+    if not names:
+        return None
+    return re.compile("|".join(_notation(name) for name in names), re.IGNORECASE)
 
 
 def _tellable(text: str) -> bool:

@@ -43,6 +43,27 @@ def build_prompt(
     return tuple(messages)
 
 
+def next_message(
+    section: PromptSection,
+    *,
+    observation: str,
+    seat: int,
+    role: str,
+    legal: tuple[Move, ...] | None,
+    failed: Attempt | None = None,
+) -> Message:
+    """What a conversation that holds the earlier turns goes on with: the rules are not said again.
+
+    `failed` is this turn's first attempt, then it says what was wrong with it.
+    """
+    if failed is not None:
+        return _again(section, failed, legal)[1]
+    shown = observation.strip("\n").rstrip()
+    if section.style == "compact":
+        return Message(role="user", content=f"{shown}\n{role}")
+    return Message(role="user", content=_full(section, "", shown, _who(seat, role), legal))
+
+
 def answer_text(section: PromptSection, move: Move, thought: str = "") -> str:
     """The reply that names `move` as the prompt asks for it, with `thought` in front if given."""
     answer = str(move.id) if section.answer == "id" else move.text

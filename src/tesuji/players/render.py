@@ -32,6 +32,18 @@ def render_prompt(
     return list(_rendered(tokenizer, template, pairs, enable_thinking))
 
 
+def render_next(
+    tokenizer: "PreTrainedTokenizerBase", content: str, *, enable_thinking: bool = False
+) -> list[int] | None:
+    """The ids between a reply's end token and the next reply, when `content` is said next.
+
+    None for a template that rewrites what stands before: then nothing can be appended.
+    """
+    template = str(tokenizer.chat_template or "")
+    found = _next(tokenizer, template, content, enable_thinking)
+    return None if found is None else list(found)
+
+
 def render_reply(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
     """The ids of a whole reply, the token that ends it included."""
     return [*_encoded(tokenizer, text), end_of_reply(tokenizer)]
@@ -79,6 +91,18 @@ def _rendered(
     if template:
         return tuple(_templated(tokenizer, messages, enable_thinking))
     return tuple(_plain(tokenizer, messages))
+
+
+@functools.lru_cache(maxsize=8192)
+def _next(
+    tokenizer: "PreTrainedTokenizerBase", template: str, content: str, enable_thinking: bool
+) -> tuple[int, ...] | None:
+    if not template:
+        return _encoded(tokenizer, content + "\n")
+    before = [Message(role="user", content="?"), Message(role="assistant", content=_MARK)]
+    said = _templated(tokenizer, before[:1], enable_thinking) + render_reply(tokenizer, _MARK)
+    whole = _templated(tokenizer, [*before, Message(role="user", content=content)], enable_thinking)
+    return tuple(whole[len(said) :]) if whole[: len(said)] == said else None
 
 
 @functools.lru_cache(maxsize=8192)

@@ -104,6 +104,9 @@ class PromptSection(Section):
     `full`: rules, current state, seat and the legal moves."""
     answer: Literal["id", "move"] = "move"
     """What the model is asked to reply with: the move's number, or its notation."""
+    history: Literal["none", "full"] = "none"
+    """`full`: the whole match is one conversation, each turn following the earlier ones and what
+    was replied to them. `none`: each turn is asked afresh."""
     system: str | None = None
     """A system message in front, for models whose chat template takes one."""
     retry: bool = True

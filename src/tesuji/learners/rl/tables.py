@@ -80,7 +80,12 @@ class Tables:
     def player(self) -> ModelPlayer:
         """The policy as a player that has read nothing yet."""
         sampling, policy = self.recipe.sampling, self.policy
-        sampler = LocalSampler(policy.model, policy.tokenizer, batch_size=sampling.batch_size)
+        sampler = LocalSampler(
+            policy.model,
+            policy.tokenizer,
+            batch_size=sampling.batch_size,
+            reuse=self.recipe.prompt.history == "full",
+        )
         return ModelPlayer(POLICY, sampler, policy.tokenizer, self.recipe.prompt, sampling)
 
     def random_success(self, memory: Any) -> dict[str, float]:

@@ -1,0 +1,198 @@
+"""A whole GRPO step (sample, score, update) beside TRL's GRPOTrainer, in one process.
+
+    python benchmarks/grpo_step.py
+    python benchmarks/grpo_step.py --shape 8x8_80 --rounds 10
+
+A Qwen3 shape from a config (6 layers, width 256, 4 heads, vocabulary 512), float32, AdamW. A step
+samples R replies of 8 tokens to each of P prompts, takes the reward (share of even ids, the same
+function for both), and makes one update: no reference model, one iteration, the whole batch in one
+optimizer step. `8x8_80`: 8 prompts of 80 tokens, 8 replies each; `4x16_512`: 4 prompts of 512, 16
+each. No reply stops early, so that both do the same work. Interleaved rounds, ratio of medians.
+
+TRL runs with its fastest settings for a CPU: transformers' generate without warpers, no vLLM (it
+needs a GPU), no logging of completions, no reference model, the batch in one forward pass unless
+`--trl-batch` says otherwise, no gradient checkpointing, full float32.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+
+import torch
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, Qwen3Config
+
+from tesuji.core.types import Segment, Trace
+from tesuji.learners.models import Policy
+from tesuji.learners.rl.advantages import RoleBaseline
+from tesuji.learners.rl.build import build_learner, loss_options
+from tesuji.learners.rl.estimate import ESTIMATORS, Evidence
+from tesuji.learners.rl.flat import flatten
+from tesuji.learners.rl.loss import TokenData
+from tesuji.learners.rl.update import Tokens, rows_of, step
+from tesuji.learners.tiny import build_tokenizer
+from tesuji.players.sampler import LocalSampler
+from tesuji.recipe.rl import GrpoStage
+
+SHAPES = {"8x8_80": (8, 8, 80), "4x16_512": (4, 16, 512)}
+NEW, VOCAB, LR = 8, 512, 1e-4
+
+
+def build() -> torch.nn.Module:
+    torch.manual_seed(0)
+    config = Qwen3Config(
+        vocab_size=VOCAB,
+        hidden_size=256,
+        num_hidden_layers=6,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        head_dim=64,
+        intermediate_size=768,
+        max_position_embeddings=1024,
+    )
+    return AutoModelForCausalLM.from_config(config)
+
+
+def reward(ids) -> float:
+    return sum(token % 2 == 0 for token in ids) / len(ids)
+
+
+def ours(prompts: list[list[int]], replies: int) -> Callable[[], None]:
+    model, tokenizer = build(), build_tokenizer()
+    stage = GrpoStage(learning_rate=LR, batch_size=len(prompts) * replies, num_generations=replies)
+    learner = build_learner(stage, Policy(model, tokenizer, ""), temperature=1.0)
+    sampler, count = LocalSampler(model, tokenizer), 0
+
+    def run() -> None:
+        nonlocal count
+        count += 1
+        asked = [prompt for prompt in prompts for _ in range(replies)]
+        said = sampler.sample(
+            asked,
+            temperature=1.0,
+            top_p=1.0,
+            max_new_tokens=NEW,
+            seeds=range(count * 10_000, count * 10_000 + len(asked)),
+            stop_ids=frozenset(),
+        )
+        traces = [trace(one, str(number // replies)) for number, one in enumerate(said)]
+        flat = flatten(traces)
+        found = ESTIMATORS[GrpoStage](stage, flat, Evidence(), RoleBaseline())
+        data = TokenData(
+            advantages=torch.tensor(found.advantages, dtype=torch.float32),
+            behaviour=torch.tensor(flat.behaviour, dtype=torch.float32),
+        )
+        tokens = Tokens(data, torch.ones(flat.tokens))
+        step(learner, rows_of(learner, flat), tokens, flat.tokens, loss_options(stage, 1, 0.0))
+
+    return run
+
+
+def trace(said, group: str) -> Trace:
+    before = len(said.prompt_ids)
+    segment = Segment(
+        said.prompt_ids + said.reply_ids,
+        (-1,) * before + (0,) * NEW,
+        (0.0,) * before + said.logprobs,
+    )
+    return Trace((segment,), (reward(said.reply_ids),), "words", 0, "", group, "nobody")
+
+
+def trl(prompts: list[list[int]], replies: int, batch: int) -> Callable[[], None]:
+    """One `training_step` and `optimizer.step` of a real GRPOTrainer, without its outer loop."""
+    from trl import GRPOConfig, GRPOTrainer
+
+    rows = len(prompts) * replies
+    batch = min(batch or rows, rows)
+    tokenizer = build_tokenizer()
+    tokenizer.chat_template = None
+    rewards = lambda completion_ids, **_: [reward(ids) for ids in completion_ids]  # noqa: E731
+    trainer = GRPOTrainer(
+        model=build(),
+        reward_funcs=rewards,
+        args=GRPOConfig(
+            output_dir=tempfile.mkdtemp(),
+            use_cpu=True,
+            bf16=False,
+            activation_checkpointing=False,
+            per_device_train_batch_size=batch,
+            gradient_accumulation_steps=rows // batch,
+            num_generations=replies,
+            max_completion_length=NEW,
+            generation_kwargs={"eos_token_id": None, "top_k": 0},
+            temperature=1.0,
+            beta=0.0,
+            num_iterations=1,
+            scale_rewards="none",
+            epsilon_high=0.28,
+            learning_rate=LR,
+            max_grad_norm=1.0,
+            report_to="none",
+            logging_steps=10_000,
+            max_steps=10_000,
+            save_strategy="no",
+            disable_tqdm=True,
+        ),
+        train_dataset=Dataset.from_list([{"prompt": text(prompt)} for prompt in prompts]),
+        processing_class=tokenizer,
+    )
+    return _stepper(trainer, prompts, replies, batch)
+
+
+def text(ids: list[int]) -> str:
+    """A text of as many tokens: our tokenizer has one token a byte, all printable here."""
+    return "".join(chr(33 + token % 90) for token in ids)
+
+
+def _stepper(trainer, prompts, replies: int, batch: int) -> Callable[[], None]:
+    trainer.create_optimizer_and_scheduler(num_training_steps=10_000)
+    trainer.model.train()
+    trainer.current_gradient_accumulation_steps = trainer.args.gradient_accumulation_steps
+    inputs = [{"prompt": text(prompt)} for prompt in prompts for _ in range(replies)]
+
+    def run() -> None:
+        for _ in range(trainer.args.gradient_accumulation_steps):
+            trainer.training_step(trainer.model, inputs, num_items_in_batch=None)
+        trainer.accelerator.clip_grad_norm_(trainer.model.parameters(), 1.0)
+        trainer.optimizer.step()
+        trainer.model.zero_grad()
+        trainer.state.global_step += 1
+
+    return run
+
+
+def medians(peers: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+    """Median seconds of each peer, one run of each in turn, after one to warm up."""
+    seconds: dict[str, list[float]] = {name: [] for name in peers}
+    for number in range(rounds + 1):
+        for name, run in peers.items():
+            start = time.perf_counter()
+            run()
+            if number:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--shape", choices=SHAPES, action="append")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--trl-batch", type=int, default=0, help="rows in one forward pass")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    for shape in args.shape or SHAPES:
+        count, replies, length = SHAPES[shape]
+        generator = torch.Generator().manual_seed(1)
+        prompts = torch.randint(VOCAB // 2, (count, length), generator=generator).tolist()
+        peers = {"trl": trl(prompts, replies, args.trl_batch), "ours": ours(prompts, replies)}
+        seconds = medians(peers, args.rounds)
+        for name, median in seconds.items():
+            print(f"grpo_step_{shape}_{name}_seconds: {median:.3f}")
+        print(f"grpo_step_{shape}: {seconds['trl'] / seconds['ours']:.2f}")
+
+
+if __name__ == "__main__":
+    main()
