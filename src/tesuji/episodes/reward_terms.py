@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tesuji.core.errors import RecipeError
-from tesuji.core.types import Episode, Found, Move, Turn
+from tesuji.core.types import Episode, Move, Turn
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player
 from tesuji.players.minimax import MinimaxPlayer
+from tesuji.players.parse import split_thought
 from tesuji.players.registry import make_player
 from tesuji.recipe.sections import PlayerSection
 
@@ -71,10 +72,10 @@ def format_() -> Term:
 
     def term(at: Judged) -> float:
         last = at.turn.attempts[-1] if at.turn.attempts else None
-        if last is None or last.move is None or last.found not in (Found.EXACT, Found.ID):
+        if last is None or last.move is None:
             return 0.0
-        said = last.reply.removeprefix(last.thought).strip()
-        return float(said.endswith((last.move.text, str(last.move.id))) and "\n" not in said)
+        said = split_thought(last.reply)[1].strip()
+        return float(said in (last.move.text, str(last.move.id)))
 
     return term
 

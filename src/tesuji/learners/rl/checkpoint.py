@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from tesuji.core.errors import DataError
 from tesuji.core.files import read_json, write_json
-from tesuji.learners.rl.weights import load_tensors, put_into, save_tensors
+from tesuji.learners.rl.weights import copy_of, load_tensors, put_into, save_tensors
 
 FORMAT = 1
 
@@ -49,7 +49,7 @@ def save_checkpoint(
     policy.save_pretrained(aside)
     tokenizer.save_pretrained(aside)
     if critic is not None:
-        save_tensors(aside / "value_head.safetensors", critic.state_dict())
+        save_critic(aside, critic)
     save_tensors(aside / "optimizer.safetensors", _optimizer_tensors(optimizer, named))
     flat = {f"{kind}/{name}": t for kind, kept in copies.items() for name, t in kept.items()}
     save_tensors(aside / "copies.safetensors", flat)
@@ -76,6 +76,11 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
             hint="finish the run with the version that began it, or start anew under another name",
         )
     return dict(state)
+
+
+def save_critic(folder: Path, critic: nn.Module) -> None:
+    """Write the value head, and what was trained of a critic model, beside the policy."""
+    save_tensors(folder / "value_head.safetensors", copy_of(critic))
 
 
 def load_critic(checkpoint: Path, critic: nn.Module) -> None:

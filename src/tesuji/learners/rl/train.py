@@ -26,7 +26,7 @@ from tesuji.core.textlog import TextLog
 from tesuji.learners.models import Policy, count_parameters
 from tesuji.learners.rl.advantages import moments
 from tesuji.learners.rl.build import build_learner, loss_options, named_parameters
-from tesuji.learners.rl.checkpoint import checkpoints
+from tesuji.learners.rl.checkpoint import checkpoints, save_critic
 from tesuji.learners.rl.estimate import ESTIMATORS, Estimate, Evidence, whitened
 from tesuji.learners.rl.flat import Array, Flat, flatten, mini_batches
 from tesuji.learners.rl.loss import TokenData
@@ -288,6 +288,8 @@ class _Training:
         shutil.rmtree(aside, ignore_errors=True)
         self.policy.model.save_pretrained(aside)
         self.policy.tokenizer.save_pretrained(aside)
+        if (critic := self.learner.module.critic_part()) is not None:
+            save_critic(aside, critic)
         shutil.rmtree(folder, ignore_errors=True)
         aside.rename(folder)
 

@@ -1,0 +1,172 @@
+"""Advantages against slow references written from the definitions."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tesuji.core.types import Segment, Trace
+from tesuji.learners.rl.advantages import (
+    RoleBaseline,
+    gae,
+    group_advantages,
+    moments,
+    returns_to_go,
+    token_rewards,
+    whiten,
+)
+from tesuji.learners.rl.flat import flatten
+
+NUMBER = st.floats(-3, 3, allow_nan=False)
+
+
+@st.composite
+def traces(draw):
+    """(turn of each token, rewards by turn, values)."""
+    lengths = draw(st.lists(st.integers(1, 5), min_size=1, max_size=6))
+    turns = np.repeat(np.arange(len(lengths)), lengths)
+    rewards = draw(st.lists(NUMBER, min_size=len(lengths), max_size=len(lengths)))
+    values = draw(st.lists(NUMBER, min_size=len(turns), max_size=len(turns)))
+    return turns, np.array(rewards), np.array(values)
+
+
+def slow_gae(rewards, values, turns, gamma, lam, bootstrap):
+    """A_t = sum over l of (product of gamma*lambda between t and t+l) * delta_{t+l}, O(N^2)."""
+    count = len(turns)
+    earned = [0.0] * count
+    for turn, reward in enumerate(rewards):
+        earned[max(i for i in range(count) if turns[i] == turn)] += reward
+
+    def step(i):  # what lies between token i and the next
+        across = i + 1 < count and turns[i + 1] != turns[i]
+        return (gamma, lam) if across else (1.0, 1.0)
+
+    following = [*values[1:], bootstrap]
+    deltas = [earned[i] + step(i)[0] * following[i] - values[i] for i in range(count)]
+    found = []
+    for start in range(count):
+        total, weight = 0.0, 1.0
+        for later in range(start, count):
+            total += weight * deltas[later]
+            weight *= step(later)[0] * step(later)[1]
+        found.append(total)
+    return np.array(found)
+
+
+@settings(max_examples=150, deadline=None)
+@given(traces(), st.floats(0, 1), st.floats(0, 1), NUMBER)
+def test_gae_is_the_sum_of_its_definition(trace, gamma, lam, bootstrap):
+    turns, rewards, values = trace
+    options = {"gamma": gamma, "gae_lambda": lam, "bootstrap": bootstrap}
+    advantages, returns = gae(rewards, values, turns, **options)
+    expected = slow_gae(rewards, values, turns, gamma, lam, bootstrap)
+    assert advantages == pytest.approx(expected, abs=1e-9)
+    assert returns == pytest.approx(expected + values, abs=1e-9)
+
+
+@settings(max_examples=50, deadline=None)
+@given(traces(), st.floats(0, 1))
+def test_returns_to_go_are_discounted_from_turn_to_turn(trace, gamma):
+    turns, rewards, _ = trace
+    found = returns_to_go(rewards, turns, gamma)
+    for token, turn in enumerate(turns):
+        expected = sum(
+            gamma ** (later - turn) * rewards[later] for later in range(turn, len(rewards))
+        )
+        assert found[token] == pytest.approx(expected, abs=1e-9)
+
+
+def talk(between: int) -> Trace:
+    """Two turns of two tokens, with so many tokens of others in between."""
+    ids = tuple(range(4 + 2 + between + 2))
+    turns = (-1,) * 4 + (0, 0) + (-1,) * between + (1, 1)
+    segment = Segment(ids, turns, (0.0,) * len(ids))
+    return Trace((segment,), (0.0, 1.0), "g", 0, "x", "k", "random")
+
+
+def test_tokens_of_others_take_no_part():
+    found = []
+    for between in (0, 200):
+        flat = flatten([talk(between)])
+        options = {"gamma": 1.0, "gae_lambda": 0.95}
+        found.append(gae(flat.traces[0].rewards, np.zeros(4), flat.turns[0], **options)[0])
+    assert found[0] == pytest.approx(found[1])
+    assert found[0][0] == pytest.approx(0.95), "one step between turns, not two hundred"
+
+
+def test_a_turn_without_tokens_gives_its_reward_to_a_neighbour():
+    turns = np.array([1, 1, 3])
+    assert token_rewards([5.0, 1.0, 2.0, 4.0], turns).tolist() == [5.0, 3.0, 4.0]
+
+
+def test_extra_rewards_are_per_token():
+    turns = np.array([0, 0])
+    found = returns_to_go([1.0], turns, 1.0, extra=np.array([-0.25, -0.5]))
+    assert found.tolist() == [0.25, 0.5]
+
+
+def grouped(rewards, groups, **options):
+    settings_ = {"gamma": 1.0, "credit": "trajectory", "scale": "none", "include_self": False}
+    return group_advantages(rewards, groups, **{**settings_, **options})
+
+
+def test_the_baseline_is_the_mean_of_the_others():
+    found = grouped([[1.0], [0.0, 2.0], [3.0]], ["a"] * 3)
+    assert [row.tolist() for row in found.advantages] == [[-1.5], [0.0, 0.0], [1.5]]
+    assert (found.groups, found.flat_groups) == (1, 0)
+
+
+def test_a_turn_is_credited_with_what_follows_it():
+    found = grouped([[1.0, 2.0], [0.0]], ["a", "a"], credit="turn", gamma=0.5)
+    # to go: [2, 2] and [0]; at turn 1 the shorter one counts with its last turn
+    assert [row.tolist() for row in found.advantages] == [[2.0, 2.0], [-2.0]]
+
+
+def test_scaling_by_the_group_is_trls_formula():
+    totals = [1.0, 0.0, 0.5, 1.0]
+    found = grouped([[total] for total in totals], ["a"] * 4, scale="group")
+    import torch
+
+    rewards = torch.tensor(totals)
+    expected = (rewards - rewards.mean()) / (rewards.std() + 1e-4)
+    assert [row[0] for row in found.advantages] == pytest.approx(expected.tolist(), rel=1e-6)
+
+
+def test_groups_without_variance_are_counted_and_groups_of_one_use_their_role():
+    baseline = RoleBaseline(decay=0.5)
+    baseline.update(("g", "x", "random"), [1.0, 2.0])
+    found = grouped(
+        [[1.0], [1.0], [4.0]],
+        ["a", "a", "b"],
+        baselines=baseline,
+        keys=[("g", "x", "random")] * 3,
+    )
+    assert (found.groups, found.flat_groups) == (1, 1)
+    assert found.advantages[2].tolist() == [2.5]
+
+
+def test_the_moving_average_is_bias_corrected_and_survives_a_checkpoint():
+    baseline = RoleBaseline(decay=0.9)
+    key = ("kuhn_poker", "Player 1", "self")
+    assert baseline.value(key) == 0.0
+    baseline.update(key, [3.0, 5.0])
+    assert baseline.value(key) == pytest.approx(4.0), "the first average is the first mean"
+    baseline.update(key, [0.0])
+    assert baseline.value(key) == pytest.approx((0.9 * 0.1 * 4) / (1 - 0.81))
+    again = RoleBaseline(decay=0.9)
+    again.load_state_dict(json.loads(json.dumps(baseline.state_dict())))
+    assert again.value(key) == baseline.value(key)
+
+
+def test_whitening_over_two_processes_is_whitening_over_one():
+    values = np.array([1.0, 2.0, 5.0, -3.0, 0.5])
+    whole = whiten(values)
+    assert whole.mean() == pytest.approx(0)
+    assert whole.std() == pytest.approx(1)
+    halves = values[:2], values[2:]
+    total = tuple(sum(part) for part in zip(*(moments(half) for half in halves), strict=True))
+    parts = np.concatenate([whiten(half, total) for half in halves])
+    assert parts == pytest.approx(whole)
+    assert whiten(values, shift_only=True) == pytest.approx(values - values.mean())

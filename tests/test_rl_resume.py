@@ -1,0 +1,138 @@
+"""Killed with -9 at ten random moments and started again each time, a run ends as one never killed:
+the same weights, optimizer, curriculum, failures, snapshots and metrics, bit for bit."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TINY = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "intermediate_size": 32,
+}
+COMMON = {
+    "max_steps": 14,
+    "batch_size": 16,
+    "learning_rate": 3e-3,
+    "lr_scheduler_type": "linear",
+    "warmup_steps": 2,
+    "num_iterations": 2,
+    "num_mini_batches": 2,
+    "save_steps": 3,
+    "eval_steps": 4,
+    "eval_episodes": 4,
+    "ema_decay": 0.9,
+    "entropy_coef": 0.01,
+    "rewards": {"returns": 1.0, "legal": 0.1, "oracle": 0.5},
+    "play": {
+        "opening_moves": 3,
+        "snapshot_steps": 2,
+        "snapshots": 2,
+        "failure_replay": {"share": 0.4},
+        "curriculum": [
+            {"name": "easy", "opponents": ["random", "self"], "threshold": 0.05, "window": 24},
+            {"name": "own", "opponents": ["snapshot", "random"], "threshold": 0.9},
+        ],
+    },
+}
+KINDS = {
+    "grpo": {"num_generations": 4, "beta": 0.02, "sync_ref_model": True, "ref_model_sync_steps": 2},
+    "ppo": {"beta": 0.05, "kl_in": "reward", "target_kl": 0.05, "optimizer": "muon"},
+}
+
+FORKS = """
+import json, os, random, signal, sys, time
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from tesuji.pipeline.run import run_recipe
+from tesuji.recipe.schema import Recipe
+
+recipe, root, kills, seed = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), 7
+draw = random.Random(seed)
+
+def child():
+    pid = os.fork()
+    if pid == 0:
+        run_recipe(Recipe.model_validate(recipe), root)
+        os._exit(0)
+    return pid
+
+killed = 0
+while killed < kills:
+    pid = child()
+    time.sleep(draw.uniform(0.2, 1.3))
+    os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    killed += os.WIFSIGNALED(status)
+    if not os.WIFSIGNALED(status):
+        break
+_, status = os.waitpid(child(), 0)
+print(killed)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def recipe_of(kind: str) -> dict:
+    return {
+        "name": "killed",
+        "seed": 5,
+        "game": "tic_tac_toe",
+        "model": {"base": "tiny", "tiny": TINY},
+        "prompt": {"style": "compact", "answer": "id", "retry": False},
+        "sampling": {"max_new_tokens": 2},
+        "stages": {kind: {**COMMON, **KINDS[kind]}},
+        "evaluation": {"opponents": ["random"], "episodes": 4, "positions": 0, "before": False},
+    }
+
+
+def run(recipe: dict, root: Path, kills: int) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS, json.dumps(recipe), str(root), str(kills)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return int(done.stdout.split()[-1])
+
+
+def what_stays(root: Path) -> dict[str, object]:
+    """Everything the stage left, without what tells the time."""
+    stage = next((root / "killed" / "stages").glob("00-*"))
+    files = [*stage.glob("checkpoints/*/*"), *stage.glob("final/*"), *stage.glob("best/*")]
+    files += stage.glob("snapshots/*")
+    found: dict[str, object] = {
+        str(path.relative_to(stage)): path.read_bytes() for path in files if path.is_file()
+    }
+    lines = (root / "killed" / "metrics.jsonl").read_text().splitlines()
+    found["metrics"] = [
+        {key: value for key, value in json.loads(line).items() if not _tells_time(key)}
+        for line in lines
+    ]
+    return found
+
+
+def _tells_time(key: str) -> bool:
+    return key == "time" or key.startswith("speed/")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_killed_ten_times_ends_as_one_never_killed(kind: str, tmp_path: Path) -> None:
+    recipe = recipe_of(kind)
+    assert run(recipe, tmp_path / "whole", kills=0) == 0
+    assert run(recipe, tmp_path / "torn", kills=10) >= 5
+    whole, torn = what_stays(tmp_path / "whole"), what_stays(tmp_path / "torn")
+    assert sorted(whole) == sorted(torn)
+    for name in sorted(set(whole) - {"metrics"}):
+        assert whole[name] == torn[name], name
+    for one, other in zip(whole["metrics"], torn["metrics"], strict=True):
+        assert one == other
+    assert any(name.startswith("snapshots/") for name in whole)
+    state = json.loads(next(v for k, v in sorted(whole.items()) if k.endswith("state.json")))
+    assert state["schedule"]["curriculum"]["stage"] == 1, "the curriculum moved on"
