@@ -1,6 +1,7 @@
 """Advantages against slow references written from the definitions."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from tesuji.learners.rl.advantages import (
     token_rewards,
     whiten,
 )
+from tesuji.learners.rl.estimate import ESTIMATORS, Evidence
 from tesuji.learners.rl.flat import flatten
+from tesuji.recipe.rl import GrpoStage, PpoStage
 
 NUMBER = st.floats(-3, 3, allow_nan=False)
 
@@ -170,3 +173,87 @@ def test_whitening_over_two_processes_is_whitening_over_one():
     parts = np.concatenate([whiten(half, total) for half in halves])
     assert parts == pytest.approx(whole)
     assert whiten(values, shift_only=True) == pytest.approx(values - values.mean())
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.lists(NUMBER, min_size=1, max_size=4), min_size=2, max_size=7),
+    st.floats(0, 1),
+    st.sampled_from(["trajectory", "turn"]),
+    st.booleans(),
+)
+def test_a_group_of_any_size_against_its_definition(rewards, gamma, credit, include_self):
+    found = grouped(
+        rewards, ["a"] * len(rewards), gamma=gamma, credit=credit, include_self=include_self
+    )
+
+    def to_go(index, turn):
+        earned = rewards[index]
+        if credit == "trajectory":
+            return sum(earned)
+        turn = min(turn, len(earned) - 1)
+        return sum(gamma ** (later - turn) * earned[later] for later in range(turn, len(earned)))
+
+    for index, earned in enumerate(rewards):
+        mates = [m for m in range(len(rewards)) if include_self or m != index]
+        for turn in range(len(earned)):
+            baseline = sum(to_go(mate, turn) for mate in mates) / len(mates)
+            expected = to_go(index, turn) - baseline
+            assert found.advantages[index][turn] == pytest.approx(expected, abs=1e-9)
+
+
+def test_groups_do_not_mix_and_keep_the_order_of_the_traces():
+    found = grouped([[1.0], [5.0], [0.0], [9.0]], ["a", "b", "a", "b"])
+    assert [row.tolist() for row in found.advantages] == [[1.0], [-4.0], [-1.0], [4.0]]
+    assert found.groups == 2
+
+
+@pytest.mark.parametrize("earned", [0.0, 0.1, 1 / 3, -0.7])
+def test_rounding_does_not_hide_a_group_without_variance(earned):
+    assert grouped([[earned]] * 4, ["a"] * 4).flat_groups == 1
+    assert grouped([[earned, 0.0], [earned, 0.0]], ["a"] * 2, credit="turn").flat_groups == 1
+
+
+def one_turn(reward: float, group: str) -> Trace:
+    segment = Segment((1, 2, 3), (-1, 0, 0), (0.0, -1.0, -1.0))
+    return Trace((segment,), (reward,), "g", 0, "x", group, "random")
+
+
+def test_a_stage_reads_the_average_of_its_role_as_it_was_before_the_rollout():
+    baseline = RoleBaseline()
+    stage = GrpoStage(num_generations=1, batch_size=2)
+    flat = flatten([one_turn(1.0, "a"), one_turn(3.0, "b")])
+    before = ESTIMATORS[GrpoStage](stage, flat, Evidence(), baseline)
+    assert before.advantages.tolist() == [1.0, 1.0, 3.0, 3.0], "nothing is known of the role yet"
+    assert baseline.value(("g", "x", "random")) == 0.0, "estimating updates nothing"
+    baseline.update(("g", "x", "random"), [1.0, 3.0])
+    after = ESTIMATORS[GrpoStage](stage, flat, Evidence(), baseline)
+    assert after.advantages.tolist() == pytest.approx([-1.0, -1.0, 1.0, 1.0])
+    assert after.figures == {}, "without groups there is no share of flat ones"
+
+
+def test_only_a_match_that_was_cut_off_has_value_after_its_end():
+    values = np.array([0.5, 0.25, 0.5, 0.25])
+    ended = one_turn(1.0, "a")
+    flat = flatten([ended, replace(ended, truncated=True)])
+    stage = PpoStage(gae_lambda=0.9)
+    found = ESTIMATORS[PpoStage](stage, flat, Evidence(values), RoleBaseline())
+    assert found.returns.tolist() == pytest.approx([1.0, 1.0, 1.25, 1.25])
+    assert found.advantages == pytest.approx(found.returns - values)
+
+
+def test_a_penalty_per_token_is_taken_off_its_turn():
+    flat = flatten([one_turn(1.0, "a"), one_turn(0.0, "a")])
+    penalty = np.array([-0.1, -0.2, 0.0, 0.0])
+    stage = GrpoStage(num_generations=2, batch_size=2)
+    found = ESTIMATORS[GrpoStage](stage, flat, Evidence(penalty=penalty), RoleBaseline())
+    assert found.advantages.tolist() == pytest.approx([0.7, 0.7, -0.7, -0.7])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(NUMBER, min_size=1, max_size=30), st.integers(0, 30))
+def test_moments_of_two_processes_add_up(values, cut):
+    whole = np.array(values)
+    halves = [moments(part) for part in (whole[:cut], whole[cut:])]
+    total = tuple(sum(column) for column in zip(*halves, strict=True))
+    assert total == pytest.approx(moments(whole), abs=1e-9)

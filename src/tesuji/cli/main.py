@@ -27,6 +27,7 @@ COMMANDS = {
     "data": "Make a data set from a recipe, or look at one.",
     "play": "Play a match against a run's model.",
     "eval": "Evaluate a run's model against named opponents.",
+    "ladder": "Rate a run's checkpoints and fixed players against each other.",
     "replay": "Show a recorded match turn by turn.",
     "report": "Rebuild a run's report page.",
     "runs": "List the runs in this folder.",

@@ -91,8 +91,8 @@ def length(per: float = 100.0) -> Term:
 
 
 class Oracle:
-    """Minus the value lost against the best move: 0 for a best one. No legal move loses the most
-    the game can take.
+    """Minus the value lost against the best move: 0 for a best one. No legal move loses 1 more than
+    the worst one.
 
     `player` is minimax, which knows every move's value, or any player that names one best move
     (then another move costs 1). What was asked once is remembered by what the seat saw.
@@ -139,7 +139,8 @@ def table_value(board: str, mark: str, cell: int) -> float:
     """The table's value of `mark` ("x" or "o") playing `cell` on a board of nine letters
     (`.` empty): win 1.0, block 0.8, centre 0.6, corner 0.4, edge 0.2.
 
-    Its best move loses value in 104 of the 2,423 positions with x to move: it knows no forks.
+    It knows no forks: all of its best moves lose value in 104 of the 2,423 positions with x to
+    move, and at least one of them does in 148.
     """
     other = "o" if mark == "x" else "x"
     if _completes(board, mark, cell):

@@ -93,7 +93,7 @@ def _make(name: str, section: RewardTerm) -> Term:
 def _third_party(name: str) -> Callable[..., Term]:
     for entry in metadata.entry_points(group="tesuji.rewards"):
         if entry.name == name:
-            return entry.load()
+            return _load(entry)
     near = difflib.get_close_matches(name, reward_names(), n=1)
     guess = f"did you mean {near[0]}? " if near else ""
     raise RecipeError(
@@ -101,6 +101,16 @@ def _third_party(name: str) -> Callable[..., Term]:
         where=f"rewards.{name}",
         hint=f"{guess}known: {', '.join(reward_names())}",
     )
+
+
+def _load(entry: metadata.EntryPoint) -> Callable[..., Term]:
+    try:
+        return entry.load()
+    except Exception as error:  # somebody else's package: whatever it raises is their fault
+        raise RecipeError(
+            f"the reward term {entry.name!r} of {entry.value} does not load: {error}",
+            where=f"rewards.{entry.name}",
+        ) from error
 
 
 def _value(name: str, term: Term, at: Judged) -> float:

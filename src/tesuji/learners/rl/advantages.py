@@ -109,7 +109,7 @@ def group_advantages(
             advantages[index] = _against(togo, mates, place, include_self or scale == "group")
             if scale == "group":
                 advantages[index] = advantages[index] / (totals.std(ddof=1) + 1e-4)
-        flat += not any(advantages[index].any() for index in mates)
+        flat += all(np.allclose(advantages[index], 0.0) for index in mates)
     return GroupAdvantages(advantages, several, flat)
 
 

@@ -1,0 +1,77 @@
+"""`tesuji ladder RUN`: who beats whom, rated."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from tesuji.cli.console import console, progress
+
+if TYPE_CHECKING:
+    from tesuji.evaluation.ladder import Ladder
+
+app = typer.Typer()
+
+
+@app.command("ladder")
+def ladder(
+    run: Annotated[str, typer.Argument(help="A run folder, or its name under runs/.")],
+    opponent: Annotated[
+        list[str] | None,
+        typer.Option(help="A fixed player to enter, e.g. mcts:simulations=100; may be repeated."),
+    ] = None,
+    episodes: Annotated[int, typer.Option(min=2, help="Matches for each pair.")] = 50,
+    checkpoints: Annotated[int, typer.Option(min=0, help="Checkpoints of each stage.")] = 2,
+    temperature: Annotated[float, typer.Option(min=0, help="0: greedy.")] = 0.0,
+    seed: Annotated[int | None, typer.Option(help="Random stream; default: the recipe's.")] = None,
+) -> None:
+    """Rate a run's models and fixed players against each other, all seats, with intervals."""
+    from tesuji.cli.bars import Bars
+    from tesuji.core.run import find_run
+    from tesuji.evaluation.evaluate import turn_rules
+    from tesuji.evaluation.ladder import play_ladder
+    from tesuji.pipeline.entrants import entrants_of
+    from tesuji.pipeline.trained import open_run
+    from tesuji.players.registry import parse_player
+
+    trained = open_run(find_run(run))
+    fixed = [parse_player(text) for text in opponent or ["random"]]
+    entrants = entrants_of(trained, fixed, checkpoints, temperature)
+    recipe = trained.recipe
+    played = 0
+    with progress() as bars:
+        bar = Bars(bars, console)
+        bar.begin("ladder", len(entrants) * (len(entrants) - 1) // 2 * episodes)
+
+        def on_episode() -> None:
+            nonlocal played
+            played += 1
+            bar.update(played)
+
+        found = play_ladder(
+            trained.game,
+            entrants,
+            episodes=episodes,
+            seed=recipe.seed if seed is None else seed,
+            rules=turn_rules(recipe.prompt, recipe.evaluation.max_moves),
+            on_episode=on_episode,
+        )
+        bar.end()
+    console.print(_table(found, trained.game.name, episodes))
+
+
+def _table(found: "Ladder", game: str, episodes: int) -> Table:
+    table = Table(title=f"{game}: {episodes} matches a pair, OpenSkill rating (95%)")
+    table.add_column("", justify="right")
+    table.add_column("player", overflow="fold")
+    for name in ("rating", "interval", "won", "drawn", "lost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for place, rung in enumerate(found.rungs, start=1):
+        table.add_row(
+            str(place),
+            rung.name,
+            f"{rung.rating:.1f}",
+            f"{rung.interval.low:.1f} to {rung.interval.high:.1f}",
+            *(f"{count:,}" for count in (rung.wins, rung.draws, rung.losses)),
+        )
+    return table

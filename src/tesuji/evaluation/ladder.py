@@ -1,0 +1,109 @@
+"""A ladder: everybody plays everybody, seats rotated, and is rated (OpenSkill).
+
+The rating is Plackett and Luce's model as the `openskill` package fits it (Weng and Lin 2011): a
+mean `mu` and a deviation `sigma`, beginning at 25 and 25/3. It sees matches one after the other,
+so its result depends a little on their order: it is the mean over several orders that follow from
+the seed. Ratings of one ladder cannot be compared with those of another.
+"""
+
+import itertools
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from tesuji.core.intervals import Z95, Interval, wilson
+from tesuji.core.streams import stream
+from tesuji.core.types import Ending
+from tesuji.episodes.arena import TurnRules
+from tesuji.evaluation.matches import EVALUATED, outcome, play_opponent
+from tesuji.games.base import Game
+from tesuji.players.base import Player
+
+ORDERS = 20
+SCORES = {"win": 1.0, "draw": 0.5, "loss": 0.0}
+
+Result = tuple[str, str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One entrant: its rating with a 95% interval, and how its matches went."""
+
+    name: str
+    rating: float
+    interval: Interval
+    wins: int
+    draws: int
+    losses: int
+    win_interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The entrants, best first. `pairs[a, b]` counts a's wins, draws and losses against b."""
+
+    rungs: tuple[Rung, ...]
+    pairs: Mapping[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
+
+
+def play_ladder(
+    game: Game,
+    entrants: Mapping[str, Player],
+    *,
+    episodes: int,
+    seed: int,
+    rules: TurnRules,
+    on_episode: Callable[[], None] = lambda: None,
+) -> Ladder:
+    """`episodes` matches for every pair of entrants. Matches in which a player failed (an engine
+    crash) count for nobody."""
+    results: list[Result] = []
+    for one, other in itertools.combinations(entrants, 2):
+        for episode in play_opponent(
+            game,
+            entrants[one],
+            entrants[other],
+            episodes=episodes,
+            seed=stream(seed, one, other),
+            rules=rules,
+            on_episode=lambda _: on_episode(),
+        ):
+            if episode.ending is not Ending.ERROR:
+                assert EVALUATED in episode.players
+                results.append((one, other, SCORES[outcome(episode)]))
+    return rated(list(entrants), results, seed)
+
+
+def rated(names: list[str], results: list[Result], seed: int) -> Ladder:
+    """The ladder that follows from results (a, b, a's score)."""
+    found = [_ratings(names, results, random.Random(stream(seed, n))) for n in range(ORDERS)]
+    rungs = []
+    for name in names:
+        mu, sigma = (fmean(column) for column in zip(*(one[name] for one in found), strict=True))
+        mine = [s for a, _, s in results if a == name] + [1 - s for _, b, s in results if b == name]
+        wins, draws = mine.count(1.0), mine.count(0.5)
+        spread = Interval(mu - Z95 * sigma, mu + Z95 * sigma)
+        losses = len(mine) - wins - draws
+        rungs.append(Rung(name, mu, spread, wins, draws, losses, wilson(wins, len(mine))))
+    pairs = {pair: _counts(pair, results) for pair in itertools.combinations(names, 2)}
+    return Ladder(tuple(sorted(rungs, key=lambda rung: -rung.rating)), pairs)
+
+
+def _ratings(
+    names: list[str], results: list[Result], order: random.Random
+) -> dict[str, tuple[float, float]]:
+    """(mu, sigma) by name after all results in one order."""
+    from openskill.models import PlackettLuce
+
+    model = PlackettLuce()
+    ratings = {name: model.rating(name=name) for name in names}
+    for one, other, score in order.sample(results, len(results)):
+        teams = [[ratings[one]], [ratings[other]]]
+        (ratings[one],), (ratings[other],) = model.rate(teams, scores=[score, 1 - score])
+    return {name: (rating.mu, rating.sigma) for name, rating in ratings.items()}
+
+
+def _counts(pair: tuple[str, str], results: list[Result]) -> tuple[int, int, int]:
+    scores = [score for a, b, score in results if (a, b) == pair]
+    return scores.count(1.0), scores.count(0.5), scores.count(0.0)

@@ -1,0 +1,45 @@
+"""The ladder puts the stronger above the weaker, and says how sure it is."""
+
+from pathlib import Path
+
+from test_rl_train import recipe_of
+from typer.testing import CliRunner
+
+from tesuji.episodes.arena import TurnRules
+from tesuji.evaluation.ladder import play_ladder, rated
+from tesuji.games.catalogue import load_game
+from tesuji.pipeline.run import run_recipe
+from tesuji.players.minimax import MinimaxPlayer
+from tesuji.players.uniform import RandomPlayer
+
+
+def test_the_stronger_player_stands_above_the_weaker() -> None:
+    game = load_game("tic_tac_toe", {})
+    entrants = {"random": RandomPlayer(), "minimax": MinimaxPlayer(), "again": RandomPlayer()}
+    for name, player in entrants.items():
+        player.name = name
+    found = play_ladder(game, entrants, episodes=40, seed=1, rules=TurnRules())
+    assert found.rungs[0].name == "minimax"
+    assert found.rungs[0].losses == 0
+    assert found.rungs[0].interval.low > found.rungs[1].interval.high
+    assert sum(found.pairs["random", "minimax"]) == 40
+    assert found == play_ladder(game, entrants, episodes=40, seed=1, rules=TurnRules())
+
+
+def test_equals_are_rated_alike_and_less_surely_after_few_matches() -> None:
+    few = rated(["a", "b"], [("a", "b", 1.0), ("a", "b", 0.0)], seed=1)
+    many = rated(["a", "b"], [("a", "b", float(n % 2)) for n in range(200)], seed=1)
+    width = {id(one): one.rungs[0].interval.high - one.rungs[0].interval.low for one in (few, many)}
+    assert width[id(many)] < width[id(few)]
+    assert abs(many.rungs[0].rating - many.rungs[1].rating) < 1
+
+
+def test_a_runs_models_can_be_put_on_the_ladder(tmp_path: Path, monkeypatch) -> None:
+    from tesuji.cli import ladder
+
+    run_recipe(recipe_of(), tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(ladder.app, ["small", "--episodes", "4"])
+    assert done.exit_code == 0, done.output
+    for name in ("before", "rl", "rl at 2", "random"):
+        assert name in done.output
