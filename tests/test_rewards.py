@@ -339,7 +339,7 @@ def test_another_package_adds_a_term_with_options():
 
 @pytest.mark.usefixtures("installed")
 def test_a_package_that_does_not_load_is_named():
-    with pytest.raises(RecipeError, match="the reward term 'missing' of .* does not load"):
+    with pytest.raises(RecipeError, match=r"the reward term 'missing' of .* does not load"):
         make_terms({"missing": RewardTerm(weight=1.0)}, game_of)
 
 

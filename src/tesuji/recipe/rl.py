@@ -26,6 +26,9 @@ class RLStage(Training):
     """Matches per rollout, over all processes."""
     num_generations: int = Field(1, ge=1)
     """Matches of one task: the size of a group."""
+    max_length: int = Field(4096, ge=8)
+    """Longest segment learned from, in tokens; a seat's play with a longer one is left out of the
+    update, and counted."""
     num_iterations: int = Field(1, ge=1)
     """Passes over each rollout."""
     num_mini_batches: int = Field(1, ge=1)

@@ -152,4 +152,5 @@ def as_metrics(sums: Mapping[str, float], outcomes: Sequence[Outcome]) -> dict[s
         "reply_length": sums["reply_tokens"] / replies,
         "matches_failed": float(sums["failed"]),
         "matches_truncated": float(sums["truncated"]),
+        "traces_too_long": float(sums["too_long"]),
     }

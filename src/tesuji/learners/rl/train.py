@@ -23,13 +23,14 @@ from tesuji.core.files import write_json
 from tesuji.core.metrics import MetricLog
 from tesuji.core.streams import stream
 from tesuji.core.textlog import TextLog
+from tesuji.core.types import Trace
 from tesuji.learners.models import Policy, count_parameters
 from tesuji.learners.rl.advantages import moments
 from tesuji.learners.rl.build import build_learner, loss_options, named_parameters
 from tesuji.learners.rl.checkpoint import checkpoints, save_critic
 from tesuji.learners.rl.estimate import ESTIMATORS, Estimate, Evidence, whitened
 from tesuji.learners.rl.flat import Array, Flat, flatten, mini_batches
-from tesuji.learners.rl.loss import TokenData
+from tesuji.learners.rl.loss import LossOptions, TokenData
 from tesuji.learners.rl.memory import Memory
 from tesuji.learners.rl.rollout import Rollout, as_metrics, play
 from tesuji.learners.rl.tables import Tables
@@ -131,10 +132,11 @@ class _Training:
         memory = self.memory
         memory.step += 1
         rollout = self._rollout()
+        traces = self._short_enough(rollout)
         sums, outcomes = gathered_sums(rollout.sums), gathered(rollout.outcomes)
         found = as_metrics(sums, outcomes)
-        if min(gathered([len(rollout.traces)])):
-            found |= self._learn(flatten(rollout.traces), rollout)
+        if min(gathered([len(traces)])):
+            found |= self._learn(flatten(traces), rollout)
         lines = self.tables.schedule.observe(outcomes)
         found |= self.tables.schedule.metrics() | self.tables.random_success(memory)
         memory.matches += int(sums["matches"])
@@ -153,6 +155,13 @@ class _Training:
         tasks = self.tables.propose(self.stage)
         table = self.tables.table()
         return play(tasks, table, version=self.memory.step - 1)
+
+    def _short_enough(self, rollout: Rollout) -> list[Trace]:
+        """The traces that fit `max_length`; the others are counted."""
+        most = self.stage.max_length
+        fit = [t for t in rollout.traces if all(len(s.token_ids) <= most for s in t.segments)]
+        rollout.sums["too_long"] += len(rollout.traces) - len(fit)
+        return fit
 
     def _learn(self, flat: Flat, rollout: Rollout) -> dict[str, float]:
         """Estimate and update; returns figures of the update."""
@@ -230,8 +239,8 @@ class _Training:
         for iteration in range(stage.num_iterations):
             order = random.Random(stream(self.recipe.seed, "minibatches", memory.step, iteration))
             for numbers in mini_batches(flat, stage.num_mini_batches, order):
-                rows = rows_of(self.learner, flat, numbers)
                 norm = self._norm(flat, numbers)
+                rows = rows_of(self.learner, flat, _worth_a_pass(flat, numbers, tokens, options))
                 for figure, value in step(self.learner, rows, tokens, norm, options).items():
                     totals[figure] += value
                 count += 1
@@ -322,6 +331,19 @@ class _Training:
                 self.out / "training.json", {k: getattr(summary, k) for k in summary.__slots__}
             )
         return summary
+
+
+def _worth_a_pass(
+    flat: Flat, numbers: list[int], tokens: Tokens, options: LossOptions
+) -> list[int]:
+    """Without the segments whose tokens have no advantage (groups in which all earned the same),
+    where nothing but the advantage makes a gradient. They still count in the norm: the gradient
+    is the same, with less work. One segment always stays, for the other processes' sake."""
+    if options.vf_coef or options.beta or options.entropy_coef:
+        return numbers
+    has = tokens.data.advantages.cpu().numpy() != 0
+    kept = [n for n in numbers if has[flat.spans[flat.owner[n]]].any()]
+    return kept or numbers[:1]
 
 
 def _reason(memory: Memory, use_best: bool) -> str:

@@ -1,0 +1,61 @@
+"""Every shipped RL recipe runs: two steps of each, with a tiny model in the place of a large one."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tesuji.pipeline.run import run_recipe
+from tesuji.recipe.load import load_recipe
+from tesuji.recipe.rl import RLStage
+from tesuji.recipe.schema import Recipe
+
+FOLDER = Path(__file__).parents[1] / "recipes"
+RECIPES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.yaml"))
+TINY = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 4096,
+}
+
+
+def small(name: str) -> Recipe:
+    """The recipe as shipped, but for the model's size and how long everything takes."""
+    plain = load_recipe(str(FOLDER / name)).model_dump(mode="json")
+    plain["model"] |= {"base": "tiny", "tiny": TINY, "load_in_4bit": False}
+    plain["prompt"]["on_illegal"] = "random"
+    plain["evaluation"] |= {"episodes": 2, "positions": 20, "before": False, "certificate": False}
+    plain["evaluation"]["opponents"] = [{"player": "random"}]
+    for stage in plain["stages"].values():
+        _shorten(stage)
+    return Recipe.model_validate(plain)
+
+
+def _shorten(stage: dict[str, Any]) -> None:
+    if stage["kind"] == "data":
+        stage |= {"positions": "sampled", "num_positions": 20, "held_out_from": "all"}
+    elif stage["kind"] == "sft":
+        stage |= {"max_steps": 2, "batch_size": 4, "stop_when": "never", "max_length": 2000}
+    else:
+        size = stage["num_generations"]
+        stage |= {"max_steps": 2, "batch_size": max(2, size), "stop_when": "never"}
+        stage |= {"eval_steps": 2, "eval_episodes": 2, "num_mini_batches": 1}
+        stage["play"]["max_moves"] = 6
+        for part in (stage["play"], *stage["play"]["curriculum"]):
+            for opponent in part["opponents"]:
+                opponent |= {"simulations": 5} if opponent["player"] == "mcts" else {}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_shipped_recipe_runs_for_two_steps(name: str, tmp_path: Path) -> None:
+    recipe = small(name)
+    outcome = run_recipe(recipe, tmp_path)
+    assert outcome.after is not None
+    for place, (stage, section) in enumerate(recipe.stages.items()):
+        if isinstance(section, RLStage):
+            found = list((outcome.folder / "stages").glob(f"*-{stage}"))
+            assert found, place
+            assert (found[0] / "training.json").exists()
