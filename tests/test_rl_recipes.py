@@ -1,4 +1,4 @@
-"""Every shipped RL recipe runs: two steps of each, with a tiny model in the place of a large one."""
+"""Every shipped recipe runs: two steps of each stage, with a tiny model in a large one's place."""
 
 from pathlib import Path
 from typing import Any

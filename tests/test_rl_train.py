@@ -255,6 +255,31 @@ def test_lora_conversations_and_a_critic_of_its_own_take_the_same_path(tmp_path:
     assert rows[-1]["sampler_gap"] < 1e-4, "tokens are learned from as they were sampled"
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_gradient_checkpointing_and_bfloat16_train_too(dtype: str, tmp_path: Path) -> None:
+    recipe = recipe_of(gradient_checkpointing=True, micro_batch_tokens=64)
+    recipe = changed(recipe, model={"dtype": dtype})
+    _, _, rows = run(recipe, tmp_path)
+    assert rows[-1]["step"] == 3
+    assert rows[-1]["sampler_gap"] < (1e-4 if dtype == "float32" else 0.2)
+
+
+def test_segments_longer_than_max_length_are_left_out_and_counted(tmp_path: Path) -> None:
+    _, _, rows = run(recipe_of(max_length=8), tmp_path)
+    assert rows[-1]["traces_too_long"] == 8
+    assert "loss" not in rows[-1]
+
+
+def test_the_final_model_is_the_one_that_scored_best(tmp_path: Path) -> None:
+    recipe = recipe_of(max_steps=6, eval_steps=2, eval_episodes=8, learning_rate=1e-2)
+    outcome, _, rows = run(recipe, tmp_path)
+    stage = outcome.folder / "stages" / "00-rl"
+    best = max((row for row in rows if "eval/score" in row), key=lambda row: row["eval/score"])
+    assert json.loads((stage / "training.json").read_text())["best_step"] == best["step"]
+    name = "model.safetensors"
+    assert (stage / "final" / name).read_bytes() == (stage / "best" / name).read_bytes()
+
+
 def test_several_games_and_their_stages_in_one_curriculum(tmp_path: Path) -> None:
     play = {
         "games": ["tic_tac_toe", {"name": "connect_four"}],

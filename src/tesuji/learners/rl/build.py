@@ -21,10 +21,7 @@ def build_learner(
 
     model = policy.model
     in_bf16 = model.dtype == torch.bfloat16 and not hasattr(model, "peft_config")
-    accelerator = Accelerator(
-        mixed_precision="bf16" if in_bf16 else "no",
-        cpu=model.device.type == "cpu",
-    )
+    accelerator = Accelerator(cpu=model.device.type == "cpu")
     if in_bf16:
         model.float()
     if stage.gradient_checkpointing:
@@ -47,6 +44,7 @@ def build_learner(
         micro_batch_tokens=stage.micro_batch_tokens,
         share_prompts=stage.share_prompts,
         max_grad_norm=stage.max_grad_norm,
+        in_bf16=in_bf16,
     )
 
 

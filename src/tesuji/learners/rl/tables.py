@@ -1,5 +1,7 @@
 """Setting the tables of a rollout: tasks, games, rewards, and who sits where."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +29,17 @@ from tesuji.recipe.rl import RLStage
 from tesuji.recipe.schema import Recipe
 
 RANDOM_MATCHES = 200
+Precision = Callable[[], AbstractContextManager[Any]]
 
 
 class Tables:
     """What a stage plays with, from one rollout to the next."""
 
     def __init__(
-        self, stage: RLStage, policy: Policy, recipe: Recipe, out: Path, accelerator: Any
+        self, stage: RLStage, policy: Policy, recipe: Recipe, out: Path, precision: Precision
     ) -> None:
         self.stage, self.policy, self.recipe = stage, policy, recipe
-        self.accelerator = accelerator
+        self.precision = precision
         self.schedule = self._schedule(recipe.seed)
         self.snapshots = Snapshots(out / "snapshots", policy.model)
         self.fixed = fixed_opponents(self.schedule, stage.play.opponent_timeout_s)
@@ -72,7 +75,7 @@ class Tables:
 
     def table(self) -> Table:
         """The table of the next rollout; what was read with older weights is forgotten."""
-        policy = WithinContext(self.player(), self.accelerator.autocast)
+        policy = WithinContext(self.player(), self.precision)
         snapshots = snapshot_players(self.snapshots, self.player)
         players = {POLICY: policy, **self.fixed, **snapshots}
         return Table(self.game_of, players, self.rewards, self.rules, self.stage.play.concurrent)

@@ -110,7 +110,7 @@ class _Training:
         self.name, self.out, self.metrics, self.hooks = name, out, metrics, hooks
         temperature = recipe.sampling.temperature
         self.learner = build_learner(stage, policy, temperature=temperature, critic=critic)
-        self.tables = Tables(stage, policy, recipe, out, self.learner.accelerator)
+        self.tables = Tables(stage, policy, recipe, out, self.learner.autocast)
         self.memory = Memory(stage, policy, self.learner, self.tables, out / "checkpoints")
         self.text = TextLog(out, name)
         self.started = time.monotonic()

@@ -32,6 +32,7 @@ class Learner:
     micro_batch_tokens: int
     share_prompts: bool = True
     max_grad_norm: float = 1.0
+    in_bf16: bool = False
     told: list[str] = field(default_factory=list)
 
     @property
@@ -39,6 +40,11 @@ class Learner:
         """The actor without Accelerate's wrapping."""
         module: ActorCritic = self.accelerator.unwrap_model(self.actor)
         return module
+
+    def autocast(self) -> Any:
+        """The precision it computes in: bfloat16 over float32 weights, or the weights' own."""
+        device = self.module.model.device.type
+        return torch.autocast(device, dtype=torch.bfloat16, enabled=self.in_bf16)
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ def score(learner: Learner, flat: Flat) -> tuple[Array, Array | None]:
     was_training = module.training
     module.eval()
     for batch in _fitting(learner, rows_of(learner, flat)):
-        with learner.accelerator.autocast():
+        with learner.autocast():
             scored = module(batch)
         index = batch.index.cpu().numpy()
         logps[index] = scored.logp.double().cpu().numpy()
@@ -141,7 +147,7 @@ def _backward(
         batch = collate(parts[number if real else -1], device)
         last = number == rounds - 1
         with contextlib.nullcontext() if last else learner.accelerator.no_sync(learner.actor):
-            with learner.accelerator.autocast():
+            with learner.autocast():
                 scored = learner.actor(batch)
             found = token_loss(
                 scored.logp,
