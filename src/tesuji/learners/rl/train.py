@@ -26,17 +26,17 @@ from tesuji.core.textlog import TextLog
 from tesuji.core.types import Trace
 from tesuji.learners.models import Policy, count_parameters
 from tesuji.learners.rl.advantages import moments
-from tesuji.learners.rl.build import build_learner, loss_options, named_parameters
+from tesuji.learners.rl.build import build_learner, loss_options
 from tesuji.learners.rl.checkpoint import checkpoints, save_critic
 from tesuji.learners.rl.estimate import ESTIMATORS, Estimate, Evidence, whitened
 from tesuji.learners.rl.flat import Array, Flat, flatten, mini_batches
-from tesuji.learners.rl.loss import LossOptions, TokenData
+from tesuji.learners.rl.loss import TokenData
 from tesuji.learners.rl.memory import Memory
 from tesuji.learners.rl.rollout import Rollout, as_metrics, play
 from tesuji.learners.rl.tables import Tables
 from tesuji.learners.rl.together import gathered, gathered_sums, is_main, summed
-from tesuji.learners.rl.update import Tokens, rows_of, score, step
-from tesuji.learners.rl.watch import console_line
+from tesuji.learners.rl.update import Tokens, rows_of, score, step, worth_a_pass
+from tesuji.learners.rl.watch import console_line, speed
 from tesuji.learners.rl.weights import swapped
 from tesuji.recipe.rl import GrpoStage, PpoStage, RLStage
 from tesuji.recipe.schema import Recipe
@@ -184,7 +184,7 @@ class _Training:
             "advantage_max": float(np.abs(found.advantages).max()) if flat.tokens else 0.0,
             "learning_rate": float(learner.optimizer.param_groups[0]["lr"]),
             "micro_batch_tokens": learner.micro_batch_tokens,
-            **_speed(rollout, flat, seconds),
+            **speed(rollout.sums, rollout.seconds, flat.tokens, seconds),
         }
 
     def _estimate(
@@ -240,7 +240,7 @@ class _Training:
             order = random.Random(stream(self.recipe.seed, "minibatches", memory.step, iteration))
             for numbers in mini_batches(flat, stage.num_mini_batches, order):
                 norm = self._norm(flat, numbers)
-                rows = rows_of(self.learner, flat, _worth_a_pass(flat, numbers, tokens, options))
+                rows = rows_of(self.learner, flat, worth_a_pass(flat, numbers, tokens, options))
                 for figure, value in step(self.learner, rows, tokens, norm, options).items():
                     totals[figure] += value
                 count += 1
@@ -333,42 +333,7 @@ class _Training:
         return summary
 
 
-def _worth_a_pass(
-    flat: Flat, numbers: list[int], tokens: Tokens, options: LossOptions
-) -> list[int]:
-    """Without the segments whose tokens have no advantage (groups in which all earned the same),
-    where nothing but the advantage makes a gradient. They still count in the norm: the gradient
-    is the same, with less work. One segment always stays, for the other processes' sake."""
-    if options.vf_coef or options.beta or options.entropy_coef:
-        return numbers
-    has = tokens.data.advantages.cpu().numpy() != 0
-    kept = [n for n in numbers if has[flat.spans[flat.owner[n]]].any()]
-    return kept or numbers[:1]
-
-
 def _reason(memory: Memory, use_best: bool) -> str:
     if memory.stopped:
         return f"the certificate held at step {memory.step}"
     return f"all steps done; step {memory.best_step} was best" if use_best else "all steps done"
-
-
-def _speed(rollout: Rollout, flat: Flat, seconds: float) -> dict[str, float]:
-    """How fast; the only figures that differ between two runs of the same seed."""
-    playing = max(rollout.seconds, 1e-9)
-    found = {
-        "speed/games_per_second": rollout.sums["matches"] / playing,
-        "speed/sampled_tokens_per_second": rollout.sums["reply_tokens"] / playing,
-        "speed/update_tokens_per_second": flat.tokens / max(seconds, 1e-9),
-        "speed/rollout_seconds": rollout.seconds,
-        "speed/update_seconds": seconds,
-    }
-    if torch.cuda.is_available():
-        found["speed/memory_gb"] = torch.cuda.max_memory_allocated() / 2**30
-    else:
-        import resource
-
-        found["speed/memory_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return found
-
-
-__all__ = ["RLHooks", "RLSummary", "named_parameters", "train_rl"]

@@ -19,6 +19,7 @@ from tesuji.learners.rl.actor import ActorCritic
 from tesuji.learners.rl.batch import MicroBatch, Row, collate, micro_batches, pack
 from tesuji.learners.rl.flat import Array, Flat
 from tesuji.learners.rl.loss import LossOptions, TokenData, token_loss
+from tesuji.players.context import takes_masks
 
 
 @dataclass
@@ -70,20 +71,22 @@ def rows_of(learner: Learner, flat: Flat, numbers: Sequence[int] | None = None) 
     return pack(
         [flat.segments[n] for n in chosen],
         [flat.first[n] for n in chosen],
-        share=learner.share_prompts and shares_prompts(learner.module.model),
+        share=learner.share_prompts and takes_masks(learner.module.model),
         width=width,
     )
 
 
-def shares_prompts(model: Any) -> bool:
-    """Whether the model's attention takes a mask of our own: SDPA and eager do, without windows."""
-    config = model.config.get_text_config()
-    windowed = getattr(config, "sliding_window", None) and getattr(
-        config, "use_sliding_window", True
-    )
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    plain = kinds == {"full_attention"} or not windowed
-    return plain and config._attn_implementation in ("sdpa", "eager")
+def worth_a_pass(
+    flat: Flat, numbers: Sequence[int], tokens: Tokens, options: LossOptions
+) -> Sequence[int]:
+    """Without the segments whose tokens have no advantage (groups in which all earned the same),
+    where nothing but the advantage makes a gradient. They still count in the norm: the gradient
+    is the same, with less work. One segment always stays, for the other processes' sake."""
+    if options.vf_coef or options.beta or options.entropy_coef:
+        return numbers
+    has = tokens.data.advantages.cpu().numpy() != 0
+    kept = [n for n in numbers if has[flat.spans[flat.owner[n]]].any()]
+    return kept or numbers[:1]
 
 
 @torch.no_grad()

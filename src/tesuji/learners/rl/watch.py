@@ -1,8 +1,11 @@
 """What a rollout and its update look like from outside: the console line, alarms."""
 
+import resource
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
+
+import torch
 
 RECENT = 20  # steps that a collapse is measured against
 MUCH_KL = 0.5  # nats a token away from the policy that sampled
@@ -82,3 +85,22 @@ class Alarms:
         self.lengths = deque(state["lengths"], maxlen=RECENT)
         self.first_entropy = state["first_entropy"]
         self.still = state["still"]
+
+
+def speed(
+    sums: Mapping[str, float], playing: float, trained: int, updating: float
+) -> dict[str, float]:
+    """How fast, from seconds of playing and updating: the only figures that differ between two
+    runs of the same seed."""
+    found = {
+        "speed/games_per_second": sums["matches"] / max(playing, 1e-9),
+        "speed/sampled_tokens_per_second": sums["reply_tokens"] / max(playing, 1e-9),
+        "speed/update_tokens_per_second": trained / max(updating, 1e-9),
+        "speed/rollout_seconds": playing,
+        "speed/update_seconds": updating,
+    }
+    if torch.cuda.is_available():
+        found["speed/memory_gb"] = torch.cuda.max_memory_allocated() / 2**30
+    else:
+        found["speed/memory_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return found
