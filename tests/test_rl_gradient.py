@@ -164,7 +164,10 @@ def gradient_of_step(stage: RLStage, **changes) -> tuple[dict[str, torch.Tensor]
     return gradients(learner.module), learner
 
 
-@pytest.mark.parametrize("stage", [GrpoStage(entropy_coef=0.01), PpoStage(value_grad=0.3)])
+STAGES = {"grpo": GrpoStage(entropy_coef=0.01), "ppo": PpoStage(value_grad=0.3)}
+
+
+@pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
 @pytest.mark.parametrize("changes", [{"micro_batch_tokens": 64}, {"share_prompts": False}])
 def test_the_gradient_does_not_depend_on_the_micro_batch(stage, changes) -> None:
     plain, _ = gradient_of_step(stage)
@@ -240,44 +243,53 @@ def test_models_with_windowed_attention_get_a_row_a_reply() -> None:
 
 
 TWO = """
-import sys, json, torch
+import sys, torch
 torch.set_num_threads(1)
 sys.path.insert(0, {tests!r})
+from accelerate import PartialState
+PartialState(cpu=True)
 import test_rl_gradient as t
 from tesuji.learners.rl.together import gathered, process
 from safetensors.torch import save_file
 
-stage = t.GrpoStage(entropy_coef=0.01)
-traces = t.made_traces()
 mine, count = process()
+assert count == 2
+traces = t.made_traces()
 flat_all = t.flatten(traces)
-part = traces if count == 1 else (traces[:3] if mine == 0 else traces[3:])
+part = traces[:3] if mine == 0 else traces[3:]
 begin = 0 if mine == 0 else sum(len(turns) for turns in flat_all.turns[:3])
-learner = t.learner_of(stage)
-learner.micro_batch_tokens = 64
 flat = t.flatten(part)
-whole = t.tokens_of(flat_all)
 here = torch.arange(begin, begin + flat.tokens)
-tokens = t.Tokens(whole.at(here), torch.ones(flat.tokens))
-norm = sum(gathered([flat.tokens]))
-t.step(learner, t.rows_of(learner, flat), tokens, norm, t.loss_options(stage, 9, 0.0))
-if mine == 0:
-    save_file(t.gradients(learner.module), sys.argv[1])
+tokens = t.Tokens(t.tokens_of(flat_all).at(here), torch.ones(flat.tokens))
+for name, stage in t.STAGES.items():
+    learner = t.learner_of(stage)
+    learner.micro_batch_tokens = 64
+    norm = sum(gathered([flat.tokens]))
+    rows = t.rows_of(learner, flat)
+    parts = gathered([len(list(t.micro_batches(rows, 64)))])
+    assert parts[0] != parts[1], "one process has to keep the other company"
+    t.step(learner, rows, tokens, norm, t.loss_options(stage, 9, 0.0))
+    if mine == 0:
+        save_file(t.gradients(learner.module), f"{{sys.argv[1]}}/{{name}}.safetensors")
 """
+
+
+def in_two_processes(folder: Path, script: str, *arguments: str) -> None:
+    """Run a script in two processes on the CPU, over gloo. (`accelerate launch --cpu` starts one
+    process, however many it is asked for.)"""
+    path = folder / "two.py"
+    path.write_text(script)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    done = subprocess.run(
+        [*launch, str(path), *arguments], capture_output=True, text=True, timeout=180
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
 
 
 def test_two_processes_have_the_gradient_of_one(tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
-    script = tmp_path / "two.py"
-    script.write_text(TWO.format(tests=str(Path(__file__).parent)))
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_machines", "1"]
-    found = []
-    for count in ("1", "2"):
-        out = tmp_path / f"{count}.safetensors"
-        port = ["--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"]
-        command = [*launch, "--num_processes", count, *port, str(script), str(out)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=180)
-        assert done.returncode == 0, done.stderr[-2000:]
-        found.append(load_file(out))
-    assert_same(*found)
+    in_two_processes(tmp_path, TWO.format(tests=str(Path(__file__).parent)), str(tmp_path))
+    for name, stage in STAGES.items():
+        alone, _ = gradient_of_step(stage)
+        assert_same(alone, load_file(tmp_path / f"{name}.safetensors"))
