@@ -20,7 +20,7 @@ from tesuji.learners.rl.advantages import (
 )
 from tesuji.learners.rl.estimate import ESTIMATORS, Evidence
 from tesuji.learners.rl.flat import flatten
-from tesuji.recipe.rl import GrpoStage, PpoStage
+from tesuji.recipe.rl import GrpoStage, PpoStage, ReinforceStage
 
 NUMBER = st.floats(-3, 3, allow_nan=False)
 
@@ -210,7 +210,9 @@ def test_groups_do_not_mix_and_keep_the_order_of_the_traces():
 
 @pytest.mark.parametrize("earned", [0.0, 0.1, 1 / 3, -0.7])
 def test_rounding_does_not_hide_a_group_without_variance(earned):
-    assert grouped([[earned]] * 4, ["a"] * 4).flat_groups == 1
+    found = grouped([[earned]] * 4, ["a"] * 4)
+    assert found.flat_groups == 1
+    assert [row.tolist() for row in found.advantages] == [[0.0]] * 4
     assert grouped([[earned, 0.0], [earned, 0.0]], ["a"] * 2, credit="turn").flat_groups == 1
 
 
@@ -240,6 +242,15 @@ def test_only_a_match_that_was_cut_off_has_value_after_its_end():
     found = ESTIMATORS[PpoStage](stage, flat, Evidence(values), RoleBaseline())
     assert found.returns.tolist() == pytest.approx([1.0, 1.0, 1.25, 1.25])
     assert found.advantages == pytest.approx(found.returns - values)
+
+
+@pytest.mark.parametrize("stage", [GrpoStage(), PpoStage(), ReinforceStage()])
+def test_a_trace_of_moves_without_a_choice_stands_between_others(stage):
+    certain = replace(one_turn(5.0, "b"), segments=(Segment((1, 2), (-1, -1), (0.0, 0.0)),))
+    flat = flatten([one_turn(1.0, "a"), certain, one_turn(2.0, "c")])
+    values = np.zeros(4)
+    found = ESTIMATORS[type(stage)](stage, flat, Evidence(values), RoleBaseline())
+    assert found.advantages.tolist() == [1.0, 1.0, 2.0, 2.0]
 
 
 def test_a_penalty_per_token_is_taken_off_its_turn():

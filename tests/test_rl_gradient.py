@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tesuji.core.errors import EngineError
+from tesuji.core.metrics import MetricLog
 from tesuji.core.types import Segment, Trace
 from tesuji.learners.models import Policy, with_adapter
 from tesuji.learners.rl.actor import ActorCritic
@@ -17,9 +18,12 @@ from tesuji.learners.rl.batch import collate, micro_batches, pack
 from tesuji.learners.rl.build import build_learner, loss_options
 from tesuji.learners.rl.flat import Flat, flatten
 from tesuji.learners.rl.loss import TokenData
+from tesuji.learners.rl.train import train_rl
 from tesuji.learners.rl.update import Learner, Tokens, rows_of, step
+from tesuji.learners.rl.weights import save_tensors
 from tesuji.learners.tiny import build_model, build_tokenizer
 from tesuji.recipe.rl import GrpoStage, PpoStage, RLStage
+from tesuji.recipe.schema import Recipe
 from tesuji.recipe.sections import LoraSection, TinyModel
 
 SHAPE = TinyModel(
@@ -205,6 +209,29 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_gradient() -> None:
     assert not learner.told, "said once"
 
 
+def test_memory_that_runs_out_halfway_leaves_no_gradient_behind() -> None:
+    stage = GrpoStage()
+    plain, _ = gradient_of_step(stage)
+    flat, learner = flatten(made_traces()), learner_of(stage)
+    learner.micro_batch_tokens = 100
+    forward, passes, kept = learner.module.forward, [], {}
+
+    def scarce(batch):
+        passes.append(batch)
+        if len(passes) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return forward(batch)
+
+    learner.module.forward = scarce
+    learner.optimizer.zero_grad = lambda set_to_none=True: learner.module.zero_grad()
+    learner.optimizer.step = lambda: kept.update(gradients(learner.module))
+    options = loss_options(stage, 9, 0.0)
+    step(learner, rows_of(learner, flat), tokens_of(flat), flat.tokens, options)
+    assert_same(plain, kept)
+    assert len(learner.told) == 1
+    assert len(passes) > 4
+
+
 def test_a_row_that_does_not_fit_by_itself_is_one_clear_message() -> None:
     stage = GrpoStage()
     flat, learner = flatten(made_traces()), learner_of(stage)
@@ -244,6 +271,7 @@ def test_models_with_windowed_attention_get_a_row_a_reply() -> None:
 
 TWO = """
 import sys, torch
+from pathlib import Path
 torch.set_num_threads(1)
 sys.path.insert(0, {tests!r})
 from accelerate import PartialState
@@ -271,7 +299,40 @@ for name, stage in t.STAGES.items():
     t.step(learner, rows, tokens, norm, t.loss_options(stage, 9, 0.0))
     if mine == 0:
         save_file(t.gradients(learner.module), f"{{sys.argv[1]}}/{{name}}.safetensors")
+t.train(Path(sys.argv[1]) / f"run-{{mine}}", batch_size=3, num_mini_batches=2)
 """
+
+
+def train(out: Path, *, opening: int = 0, **changes) -> list[dict]:
+    """A few steps of GRPO or of what `changes` say; the lines of the metric log."""
+    stage = {"kind": "grpo", "num_generations": 1, "max_steps": 3, **changes}
+    recipe = Recipe.model_validate(
+        {
+            "name": "small",
+            "game": "tic_tac_toe",
+            "prompt": {"style": "compact", "answer": "id"},
+            "sampling": {"max_new_tokens": 3, "legal_only": True},
+            "stages": {"rl": {**stage, "play": {"opening_moves": opening}}},
+        }
+    )
+    out.mkdir()
+    log = MetricLog(out)
+    learner = policy()
+    train_rl(recipe.stages["rl"], learner, recipe=recipe, name="rl", out=out, metrics=log)
+    save_tensors(out / "trained.safetensors", dict(learner.model.named_parameters()))
+    return log.rows()
+
+
+@pytest.mark.parametrize("kind", ["grpo", "ppo", "reinforce++"])
+def test_a_rollout_without_any_choice_is_nothing_to_learn_from(kind: str, tmp_path: Path) -> None:
+    """After eight random moves one move is left: every token of it is certain."""
+    rows = train(
+        tmp_path / "run", kind=kind, batch_size=1, max_steps=25, opening=8, learning_rate=1e-5
+    )
+    learned = ["grad_norm" in row for row in rows]
+    assert len(learned) == 25
+    assert True in learned
+    assert False in learned
 
 
 def in_two_processes(folder: Path, script: str, *arguments: str) -> None:
@@ -290,6 +351,8 @@ def test_two_processes_have_the_gradient_of_one(tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
     in_two_processes(tmp_path, TWO.format(tests=str(Path(__file__).parent)), str(tmp_path))
+    left, right = (load_file(tmp_path / f"run-{n}" / "trained.safetensors") for n in (0, 1))
+    assert all(torch.equal(left[name], right[name]) for name in left)
     for name, stage in STAGES.items():
         alone, _ = gradient_of_step(stage)
         assert_same(alone, load_file(tmp_path / f"{name}.safetensors"))

@@ -81,3 +81,21 @@ def test_the_gradient_of_the_kl_points_to_the_reference():
     found = token_loss(logp, data, options, entropy=torch.zeros(2), values=None)
     (gradient,) = torch.autograd.grad(found.loss.sum(), logp)
     assert gradient[0] > 0 > gradient[1]
+
+
+@pytest.mark.parametrize("gap", [-1e4, -80.0, 80.0, 1e4])
+@pytest.mark.parametrize("advantage", [-3.0, 3.0])
+def test_extreme_differences_stay_finite_in_float32(gap: float, advantage: float):
+    logp = torch.tensor([-1.0], requires_grad=True)
+    other = logp.detach() + gap
+    options = LossOptions(dual_clip=None, beta=0.1)
+    for data in (
+        TokenData(torch.tensor([advantage]), logp.detach(), other, logp.detach()),
+        TokenData(torch.tensor([advantage]), other, None, logp.detach()),
+        TokenData(torch.tensor([advantage]), logp.detach(), None, other),
+    ):
+        found = token_loss(logp, data, options, entropy=torch.zeros(1), values=None)
+        (gradient,) = torch.autograd.grad(found.loss.sum(), logp)
+        assert torch.isfinite(found.loss).all()
+        assert torch.isfinite(gradient).all()
+        assert all(torch.isfinite(figure).all() for figure in found.figures.values())

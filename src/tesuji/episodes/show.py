@@ -96,7 +96,8 @@ def _played(turn: Turn) -> Text:
         return Text("played nothing: the seat forfeits", style="bold red")
     move = move_words(turn.played)
     if turn.move != turn.played:
-        return Text(f"played {move}, put in its place by the rules", style="bold yellow")
+        why = "put in its place by the rules" if turn.attempts else "a random opening move"
+        return Text(f"played {move}, {why}", style="bold yellow")
     last = turn.attempts[-1]
     how = f"found by {FOUND_WORDS[last.found]}" if last.reply else "chosen without words"
     again = ", at the second try" if turn.retried else ""

@@ -10,11 +10,24 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 TITLES = {
+    "eval/exploitability": "Exploitability",
+    "certificate/losing_lines": "Losing lines of the certificate",
+    "eval/score": "Score against the evaluation's opponents",
+    "success": "Success",
+    "reward": "Reward",
+    "curriculum/stage": "Curriculum stage",
     "loss": "Loss",
     "mean_token_accuracy": "Mean token accuracy",
     "learning_rate": "Learning rate",
+    "entropy": "Entropy",
+    "approx_kl": "KL of an update",
+    "kl": "KL from the reference",
+    "explained_variance": "Explained variance of the critic",
+    "illegal_moves": "Illegal replies",
+    "zero_variance_groups": "Groups with nothing to learn from",
     "grad_norm": "Gradient norm",
 }
+BESIDE = {"random/success": ("success", "random play in its place")}
 LEFT_OUT = {"time", "stage", "step", "epoch", "num_tokens"}
 HELD_OUT = "eval_"  # transformers' prefix of what is measured on held-out rows
 MOST_CHARTS = 12
@@ -54,9 +67,9 @@ def collect_series(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, 
         for key, value in row.items():
             if key in LEFT_OUT or not _is_number(value):
                 continue
-            name = key.removeprefix(HELD_OUT)
             stage = str(row.get("stage", ""))
-            label = f"{stage}, held out" if name != key else stage
+            name, label = BESIDE.get(key, (key.removeprefix(HELD_OUT), stage))
+            label = f"{stage}, held out" if key.startswith(HELD_OUT) else label
             found.setdefault(name, {}).setdefault(label, []).append((float(step), float(value)))
     return {name: lines for name, lines in found.items() if any(len(p) > 1 for p in lines.values())}
 

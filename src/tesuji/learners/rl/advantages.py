@@ -109,7 +109,10 @@ def group_advantages(
             advantages[index] = _against(togo, mates, place, include_self or scale == "group")
             if scale == "group":
                 advantages[index] = advantages[index] / (totals.std(ddof=1) + 1e-4)
-        flat += all(np.allclose(advantages[index], 0.0) for index in mates)
+        if all(np.allclose(advantages[index], 0.0) for index in mates):
+            flat += 1
+            for index in mates:  # what rounding left of them is nothing to learn from
+                advantages[index] = np.zeros(len(togo[index]))
     return GroupAdvantages(advantages, several, flat)
 
 

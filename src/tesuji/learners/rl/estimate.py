@@ -85,6 +85,8 @@ def _grpo(stage: Any, flat: Flat, evidence: Evidence, baseline: RoleBaseline) ->
 def _reinforce(stage: Any, flat: Flat, evidence: Evidence, baseline: RoleBaseline) -> Estimate:
     advantages = np.empty(flat.tokens)
     for trace, span, turns in zip(flat.traces, flat.spans, flat.turns, strict=True):
+        if not len(turns):
+            continue
         rewards, extra = np.array(trace.rewards), _part(evidence.penalty, span)
         advantages[span] = returns_to_go(rewards, turns, stage.gamma, extra=extra)
     return Estimate(advantages)

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from tesuji.core.errors import EngineError
 from tesuji.core.streams import stream
 from tesuji.core.types import Task
 from tesuji.episodes.arena import TurnRules
@@ -71,6 +72,12 @@ class Tables:
         tasks = self.schedule.propose(stage.batch_size)
         mine, processes = process()
         size = stage.num_generations
+        if len(tasks) // size < processes:
+            raise EngineError(
+                f"{len(tasks) // size} groups are too few for {processes} processes",
+                where="batch_size",
+                hint="raise batch_size, or lower num_generations",
+            )
         return [t for place, t in enumerate(tasks) if place // size % processes == mine]
 
     def table(self) -> Table:

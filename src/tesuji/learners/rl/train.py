@@ -132,11 +132,11 @@ class _Training:
         memory = self.memory
         memory.step += 1
         rollout = self._rollout()
-        traces = self._short_enough(rollout)
+        flat = flatten(self._short_enough(rollout))
         sums, outcomes = gathered_sums(rollout.sums), gathered(rollout.outcomes)
         found = as_metrics(sums, outcomes)
-        if min(gathered([len(traces)])):
-            found |= self._learn(flatten(traces), rollout)
+        if min(gathered([flat.tokens])):
+            found |= self._learn(flat, rollout)
         lines = self.tables.schedule.observe(outcomes)
         found |= self.tables.schedule.metrics() | self.tables.random_success(memory)
         memory.matches += int(sums["matches"])
@@ -236,9 +236,11 @@ class _Training:
         options = loss_options(stage, memory.step, memory.kl.beta)
         totals: dict[str, float] = defaultdict(float)
         count = 0
+        groups = len({flat.traces[owner].group for owner in flat.owner})
+        parts = min(stage.num_mini_batches, *gathered([groups]))  # the same in every process
         for iteration in range(stage.num_iterations):
             order = random.Random(stream(self.recipe.seed, "minibatches", memory.step, iteration))
-            for numbers in mini_batches(flat, stage.num_mini_batches, order):
+            for numbers in mini_batches(flat, parts, order):
                 norm = self._norm(flat, numbers)
                 rows = rows_of(self.learner, flat, worth_a_pass(flat, numbers, tokens, options))
                 for figure, value in step(self.learner, rows, tokens, norm, options).items():

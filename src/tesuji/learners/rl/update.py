@@ -92,11 +92,20 @@ def worth_a_pass(
 @torch.no_grad()
 def score(learner: Learner, flat: Flat) -> tuple[Array, Array | None]:
     """Log-probs [N] and values [N] (None without a critic) of the policy as it is now."""
+    rows = rows_of(learner, flat)
+    while True:
+        try:
+            return _score(learner, flat, rows)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            _halve(learner, rows, error)
+
+
+def _score(learner: Learner, flat: Flat, rows: Sequence[Row]) -> tuple[Array, Array | None]:
     module, logps = learner.module, np.empty(flat.tokens)
     values = np.empty(flat.tokens) if module.value_head is not None else None
     was_training = module.training
     module.eval()
-    for batch in _fitting(learner, rows_of(learner, flat)):
+    for batch in _fitting(learner, rows):
         with learner.autocast():
             scored = module(batch)
         index = batch.index.cpu().numpy()
