@@ -2,8 +2,8 @@
 
     python benchmarks/rollout.py
 
-64 tic-tac-toe matches at once, both seats the same model (Qwen3 shape: 6 layers, width 256, 4 heads,
-vocabulary 512), every turn shown after all earlier turns and replies, answers sampled at
+64 tic-tac-toe matches at once, both seats the same model (a Qwen3 shape: 6 layers, width 256, 4
+heads, vocabulary 512), every turn shown after all earlier turns and replies, answers sampled at
 temperature 1 among the legal moves' ids only by the referee (an illegal reply is replaced by a
 random move, so that both ways play whole matches). The peer does what most scripts do each turn:
 render the messages with the chat template, tokenise them, and call transformers' `generate`.
@@ -140,7 +140,9 @@ def main() -> None:
     shares = []
     for number in range(args.rounds + 1):  # one round to warm up
         for name in seconds:
-            player = GeneratePlayer(model, tokenizer) if name == "generate" else ours(model, tokenizer)
+            player = (
+                GeneratePlayer(model, tokenizer) if name == "generate" else ours(model, tokenizer)
+            )
             clock.seconds = 0.0
             took = play(player, seed=number)
             if number:

@@ -1,0 +1,63 @@
+"""What the learning recipes reach, seed by seed: the tables of docs/lab/002, 003 and 004.
+
+    python benchmarks/learning.py tictactoe/tiny-grpo --seeds 1 2 3
+
+Runs the recipe once a seed into a temporary folder (or `--runs FOLDER`, to keep and resume it) and
+prints one line each: steps, minutes of training, the certificate or the exploitability. Not part of
+`make bench` by default: without arguments it runs a few steps only, to see that it works.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+from tesuji.core.run import find_run
+from tesuji.pipeline.run import Outcome, run_recipe
+from tesuji.recipe.load import load_recipe
+
+SHORT = ["stages.grpo.max_steps=3", "evaluation.episodes=2", "evaluation.positions=50"]
+
+
+def line(recipe: str, seed: int, outcome: Outcome, seconds: float) -> str:
+    """One row: what the last stage did, and what the evaluation after it found."""
+    found = outcome.after
+    assert found is not None
+    stages = sorted(find_run(str(outcome.folder)).glob("stages/*/training.json"))
+    training = json.loads(stages[-1].read_text())
+    parts = [f"{recipe} seed {seed}: {training['steps']} steps, {training['seconds'] / 60:.1f} min"]
+    for proof in found.certificates:
+        parts.append(f"as {proof.role} loses {proof.losses} of {proof.lines} lines")
+    if found.exploitability is not None:
+        measured = found.exploitability
+        parts.append(
+            f"exploitability {measured.exploitability:.4f} (uniform {measured.uniform:.4f})"
+        )
+    for row in found.matches:
+        if row.seat is None and row.games:
+            parts.append(f"{row.opponent} {row.wins}/{row.draws}/{row.losses}")
+    for score in found.positions:
+        parts.append(f"{score.split} {100 * score.optimal / max(1, score.positions):.1f}% optimal")
+    return ", ".join(parts) + f" ({seconds / 60:.1f} min in all)"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("recipe", nargs="?", default="")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--runs", type=Path)
+    parser.add_argument("overrides", nargs="*", default=[])
+    args = parser.parse_args()
+    recipe = args.recipe or "tictactoe/tiny-grpo"
+    changes = args.overrides if args.recipe else SHORT
+    root = args.runs or Path(tempfile.mkdtemp())
+    for seed in args.seeds:
+        name = f"name={recipe.replace('/', '-')}-{seed}"
+        started = time.monotonic()
+        outcome = run_recipe(load_recipe(recipe, [*changes, f"seed={seed}", name]), root)
+        print(line(recipe, seed, outcome, time.monotonic() - started), flush=True)
+
+
+if __name__ == "__main__":
+    main()
