@@ -108,3 +108,18 @@ def test_the_table_does_without_before(looks) -> None:
     text = rendered(evaluation_table(None, looks[0]), 80)
     assert "→" not in text
     assert "loses 9 of 300 lines; the shortest: x(0,0) o(1,1) x(0,2)" in text
+
+
+def test_the_headline_of_a_poker_player_is_its_exploitability(looks) -> None:
+    from tesuji.evaluation.results import Exploitability
+    from tesuji.report.words import exploitability_sentence
+
+    def measured(value: float, missing: float = 0.0) -> Exploitability:
+        return Exploitability(value, 2 * value, (-0.05, 0.05), 0.4583, 12, missing)
+
+    for value, mood in ((0.03, "good"), (0.1, "open"), (0.5, "bad")):
+        found = headline(replace(looks[1], certificates=(), exploitability=measured(value)))
+        assert found.mood == mood
+        assert f"{value:.3f} a match" in found.sentence
+    assert "0.4583" in exploitability_sentence(measured(0.03))
+    assert "12.0% of replies" in exploitability_sentence(measured(0.03, missing=0.12))

@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 TITLES = {
     "eval/exploitability": "Exploitability",
     "certificate/losing_lines": "Losing lines of the certificate",
-    "eval/score": "Score against the evaluation's opponents",
+    "eval/score": "Score in evaluation",
     "success": "Success",
     "reward": "Reward",
     "curriculum/stage": "Curriculum stage",

@@ -128,6 +128,8 @@ def headline(evaluation: Evaluation | None) -> Headline:
         return Headline("open", "This run has no evaluation after training yet.")
     if evaluation.certificates:
         return _by_certificate(evaluation)
+    if evaluation.exploitability is not None:
+        return _by_exploitability(evaluation.exploitability)
     return _by_matches(evaluation)
 
 
@@ -149,6 +151,20 @@ def _by_certificate(evaluation: Evaluation) -> Headline:
         "from every seat."
     )
     return Headline("good", sentence)
+
+
+def _by_exploitability(found: Exploitability) -> Headline:
+    """Good news is a tenth of uniform play's figure or less: nobody reaches 0 exactly."""
+    sentence = (
+        f"A best response wins {found.exploitability:.3f} a match against it; against uniformly "
+        f"random play it wins {found.uniform:.3f}, against an equilibrium 0."
+    )
+    mood: Literal["good", "bad", "open"] = "open"
+    if found.exploitability <= found.uniform / 10:
+        mood = "good"
+    elif found.exploitability >= found.uniform:
+        mood = "bad"
+    return Headline(mood, sentence)
 
 
 def _by_matches(evaluation: Evaluation) -> Headline:
