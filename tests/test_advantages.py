@@ -13,6 +13,7 @@ from tesuji.learners.rl.advantages import (
     RoleBaseline,
     gae,
     group_advantages,
+    leave_one_out,
     moments,
     returns_to_go,
     token_rewards,
@@ -101,7 +102,29 @@ def test_tokens_of_others_take_no_part():
 
 def test_a_turn_without_tokens_gives_its_reward_to_a_neighbour():
     turns = np.array([1, 1, 3])
-    assert token_rewards([5.0, 1.0, 2.0, 4.0], turns).tolist() == [5.0, 3.0, 4.0]
+    assert token_rewards([5.0, 1.0, 2.0, 4.0], turns).tolist() == [0.0, 8.0, 4.0]
+    assert token_rewards([1.0], np.array([1, 2])).tolist() == [1.0, 0.0], "also beyond its end"
+
+
+def test_all_tokens_of_a_turn_are_owed_the_same_whatever_came_before_them():
+    found = returns_to_go([5.0, 1.0, 2.0], np.array([1, 1, 1, 2]), 0.5)
+    assert found.tolist() == [7.0, 7.0, 7.0, 2.0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(NUMBER, min_size=1, max_size=8), st.sets(st.integers(0, 7), min_size=1))
+def test_no_reward_is_lost_or_doubled_on_its_way_to_the_tokens(rewards, kept):
+    turns = np.repeat(sorted(min(turn, len(rewards) - 1) for turn in kept), 2)
+    placed = token_rewards(rewards, turns)
+    assert placed.sum() == pytest.approx(sum(rewards), abs=1e-9)
+    last = np.append(turns[1:] != turns[:-1], True)
+    assert not placed[~last].any(), "only the last token of a turn is paid"
+
+
+def test_a_trace_without_tokens_has_no_advantages():
+    none = np.zeros(0, dtype=np.int64)
+    advantages, returns = gae([1.0], np.zeros(0), none, gamma=1.0, gae_lambda=1.0, bootstrap=3.0)
+    assert len(advantages) == len(returns) == len(returns_to_go([1.0], none, 1.0)) == 0
 
 
 def test_extra_rewards_are_per_token():
@@ -137,6 +160,16 @@ def test_scaling_by_the_group_is_trls_formula():
     assert [row[0] for row in found.advantages] == pytest.approx(expected.tolist(), rel=1e-6)
 
 
+def test_a_trace_without_turns_earned_nothing_and_counts_among_the_others():
+    found = grouped([[3.0], [], [1.0]], ["a"] * 3, credit="turn")
+    assert [row.tolist() for row in found.advantages] == [[2.5], [], [-0.5]]
+
+
+def test_the_mean_of_the_others_turn_by_turn():
+    earned = np.array([[1.0, 0.0], [2.0, 4.0], [6.0, 2.0]])
+    assert leave_one_out(earned).tolist() == [[4.0, 3.0], [3.5, 1.0], [1.5, 2.0]]
+
+
 def test_groups_without_variance_are_counted_and_groups_of_one_use_their_role():
     baseline = RoleBaseline(decay=0.5)
     baseline.update(("g", "x", "random"), [1.0, 2.0])
@@ -158,6 +191,8 @@ def test_the_moving_average_is_bias_corrected_and_survives_a_checkpoint():
     assert baseline.value(key) == pytest.approx(4.0), "the first average is the first mean"
     baseline.update(key, [0.0])
     assert baseline.value(key) == pytest.approx((0.9 * 0.1 * 4) / (1 - 0.81))
+    baseline.update(key, [])
+    assert baseline.value(key) == pytest.approx((0.9 * 0.1 * 4) / (1 - 0.81)), "nothing was seen"
     again = RoleBaseline(decay=0.9)
     again.load_state_dict(json.loads(json.dumps(baseline.state_dict())))
     assert again.value(key) == baseline.value(key)
