@@ -10,8 +10,8 @@ optimizer step. `8x8_80`: 8 prompts of 80 tokens, 8 replies each; `4x16_512`: 4 
 each. No reply stops early, so that both do the same work. Interleaved rounds, ratio of medians.
 
 TRL runs with its fastest settings for a CPU: transformers' generate without warpers, no vLLM (it
-needs a GPU), no logging of completions, no reference model, no gradient checkpointing, full float32,
-and whichever of several micro-batches is quickest for it here.
+needs a GPU), no logging of completions, no reference model, no gradient checkpointing, float32, and
+whichever of several micro-batches is quickest for it here.
 """
 
 import argparse

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib import metadata
 
+import numpy as np
 import pytest
 
 from tesuji.core.errors import EngineError, GameError, RecipeError
 from tesuji.core.types import Ending, Episode, Sampled, Task
+from tesuji.episodes import reward_terms
 from tesuji.episodes.arena import TurnRules, play_matches
-from tesuji.episodes.reward_terms import BUILT_IN, Judged, table_value
+from tesuji.episodes.reward_terms import BUILT_IN, Judged, Oracle, table_value
 from tesuji.episodes.rewards import TurnRewards, make_terms, reward_names, score_of
 from tesuji.games.base import play_through
 from tesuji.games.catalogue import load_game
@@ -220,6 +222,72 @@ def test_an_oracle_that_searches_takes_its_options():
     assert judged(episode, 0, oracle=searched).total[-1] == 0.0, "the winning move"
 
 
+def test_an_oracle_does_not_take_a_board_for_the_whole_situation(monkeypatch):
+    """In go the same board has another best move where another stone was taken before."""
+    game = load_game("go", {"board_size": 2})
+    tasks = [Task("go", seed, ("random", "random"), {"board_size": 2}) for seed in range(200)]
+    episodes = play_matches(tasks, game=game, players={"random": RandomPlayer()})
+    turns = [Judged(episode, game, at) for episode in episodes for at in range(len(episode.turns))]
+    remembering = Oracle()
+    found = [remembering(at) for at in turns]
+    monkeypatch.setattr(reward_terms, "REMEMBERED", 0)
+    forgetting = Oracle()
+    assert found == [forgetting(at) for at in turns]
+    boards: dict[tuple[int, str, int], set[float]] = {}
+    for at, value in zip(turns, found, strict=True):
+        boards.setdefault((at.turn.seat, at.turn.observation, at.turn.move.id), set()).add(value)
+    assert any(len(values) > 1 for values in boards.values()), "else this shows nothing"
+
+
+class Counting(ScriptedPlayer):
+    """Plays the first legal move and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
+        self.asked += len(requests)
+        return super().choose(requests)
+
+
+def test_an_oracle_is_asked_once_for_what_a_seat_cannot_tell_apart(monkeypatch):
+    player = Counting()
+    monkeypatch.setattr(reward_terms, "make_player", lambda section, game: player)
+    term = Oracle("ismcts")
+    episodes = random_matches("kuhn_poker", 60)
+    assert len({episode.seed for episode in episodes}) == 60
+    for episode in episodes:
+        for place in range(len(episode.turns)):
+            term(Judged(episode, GAMES["kuhn_poker"], place))
+    assert 6 < player.asked <= 12, "3 cards, 4 lines of play"
+
+
+def test_an_oracle_forgets_the_oldest_first(monkeypatch):
+    monkeypatch.setattr(reward_terms, "REMEMBERED", 2)
+    player = Counting()
+    monkeypatch.setattr(reward_terms, "make_player", lambda section, game: player)
+    term, episode = Oracle("mcts"), play("x(1,0)", "x(1,1)", "x(1,2)")
+    asked = []
+    for place in (0, 1, 1, 2, 1, 0):
+        term(Judged(episode, GAMES["tic_tac_toe"], place))
+        asked.append(player.asked)
+    assert asked == [1, 2, 2, 3, 3, 4]
+
+
+def test_an_oracle_that_answers_in_words_is_refused(monkeypatch):
+    monkeypatch.setattr(reward_terms, "make_player", lambda section, game: Talker("x(1,1)"))
+    with pytest.raises(GameError, match="talker cannot judge moves of tic_tac_toe: it answers in"):
+        Oracle("mcts")(Judged(play("x(1,0)", "?", "?"), GAMES["tic_tac_toe"], 0))
+
+
+def test_a_player_that_does_not_exist_is_refused_before_anything_is_played():
+    with pytest.raises(RecipeError) as caught:
+        make_terms({"oracle": RewardTerm(weight=1.0, player="minmax")}, game_of)
+    assert "rewards.oracle.player: there is no player 'minmax'" in str(caught.value)
+    assert "did you mean minimax?" in str(caught.value)
+
+
 def test_an_oracle_that_cannot_play_the_game_says_so():
     [episode] = random_matches("kuhn_poker", 1)
     with pytest.raises(GameError, match="minimax cannot play kuhn_poker"):
@@ -295,6 +363,14 @@ def test_an_option_that_the_term_does_not_have():
         make_terms({"length": RewardTerm(weight=1.0, each=3)}, game_of)
     assert "the reward term length has no option 'each'" in str(caught.value)
     assert "its options: weight, per" in str(caught.value)
+    with pytest.raises(RecipeError, match=r"did you mean simulations\? its options"):
+        make_terms({"oracle": RewardTerm(weight=1.0, simulation=3)}, game_of)
+
+
+@pytest.mark.parametrize("per", [0, -5.0, "many", True, math.inf, math.nan])
+def test_length_needs_a_number_of_tokens(per):
+    with pytest.raises(RecipeError, match="per must be a number of tokens above 0"):
+        make_terms({"length": RewardTerm(weight=1.0, per=per)}, game_of)
 
 
 def test_no_terms_at_all_and_a_term_that_is_not_there_yet():
@@ -309,8 +385,17 @@ def corner(bonus: float = 1.0):
     return lambda at: bonus * (at.turn.move is not None and at.turn.move.id in (0, 2, 6, 8))
 
 
-def undefined():
-    return lambda at: math.nan if at.place == 2 else 0.0
+def undefined(value: object = math.nan):
+    return lambda at: value if at.place == 2 else 0.0
+
+
+def seats(game_of, scale: float):
+    """A term that asks for the game, with an option that has to be given."""
+    return lambda at: scale * game_of(at.episode).num_players
+
+
+def anything(**options: float):
+    return lambda at: np.float32(sum(options.values()))
 
 
 @pytest.fixture
@@ -318,7 +403,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another package with two terms, found as `pip install` would make it found."""
     entries = metadata.EntryPoints(
         metadata.EntryPoint(name, f"{__name__}:{name}", "tesuji.rewards")
-        for name in ("corner", "undefined", "missing")
+        for name in ("corner", "undefined", "seats", "anything", "missing")
     )
     real = metadata.entry_points
 
@@ -332,9 +417,28 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_package_adds_a_term_with_options():
     episode = play("x(2,2)", "x(1,1)", rules=TurnRules(max_moves=4))
     assert judged(episode, 0, corner={"weight": 2.0, "bonus": 0.5}).total == (1.0, 0.0)
-    assert reward_names()[-3:] == ("corner", "undefined", "missing")
+    assert reward_names()[-3:] == ("seats", "anything", "missing")
     with pytest.raises(RecipeError, match="did you mean corner"):
         judged(episode, 0, cornor=1.0)
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_term_of_another_package_may_ask_for_the_game_and_need_options():
+    episode = play("x(2,2)", "x(1,1)", rules=TurnRules(max_moves=4))
+    assert judged(episode, 0, seats={"weight": 1.0, "scale": 1.5}).total == (3.0, 3.0)
+    assert judged(episode, 0, anything={"weight": 2.0, "a": 1.0, "b": 0.5}).total == (3.0, 3.0)
+    with pytest.raises(RecipeError, match=r"the reward term seats: missing a required .*'scale'"):
+        judged(episode, 0, seats=1.0)
+    with pytest.raises(RecipeError, match="seats has no option 'game_of'"):
+        judged(episode, 0, seats={"weight": 1.0, "game_of": 3})
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("value", [math.inf, None, "good", pytest.param(10**400, id="huge")])
+def test_what_is_not_a_finite_number_is_refused(value: object):
+    episode = play("x(2,2)", "x(1,1)", rules=TurnRules(max_moves=4))
+    with pytest.raises(EngineError, match="the reward term undefined gave"):
+        judged(episode, 0, undefined={"weight": 0.0, "value": value})
 
 
 @pytest.mark.usefixtures("installed")

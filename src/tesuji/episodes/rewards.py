@@ -4,13 +4,14 @@
     rewards(episode, seat=0).total        # one number a turn of that seat
 
 Another package adds a term through the entry-point group `tesuji.rewards`: a name and a callable
-that takes the recipe's options and returns a `Term`.
+that takes the recipe's options (and, where it has a parameter of that name, `game_of`, which gives
+an episode's game) and returns a `Term`.
 """
 
 import difflib
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -55,8 +56,11 @@ class Rewards:
 
 
 def make_terms(sections: Mapping[str, RewardTerm], game_of: GameOf) -> Rewards:
-    """The terms a recipe names. Raises RecipeError for unknown names and options."""
-    terms = {name: (section.weight, _make(name, section)) for name, section in sections.items()}
+    """The terms a recipe names. Raises RecipeError for unknown names and for options that a term
+    does not have, needs, or cannot use."""
+    terms = {
+        name: (section.weight, _make(name, section, game_of)) for name, section in sections.items()
+    }
     if not terms:
         raise RecipeError("no term at all", where="rewards", hint="rewards: {returns: 1.0}")
     return Rewards(terms, game_of)
@@ -77,49 +81,78 @@ def score_of(episode: Episode, seat: int, info: GameInfo) -> float:
     return 0.5 if ours == best else float(ours > best)
 
 
-def _make(name: str, section: RewardTerm) -> Term:
+def _make(name: str, section: RewardTerm, game_of: GameOf) -> Term:
     factory = BUILT_IN.get(name) or _third_party(name)
-    known = list(inspect.signature(factory).parameters)
-    for key in section.options:
+    signature = inspect.signature(factory)
+    given = {"game_of": game_of} if "game_of" in signature.parameters else {}
+    _check_options(name, section.options, signature)
+    try:
+        signature.bind(**given, **section.options)
+    except TypeError as error:
+        raise RecipeError(
+            f"the reward term {name}: {error}", where=f"rewards.{name}", hint="add that option"
+        ) from error
+    return factory(**given, **section.options)
+
+
+def _check_options(name: str, options: Iterable[str], signature: inspect.Signature) -> None:
+    """Every option is one that the term knows; one that takes `**options` knows all."""
+    known = [key for key in signature.parameters if key != "game_of"]
+    if any(found.kind is found.VAR_KEYWORD for found in signature.parameters.values()):
+        return
+    for key in options:
         if key not in known:
             raise RecipeError(
                 f"the reward term {name} has no option {key!r}",
                 where=f"rewards.{name}",
-                hint=f"its options: {', '.join(['weight', *known])}",
+                hint=f"{_guess(key, known)}its options: {', '.join(['weight', *known])}",
             )
-    return factory(**section.options)
+
+
+def _guess(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]}? " if near else ""
 
 
 def _third_party(name: str) -> Callable[..., Term]:
     for entry in metadata.entry_points(group="tesuji.rewards"):
         if entry.name == name:
             return _load(entry)
-    near = difflib.get_close_matches(name, reward_names(), n=1)
-    guess = f"did you mean {near[0]}? " if near else ""
+    known = reward_names()
     raise RecipeError(
         f"there is no reward term {name!r}",
         where=f"rewards.{name}",
-        hint=f"{guess}known: {', '.join(reward_names())}",
+        hint=f"{_guess(name, known)}known: {', '.join(known)}",
     )
 
 
 def _load(entry: metadata.EntryPoint) -> Callable[..., Term]:
     try:
-        return entry.load()
+        loaded: Callable[..., Term] = entry.load()
     except Exception as error:  # somebody else's package: whatever it raises is their fault
         raise RecipeError(
             f"the reward term {entry.name!r} of {entry.value} does not load: {error}",
             where=f"rewards.{entry.name}",
         ) from error
+    return loaded
 
 
 def _value(name: str, term: Term, at: Judged) -> float:
-    value = term(at) if at.turn.attempts else 0.0
-    if not math.isfinite(value):
+    value: Any = term(at) if at.turn.attempts else 0.0
+    number = _number(value)
+    if not math.isfinite(number):
         raise EngineError(
-            f"the reward term {name} gave {value} for turn {at.place} of {at.episode.game}, "
+            f"the reward term {name} gave {value!r} for turn {at.place} of {at.episode.game}, "
             f"seed {at.episode.seed}",
             where=f"rewards.{name}",
             hint="mend the term, or leave it out",
         )
-    return value
+    return number
+
+
+def _number(value: Any) -> float:
+    """Any kind of number (NumPy's, torch's) as a float; NaN for what is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan

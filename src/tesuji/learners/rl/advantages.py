@@ -140,7 +140,8 @@ def _to_go(rewards: Array, gamma: float, credit: str) -> Array:
 def leave_one_out(earned: Array) -> Array:
     """For each of a group's traces the mean of the others', turn by turn: [G, T] to [G, T], G of
     at least 2."""
-    return (earned.sum(axis=0) - earned) / (len(earned) - 1)
+    others: Array = earned.sum(axis=0) - earned
+    return others / (len(earned) - 1)
 
 
 def _table(togo: Sequence[Array]) -> Array:
@@ -168,7 +169,7 @@ class RoleBaseline:
         return average / (1 - self.decay**updates) if updates else 0.0
 
     def update(self, key: Hashable, totals: Sequence[float]) -> None:
-        """Take in what the traces of one rollout earned in this role; nothing, if there are none."""
+        """Take in what the traces of one rollout earned in this role, if any did."""
         if not len(totals):
             return
         average, updates = self._kept.get(key, (0.0, 0))
