@@ -108,7 +108,11 @@ def _alike(said: str, legal: Legal) -> Legal:
 
 def _named_by_text(said: str, legal: Legal) -> tuple[Legal, str]:
     """The different moves whose notation stands in the text, and the text without them."""
-    pattern = _pattern(tuple(move.text for move in legal))
+    texts = tuple(move.text for move in legal)
+    room = len("".join(said.split()))
+    if all(len("".join(text.split())) > room for text in texts):
+        return (), said  # too short to hold any of them: no pattern needs to be compiled
+    pattern = _pattern(texts)
     if pattern is None:
         return (), said
     spellings = dict.fromkeys(pattern.findall(said))
