@@ -282,6 +282,11 @@ def test_a_disk_that_fills_up_is_one_message_and_nothing_to_trip_over(small_disk
     assert set(decisions(recipe, tmp_path / "roomy").values()) == {"skip"}
 
 
+def hear_ctrl_c() -> None:
+    """Tests started in the background of a script inherit a shell that ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_keeps_what_is_done_and_says_so(tmp_path: Path):
     """The real command, interrupted in the middle of training, then started again."""
     stages = {**SMALL["stages"], "sft": {**SMALL["stages"]["sft"], "max_steps": 100_000}}
@@ -289,7 +294,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(tmp_path: Path):
     command = [sys.executable, "-m", "tesuji.cli.main", "run", "small.yaml"]
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ,
+        env=os.environ, preexec_fn=hear_ctrl_c,
     ) as process:  # fmt: skip
         checkpoints = tmp_path / "runs" / "small" / "stages" / "02-sft" / "checkpoints"
         deadline = time.monotonic() + 120
