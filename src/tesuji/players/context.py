@@ -45,6 +45,11 @@ class Context:
         context.lengths = [0] * len(prompts)
         return context, context.read(prompts)
 
+    @property
+    def width(self) -> int:
+        """Columns, those that belong to nobody included."""
+        return self.owner.shape[1]
+
     def read(self, texts: Sequence[Sequence[int]]) -> Tensor:
         """Read more of each row, at least one token; returns the logits [R, V] after it."""
         width = max(map(len, texts))

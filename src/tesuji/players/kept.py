@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 MOST_CONTEXTS = 8  # the oldest is dropped
+WASTE = 1.25  # columns for each token of the longest row, before holes are closed
 Text = tuple[int, ...]
 
 
@@ -57,15 +58,24 @@ class KeptContexts:
             if text is not None:
                 by_context.setdefault(id(self._places[text][0]), []).append(index)
         for indices in by_context.values():
-            places = [self._places[found[index]] for index in indices]  # type: ignore[index]
-            parts.append(_rows(places[0][0], [row for _, row in places]))
+            parts.append(self._take([found[index] for index in indices]))  # type: ignore[misc]
             order += indices
-        for text in {text for text in found if text is not None}:
-            del self._places[text]
         if fresh:
             parts.append(read_once(self.model, [texts[index][:-1] for index in fresh])[0])
             order += fresh
         return self._read_rest(texts, joined(parts), order)
+
+    def _take(self, texts: Sequence[Text]) -> Context:
+        """The rows of one kept context that have read these texts; they are kept no longer, and
+        where the context itself is handed out, none of its rows is."""
+        places = [self._places[text] for text in texts]
+        context = places[0][0]
+        part = _rows(context, [row for _, row in places])
+        if part is context:
+            self._drop(context)
+        for text in set(texts):
+            self._places.pop(text, None)
+        return part
 
     def _read_rest(
         self, texts: Sequence[Text], context: Context, order: Sequence[int]
@@ -95,8 +105,12 @@ class KeptContexts:
 
 
 def _rows(context: Context, rows: Sequence[int]) -> Context:
-    """These rows of a plain context; the context itself where they are all of it, in order."""
-    if rows == list(range(len(context.lengths))) and not context.holes:
+    """These rows of a plain context: of the context itself, the others being given up, where most
+    rows go on in their order and hardly a column is a hole; else of a copy without the holes."""
+    most = 2 * len(rows) >= len(context.lengths) and list(rows) == sorted(rows)
+    if most and context.width <= WASTE * max(context.lengths[row] for row in rows):
+        if len(rows) < len(context.lengths):
+            context.keep(rows)
         return context
     return context.pick([(row, ALL) for row in rows])
 

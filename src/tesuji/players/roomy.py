@@ -4,6 +4,7 @@ transformers' own growing cache joins the old and the new at every step; with lo
 rows that copying costs as much as the attention.
 """
 
+import itertools
 from typing import Any
 
 import torch
@@ -43,6 +44,26 @@ class RoomyLayer(DynamicLayer):
         self._view = self.keys
         return self.keys, self.values
 
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Go on with these rows. Fewer rows in the same order are moved up where they stand: fresh
+        memory for all of them costs more than the copying."""
+        rows = indices.tolist()
+        if self._whole is None or self._view is not self.keys or not _ascending(rows):
+            super().batch_select_indices(indices)
+            return
+        end = self.keys.shape[-2]
+        for whole in self._whole:
+            for place, row in enumerate(rows):
+                if place != row:
+                    whole[place, :, :end] = whole[row, :, :end]
+        keys, values = self._whole = (self._whole[0][: len(rows)], self._whole[1][: len(rows)])
+        self.keys, self.values = keys[:, :, :end], values[:, :, :end]
+        self._view = self.keys
+
+
+def _ascending(rows: list[int]) -> bool:
+    return all(before < after for before, after in itertools.pairwise(rows))
+
 
 def roomy_cache() -> Cache:
     """An empty cache of such layers, for models whose layers all see everything before them."""
@@ -53,7 +74,7 @@ def _with_room(tensor: Tensor, needed: int) -> Tensor:
     """The same beginning in a tensor with room for `needed` columns and some more."""
     count, heads, length, depth = tensor.shape
     whole = torch.empty(
-        (count, heads, needed + max(ROOM, needed // 8), depth),
+        (count, heads, needed + max(ROOM, needed // 4), depth),
         dtype=tensor.dtype,
         device=tensor.device,
     )

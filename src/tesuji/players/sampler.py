@@ -72,8 +72,7 @@ class LocalSampler:
             _Row(tuple(prompt), seed, stop_ids, max_new_tokens, branch)
             for prompt, seed, branch in zip(prompts, seeds, branches, strict=True)
         ]
-        undecided = (row for row in rows if not row.done)
-        ordered = sorted(undecided, key=lambda row: (len(row.read), row.read))
+        ordered = self._ordered([row for row in rows if not row.done])
         with _evaluating(self.model), torch.inference_mode():
             for start in range(0, len(ordered), self.batch_size):
                 self._decode(ordered[start : start + self.batch_size], temperature, top_p)
@@ -93,6 +92,13 @@ class LocalSampler:
                 for (index, _), total in zip(rows, totals, strict=True):
                     scores[index].append(total)
         return scores
+
+    def _ordered(self, rows: "list[_Row]") -> "list[_Row]":
+        """Alike beside alike, so that little is padded. Conversations that fit into one batch stay
+        in the order they come in: the next turn then finds them as they were kept."""
+        if self.kept is not None and len(rows) <= self.batch_size:
+            return rows
+        return sorted(rows, key=lambda row: (len(row.read), row.read))
 
     def _decode(self, rows: "list[_Row]", temperature: float, top_p: float) -> None:
         """Decode these rows to their ends, one token of each at a time."""
