@@ -36,8 +36,8 @@ from tesuji.datasets.llm import (
 )
 from tesuji.datasets.store import read_rows
 from tesuji.games.catalogue import load_game
+from tesuji.recipe.data import EndpointSection
 from tesuji.recipe.schema import Recipe
-from tesuji.recipe.stages import EndpointSection
 
 SECRET = "sk-thisisaverysecretkey"
 PLAIN = "hunter2hunter2"
@@ -142,7 +142,7 @@ def test_a_run_killed_in_the_middle_asks_only_for_what_is_missing(tmp_path: Path
     code = (
         "import os, signal, sys\nfrom pathlib import Path\n"
         "from tesuji.datasets.llm import Question, write_thoughts\n"
-        "from tesuji.recipe.stages import EndpointSection\n"
+        "from tesuji.recipe.data import EndpointSection\n"
         "ask = [Question(({'role': 'user', 'content': f'question {i}'},)) for i in range(12)]\n"
         "end = EndpointSection(base_url=sys.argv[1], model='m', concurrency=1)\n"
         "kill = lambda done: done == 5 and os.kill(os.getpid(), signal.SIGKILL)\n"

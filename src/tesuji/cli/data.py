@@ -11,8 +11,8 @@ from rich.text import Text
 from tesuji.cli.console import console, progress
 
 if TYPE_CHECKING:
+    from tesuji.recipe.data import DataStage
     from tesuji.recipe.schema import Recipe
-    from tesuji.recipe.stages import DataStage
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -58,7 +58,7 @@ def show(
 
 def _data_stage(recipe: "Recipe", name: str) -> "DataStage":
     from tesuji.core.errors import RecipeError
-    from tesuji.recipe.stages import DataStage
+    from tesuji.recipe.data import DataStage
 
     stages = {key: stage for key, stage in recipe.stages.items() if isinstance(stage, DataStage)}
     if name in stages or (not name and stages):

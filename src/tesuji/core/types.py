@@ -87,6 +87,11 @@ class Turn:
     `played` differs from `attempts[-1].move` only where the rules put a move in the seat's place
     (`on_illegal: random`), and is None where the seat forfeited. `reward` is what the game paid
     this seat for this turn, from this seat's viewpoint.
+
+    What other people's logs bring along: `phase` is the part of the match the turn belongs to
+    ("voting", "flop"), `continues` says that `observation` holds only what came after all that this
+    seat was shown at its turn before (`episodes.transcript` puts it together again), and
+    `legal_moves` are the moves there were to choose from, where the log tells.
     """
 
     seat: int
@@ -95,6 +100,9 @@ class Turn:
     attempts: tuple[Attempt, ...]
     played: Move | None
     reward: float = 0.0
+    phase: str = ""
+    continues: bool = False
+    legal_moves: tuple[Move, ...] = ()
 
     @property
     def move(self) -> Move | None:
@@ -157,23 +165,27 @@ class Example:
 
     `position` identifies the situation (for splits and deduplication), `weight` is how much of
     a position's target this reply carries (1/k where k replies are equally good); SFT does not
-    read it yet: there every row counts alike.
+    read it yet: there every row counts alike. `about` holds facts about where the row comes from,
+    by the names in `datasets/about.py`.
     """
 
     prompt: tuple[Message, ...]
     reply: str
     position: str = ""
     weight: float = 1.0
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One preference: of two replies to the same messages, the better and the worse."""
+    """One preference: of two replies to the same messages, the better and the worse. `about` as
+    in `Example`."""
 
     prompt: tuple[Message, ...]
     chosen: str
     rejected: str
     position: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

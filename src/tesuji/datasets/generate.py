@@ -24,9 +24,9 @@ from tesuji.datasets.symmetry import symmetry_class
 from tesuji.games.base import Game
 from tesuji.players.prompt import answer_text, build_prompt
 from tesuji.players.registry import make_player
+from tesuji.recipe.data import DataStage
 from tesuji.recipe.schema import Recipe
 from tesuji.recipe.sections import PromptSection
-from tesuji.recipe.stages import DataStage
 
 Progress = Callable[[str, int, int], None]
 

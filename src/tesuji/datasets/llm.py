@@ -24,7 +24,7 @@ from tesuji.core.redact import MARK, redact
 from tesuji.core.run import key_of
 from tesuji.core.types import Message, Move
 from tesuji.games.base import Game, Match
-from tesuji.recipe.stages import EndpointSection
+from tesuji.recipe.data import EndpointSection
 
 SHOWN = 300  # characters of an error's words that are printed
 LONGEST = 600  # characters of a thought that are kept

@@ -1,8 +1,9 @@
 """The files of a data stage: rows for training, and the positions they came from.
 
 A row is `{"prompt": [messages], "completion": "...", "position": key, "weight": 1/k}`: the
-prompt-completion shape TRL knows. Files of other people's with `prompt` as plain text are read
-too.
+prompt-completion shape TRL knows; a pair is `{"prompt": [messages], "chosen": "...", "rejected":
+"..."}`. Files of other people's with `prompt` as plain text are read too. `about` holds what is
+known about where a row comes from (`about.py`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 from tesuji.core.errors import DataError, GameError
 from tesuji.core.files import read_jsonl
-from tesuji.core.types import Example, Message, Move
+from tesuji.core.types import Example, Message, Move, Pair
 from tesuji.datasets.label import Labelled
 from tesuji.datasets.positions import Position, key_of_position
 from tesuji.games.base import Game, play_through
@@ -21,26 +22,63 @@ HEAVIEST = 1e6  # weight of a row that is still believed
 
 def example_row(example: Example) -> dict[str, Any]:
     """An example as one JSON line."""
-    return {
+    row = {
         "prompt": list(example.prompt),
         "completion": example.reply,
         "position": example.position,
         "weight": round(example.weight, 6),
     }
+    return {**row, "about": dict(example.about)} if example.about else row
+
+
+def pair_row(pair: Pair) -> dict[str, Any]:
+    """A pair as one JSON line."""
+    row = {
+        "prompt": list(pair.prompt),
+        "chosen": pair.chosen,
+        "rejected": pair.rejected,
+        "position": pair.position,
+    }
+    return {**row, "about": dict(pair.about)} if pair.about else row
 
 
 def read_rows(path: Path) -> Iterator[Example]:
     """Examples of a JSONL file. Raises DataError naming file and line of the first wrong row."""
     for number, row in read_jsonl(path):
         where = f"{path}:{number}"
-        if not isinstance(row, dict):
-            raise DataError("a row must be a JSON object", where=where)
-        reply = row.get("completion", row.get("response"))
-        if not isinstance(reply, str) or not reply:
-            raise DataError("`completion` must be a text that is not empty", where=where)
+        row = _object(row, where)
+        reply = _reply(row, "response" if "response" in row else "completion", where)
         prompt = _messages(row.get("prompt"), where)
         weight = _weight(row.get("weight", 1.0), where)
-        yield Example(prompt, reply, str(row.get("position", "")), weight)
+        yield Example(prompt, reply, str(row.get("position", "")), weight, _about(row))
+
+
+def read_pairs(path: Path) -> Iterator[Pair]:
+    """Pairs of a JSONL file. Raises DataError naming file and line of the first wrong row."""
+    for number, row in read_jsonl(path):
+        where = f"{path}:{number}"
+        row = _object(row, where)
+        chosen, rejected = (_reply(row, side, where) for side in ("chosen", "rejected"))
+        prompt = _messages(row.get("prompt"), where)
+        yield Pair(prompt, chosen, rejected, str(row.get("position", "")), _about(row))
+
+
+def _reply(row: Mapping[str, Any], name: str, where: str) -> str:
+    reply = row.get(name)
+    if not isinstance(reply, str) or not reply:
+        raise DataError(f"`{name}` must be a text that is not empty", where=where)
+    return reply
+
+
+def _object(row: Any, where: str) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise DataError("a row must be a JSON object", where=where)
+    return row
+
+
+def _about(row: Mapping[str, Any]) -> dict[str, Any]:
+    about = row.get("about")
+    return about if isinstance(about, dict) else {}
 
 
 def _weight(value: Any, where: str) -> float:

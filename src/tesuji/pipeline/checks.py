@@ -7,9 +7,11 @@ from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.pipeline.checks_rl import check_rl
 from tesuji.players.registry import make_player
+from tesuji.recipe.data import DataStage
+from tesuji.recipe.rl import RLStage
 from tesuji.recipe.schema import Recipe
 from tesuji.recipe.sections import PlayerSection
-from tesuji.recipe.stages import DataStage, SftStage
+from tesuji.recipe.stages import SftStage
 
 RESERVED = ("before", "after")
 
@@ -28,7 +30,7 @@ def check(recipe: Recipe) -> Game:
             _check_players(game, f"stages.{name}", [stage.oracle, *stage.sampled_by])
         elif isinstance(stage, SftStage):
             _check_sft(game, name, stage, has_data)
-        else:
+        elif isinstance(stage, RLStage):
             check_rl(recipe, game, name, stage)
     _check_players(game, "evaluation", recipe.evaluation.opponents)
     if recipe.evaluation.certificate:

@@ -12,10 +12,11 @@ from typing import Literal
 
 from tesuji.core.errors import DataError
 from tesuji.core.run import StageFolder, key_of
+from tesuji.recipe.data import DataStage
 from tesuji.recipe.rl import RLStage
 from tesuji.recipe.schema import Recipe
 from tesuji.recipe.sections import Section
-from tesuji.recipe.stages import DataStage, SftStage
+from tesuji.recipe.stages import SftStage
 
 Decision = Literal["run", "resume", "skip"]
 WHY: Mapping[str, tuple[Decision, str]] = {

@@ -17,8 +17,9 @@ from tesuji.pipeline.bench import Workbench, model_player, watch_with
 from tesuji.pipeline.plan import Step
 from tesuji.pipeline.questions import questions_for
 from tesuji.pipeline.reinforce import reinforce
+from tesuji.recipe.data import DataStage
 from tesuji.recipe.schema import EvaluationSection
-from tesuji.recipe.stages import DataStage, SftStage
+from tesuji.recipe.stages import SftStage
 
 
 def do_step(step: Step, out: Path, bench: Workbench) -> None:

@@ -1,80 +1,13 @@
 """The stages a recipe can list, each with its own keys."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
+from tesuji.recipe.data import DataStage, LogsStage
+from tesuji.recipe.preference import DpoStage, RewardStage
 from tesuji.recipe.rl import GrpoStage, PpoStage, ReinforceStage
-from tesuji.recipe.sections import PlayerSection, Section, bare_player
 from tesuji.recipe.training import Training
-
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-class EndpointSection(Section):
-    """An OpenAI-compatible endpoint that writes thoughts. Its key comes from the environment."""
-
-    base_url: str = "http://127.0.0.1:8000/v1"
-    """Where the endpoint is."""
-    model: str = "default"
-    """Model name to ask for."""
-    api_key_env: str = "OPENAI_API_KEY"
-    """Name of the environment variable that holds the key (never the key itself)."""
-    concurrency: int = Field(8, ge=1)
-    """Requests under way at once."""
-    timeout_s: float = Field(60.0, gt=0)
-    """Seconds to wait for one answer."""
-    retries: int = Field(4, ge=0)
-    """How often a failed request is tried again, waiting longer each time."""
-    temperature: float = Field(0.7, ge=0.0)
-    """Sampling temperature asked for."""
-    max_tokens: int = Field(200, ge=1)
-    """Longest thought, in tokens."""
-
-
-class DataStage(Section):
-    """Positions of the game, labelled by a player that knows better: rows for SFT."""
-
-    kind: Literal["data"] = "data"
-    """May be left out where the stage is called so."""
-    positions: Literal["all", "sampled"] = "all"
-    """`all` reachable positions (small games), or those `sampled` from play."""
-    num_positions: int = Field(2000, ge=1)
-    """How many distinct positions to keep when `sampled`."""
-    sampled_by: list[PlayerSection] = [PlayerSection(player="random")]
-    """Who plays the matches from which positions are sampled; seats are dealt among them."""
-    oracle: PlayerSection = PlayerSection(player="minimax")
-    """Who labels the positions."""
-    moves: Literal["all", "one"] = "all"
-    """Teach all equally good moves of a position, or one of them."""
-    thoughts: Literal["none", "template", "llm"] = "none"
-    """Words in front of the move: none, true sentences derived from the position, or an LLM's."""
-    endpoint: EndpointSection = EndpointSection()
-    """Who writes the thoughts when `thoughts: llm`."""
-    held_out: Share = 0.1
-    """Share of the symmetry classes that `held_out_from` allows, kept out of training."""
-    held_out_from: Literal["all", "off_path"] = "all"
-    """Where held-out positions are drawn from. `off_path`: only positions that the side to move
-    could not have reached by playing the oracle's moves alone."""
-
-    _players = field_validator("oracle", mode="before")(bare_player)
-
-    @field_validator("sampled_by", mode="before")
-    @classmethod
-    def _list_of_players(cls, value: Any) -> Any:
-        return (
-            [bare_player(item) for item in value]
-            if isinstance(value, list)
-            else [bare_player(value)]
-        )
-
-    @model_validator(mode="after")
-    def _off_path_needs_all(self) -> "DataStage":
-        if self.held_out_from == "off_path" and self.positions != "all":
-            raise ValueError("held_out_from: off_path needs positions: all")
-        if not self.sampled_by:
-            raise ValueError("sampled_by needs at least one player")
-        return self
 
 
 class SftStage(Training):
@@ -114,8 +47,6 @@ class SftStage(Training):
         return self
 
 
-Learner = SftStage | GrpoStage | PpoStage | ReinforceStage
-Stage = Annotated[
-    DataStage | SftStage | GrpoStage | PpoStage | ReinforceStage, Field(discriminator="kind")
-]
-STAGE_KINDS = ("data", "sft", "grpo", "ppo", "reinforce++")
+Learner = SftStage | DpoStage | RewardStage | GrpoStage | PpoStage | ReinforceStage
+Stage = Annotated[DataStage | LogsStage | Learner, Field(discriminator="kind")]
+STAGE_KINDS = ("data", "logs", "sft", "dpo", "reward", "grpo", "ppo", "reinforce++")

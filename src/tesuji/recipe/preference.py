@@ -1,0 +1,59 @@
+"""The stages that learn from pairs: DPO and the reward model."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from tesuji.recipe.training import Training
+
+
+class PairTraining(Training):
+    """What the stages that learn from pairs have in common."""
+
+    data: str | None = None
+    """A JSONL file of rows with `prompt`, `chosen` and `rejected`; default: the data stage
+    before."""
+    epochs: float = Field(1.0, gt=0)
+    """Passes over the training pairs, unless max_steps says otherwise."""
+    max_steps: int = Field(-1, ge=-1)
+    """Stop after this many optimizer steps; -1: after `epochs`."""
+    batch_size: int = Field(2, ge=1)
+    """Pairs per device and forward pass."""
+    gradient_accumulation_steps: int = Field(1, ge=1)
+    """Forward passes per optimizer step."""
+    max_length: int = Field(1024, ge=8)
+    """Longest prompt + reply in tokens; a longer prompt loses its beginning, and a pair whose
+    reply alone is longer is left out; both are counted and reported."""
+    eval_steps: int | None = Field(None, ge=1)
+    """Optimizer steps between two looks at the held-out pairs; default: at the end only."""
+
+
+class DpoStage(PairTraining):
+    """Direct preference optimisation (Rafailov et al. 2023) with TRL's DPOTrainer. The reference
+    is the model the stage begins with."""
+
+    kind: Literal["dpo"] = "dpo"
+    """May be left out where the stage is called so."""
+    beta: float = Field(0.1, gt=0)
+    """How strongly the policy is held to the reference."""
+    loss_type: Literal["sigmoid", "hinge", "ipo", "robust", "sigmoid_norm", "apo_zero"] = "sigmoid"
+    """The loss, by TRL's name; `sigmoid` is the paper's."""
+    label_smoothing: float = Field(0.0, ge=0.0, lt=0.5)
+    """Share of the labels believed to be wrong (`sigmoid`, `robust`)."""
+    learning_rate: float = Field(5e-6, gt=0)
+    """Peak learning rate."""
+
+
+class RewardStage(PairTraining):
+    """A reward model with TRL's RewardTrainer: a number for a reply, the better one's higher. The
+    policy stays as it was; later stages use the model as reward term `reward_model`, and as
+    `critic: reward_model`."""
+
+    kind: Literal["reward"] = "reward"
+    """May be left out where the stage is called so."""
+    disable_dropout: bool = True
+    """Turn dropout off while training."""
+    center_rewards_coefficient: float | None = Field(None, gt=0)
+    """Pull the rewards towards a mean of 0 this strongly (Eisenstein et al. 2023)."""
+    learning_rate: float = Field(1e-5, gt=0)
+    """Peak learning rate."""
