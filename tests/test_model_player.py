@@ -133,6 +133,9 @@ class Seat:
     def role(self, seat):
         return "xo"[seat]
 
+    def messages(self, seat):
+        return None
+
 
 def ask(seed, *, legal=LEGAL, failed=None, observation="...\n.x.\n..."):
     return MoveRequest(Rules(), Seat(), 1, observation, legal, seed, failed)

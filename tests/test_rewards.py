@@ -373,11 +373,34 @@ def test_length_needs_a_number_of_tokens(per):
         make_terms({"length": RewardTerm(weight=1.0, per=per)}, game_of)
 
 
-def test_no_terms_at_all_and_a_term_that_is_not_there_yet():
+def test_no_terms_at_all_and_a_reward_model_that_nobody_loaded():
     with pytest.raises(RecipeError, match="no term at all"):
         make_terms({}, game_of)
-    with pytest.raises(RecipeError, match="no reward model can be loaded yet"):
-        make_terms({"reward_model": RewardTerm(weight=1.0)}, game_of)
+    rewards = make_terms({"reward_model": RewardTerm(weight=1.0)}, game_of)
+    with pytest.raises(EngineError, match="no reward model has been loaded"):
+        rewards(play("4", "3", "5"), 0)
+
+
+class Longer:
+    """A stand-in for a learned model: longer replies are better. Counts how often it is asked."""
+
+    asked = 0
+
+    def score(self, items):
+        self.asked += 1
+        return [float(len(reply)) for _, reply in items]
+
+
+def test_a_learned_reward_scores_all_replies_of_a_rollout_at_once():
+    model = Longer()
+    rewards = make_terms({"reward_model": RewardTerm(weight=0.5)}, game_of, model)
+    first, second = play("4", " 3 ", "5"), play("nothing", "4", "3", "5")
+    rewards.prepare([(first, 0), (second, 0)])
+    assert model.asked == 1
+    assert rewards(first, 0).total == (0.5, 1.5, 0.5)
+    assert rewards(second, 0).total == (0.5, 0.5, 0.5)  # the retry counts
+    assert model.asked == 1
+    assert rewards(play("4", "3", "5"), 0).total[0] == 0.5 and model.asked > 1  # judged when met
 
 
 def corner(bonus: float = 1.0):

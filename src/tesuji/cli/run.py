@@ -54,7 +54,7 @@ def _print_plan(recipe: "Recipe", runs: Path) -> None:
     check(recipe)
     table = Table("step", "kind", "reads", "decision", "why", title=f"Plan of {recipe.name}")
     for step in make_plan(recipe, runs / recipe.name):
-        model = step.model_from or ("the base model" if step.kind != "data" else "")
+        model = step.model_from or ("the base model" if step.kind not in ("data", "logs") else "")
         reads = ", ".join(part for part in (step.data_from, model) if part)
         table.add_row(step.name, step.kind, reads, step.decision, step.why)
     console.print(dump_recipe(recipe), markup=False, highlight=False, soft_wrap=True)

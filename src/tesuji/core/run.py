@@ -6,6 +6,8 @@
       metrics.jsonl     every stage's metrics
       base/             the model the run began with, where it was built here
       stages/01-sft/    one folder a stage; done.json is written last
+      sft -> stages/01-sft            a short way to each stage
+      training_summary_sft.json       what each training stage did
       report.html, report.md
 
 A stage folder carries the key of what it depends on: finished with the same key means nothing to
@@ -85,6 +87,13 @@ class RunFolder:
                 hint="choose another `name`, or update Tesuji",
             )
         return manifest
+
+    def link(self, name: str, folder: Path) -> None:
+        """Let `RUN/<name>` lead to a stage's folder; whatever else has that name stays."""
+        link = self.path / name
+        if link.is_symlink() or not link.exists():
+            link.unlink(missing_ok=True)
+            link.symlink_to(folder.relative_to(self.path), target_is_directory=True)
 
     def note_stage(self, name: str, facts: Mapping[str, Any]) -> None:
         """Record a stage's facts (status, seconds, key) in the manifest."""

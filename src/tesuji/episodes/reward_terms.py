@@ -6,12 +6,12 @@
 
 import difflib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tesuji.core.errors import GameError, RecipeError
-from tesuji.core.types import Episode, Move, Turn
+from tesuji.core.errors import EngineError, GameError, RecipeError
+from tesuji.core.types import Episode, Message, Move, Turn
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player
 from tesuji.players.minimax import MinimaxPlayer
@@ -221,20 +221,51 @@ def tictactoe_table() -> Term:
 
 
 class RewardModel(Protocol):
-    """What a learned reward model will answer: one score a reply, higher being better."""
+    """A learned reward model: one score a reply, higher being better."""
 
-    def score(self, prompts: list[Any], replies: list[str]) -> list[float]:
-        """Scores in the order of the replies."""
+    def score(self, items: Sequence[tuple[Sequence[Message], str]]) -> list[float]:
+        """Scores of (the messages shown, the reply), in order."""
         ...
 
 
-def reward_model(path: str = "") -> Term:
-    """A learned reward model. Raises RecipeError: no stage trains one yet."""
-    raise RecipeError(
-        f"no reward model can be loaded yet{f' ({path})' if path else ''}",
-        where="rewards.reward_model",
-        hint="use `oracle`, or a term of your own through the entry point `tesuji.rewards`",
-    )
+class LearnedReward:
+    """What a reward model says of each reply, the retry where there was one. All replies of a
+    rollout are scored together."""
+
+    def __init__(self, scorer: RewardModel | None) -> None:
+        self.scorer = scorer
+        self._known: dict[tuple[int, int], float] = {}
+
+    def prepare(self, turns: Sequence[Judged]) -> None:
+        """Score these turns now, and forget those before."""
+        said = [at for at in turns if at.turn.attempts]
+        scores = self._scores(said)
+        self._known = {
+            (id(at.episode), at.place): score for at, score in zip(said, scores, strict=True)
+        }
+
+    def __call__(self, at: Judged) -> float:
+        """The turn's score."""
+        known = self._known.get((id(at.episode), at.place))
+        return self._scores([at])[0] if known is None else known
+
+    def _scores(self, turns: Sequence[Judged]) -> list[float]:
+        if self.scorer is None:
+            raise EngineError(
+                "no reward model has been loaded",
+                where="rewards.reward_model",
+                hint="put a `reward:` stage before this one, or name a folder: {path: ...}",
+            )
+        last = [at.turn.attempts[-1] for at in turns]
+        return self.scorer.score([(attempt.prompt, attempt.reply) for attempt in last])
+
+
+def reward_model(
+    stage: str = "", path: str = "", scorer: RewardModel | None = None
+) -> LearnedReward:
+    """The model that the reward stage before trained (`stage`: which one, where there are several),
+    or one in a folder (`path`). Whoever makes the term loads it: `scorer`."""
+    return LearnedReward(scorer)
 
 
 BUILT_IN: Mapping[str, Callable[..., Term]] = {

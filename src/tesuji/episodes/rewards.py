@@ -4,8 +4,9 @@
     rewards(episode, seat=0).total        # one number a turn of that seat
 
 Another package adds a term through the entry-point group `tesuji.rewards`: a name and a callable
-that takes the recipe's options (and, where it has a parameter of that name, `game_of`, which gives
-an episode's game) and returns a `Term`.
+that takes the recipe's options (and, where it has parameters of these names, `game_of`, which gives
+an episode's game, and `scorer`, the learned reward model) and returns a `Term`. A term that judges
+many turns faster at once than one by one has a method `prepare(turns)`, called before them.
 """
 
 import difflib
@@ -18,11 +19,12 @@ from typing import Any
 
 from tesuji.core.errors import EngineError, RecipeError
 from tesuji.core.types import Episode
-from tesuji.episodes.reward_terms import BUILT_IN, Judged, Term
+from tesuji.episodes.reward_terms import BUILT_IN, Judged, RewardModel, Term
 from tesuji.games.base import Game, GameInfo
 from tesuji.recipe.play import RewardTerm
 
 GameOf = Callable[[Any], Game]
+SERVICES = ("game_of", "scorer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,25 @@ class Rewards:
     def __init__(self, terms: Mapping[str, tuple[float, Term]], game_of: GameOf) -> None:
         self.terms, self.game_of = terms, game_of
 
+    def prepare(self, played: Iterable[tuple[Episode, int]]) -> None:
+        """Let the terms that can judge all turns of these (episode, seat) at once do so."""
+        able = [term for _, term in self.terms.values() if hasattr(term, "prepare")]
+        if able:
+            judged = [at for episode, seat in played for at in self._judged(episode, seat)]
+            for term in able:
+                term.prepare(judged)
+
+    def _judged(self, episode: Episode, seat: int) -> list[Judged]:
+        game = self.game_of(episode)
+        places = (place for place, turn in enumerate(episode.turns) if turn.seat == seat)
+        return [Judged(episode, game, place) for place in places]
+
     def __call__(self, episode: Episode, seat: int) -> TurnRewards:
         """Judge every turn of the seat; a turn that was not its own (a random opening) is worth 0.
 
         Raises EngineError for a value that is not a number.
         """
-        game = self.game_of(episode)
-        places = [place for place, turn in enumerate(episode.turns) if turn.seat == seat]
-        judged = [Judged(episode, game, place) for place in places]
+        judged = self._judged(episode, seat)
         parts = {
             name: tuple(weight * _value(name, term, at) for at in judged)
             for name, (weight, term) in self.terms.items()
@@ -55,11 +68,17 @@ class Rewards:
         return TurnRewards(total, parts)
 
 
-def make_terms(sections: Mapping[str, RewardTerm], game_of: GameOf) -> Rewards:
-    """The terms a recipe names. Raises RecipeError for unknown names and for options that a term
-    does not have, needs, or cannot use."""
+def make_terms(
+    sections: Mapping[str, RewardTerm], game_of: GameOf, scorer: RewardModel | None = None
+) -> Rewards:
+    """The terms a recipe names; `scorer` is the learned reward model, if one is named.
+
+    Raises RecipeError for unknown names and for options that a term does not have, needs, or
+    cannot use.
+    """
     terms = {
-        name: (section.weight, _make(name, section, game_of)) for name, section in sections.items()
+        name: (section.weight, _make(name, section, {"game_of": game_of, "scorer": scorer}))
+        for name, section in sections.items()
     }
     if not terms:
         raise RecipeError("no term at all", where="rewards", hint="rewards: {returns: 1.0}")
@@ -81,10 +100,10 @@ def score_of(episode: Episode, seat: int, info: GameInfo) -> float:
     return 0.5 if ours == best else float(ours > best)
 
 
-def _make(name: str, section: RewardTerm, game_of: GameOf) -> Term:
+def _make(name: str, section: RewardTerm, services: Mapping[str, Any]) -> Term:
     factory = BUILT_IN.get(name) or _third_party(name)
     signature = inspect.signature(factory)
-    given = {"game_of": game_of} if "game_of" in signature.parameters else {}
+    given = {key: service for key, service in services.items() if key in signature.parameters}
     _check_options(name, section.options, signature)
     try:
         signature.bind(**given, **section.options)
@@ -97,7 +116,7 @@ def _make(name: str, section: RewardTerm, game_of: GameOf) -> Term:
 
 def _check_options(name: str, options: Iterable[str], signature: inspect.Signature) -> None:
     """Every option is one that the term knows; one that takes `**options` knows all."""
-    known = [key for key in signature.parameters if key != "game_of"]
+    known = [key for key in signature.parameters if key not in SERVICES]
     if any(found.kind is found.VAR_KEYWORD for found in signature.parameters.values()):
         return
     for key in options:

@@ -99,8 +99,8 @@ def _all_matches(
 ) -> Iterator[tuple[PlayerSection, list[Episode], bool]]:
     """(opponent, episodes, whether they are the subject's own) for every opponent, twice."""
     rules = turn_rules(prompt, section.max_moves)
-    stand_in = make_player(PlayerSection(player="random"), game=game)
     for opponent in section.opponents:
+        stand_in = make_player(PlayerSection(player="random"), game=game)
         rival = make_player(opponent, game=game)
         for player, ours in ((subject.player, True), (stand_in, False)):
             who = subject.label if ours else "random in its place"

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tesuji.core.types import Move
+from tesuji.core.types import Message, Move
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,11 @@ class Match(ABC):
     @abstractmethod
     def observe(self, seat: int) -> str:
         """What `seat` may know now, and nothing else."""
+
+    def messages(self, seat: int) -> tuple[Message, ...] | None:
+        """The very messages to show a model, where the game has its own; None: made from what
+        the seat may observe."""
+        return None
 
     @abstractmethod
     def legal_moves(self, seat: int) -> tuple[Move, ...] | None:

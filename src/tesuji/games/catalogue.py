@@ -17,7 +17,10 @@ from tesuji.core.errors import GameError, TesujiError
 from tesuji.games.base import Game, GameInfo
 
 # Family → module with names() -> tuple of names, info(name) -> GameInfo, load(name, options).
-FAMILIES = {"openspiel": "tesuji.games.openspiel_family"}
+FAMILIES = {
+    "openspiel": "tesuji.games.openspiel_family",
+    "prompts": "tesuji.games.prompts",
+}
 ENTRY_POINTS = "tesuji.games"
 
 

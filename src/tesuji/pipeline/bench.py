@@ -1,19 +1,23 @@
 """What every step has at hand, and the model as a player."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tesuji.core.metrics import MetricLog
 from tesuji.core.run import RunFolder
 from tesuji.evaluation.evaluate import Watch
 from tesuji.games.base import Game
+from tesuji.games.catalogue import load_game
+from tesuji.games.prompts import NAME as PROMPTS
 from tesuji.learners.models import Policy, prepare_base
 from tesuji.pipeline.plan import Step
 from tesuji.pipeline.reporter import Reporter
 from tesuji.players.model import ModelPlayer
 from tesuji.players.sampler import LocalSampler
 from tesuji.recipe.schema import Recipe
+from tesuji.recipe.sections import GameSection
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,21 @@ class Workbench:
         if step.model_from:
             return str(self.results_of(step.model_from) / "final")
         return self.base_source()
+
+    def fitted(self, step: Step) -> "Workbench":
+        """The bench as this step needs it: `prompts` without a file plays the data step's."""
+        if self.recipe.game.name != PROMPTS or "file" in self.recipe.game.options:
+            return self
+        if not step.data_from:
+            return self
+        folder = self.results_of(step.data_from)
+        options: dict[str, Any] = {
+            "file": str(folder / "prompts.jsonl"),
+            "held_out": str(folder / "held_out_prompts.jsonl"),
+        }
+        game = GameSection(name=PROMPTS, options=options)
+        recipe = self.recipe.model_copy(update={"game": game})
+        return replace(self, recipe=recipe, game=load_game(game.name, game.options))
 
     def base_source(self) -> str:
         """Where the recipe's own model is loaded from, built first if it is a tiny one."""

@@ -7,13 +7,14 @@ from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.pipeline.checks_rl import check_rl
 from tesuji.players.registry import make_player
-from tesuji.recipe.data import DataStage
+from tesuji.recipe.data import DataStage, LogsStage
+from tesuji.recipe.preference import PairTraining
 from tesuji.recipe.rl import RLStage
 from tesuji.recipe.schema import Recipe
 from tesuji.recipe.sections import PlayerSection
 from tesuji.recipe.stages import SftStage
 
-RESERVED = ("before", "after")
+RESERVED = ("before", "after")  # and whatever begins with `after-`
 
 
 def check(recipe: Recipe) -> Game:
@@ -26,12 +27,14 @@ def check(recipe: Recipe) -> Game:
     for name, stage in recipe.stages.items():
         _check_name(name)
         if isinstance(stage, DataStage):
-            has_data = True
             _check_players(game, f"stages.{name}", [stage.oracle, *stage.sampled_by])
-        elif isinstance(stage, SftStage):
-            _check_sft(game, name, stage, has_data)
+        elif isinstance(stage, LogsStage):
+            _check_paths(f"stages.{name}.paths", stage.paths)
+        elif isinstance(stage, SftStage | PairTraining):
+            _check_rows(game, name, stage, has_data)
         elif isinstance(stage, RLStage):
             check_rl(recipe, game, name, stage)
+        has_data = has_data or isinstance(stage, DataStage | LogsStage)
     _check_players(game, "evaluation", recipe.evaluation.opponents)
     if recipe.evaluation.certificate:
         _needs_certificate(game, "evaluation.certificate")
@@ -46,7 +49,7 @@ def check(recipe: Recipe) -> Game:
 
 def _check_name(name: str) -> None:
     fits = name.replace("-", "").replace("_", "").isalnum()
-    if name in RESERVED or not fits:
+    if name in RESERVED or name.startswith("after-") or not fits:
         raise RecipeError(
             f"a stage cannot be called {name!r}",
             where=f"stages.{name}",
@@ -55,7 +58,7 @@ def _check_name(name: str) -> None:
 
 
 def _check_players(game: Game, where: str, players: list[PlayerSection]) -> None:
-    for player in players:
+    for player in players if game.num_players > 1 else ():
         try:
             make_player(player, game=game)
         except (GameError, RecipeError) as error:
@@ -63,7 +66,17 @@ def _check_players(game: Game, where: str, players: list[PlayerSection]) -> None
             raise
 
 
-def _check_sft(game: Game, name: str, stage: SftStage, has_data: bool) -> None:
+def _check_paths(where: str, paths: list[str]) -> None:
+    for path in paths:
+        if not Path(path).exists():
+            raise RecipeError(
+                f"no such file or folder: {path}",
+                where=where,
+                hint="the path is relative to the folder you start tesuji in",
+            )
+
+
+def _check_rows(game: Game, name: str, stage: SftStage | PairTraining, has_data: bool) -> None:
     if stage.data is None and not has_data:
         raise RecipeError(
             "no rows to train on: there is no data stage before it",
@@ -76,7 +89,7 @@ def _check_sft(game: Game, name: str, stage: SftStage, has_data: bool) -> None:
             where=f"stages.{name}.data",
             hint="the path is relative to the folder you start tesuji in",
         )
-    if stage.stop_when == "certificate":
+    if isinstance(stage, SftStage) and stage.stop_when == "certificate":
         _needs_certificate(game, f"stages.{name}.stop_when")
 
 

@@ -7,6 +7,7 @@ from tesuji.episodes.rewards import make_terms
 from tesuji.episodes.schedule import Schedule
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
+from tesuji.games.prompts import NAME as PROMPTS
 from tesuji.players.registry import make_player
 from tesuji.recipe.play import SELF, SNAPSHOT
 from tesuji.recipe.rl import PpoStage, RLStage
@@ -22,6 +23,8 @@ def check_rl(recipe: Recipe, game: Game, name: str, stage: RLStage) -> None:
     _check_sampling(recipe, where)
     _check_players(recipe, where, stage)
     make_terms(stage.rewards, lambda episode: load_game(episode.game, episode.options))
+    _check_learned(recipe, name, stage)
+    _check_prompts(recipe, game, name)
     if isinstance(stage, PpoStage) and stage.value_grad and stage.critic is not None:
         raise RecipeError(
             "value_grad is for a value head on the policy; a critic of its own has its own weights",
@@ -33,6 +36,41 @@ def check_rl(recipe: Recipe, game: Game, name: str, stage: RLStage) -> None:
             f"{game.name} is not a game whose whole tree can be walked",
             where=f"{where}.stop_when",
             hint="leave stop_when out; `tesuji games` shows which games have a certificate",
+        )
+
+
+def _check_learned(recipe: Recipe, name: str, stage: RLStage) -> None:
+    """A reward model, where the stage wants one, has been trained by then, or lies in a folder."""
+    stages = list(recipe.stages.items())
+    before = [n for n, s in stages[: list(recipe.stages).index(name)] if s.kind == "reward"]
+    term = stage.rewards.get("reward_model")
+    wanted = term.options.get("stage") if term else None
+    if wanted and wanted not in before:
+        raise RecipeError(
+            f"no reward stage {wanted!r} before this one",
+            where=f"stages.{name}.rewards.reward_model.stage",
+            hint=f"there are: {', '.join(before)}" if before else "add a `reward:` stage",
+        )
+    own = term is not None and not term.options.get("path")
+    critic = isinstance(stage, PpoStage) and stage.critic == "reward_model"
+    if (own or critic) and not before:
+        raise RecipeError(
+            "there is no reward model: no reward stage before it",
+            where=f"stages.{name}.{'rewards.reward_model' if own else 'critic'}",
+            hint="put a `reward:` stage in front, or name a folder",
+        )
+
+
+def _check_prompts(recipe: Recipe, game: Game, name: str) -> None:
+    """The prompts game has prompts: a file, or a data stage in front."""
+    before = list(recipe.stages)[: list(recipe.stages).index(name)]
+    if game.name != PROMPTS or "file" in game.options:
+        return
+    if not any(recipe.stages[n].kind in ("data", "logs") for n in before):
+        raise RecipeError(
+            "there are no prompts to play",
+            where="game.options.file",
+            hint="name a JSONL file with `prompt` in every row, or put a data stage in front",
         )
 
 
@@ -67,7 +105,7 @@ def _check_players(recipe: Recipe, where: str, stage: RLStage) -> None:
             games = part.games or stage.play.games or [recipe.game]
             for section in games:
                 game = load_game(section.name, section.options)
-                for opponent in part.opponents:
+                for opponent in part.opponents if game.num_players > 1 else ():
                     if opponent.player not in (SELF, SNAPSHOT):
                         make_player(opponent, game=game)
     except (GameError, RecipeError) as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 from tesuji.learners.models import load_policy
 from tesuji.pipeline.bench import model_player
 from tesuji.pipeline.plan import make_plan
-from tesuji.pipeline.trained import Trained
+from tesuji.pipeline.trained import NO_POLICY, Trained
 from tesuji.players.base import Player
 from tesuji.players.registry import make_player
 from tesuji.recipe.sections import PlayerSection
@@ -33,6 +33,8 @@ def models_of(trained: Trained, checkpoints: int) -> list[tuple[str, Path]]:
     base = trained.run / "base"
     found = [("before", base)] if (base / WHOLE).exists() else []
     for step in make_plan(trained.recipe, trained.run):
+        if step.kind in NO_POLICY:
+            continue
         folder = step.folder(trained.run).path
         for path in _some(sorted((folder / "checkpoints").glob("*-*"), key=_step), checkpoints):
             found.append((f"{step.name} at {_step(path):,}", path))

@@ -8,16 +8,18 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tesuji.core.errors import DataError
 from tesuji.core.run import StageFolder, key_of
-from tesuji.recipe.data import DataStage
+from tesuji.recipe.data import DataStage, LogsStage
+from tesuji.recipe.preference import PairTraining
 from tesuji.recipe.rl import RLStage
 from tesuji.recipe.schema import Recipe
 from tesuji.recipe.sections import Section
 from tesuji.recipe.stages import SftStage
 
+MAKES_DATA = (DataStage, LogsStage)
 Decision = Literal["run", "resume", "skip"]
 WHY: Mapping[str, tuple[Decision, str]] = {
     "absent": ("run", "not done yet"),
@@ -31,8 +33,8 @@ WHY: Mapping[str, tuple[Decision, str]] = {
 class Step:
     """One thing to do: `kind` is a stage's kind, or "evaluate".
 
-    `section` is its part of the recipe; `model_from` and `data_from` name the steps whose results
-    it reads ("" for the base model, or no data).
+    `section` is its part of the recipe; `model_from`, `data_from` and `reward_from` name the steps
+    whose results it reads ("" for the base model, no data, no reward model).
     """
 
     index: int
@@ -42,6 +44,7 @@ class Step:
     key: str
     model_from: str = ""
     data_from: str = ""
+    reward_from: str = ""
     decision: Decision = "run"
     why: str = ""
 
@@ -60,32 +63,32 @@ def make_plan(recipe: Recipe, run: Path) -> list[Step]:
 
 
 def _outline(recipe: Recipe) -> list[Step]:
-    """Stages in recipe order; "before" stands in front of the first learner, "after" at the end."""
+    """Stages in recipe order; "before" stands in front of the first learner, "after" at the end.
+    A reward stage learns from the policy and leaves it as it was."""
     steps: list[Step] = []
-    model, data = "", ""
+    looks = recipe.evaluation
+    reads: dict[str, Any] = {"model_from": "", "data_from": "", "reward_from": ""}
+
+    def add(name: str, kind: str, section: Section) -> None:
+        steps.append(replace(Step(len(steps), name, kind, section, ""), **reads))
+
+    learners = [n for n, section in recipe.stages.items() if not isinstance(section, MAKES_DATA)]
+    last = next((n for n in learners[::-1] if recipe.stages[n].kind != "reward"), "")
     for name, section in recipe.stages.items():
-        if isinstance(section, DataStage):
-            steps.append(_step(len(steps), name, "data", section))
-            data = name
-            continue
-        if not model and recipe.evaluation.before:
-            steps.append(_step(len(steps), "before", "evaluate", recipe.evaluation, "", data))
-        steps.append(_step(len(steps), name, section.kind, section, model, data))
-        model = name
-    last = "after" if model else "before"
-    steps.append(_step(len(steps), last, "evaluate", recipe.evaluation, model, data))
+        if learners and name == learners[0] and looks.before:
+            add("before", "evaluate", looks)
+        add(name, section.kind, section)
+        if isinstance(section, MAKES_DATA):
+            reads["data_from"] = name
+        elif section.kind == "reward":
+            reads["reward_from"] = name
+        else:
+            reads["model_from"] = name
+            if looks.each_stage and name != last:
+                add(f"after-{name}", "evaluate", looks)
+    if last or not (learners and looks.before):
+        add("after" if last else "before", "evaluate", looks)
     return steps
-
-
-def _step(
-    index: int,
-    name: str,
-    kind: str,
-    section: Section,
-    model_from: str = "",
-    data_from: str = "",
-) -> Step:
-    return Step(index, name, kind, section, "", model_from, data_from)
 
 
 def _with_keys(recipe: Recipe, steps: list[Step]) -> list[Step]:
@@ -94,7 +97,8 @@ def _with_keys(recipe: Recipe, steps: list[Step]) -> list[Step]:
     for step in steps:
         shared = recipe.model_dump(mode="json", include=_needs(step) | {"game", "prompt", "seed"})
         own = step.section.model_dump(mode="json")
-        reads = [keys[step.model_from], keys[step.data_from], _file_hash(step.section)]
+        reads = [keys[step.model_from], keys[step.data_from], _files(step)]
+        reads += [keys[step.reward_from]] if step.reward_from else []
         keys[step.name] = key_of(step.kind, own, shared, reads)
         keyed.append(replace(step, key=keys[step.name]))
     return keyed
@@ -104,21 +108,32 @@ def _needs(step: Step) -> set[str]:
     """The recipe's sections, beside its own, that a step's results depend on."""
     if isinstance(step.section, RLStage):
         return {"model", "sampling"} | ({"evaluation"} if step.section.eval_steps else set())
-    return {"data": set(), "sft": {"model"}, "evaluate": {"model", "sampling"}}[step.kind]
+    if isinstance(step.section, MAKES_DATA):
+        return set()
+    return {"model", "sampling"} if step.kind == "evaluate" else {"model"}
 
 
-def _file_hash(section: Section) -> str:
-    """The content of a data file of the user's, so that an edited file is noticed."""
-    if not isinstance(section, SftStage) or section.data is None:
+def _files(step: Step) -> str:
+    """What tells the user's own files from edited ones: the content of a data file, names, sizes
+    and times of logs."""
+    section = step.section
+    if isinstance(section, LogsStage):
+        return key_of(*(_fingerprint(Path(path)) for path in section.paths))
+    if not isinstance(section, SftStage | PairTraining) or section.data is None:
         return ""
     try:
         return hashlib.sha256(Path(section.data).read_bytes()).hexdigest()
     except OSError as error:
         raise DataError(
             f"cannot read {section.data}: {error.strerror or error}",
-            where="stages.sft.data",
-            hint="name a JSONL file with `prompt` and `completion` in every row",
+            where=f"stages.{step.name}.data",
+            hint="name a JSONL file of rows",
         ) from error
+
+
+def _fingerprint(path: Path) -> list[tuple[str, int, int]]:
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    return [(str(f.relative_to(path)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
 
 
 def _decided(step: Step, run: Path) -> Step:

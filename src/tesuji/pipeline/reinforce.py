@@ -3,11 +3,16 @@
 from pathlib import Path
 
 from tesuji.core.streams import stream
-from tesuji.episodes.rewards import score_of
+from tesuji.core.types import Task
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reward_terms import RewardModel
+from tesuji.episodes.rewards import Rewards, make_terms, score_of
 from tesuji.evaluation.certificate import as_metrics, certify
 from tesuji.evaluation.evaluate import turn_rules
 from tesuji.evaluation.exploitability import exploitability
 from tesuji.evaluation.matches import play_opponent, score_matches
+from tesuji.games.catalogue import load_game
+from tesuji.games.prompts import PromptsGame
 from tesuji.learners.models import Policy, load_policy, with_adapter
 from tesuji.learners.rl.checkpoint import checkpoints
 from tesuji.learners.rl.train import RLHooks, train_rl
@@ -25,6 +30,8 @@ def reinforce(step: Step, out: Path, bench: Workbench) -> None:
     policy = load_policy(recipe.model, str(found[-1]) if found else bench.model_source(step))
     if recipe.model.lora is not None:
         policy = with_adapter(policy, recipe.model.lora)
+    scorer = scorer_for(step, bench)
+    rewards = make_terms(stage.rewards, lambda e: load_game(e.game, e.options), scorer)
     bench.reporter.begin(f"{step.name}: playing and learning", stage.max_steps)
     summary = train_rl(
         stage,
@@ -33,24 +40,45 @@ def reinforce(step: Step, out: Path, bench: Workbench) -> None:
         name=step.name,
         out=out,
         metrics=bench.metrics,
-        critic=_critic(stage, bench),
-        hooks=_hooks(step.name, stage, policy, bench),
+        critic=_critic(step, bench),
+        scorer=scorer,
+        hooks=_hooks(step.name, stage, policy, bench, rewards),
     )
     took = f"{summary.steps:,} steps, {summary.matches:,} matches in {summary.seconds:.0f} s"
     bench.reporter.say(f"{step.name}: {took}; {summary.stopped_because}")
 
 
-def _critic(stage: RLStage, bench: Workbench) -> Policy | None:
+def scorer_for(step: Step, bench: Workbench) -> RewardModel | None:
+    """The reward model that the stage's rewards name, loaded; None where they name none."""
+    assert isinstance(step.section, RLStage)
+    term = step.section.rewards.get("reward_model")
+    if term is None:
+        return None
+    from tesuji.learners.scorer import load_scorer
+
+    path = term.options.get("path")
+    stage = term.options.get("stage") or step.reward_from
+    return load_scorer(bench.recipe.model, str(path or bench.results_of(stage) / "final"))
+
+
+def _critic(step: Step, bench: Workbench) -> Policy | None:
     """A critic model of its own, where the stage names one."""
+    stage = step.section
     if not isinstance(stage, PpoStage) or stage.critic is None:
         return None
     section = bench.recipe.model
+    if stage.critic == "reward_model":
+        from tesuji.learners.critic import critic_from_reward
+
+        return critic_from_reward(section, str(bench.results_of(step.reward_from) / "final"))
     source = bench.base_source() if stage.critic == "base" else stage.critic
     policy = load_policy(section, source)
     return with_adapter(policy, section.lora) if section.lora is not None else policy
 
 
-def _hooks(name: str, stage: RLStage, policy: Policy, bench: Workbench) -> RLHooks:
+def _hooks(
+    name: str, stage: RLStage, policy: Policy, bench: Workbench, rewards: Rewards
+) -> RLHooks:
     def on_step(done: int, total: int, line: str) -> None:
         bench.reporter.update(done, line.partition(" | ")[2])
 
@@ -62,7 +90,7 @@ def _hooks(name: str, stage: RLStage, policy: Policy, bench: Workbench) -> RLHoo
         return all(certificate.holds for certificate in certificates)
 
     def evaluate(at: int) -> dict[str, float]:
-        return look(stage, policy, bench)
+        return look(stage, policy, bench, rewards)
 
     return RLHooks(
         on_step=on_step,
@@ -72,13 +100,15 @@ def _hooks(name: str, stage: RLStage, policy: Policy, bench: Workbench) -> RLHoo
     )
 
 
-def look(stage: RLStage, policy: Policy, bench: Workbench) -> dict[str, float]:
+def look(stage: RLStage, policy: Policy, bench: Workbench, rewards: Rewards) -> dict[str, float]:
     """Matches against the evaluation's fixed opponents, the same tasks each time.
 
     `score` is the mean over all of them, 0 to 1; with `evaluation.exploitability` it is minus the
     exploitability instead, which no choice of opponents can flatter.
     """
     section, game = bench.recipe.evaluation, bench.game
+    if isinstance(game, PromptsGame):
+        return _look_at_prompts(stage, policy, bench, game, rewards)
     player = model_player(policy, bench.recipe, "evaluated", section.temperature)
     found: dict[str, float] = {}
     scores = []
@@ -101,3 +131,21 @@ def look(stage: RLStage, policy: Policy, bench: Workbench) -> dict[str, float]:
         found["exploitability"] = measured.exploitability
         found["score"] = -measured.exploitability
     return found
+
+
+def _look_at_prompts(
+    stage: RLStage, policy: Policy, bench: Workbench, game: PromptsGame, rewards: Rewards
+) -> dict[str, float]:
+    """What the rewards say of replies to prompts that no training sees, the same ones each time.
+    Their mean is the `score`."""
+    section, held_out = bench.recipe.evaluation, game.held_out or game
+    player = model_player(policy, bench.recipe, "evaluated", section.temperature)
+    tasks = [
+        Task(game.name, stream(bench.recipe.seed, "look", number), ("evaluated",), held_out.options)
+        for number in range(stage.eval_episodes)
+    ]
+    rules = turn_rules(bench.recipe.prompt, section.max_moves)
+    episodes = list(play_matches(tasks, game=held_out, players={"evaluated": player}, rules=rules))
+    rewards.prepare((episode, 0) for episode in episodes)
+    earned = [sum(rewards(episode, 0).total) for episode in episodes]
+    return {"held_out_reward": sum(earned) / len(earned), "score": sum(earned) / len(earned)}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tesuji.core.errors import TesujiError
-from tesuji.core.files import telling_full_disk
+from tesuji.core.files import read_json, telling_full_disk, write_json
 from tesuji.core.metrics import MetricLog
 from tesuji.core.run import RunFolder
 from tesuji.evaluation.results import Evaluation
@@ -88,6 +88,9 @@ def _one(step: Step, bench: Workbench) -> None:
         do_step(step, folder.path, bench)
     facts = {"seconds": round(time.monotonic() - started, 2)}
     folder.finish(step.key, facts)
+    bench.run.link(step.name, folder.path)
+    if (summary := folder.path / "training.json").exists():
+        write_json(bench.run.path / f"training_summary_{step.name}.json", read_json(summary))
     bench.run.note_stage(step.name, {"status": "done", "key": step.key, **facts})
 
 

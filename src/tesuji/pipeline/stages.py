@@ -4,108 +4,43 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tesuji.core.types import Example
-from tesuji.datasets.generate import generate
-from tesuji.datasets.store import read_rows
 from tesuji.episodes.store import EpisodeWriter
-from tesuji.evaluation.certificate import as_metrics, certify
+from tesuji.evaluation.certificate import as_metrics
 from tesuji.evaluation.evaluate import Subject, evaluate
 from tesuji.evaluation.store import save_evaluation
-from tesuji.learners.models import Policy, load_policy, with_adapter
-from tesuji.learners.sft import Hooks, train_sft
+from tesuji.games.prompts import PromptsGame
+from tesuji.learners.models import load_policy
 from tesuji.pipeline.bench import Workbench, model_player, watch_with
+from tesuji.pipeline.data import make_data, read_logs
+from tesuji.pipeline.learn import fine_tune, model_reward, prefer
 from tesuji.pipeline.plan import Step
 from tesuji.pipeline.questions import questions_for
 from tesuji.pipeline.reinforce import reinforce
-from tesuji.recipe.data import DataStage
 from tesuji.recipe.schema import EvaluationSection
-from tesuji.recipe.stages import SftStage
 
 
 def do_step(step: Step, out: Path, bench: Workbench) -> None:
     """Do one step into the folder `out`. Raises TesujiErrors."""
     work: dict[str, Callable[[Step, Path, Workbench], None]] = {
-        "data": _data,
-        "sft": _sft,
+        "data": make_data,
+        "logs": read_logs,
+        "sft": fine_tune,
+        "dpo": prefer,
+        "reward": model_reward,
         "grpo": reinforce,
         "ppo": reinforce,
         "reinforce++": reinforce,
         "evaluate": _evaluate,
     }
-    work[step.kind](step, out, bench)
+    work[step.kind](step, out, bench.fitted(step))
     bench.reporter.end()
-
-
-def _data(step: Step, out: Path, bench: Workbench) -> None:
-    assert isinstance(step.section, DataStage)
-    doing = ""
-
-    def on_progress(words: str, done: int, total: int) -> None:
-        nonlocal doing
-        if words != doing:
-            doing = words
-            bench.reporter.begin(f"{step.name}: {words}", total)
-        bench.reporter.update(done)
-
-    found = generate(bench.recipe, step.section, bench.game, out, on_progress)
-    bench.reporter.say(
-        f"{step.name}: {found['positions']:,} positions, {found['train_rows']:,} rows to learn "
-        f"from, {found['held_out_positions']:,} positions held out"
-    )
-
-
-def _sft(step: Step, out: Path, bench: Workbench) -> None:
-    assert isinstance(step.section, SftStage)
-    recipe, stage = bench.recipe, step.section
-    policy = load_policy(recipe.model, bench.model_source(step))
-    if recipe.model.lora is not None:
-        policy = with_adapter(policy, recipe.model.lora)
-    train, held_out = _rows(step, bench)
-    bench.reporter.begin(f"{step.name}: training")
-    summary = train_sft(
-        stage,
-        policy,
-        name=step.name,
-        train=train,
-        held_out=held_out,
-        prompt=recipe.prompt,
-        out=out,
-        seed=recipe.seed,
-        metrics=bench.metrics,
-        hooks=_hooks(step.name, stage, policy, bench),
-    )
-    took = f"{summary.steps:,} steps in {summary.seconds:.0f} s"
-    bench.reporter.say(f"{step.name}: {took}; {summary.stopped_because}")
-
-
-def _rows(step: Step, bench: Workbench) -> tuple[list[Example], list[Example]]:
-    assert isinstance(step.section, SftStage)
-    if step.section.data is not None:
-        return list(read_rows(Path(step.section.data))), []
-    folder = bench.results_of(step.data_from)
-    held_out = folder / "held_out.jsonl"
-    return list(read_rows(folder / "train.jsonl")), list(read_rows(held_out))
-
-
-def _hooks(name: str, stage: SftStage, policy: Policy, bench: Workbench) -> Hooks:
-    def on_step(done: int, total: int, loss: float | None) -> None:
-        if done == 1:
-            bench.reporter.begin(f"{name}: training", total)
-        bench.reporter.update(done, "" if loss is None else f"loss {loss:.3f}")
-
-    player = model_player(policy, bench.recipe, name, temperature=0.0)
-
-    def certified(at: int) -> bool:
-        certificates = certify(bench.game, player, answer=bench.recipe.prompt.answer)
-        bench.metrics.log(name, at, as_metrics(certificates))
-        return all(certificate.holds for certificate in certificates)
-
-    return Hooks(on_step, certified if stage.stop_when == "certificate" else None)
 
 
 def _evaluate(step: Step, out: Path, bench: Workbench) -> None:
     assert isinstance(step.section, EvaluationSection)
-    recipe = bench.recipe
+    recipe, section = bench.recipe, step.section
+    if isinstance(bench.game, PromptsGame):  # nobody to play against: its rows are looked at
+        section = section.model_copy(update={"opponents": []})
     source = bench.model_source(step)
     policy = load_policy(recipe.model, source)
     label = f"after {step.model_from}" if step.model_from else "before"
@@ -118,7 +53,7 @@ def _evaluate(step: Step, out: Path, bench: Workbench) -> None:
     with EpisodeWriter(episodes) as writer:
         found = evaluate(
             subject,
-            step.section,
+            section,
             game=bench.game,
             prompt=recipe.prompt,
             questions=questions_for(step.section, bench.game, data, recipe.seed),

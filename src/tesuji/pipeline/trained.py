@@ -13,6 +13,8 @@ from tesuji.players.model import ModelPlayer
 from tesuji.recipe.load import load_recipe
 from tesuji.recipe.schema import Recipe
 
+NO_POLICY = ("data", "logs", "reward", "evaluate")
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -27,7 +29,9 @@ class Trained:
     def data(self) -> Path | None:
         """The folder of the run's last data stage, if it has one."""
         plan = make_plan(self.recipe, self.run)
-        return next((s.folder(self.run).path for s in plan[::-1] if s.kind == "data"), None)
+        return next(
+            (s.folder(self.run).path for s in plan[::-1] if s.kind in ("data", "logs")), None
+        )
 
     def player(self, temperature: float | None = None) -> ModelPlayer:
         """The model as a player; sampling as in the recipe unless `temperature` is given."""
@@ -47,7 +51,7 @@ def open_run(run: Path) -> Trained:
 
 
 def _source(run: Path, recipe: Recipe) -> str:
-    learners = [step for step in make_plan(recipe, run) if step.kind not in ("data", "evaluate")]
+    learners = [step for step in make_plan(recipe, run) if step.kind not in NO_POLICY]
     for step in reversed(learners):
         folder = step.folder(run).path
         if (folder / "done.json").exists():

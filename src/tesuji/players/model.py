@@ -86,7 +86,8 @@ class ModelPlayer(Player):
 
     def _rendered(self, messages: Sequence[Message]) -> list[int]:
         thinking = self.prompt.enable_thinking
-        return render_prompt(self.tokenizer, messages, enable_thinking=thinking)
+        ids = render_prompt(self.tokenizer, messages, enable_thinking=thinking)
+        return ids[-self.prompt.max_length :] if self.prompt.max_length else ids
 
     def _shown(self, request: MoveRequest) -> tuple[tuple[Message, ...], list[int]]:
         """The messages, and the ids the model reads."""
@@ -128,6 +129,7 @@ class ModelPlayer(Player):
             role=request.match.role(request.seat),
             legal=request.legal,
             failed=request.failed,
+            own=request.match.messages(request.seat),
         )
 
     def _sample(

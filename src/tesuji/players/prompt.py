@@ -24,23 +24,35 @@ def build_prompt(
     role: str,
     legal: tuple[Move, ...] | None,
     failed: Attempt | None = None,
+    own: tuple[Message, ...] | None = None,
 ) -> tuple[Message, ...]:
-    """The messages that ask `seat` for its move; `observation` is what that seat may see.
+    """The messages that ask `seat` for its move; `observation` is what that seat may see. `own`
+    are the game's own messages, which are shown as they are.
 
     `failed` is the earlier attempt of this turn: what it said, its thought left out as chat
     templates do, follows as the assistant's words, and a user message says what was wrong.
     """
+    messages = list(own or _messages(section, game, observation, seat, role, legal))
+    if failed is not None:
+        messages += _again(section, failed, legal)
+    return tuple(messages)
+
+
+def _messages(
+    section: PromptSection,
+    game: Game,
+    observation: str,
+    seat: int,
+    role: str,
+    legal: tuple[Move, ...] | None,
+) -> list[Message]:
     shown = observation.strip("\n").rstrip()
     if section.style == "compact":
         content = f"{shown}\n{role}"
     else:
         content = _full(section, game.rules, shown, _who(seat, role), legal)
-    messages = [Message(role="user", content=content)]
-    if section.system:
-        messages.insert(0, Message(role="system", content=section.system))
-    if failed is not None:
-        messages += _again(section, failed, legal)
-    return tuple(messages)
+    asked = Message(role="user", content=content)
+    return [Message(role="system", content=section.system), asked] if section.system else [asked]
 
 
 def next_message(

@@ -19,7 +19,8 @@ class RLStage(Training):
     """What is played, against whom."""
     rewards: dict[str, RewardTerm] = {"returns": RewardTerm(weight=1.0)}
     """Terms of the reward by name: `returns` (what the game pays), `legal`, `format`, `oracle`,
-    `tictactoe_table`, `length`, or one of another package. A number is its weight."""
+    `tictactoe_table`, `length`, `reward_model` (what the reward stage before learned), or one of
+    another package. A number is its weight."""
     max_steps: int = Field(1000, ge=1)
     """Rollouts, each followed by its update."""
     batch_size: int = Field(64, ge=1)
@@ -144,8 +145,8 @@ class PpoStage(RLStage):
     value_learning_rate: float = Field(1e-3, gt=0)
     """Peak learning rate of the value head."""
     critic: str | None = None
-    """A model of its own as critic: `base` (a second copy), a folder, or a Hub id; default: a head
-    on the policy."""
+    """A model of its own as critic: `base` (a second copy), `reward_model` (what the reward stage
+    before trained, its head included), a folder, or a Hub id; default: a head on the policy."""
     critic_warmup_steps: int = Field(0, ge=0)
     """First steps in which only the critic learns."""
     whiten_advantages: bool = True

@@ -30,6 +30,12 @@ class EvaluationSection(Section):
     """Sampling temperature of the model under evaluation; 0 is greedy."""
     before: bool = True
     """Evaluate the base model too, so that there is something to compare with."""
+    each_stage: bool = False
+    """Evaluate after every stage that changes the policy, not only after the last."""
+    rows: int | None = Field(None, ge=0)
+    """Most held-out rows that are replied to and compared with what was played there; the
+    perplexity and the preference accuracy take all of them. Default: 200 where the data come from
+    logs, else none."""
     positions: int = Field(2000, ge=0)
     """Most positions on which the share of optimal moves is measured (0: none)."""
     oracle: PlayerSection = PlayerSection(player="minimax")

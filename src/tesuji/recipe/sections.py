@@ -109,6 +109,8 @@ class PromptSection(Section):
     was replied to them. `none`: each turn is asked afresh."""
     system: str | None = None
     """A system message in front, for models whose chat template takes one."""
+    max_length: int | None = Field(None, ge=1)
+    """Longest prompt in tokens; a longer one loses its beginning. Default: no limit."""
     retry: bool = True
     """Ask once more, with the reason, when a reply holds no legal move."""
     on_illegal: Literal["forfeit", "random"] = "forfeit"

@@ -65,6 +65,9 @@ def play(
         episodes[places[_key(_task_of(episode))]] = episode
         on_episode(episode)
     rollout = Rollout([], [], seconds=time.monotonic() - started)
+    whole = [e for e in episodes if e is not None and e.ending is not Ending.ERROR]
+    ours = ((e, seat) for e in whole for seat, label in enumerate(e.players) if label == POLICY)
+    table.rewards.prepare(ours)
     for task, played in zip(tasks, episodes, strict=True):
         assert played is not None
         _take(rollout, task, played, table, version)

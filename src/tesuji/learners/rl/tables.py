@@ -9,6 +9,7 @@ from tesuji.core.errors import EngineError
 from tesuji.core.streams import stream
 from tesuji.core.types import Task
 from tesuji.episodes.arena import TurnRules
+from tesuji.episodes.reward_terms import RewardModel
 from tesuji.episodes.rewards import make_terms
 from tesuji.episodes.schedule import POLICY, Schedule
 from tesuji.games.base import Game
@@ -37,14 +38,20 @@ class Tables:
     """What a stage plays with, from one rollout to the next."""
 
     def __init__(
-        self, stage: RLStage, policy: Policy, recipe: Recipe, out: Path, precision: Precision
+        self,
+        stage: RLStage,
+        policy: Policy,
+        recipe: Recipe,
+        out: Path,
+        precision: Precision,
+        scorer: RewardModel | None = None,
     ) -> None:
         self.stage, self.policy, self.recipe = stage, policy, recipe
         self.precision = precision
         self.schedule = self._schedule(recipe.seed)
         self.snapshots = Snapshots(out / "snapshots", policy.model)
         self.fixed = fixed_opponents(self.schedule, stage.play.opponent_timeout_s)
-        self.rewards = make_terms(stage.rewards, self.game_of)
+        self.rewards = make_terms(stage.rewards, self.game_of, scorer)
         prompt = recipe.prompt
         self.rules = TurnRules(prompt.answer, prompt.retry, prompt.on_illegal, stage.play.max_moves)
         self._games: dict[str, Game] = {}
@@ -100,7 +107,10 @@ class Tables:
 
     def random_success(self, memory: Any) -> dict[str, float]:
         """How often random play succeeds against the same opponents: measured once a stage of the
-        curriculum, and kept in `memory`."""
+        curriculum, and kept in `memory`. Nothing where any text is a move: none is random."""
+        games = (load_game(one.name, one.options) for one in self.schedule.all_games())
+        if not all("random" in game.info.players for game in games):
+            return {}
         stage = self.schedule.curriculum.index if self.schedule.curriculum else 0
         if str(stage) not in memory.random_success:
             memory.random_success[str(stage)] = self._random_success()

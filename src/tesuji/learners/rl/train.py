@@ -24,6 +24,7 @@ from tesuji.core.metrics import MetricLog
 from tesuji.core.streams import stream
 from tesuji.core.textlog import TextLog
 from tesuji.core.types import Trace
+from tesuji.episodes.reward_terms import RewardModel
 from tesuji.learners.models import Policy, count_parameters
 from tesuji.learners.rl.advantages import moments
 from tesuji.learners.rl.build import build_learner, loss_options
@@ -81,14 +82,18 @@ def train_rl(
     out: Path,
     metrics: MetricLog,
     critic: Policy | None = None,
+    scorer: RewardModel | None = None,
     hooks: RLHooks | None = None,
 ) -> RLSummary:
-    """Train `policy.model` in place and save what is handed on to `out/final`.
+    """Train `policy.model` in place and save what is handed on to `out/final`. `scorer` is the
+    learned reward model, where the rewards name it.
 
     Goes on from the newest checkpoint in `out/checkpoints`, whose weights `policy` must then hold.
     Raises EngineError when training cannot go on; the last checkpoint stays.
     """
-    return _Training(stage, policy, recipe, name, out, metrics, critic, hooks or RLHooks()).run()
+    return _Training(
+        stage, policy, recipe, name, out, metrics, critic, scorer, hooks or RLHooks()
+    ).run()
 
 
 class _Training:
@@ -103,6 +108,7 @@ class _Training:
         out: Path,
         metrics: MetricLog,
         critic: Policy | None,
+        scorer: RewardModel | None,
         hooks: RLHooks,
     ) -> None:
         torch.manual_seed(recipe.seed)
@@ -110,7 +116,7 @@ class _Training:
         self.name, self.out, self.metrics, self.hooks = name, out, metrics, hooks
         temperature = recipe.sampling.temperature
         self.learner = build_learner(stage, policy, temperature=temperature, critic=critic)
-        self.tables = Tables(stage, policy, recipe, out, self.learner.autocast)
+        self.tables = Tables(stage, policy, recipe, out, self.learner.autocast, scorer)
         self.memory = Memory(stage, policy, self.learner, self.tables, out / "checkpoints")
         self.text = TextLog(out, name)
         self.started = time.monotonic()

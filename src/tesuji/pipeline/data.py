@@ -1,0 +1,90 @@
+"""The steps that make data, and what other steps read of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tesuji.core.types import Example, Pair
+from tesuji.datasets.generate import generate
+from tesuji.datasets.store import read_pairs, read_rows
+from tesuji.pipeline.bench import Workbench
+from tesuji.pipeline.plan import Step
+from tesuji.pipeline.reporter import Reporter
+from tesuji.recipe.data import DataStage, LogsStage
+from tesuji.recipe.preference import PairTraining
+from tesuji.recipe.stages import SftStage
+
+
+def make_data(step: Step, out: Path, bench: Workbench) -> None:
+    """Positions of the game, labelled."""
+    assert isinstance(step.section, DataStage)
+    on_progress = _progress(step.name, bench.reporter)
+    found = generate(bench.recipe, step.section, bench.game, out, on_progress)
+    bench.reporter.say(
+        f"{step.name}: {found['positions']:,} positions, {found['train_rows']:,} rows to learn "
+        f"from, {found['held_out_positions']:,} positions held out"
+    )
+
+
+def read_logs(step: Step, out: Path, bench: Workbench) -> None:
+    """Other people's logs, made into rows and pairs."""
+    from tesuji.datasets.logs import build
+
+    assert isinstance(step.section, LogsStage)
+    found = build(bench.recipe, step.section, out, _progress(step.name, bench.reporter))
+    read, kept = found["imported"]["read"], found["imported"]["accepted"]
+    bench.reporter.say(
+        f"{step.name}: {kept:,} of {read:,} records taken; {found['train_rows']:,} rows and "
+        f"{found['train_pairs']:,} pairs to learn from, {found['held_out_rows']:,} and "
+        f"{found['held_out_pairs']:,} held out"
+    )
+    for warning in found["warnings"]:
+        bench.reporter.say(f"{step.name}: {warning}")
+
+
+def _progress(name: str, reporter: Reporter) -> Callable[[str, int, int], None]:
+    doing = ""
+
+    def on_progress(words: str, done: int, total: int) -> None:
+        nonlocal doing
+        if words != doing:
+            doing = words
+            reporter.begin(f"{name}: {words}", total or None)
+        reporter.update(done)
+
+    return on_progress
+
+
+def rows_for(step: Step, bench: Workbench) -> tuple[list[Example], list[Example]]:
+    """(rows to learn from, held-out rows) of a supervised stage."""
+    assert isinstance(step.section, SftStage)
+    return _two(step, bench, step.section.data, "train.jsonl", "held_out.jsonl", read_rows)
+
+
+def pairs_for(step: Step, bench: Workbench) -> tuple[list[Pair], list[Pair]]:
+    """(pairs to learn from, held-out pairs) of a stage that learns from pairs."""
+    assert isinstance(step.section, PairTraining)
+    return _two(step, bench, step.section.data, "pairs.jsonl", "held_out_pairs.jsonl", read_pairs)
+
+
+def held_out_of(step: Step, bench: Workbench) -> tuple[list[Example], list[Pair]]:
+    """What the data stage before kept out of training; empty where there is none."""
+    if not step.data_from:
+        return [], []
+    folder = bench.results_of(step.data_from)
+    return _if_there(folder / "held_out.jsonl", read_rows), _if_there(
+        folder / "held_out_pairs.jsonl", read_pairs
+    )
+
+
+def _two(
+    step: Step, bench: Workbench, own: str | None, train: str, held_out: str, read: Any
+) -> tuple[list[Any], list[Any]]:
+    if own is not None:
+        return list(read(Path(own))), []
+    folder = bench.results_of(step.data_from)
+    return list(read(folder / train)), _if_there(folder / held_out, read)
+
+
+def _if_there(path: Path, read: Any) -> list[Any]:
+    return list(read(path)) if path.exists() else []

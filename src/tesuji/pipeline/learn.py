@@ -1,0 +1,111 @@
+"""The steps that learn from rows and pairs: SFT, DPO and the reward model."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tesuji.evaluation.certificate import as_metrics, certify
+from tesuji.learners.models import Policy, load_policy, with_adapter
+from tesuji.learners.sft import Hooks, train_sft
+from tesuji.pipeline.bench import Workbench, model_player
+from tesuji.pipeline.data import pairs_for, rows_for
+from tesuji.pipeline.plan import Step
+from tesuji.recipe.preference import DpoStage, RewardStage
+from tesuji.recipe.stages import SftStage
+
+
+def fine_tune(step: Step, out: Path, bench: Workbench) -> None:
+    """Supervised fine-tuning."""
+    assert isinstance(step.section, SftStage)
+    recipe, stage = bench.recipe, step.section
+    policy = load_policy(recipe.model, bench.model_source(step))
+    if recipe.model.lora is not None:
+        policy = with_adapter(policy, recipe.model.lora)
+    train, held_out = rows_for(step, bench)
+    bench.reporter.begin(f"{step.name}: training")
+    summary = train_sft(
+        stage,
+        policy,
+        name=step.name,
+        train=train,
+        held_out=held_out,
+        prompt=recipe.prompt,
+        out=out,
+        seed=recipe.seed,
+        metrics=bench.metrics,
+        hooks=Hooks(_on_step(step.name, bench), _certified(step.name, stage, policy, bench)),
+    )
+    took = f"{summary.steps:,} steps in {summary.seconds:.0f} s"
+    bench.reporter.say(f"{step.name}: {took}; {summary.stopped_because}")
+
+
+def prefer(step: Step, out: Path, bench: Workbench) -> None:
+    """Direct preference optimisation."""
+    from tesuji.learners.dpo import train_dpo
+
+    assert isinstance(step.section, DpoStage)
+    recipe = bench.recipe
+    train, held_out = pairs_for(step, bench)
+    bench.reporter.begin(f"{step.name}: training")
+    summary = train_dpo(
+        step.section,
+        load_policy(recipe.model, bench.model_source(step)),
+        lora=recipe.model.lora,
+        name=step.name,
+        train=train,
+        held_out=held_out,
+        prompt=recipe.prompt,
+        out=out,
+        seed=recipe.seed,
+        metrics=bench.metrics,
+        hooks=Hooks(_on_step(step.name, bench)),
+    )
+    bench.reporter.say(f"{step.name}: {summary.in_words()}")
+
+
+def model_reward(step: Step, out: Path, bench: Workbench) -> None:
+    """A reward model."""
+    from tesuji.learners.reward import train_reward
+
+    assert isinstance(step.section, RewardStage)
+    recipe = bench.recipe
+    train, held_out = pairs_for(step, bench)
+    bench.reporter.begin(f"{step.name}: training")
+    summary = train_reward(
+        step.section,
+        recipe.model,
+        bench.model_source(step),
+        name=step.name,
+        train=train,
+        held_out=held_out,
+        prompt=recipe.prompt,
+        out=out,
+        seed=recipe.seed,
+        metrics=bench.metrics,
+        hooks=Hooks(_on_step(step.name, bench)),
+    )
+    bench.reporter.say(f"{step.name}: {summary.in_words()}")
+
+
+def _on_step(name: str, bench: Workbench) -> Callable[[int, int, float | None], None]:
+    def on_step(done: int, total: int, loss: float | None) -> None:
+        if done == 1:
+            bench.reporter.begin(f"{name}: training", total)
+        bench.reporter.update(done, "" if loss is None else f"loss {loss:.3f}")
+
+    return on_step
+
+
+def _certified(
+    name: str, stage: SftStage, policy: Policy, bench: Workbench
+) -> Callable[[int], bool] | None:
+    """Whether the greedy policy can no longer be beaten, where the stage asks for that."""
+    if stage.stop_when != "certificate":
+        return None
+    player = model_player(policy, bench.recipe, name, temperature=0.0)
+
+    def certified(at: int) -> bool:
+        certificates = certify(bench.game, player, answer=bench.recipe.prompt.answer)
+        bench.metrics.log(name, at, as_metrics(certificates))
+        return all(certificate.holds for certificate in certificates)
+
+    return certified
