@@ -1,0 +1,73 @@
+"""PHH hand histories (`.phh` one hand, `.phhs` many), read and played by pokerkit.
+
+The format: https://phh.readthedocs.io. A hand's text is TOML; a `.phhs` file has one hand under
+each `[1]`, `[2]`, ... Every decision of a player with known cards becomes a turn
+(`episodes/poker/hands.py`).
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from pokerkit import HandHistory
+
+from tesuji.core.types import Episode
+from tesuji.episodes.importers.base import Importer, Record, Refused
+from tesuji.episodes.poker.hands import read_hand, refusing
+
+_SECTION = re.compile(r"^\[[^\[\]\n]+\][ \t]*(?:#.*)?$", re.MULTILINE)
+_FIELDS = re.compile(r"^\s*(variant|actions|starting_stacks)\s*=", re.MULTILINE)
+LISTS = ("actions", "starting_stacks")
+
+
+class Phh(Importer):
+    """Hand histories in the poker hand history format."""
+
+    kind: ClassVar[str] = "phh"
+    title: ClassVar[str] = "PHH hand histories (.phh, .phhs)"
+    reads: ClassVar = "text"
+    suffixes: ClassVar[tuple[str, ...]] = (".phh", ".phhs")
+
+    def fits(self, value: Any) -> bool:
+        """Whether the text names the fields that every hand has."""
+        return isinstance(value, str) and len(set(_FIELDS.findall(value))) == 3
+
+    def split(self, text: str) -> Iterator[tuple[int, str]]:
+        """The hands of a file; text before the first section is a hand of its own."""
+        starts = [match.start() for match in _SECTION.finditer(text)]
+        if not starts or text[: starts[0]].strip():
+            starts.insert(0, 0)
+        line, before = 1, 0
+        for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+            line += text.count("\n", before, start)
+            before = start
+            yield line, text[start:end]
+
+    def read(self, record: Record) -> Episode:
+        """The hand. Raises Refused: `not_toml`, `not_a_hand` and what `read_hand` refuses."""
+        return read_hand(_history(record.value), kind=self.kind)
+
+
+def _history(text: Any) -> HandHistory:
+    if not isinstance(text, str):
+        raise Refused("not_a_hand", "a hand history is text")
+    with refusing("not_toml"):
+        text = _SECTION.sub("", text, count=1)
+        _check(tomllib.loads(text))
+    with refusing("not_a_hand"):
+        return HandHistory.loads(text)
+
+
+def _check(fields: dict[str, Any]) -> None:
+    """pokerkit takes fields as they come; the two it stumbles over most are looked at first."""
+    for name in ("variant", *LISTS):
+        if name not in fields:
+            raise Refused("not_a_hand", f"it has no {name}")
+    if fields["variant"] not in HandHistory.game_types:
+        raise Refused("unknown_variant", f"pokerkit reads no variant {fields['variant']!r:.80}")
+    for name in LISTS:
+        if not isinstance(fields[name], list):
+            raise Refused("not_a_hand", f"{name} is not a list")
+    if not all(isinstance(action, str) for action in fields["actions"]):
+        raise Refused("not_a_hand", "an action is not text")

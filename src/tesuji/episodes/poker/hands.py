@@ -1,0 +1,308 @@
+"""A hand history becomes an episode: every decision of a player whose cards are known is a turn.
+
+Cards that the history never tells are never guessed. In games where all hole cards are dealt at
+once, cards shown at the showdown were held from the start, so the decisions before are known too;
+of the others there is no turn, only a count (`provenance["unknown_decisions"]`).
+
+pokerkit mends histories that leave actions out, by inventing checks and folds: such are refused.
+"""
+
+import contextlib
+import hashlib
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from math import isfinite, nan
+from typing import Any
+
+from pokerkit import (
+    Card,
+    ChipsPulling,
+    CompletionBettingOrRaisingTo,
+    Folding,
+    HandHistory,
+    HoleCardsShowingOrMucking,
+    Operation,
+    State,
+)
+
+from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
+from tesuji.episodes.importers.base import Refused
+from tesuji.episodes.poker.prompt import decision_prompt
+from tesuji.episodes.poker.situation import (
+    STRUCTURES,
+    Situation,
+    bet_text,
+    has_board,
+    legal_moves,
+    names_of,
+    situation,
+)
+from tesuji.episodes.poker.story import BETTING, Story
+
+GAME = "poker"
+MOST_SEATS = 23  # more hold'em players than that need a second deck
+_CARDS = re.compile(r"^(?:d dh p(\d+)|p(\d+) sm) ((?:[2-9TJQKA?][cdhs?])+)(?:\s|$)")
+_TITLES = {
+    "FT": "hold'em", "NT": "hold'em", "NS": "short-deck hold'em", "PO": "Omaha hold'em",
+    "FO/8": "Omaha hold'em high-low split", "F7S": "seven card stud",
+    "F7S/8": "seven card stud high-low split", "FR": "razz",
+    "N2L1D": "deuce-to-seven single draw", "F2L3D": "deuce-to-seven triple draw", "FB": "badugi",
+}  # fmt: skip
+
+
+@contextlib.contextmanager
+def refusing(reason: str) -> Iterator[None]:
+    """Turn whatever pokerkit raises on a history it cannot play into Refused.
+
+    It raises ValueError, KeyError, TypeError, AssertionError, decimal's errors and others, since it
+    does not check what it is given; so all are caught. Its warnings are about odd but legal plays.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except Refused:
+        raise
+    except Exception as error:
+        said = " ".join(f"{error}".split())[:300]
+        raise Refused(reason, said or type(error).__name__) from error
+
+
+def read_hand(history: HandHistory, *, kind: str, seat: int | None = None) -> Episode:
+    """The hand as an episode. `seat` is whose view the history is, if one player wrote it.
+
+    Raises Refused: `unplayable` where the rules do not allow what is written, `missing_action`,
+    `unknown_cards` where no player's cards are known.
+    """
+    with refusing("unplayable"):
+        _check_size(history)
+        replay = _Replay(history)
+        replay.run()
+        if replay.decisions and not replay.turns:
+            raise Refused("unknown_cards", "the cards of no player who acted are known")
+        return _episode(replay, kind, seat)
+
+
+def _check_size(history: HandHistory) -> None:
+    players = len(history.starting_stacks)
+    if not 2 <= players <= MOST_SEATS:
+        raise Refused("unplayable", f"{players} players")
+
+
+class _Replay:
+    """Plays a history on pokerkit and writes down each decision as it stands before it is taken."""
+
+    def __init__(self, history: HandHistory) -> None:
+        self.history = history
+        self.turns: list[Turn] = []
+        self.decisions = 0
+        self.invented_shows: set[int] = set()
+        self._game = _title(history)
+
+    def run(self) -> None:
+        """Play the whole history."""
+        states = self.history.state_actions
+        self.state, _ = next(states)
+        self.names = names_of(self.state)
+        self.cards = _known_cards(self.history, self.state)
+        self._story = Story(self.state, self.names)
+        read = self._tell(0)
+        while True:
+            before = self._before()
+            _, action = next(states, (None, ""))
+            if action == "":
+                return
+            for operation in self.state.operations[read:]:
+                self._take(operation, before, action)
+            read = self._tell(read)
+
+    def _tell(self, read: int) -> int:
+        for operation in self.state.operations[read:]:
+            self._story.read(operation)
+        return len(self.state.operations)
+
+    def _before(self) -> Situation | None:
+        """The decision to be taken now, None where there is none or the cards are not known."""
+        seat = self.state.actor_index
+        if seat is None:
+            return None
+        held = self.cards.get(seat) or tuple(self.state.hole_cards[seat])
+        if not held or not all(held):
+            return None
+        return situation(self.state, self._story, held, self._game)
+
+    def _take(self, operation: Operation, before: Situation | None, action: str | None) -> None:
+        if isinstance(operation, HoleCardsShowingOrMucking) and action is None:
+            self.invented_shows.add(operation.player_index)
+        if not isinstance(operation, BETTING):
+            return
+        if action is None:
+            who = self.names[operation.player_index]
+            raise Refused("missing_action", f"the history does not say what {who} did")
+        self.decisions += 1
+        if before is not None:
+            self.turns.append(_turn(before, operation))
+
+
+def _title(history: HandHistory) -> str:
+    structure = STRUCTURES[history.create_game().betting_structure]
+    return f"{structure} {_TITLES[history.variant]}"
+
+
+def _known_cards(history: HandHistory, state: State) -> dict[int, tuple[Card, ...]]:
+    """Seat → hole cards, dealt or shown, where the game deals them all at once."""
+    if not has_board(state):
+        return {}
+    dealt: dict[int, tuple[Card, ...]] = {}
+    for action in history.actions:
+        if found := _CARDS.match(action):
+            seat, cards = int(found[1] or found[2]) - 1, tuple(Card.parse(found[3]))
+            if all(cards) and len(cards) == len(state.streets[0].hole_dealing_statuses):
+                dealt[seat] = cards
+    return dealt
+
+
+def _turn(before: Situation, operation: Operation) -> Turn:
+    move, legal = _move(before, operation)
+    text = decision_prompt(before)
+    asked = Attempt(
+        reply=move.text,
+        found=Found.EXACT,
+        move=move,
+        prompt=({"role": "user", "content": text},),
+    )
+    return Turn(
+        seat=before.seat,
+        role=before.names[before.seat],
+        observation=text,
+        attempts=(asked,),
+        played=move,
+        phase=before.phase,
+        legal_moves=legal,
+    )
+
+
+def _move(before: Situation, operation: Operation) -> tuple[Move, tuple[Move, ...]]:
+    """The decision in words, with the moves there were; a move between two bounds has ID -1."""
+    legal = legal_moves(before)
+    if isinstance(operation, Folding):
+        text = "fold"
+    elif isinstance(operation, CompletionBettingOrRaisingTo):
+        text = bet_text(before, operation.amount)
+    else:
+        text = next(move.text for move in legal if move.text != "fold")
+    return next((move for move in legal if move.text == text), Move(-1, text)), legal
+
+
+def _episode(replay: _Replay, kind: str, seat: int | None) -> Episode:
+    history, state = replay.history, replay.state
+    returns = _returns(replay)
+    players = tuple(str(name) for name in history.players or ("",) * len(returns))
+    unfinished = bool(state.status) and not history.finishing_stacks
+    known = [won for won in returns if won == won]
+    provenance: dict[str, Any] = {
+        "kind": kind,
+        "match": _match(history),
+        "outcome": _outcome(returns, seat),
+        "notes": _notes(replay, unfinished),
+        "roles": {str(place): name for place, name in enumerate(replay.names)},
+        "unknown_decisions": replay.decisions - len(replay.turns),
+    }
+    if seat is not None:
+        provenance["seat"] = seat
+    if any(won > 0 for won in known) or len(known) == len(returns):
+        provenance["winners"] = [place for place, won in enumerate(returns) if won > 0]
+    if not replay.decisions:
+        provenance["left_out"] = "no_actions"
+    return Episode(
+        game=GAME,
+        options={"variant": history.variant, "players": len(returns)},
+        seed=0,
+        players=players if len(players) == len(returns) else ("",) * len(returns),
+        turns=tuple(replay.turns),
+        returns=returns,
+        ending=Ending.TRUNCATED if unfinished else Ending.FINISHED,
+        reason="the history stops before the hand is over" if unfinished else "",
+        provenance=provenance,
+    )
+
+
+def _notes(replay: _Replay, unfinished: bool) -> list[str]:
+    left_out = replay.decisions > len(replay.turns)
+    notes = {"unknown_cards": left_out, "unfinished": unfinished}
+    return [note for note, holds in notes.items() if holds]
+
+
+def _outcome(returns: Sequence[float], seat: int | None) -> str:
+    if seat is None or returns[seat] != returns[seat]:
+        return ""
+    return "win" if returns[seat] > 0 else "loss" if returns[seat] < 0 else "draw"
+
+
+def _match(history: HandHistory) -> str:
+    """The same for the same hand, whichever file it stands in."""
+    told = [history.variant, history.hand, history.table, history.starting_stacks]
+    text = repr([*told, history.blinds_or_straddles, history.players, history.actions])
+    return f"hand-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}"
+
+
+def _returns(replay: _Replay) -> tuple[float, ...]:
+    """Chips won or lost by each seat; NaN where the history does not tell.
+
+    What the history itself says (`finishing_stacks`, then `winnings`) goes before pokerkit's
+    count, which knows no rake.
+    """
+    history, state = replay.history, replay.state
+    start = list(state.starting_stacks)
+    told = history.finishing_stacks
+    if told is not None and len(told) == len(start):
+        return tuple(_gain(end, begin) for end, begin in zip(told, start, strict=True))
+    if state.status:
+        return (nan,) * len(start)
+    if history.winnings is not None and len(history.winnings) == len(start):
+        pairs = zip(history.winnings, _paid(state), strict=True)
+        return tuple(_gain(won, put) for won, put in pairs)
+    unsure = _unsure(replay)
+    return tuple(
+        nan if seat in unsure else _gain(payoff) for seat, payoff in enumerate(state.payoffs)
+    )
+
+
+def _paid(state: State) -> list[Any]:
+    """What each seat has put into the pot, uncalled bets not counted."""
+    pulled = [0] * state.player_count
+    for operation in state.operations:
+        if isinstance(operation, ChipsPulling):
+            pulled[operation.player_index] += operation.amount
+    return [won - payoff for won, payoff in zip(pulled, state.payoffs, strict=True)]
+
+
+def _unsure(replay: _Replay) -> set[int]:
+    """The seats whose result depends on cards nobody told: of two or more who did not fold."""
+    folded = {op.player_index for op in replay.state.operations if isinstance(op, Folding)}
+    stayed = set(replay.state.player_indices) - folded
+    if len(stayed) == 1:
+        return set()
+    shown = {
+        op.player_index: op.hole_cards
+        for op in replay.state.operations
+        if isinstance(op, HoleCardsShowingOrMucking) and op.player_index in stayed
+    }
+    mucked = {seat for seat, cards in shown.items() if not cards} - replay.invented_shows
+    told = {seat for seat in stayed if _all_known(replay, seat)} | mucked
+    return set() if stayed <= told else stayed
+
+
+def _all_known(replay: _Replay, seat: int) -> bool:
+    if seat in replay.cards:
+        return True
+    cards = replay.state.hole_cards[seat]
+    return bool(cards) and all(cards)
+
+
+def _gain(after: Any, before: Any = 0) -> float:
+    """The difference; NaN where one of the two is infinite, as stacks that nobody knew are."""
+    if not (isfinite(after) and isfinite(before)):
+        return nan
+    return float(after - before)

@@ -1,0 +1,137 @@
+"""A decision as a question in plain English, in the manner of PokerBench's instructions.
+
+You are playing 6-handed no-limit hold'em. Decide what to do.
+
+The small blind is 50 chips and the big blind is 100 chips. Everyone began with 10000 chips.
+The positions are SB, BB, UTG, HJ, CO and BTN. Your position is CO.
+You hold Ah Kh: ace-king suited, connectors.
+Before the flop: UTG raises to 300, HJ folds.
+
+The pot is 450 chips and 5 players are in the hand.
+You have 10000 chips left and need 300 to call.
+You can fold, call, raise to 500 or more or go all-in with 10000.
+Your decision:
+"""
+
+from collections.abc import Iterator, Sequence
+from math import isfinite
+
+from tesuji.episodes.poker.seats import one_of
+from tesuji.episodes.poker.situation import Situation
+from tesuji.episodes.poker.story import Amount
+from tesuji.episodes.poker.words import cards_text, chips
+
+BOARD_NAMES = {3: "flop", 4: "turn", 5: "river"}
+
+
+def decision_prompt(at: Situation) -> str:
+    """The question put to the player."""
+    return "\n".join(
+        [
+            f"You are playing {len(at.names)}-handed {at.game}. Decide what to do.",
+            "",
+            f"{_stakes(at)} {_stacks(at)}",
+            f"The positions are {one_of(at.names)}. Your position is {at.names[at.seat]}.",
+            *_cards(at),
+            *_story(at),
+            *_made(at),
+            "",
+            f"The pot is {chips(at.pot)} chips and {at.players_left} players are in the hand.",
+            _price(at),
+            f"You can {_choices(at)}.",
+            "Your decision:",
+        ]
+    )
+
+
+def _stakes(at: Situation) -> str:
+    """Blinds and antes; straddles are named by who posted them."""
+    posted = {seat: blind for seat, blind in enumerate(at.blinds) if blind > 0}
+    parts = []
+    ordinary = sorted(posted.values())
+    if len(ordinary) == 2:
+        parts = [
+            f"The small blind is {chips(ordinary[0])} chips and the big blind is "
+            f"{chips(ordinary[1])} chips."
+        ]
+    elif posted:
+        who = [f"{at.names[seat]} {chips(blind)}" for seat, blind in posted.items()]
+        parts = [f"Blinds and straddles: {', '.join(who)} chips."]
+    if any(at.antes):
+        parts.append(_antes(at.antes, at.names))
+    return " ".join(parts) or "There are no blinds."
+
+
+def _antes(antes: Sequence[Amount], names: Sequence[str]) -> str:
+    if len(set(antes)) == 1:
+        return f"The ante is {chips(antes[0])} chips."
+    who = [f"{name} {chips(ante)}" for name, ante in zip(names, antes, strict=True) if ante]
+    return f"Antes: {', '.join(who)} chips."
+
+
+def _stacks(at: Situation) -> str:
+    if not all(isfinite(stack) for stack in at.stacks):
+        return "The stacks are not known."
+    if len(set(at.stacks)) == 1:
+        return f"Everyone began with {chips(at.stacks[0])} chips."
+    each = zip(at.names, at.stacks, strict=True)
+    return f"Stacks at the start: {', '.join(f'{name} {chips(stack)}' for name, stack in each)}."
+
+
+def _cards(at: Situation) -> Iterator[str]:
+    what = f": {at.hand}" if at.hand and not at.board and len(at.hole) == 2 else ""
+    yield f"You hold {cards_text(at.hole)}{what}."
+    for seat, cards in at.shown:
+        yield f"{at.names[seat]} shows {cards_text(cards)}."
+
+
+def _story(at: Situation) -> Iterator[str]:
+    """One line a round: "The turn is 8d: BB bets 500." """
+    dealt = 0
+    for number, street in enumerate(at.streets):
+        dealt += len(street.board)
+        name = BOARD_NAMES.get(dealt, "board")
+        head = (
+            f"The {name} is {cards_text(street.board)}" if street.board else f"Round {number + 1}"
+        )
+        if number == 0:
+            head = "So far" if at.phase.startswith("street") else "Before the flop"
+        yield f"{head}: {', '.join(street.done) or 'nobody has acted yet'}."
+
+
+def _made(at: Situation) -> Iterator[str]:
+    if at.hand and (at.board or len(at.hole) != 2):
+        yield f"You have {at.hand}."
+
+
+def _price(at: Situation) -> str:
+    if not isfinite(at.stack):
+        return (
+            f"You need {chips(at.to_call)} to call." if at.to_call else "There is no bet to call."
+        )
+    left = f"You have {chips(at.stack)} chips left"
+    if isfinite(at.effective) and at.effective < at.stack:
+        left += f", of which {chips(at.effective)} are at stake,"
+    return f"{left} and {f'need {chips(at.to_call)} to call' if at.to_call else 'nothing to call'}."
+
+
+def _choices(at: Situation) -> str:
+    if at.bring_in is not None:
+        options = [f"bring in {chips(at.bring_in)}"]
+    else:
+        options = ["fold", "call"] if at.to_call else ["check"]
+    *most, last = [*options, *_bets(at)]
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _bets(at: Situation) -> list[str]:
+    """The sizes there are: "raise to between 500 and 9999", "go all-in"."""
+    if at.least is None or at.most is None:
+        return []
+    verb = "complete to" if at.bring_in is not None else "raise to" if at.facing_bet else "bet"
+    if at.least == at.most:
+        return ["go all-in" if at.all_in else f"{verb} {chips(at.most)}"]
+    if not at.all_in or not isfinite(at.most):
+        most = f" and {chips(at.most)}" if isfinite(at.most) else " and more"
+        return [f"{verb} between {chips(at.least)}{most}"]
+    return [f"{verb} {chips(at.least)} or more", f"go all-in with {chips(at.stack)}"]
