@@ -137,6 +137,6 @@ def _episode(
             "outcome": "",
             "notes": [] if legal or not moves else ["moves_unread"],
             "roles": {"0": role} if role else {},
-            "solver": True,
+            "oracle": True,
         },
     )

@@ -37,7 +37,7 @@ class LabelBalance:
 def label_balance(replies: Iterable[str]) -> LabelBalance:
     """Count the decisions in `replies` by kind."""
     read = [read_decision(reply) for reply in replies]
-    counts = Counter(decision.action for decision in read if decision is not None)
+    counts = Counter[str](decision.action for decision in read if decision is not None)
     ordered = {name: counts[name] for name in sorted(counts, key=lambda one: (-counts[one], one))}
     return LabelBalance(ordered, read.count(None), tuple(_warnings(ordered)))
 

@@ -105,14 +105,13 @@ def _made(at: Situation) -> Iterator[str]:
 
 
 def _price(at: Situation) -> str:
+    price = f"need {chips(at.to_call)} to call" if at.to_call else "nothing to call"
     if not isfinite(at.stack):
-        return (
-            f"You need {chips(at.to_call)} to call." if at.to_call else "There is no bet to call."
-        )
+        return f"You {price}." if at.to_call else f"There is {price}."
     left = f"You have {chips(at.stack)} chips left"
     if isfinite(at.effective) and at.effective < at.stack:
         left += f", of which {chips(at.effective)} are at stake,"
-    return f"{left} and {f'need {chips(at.to_call)} to call' if at.to_call else 'nothing to call'}."
+    return f"{left} and {price}."
 
 
 def _choices(at: Situation) -> str:

@@ -13,7 +13,8 @@ from tesuji.players.parse import LONGEST, split_thought
 
 Action = Literal["fold", "check", "call", "bet", "raise", "all-in"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
-SIZED = ("bet", "raise", "all-in")
+PLAIN: tuple[Action, ...] = ("fold", "check", "call")
+SIZED: tuple[Action, ...] = ("bet", "raise", "all-in")
 
 _NUMBER = r"[$€£]?(?P<{0}>\d+(?:,\d{{3}})*(?:\.\d+)?|\.\d+)"
 _UNIT = r"(?P<k>k\b)?(?:\s*-?(?P<bb>bbs?\b|big blinds?\b))?"
@@ -72,14 +73,14 @@ def read_decision(text: str) -> Decision | None:
 
 def _decision(match: "re.Match[str]") -> Decision | None:
     spoken = match["spoken"] is not None and not match["allin"]
-    for action in ("fold", "check", "call"):
-        if match[action]:
-            return None if spoken else Decision(action)
+    plain = next((action for action in PLAIN if match[action]), None)
+    if plain is not None:
+        return None if spoken else Decision(plain)
     if match["allin"]:
         return Decision("all-in")
     if spoken:
         return None
-    action = "raise" if match["raise"] or match["again"] else "bet"
+    action: Action = "raise" if match["raise"] or match["again"] else "bet"
     size = match["size"]
     if size is None:
         return Decision(action)

@@ -78,7 +78,7 @@ def made_hand(hand: Hand) -> str:
 
 
 def _straight_top(ranks: Sequence[str]) -> str:
-    """The highest card of a straight; an ace at its low end (A2345, or A6789 of 36 cards) is low."""
+    """A straight's highest card. The ace is low in A2345, and in A6789 where there are 36 cards."""
     high = sorted(ranks, key=HIGH.__getitem__)
     low_ace = high[-1] == "A" and high[-2] != "K"
     return RANKS[high[-2] if low_ace else high[-1]]
