@@ -9,10 +9,12 @@ import contextlib
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from pokerkit import HandHistory
 from pokerkit.notation import PokerStarsParser
+from pokerkit.utilities import parse_value
 
 from tesuji.core.types import Episode
 from tesuji.episodes.importers.base import Importer, Record, Refused
@@ -21,6 +23,7 @@ from tesuji.episodes.poker.hands import read_hand, refusing
 _HEAD = re.compile(r"^\ufeff?PokerStars (?:[A-Z][A-Za-z]* )*(?:Hand|Game) #", re.MULTILINE)
 _SKIPPED = re.compile(r"^.+: posts (?!(?:small|big) blind \D?[0-9.]).*$", re.MULTILINE)
 _DEALT = re.compile(r"^Dealt to (.+) \[", re.MULTILINE)
+_COLLECTED = re.compile(r"^(?P<player>.+?) collected \D?(?P<amount>[\d.,]+) from ", re.MULTILINE)
 _ACTED = (
     PokerStarsParser.FOLDING,
     PokerStarsParser.CHECKING_OR_CALLING,
@@ -63,6 +66,7 @@ class PokerStars(Importer):
             raise Refused("unread_posts", f"pokerkit does not read {post[0]!r:.120}")
         history = _parse(text)
         _check_actions(text, history)
+        history = replace(history, winnings=_winnings(text, history))
         return read_hand(history, kind=self.kind, seat=_hero(text, history))
 
 
@@ -101,3 +105,16 @@ def _hero(text: str, history: HandHistory) -> int | None:
     names = set(_DEALT.findall(text))
     players = history.players or []
     return players.index(names.pop()) if len(names) == 1 and names <= set(players) else None
+
+
+def _winnings(text: str, history: HandHistory) -> list[Any] | None:
+    """What each player collected. pokerkit reads it from the summary, where it misses the button,
+    the blinds and everyone who showed cards."""
+    collected: dict[str, Any] = {}
+    for match in _COLLECTED.finditer(text.partition("*** SUMMARY ***")[0]):
+        amount = parse_value(match["amount"])
+        collected[match["player"]] = collected.get(match["player"], 0) + amount
+    players = history.players or []
+    if not collected or not collected.keys() <= set(players):
+        return None
+    return [collected.get(player, 0) for player in players]

@@ -72,8 +72,8 @@ def refusing(reason: str) -> Iterator[None]:
 def read_hand(history: HandHistory, *, kind: str, seat: int | None = None) -> Episode:
     """The hand as an episode. `seat` is whose view the history is, if one player wrote it.
 
-    Raises Refused: `unplayable` where the rules do not allow what is written, `missing_action`,
-    `unknown_cards` where no player's cards are known.
+    Raises Refused: `illegal_action` and `missing_action` where a bet is not allowed or not told,
+    `unplayable` where pokerkit fails otherwise, `unknown_cards` where no player's cards are known.
     """
     with refusing("unplayable"):
         _check_size(history)
@@ -97,6 +97,7 @@ class _Replay:
         self.history = history
         self.turns: list[Turn] = []
         self.decisions = 0
+        self._applied = 0
         self.invented_shows: set[int] = set()
         self._game = _title(history)
 
@@ -113,6 +114,7 @@ class _Replay:
             _, action = next(states, (None, ""))
             if action == "":
                 return
+            self._applied += action is not None
             for operation in self.state.operations[read:]:
                 self._take(operation, before, action)
             read = self._tell(read)
@@ -138,11 +140,18 @@ class _Replay:
         if not isinstance(operation, BETTING):
             return
         if action is None:
-            who = self.names[operation.player_index]
-            raise Refused("missing_action", f"the history does not say what {who} did")
+            raise self._invented(operation)
         self.decisions += 1
         if before is not None:
             self.turns.append(_turn(before, operation))
+
+    def _invented(self, operation: Operation) -> Refused:
+        """Why pokerkit put an action of its own here: none is written, or one that cannot be."""
+        seat: int = operation.player_index
+        rest = self.history.actions[self._applied :]
+        if rest and rest[0].startswith(f"p{seat + 1} "):
+            return Refused("illegal_action", f"{rest[0][:80]!r} is not allowed there")
+        return Refused("missing_action", f"the history does not say what {self.names[seat]} did")
 
 
 def _title(history: HandHistory) -> str:
@@ -199,7 +208,8 @@ def _episode(replay: _Replay, kind: str, seat: int | None) -> Episode:
     history, state = replay.history, replay.state
     returns = _returns(replay)
     players = tuple(str(name) for name in history.players or ("",) * len(returns))
-    unfinished = bool(state.status) and not history.finishing_stacks
+    told = bool(history.finishing_stacks) or _settled(history, state)
+    unfinished = bool(state.status) and not told
     known = [won for won in returns if won == won]
     provenance: dict[str, Any] = {
         "kind": kind,
@@ -258,14 +268,26 @@ def _returns(replay: _Replay) -> tuple[float, ...]:
     told = history.finishing_stacks
     if told is not None and len(told) == len(start):
         return tuple(_gain(end, begin) for end, begin in zip(told, start, strict=True))
-    if state.status:
-        return (nan,) * len(start)
-    if history.winnings is not None and len(history.winnings) == len(start):
+    if _settled(history, state):
+        assert history.winnings is not None
         pairs = zip(history.winnings, _paid(state), strict=True)
         return tuple(_gain(won, put) for won, put in pairs)
+    if state.status:
+        return (nan,) * len(start)
     unsure = _unsure(replay)
     return tuple(
         nan if seat in unsure else _gain(payoff) for seat, payoff in enumerate(state.payoffs)
+    )
+
+
+def _settled(history: HandHistory, state: State) -> bool:
+    """Whether the history says who collected what, after the last bet."""
+    winnings = history.winnings
+    return (
+        winnings is not None
+        and len(winnings) == state.player_count
+        and any(winnings)
+        and state.actor_index is None
     )
 
 

@@ -1,0 +1,189 @@
+"""Poker logs made here: hands of scripted players, in the shapes that importers meet.
+
+    out/phh/*.phh, *.phhs        hand histories, a part of them with cards hidden
+    out/pokerstars/*.txt         the text of a poker room
+    out/pokerbench/*.json, *.csv rows labelled by the rule of `poker_players`, not by a solver
+    out/pairs.jsonl              {prompt, chosen, rejected} by the same rule
+
+The hands of the first two and of the last two are different ones, so that no decision stands on
+both sides of a split under two names.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from tesuji.core.files import write_jsonl, write_text
+from tesuji.episodes.made.poker_table import MadeHand, play
+from tesuji.episodes.made.poker_texts import (
+    bench_postflop,
+    bench_preflop,
+    label_of,
+    others,
+    pokerstars_text,
+)
+from tesuji.episodes.made.poker_traps import (
+    HISTORY_TRAPS,
+    cut_text,
+    hidden,
+    unknown_decisions,
+)
+from tesuji.episodes.poker.prompt import decision_prompt
+from tesuji.episodes.poker.situation import Situation
+
+Progress = Callable[[str, int, int], None]
+HANDS_A_FILE = 50
+SINGLE_FILES = 10
+EVERY = 12  # of so many hands one has a given fault
+EQUAL_SHARE = 0.3  # of the pairs, as in sets found in the wild
+BAD_DECISIONS = ("", "banana", "fold or call", None)
+
+
+def make_poker_logs(
+    out: Path,
+    *,
+    games: int,
+    seed: int,
+    traps: bool,
+    on_progress: Progress = lambda _what, _done, _total: None,
+) -> dict[str, int]:
+    """Play `games` hands and write them under `out`; return what was written and planted.
+
+    `games`, and the records of each kind: `phh`, `pokerstars`, `pokerbench`, `pairs`. Refused by
+    the importers for the reason of that name: `unknown_cards`, `not_toml`, `missing_action`,
+    `illegal_action`, `unread_posts`, `not_a_decision`, `bad_row`. Taken: `hidden_cards` (hands some
+    of whose cards are unknown), `unknown_decisions` (decisions in these that become no turn),
+    `unfinished` and `equal_pairs`. Raises DataError when `out` cannot be written.
+    """
+    hands = []
+    for number in range(games):
+        hands.append(play(number, seed, even=number % 4 == 3))
+        on_progress("hands", number + 1, games)
+    even = hands[3::4]
+    rest = [hand for hand in hands if hand.number % 4 != 3]
+    stars = [hand for hand in rest[2::5] if not any(hand.history.antes)]
+    named = {hand.number for hand in stars}
+    counts = {"games": games}
+    counts |= _write_phh(out / "phh", [hand for hand in rest if hand.number not in named], traps)
+    counts |= _write_pokerstars(out / "pokerstars", stars, traps)
+    counts |= _write_bench(out, even, Random(f"poker/rows/{seed}"), traps)
+    return counts
+
+
+def _write_phh(folder: Path, hands: Sequence[MadeHand], traps: bool) -> dict[str, int]:
+    counts = dict.fromkeys(("hidden_cards", "unknown_cards", "unknown_decisions", "not_toml"), 0)
+    counts |= dict.fromkeys(HISTORY_TRAPS, 0)
+    texts = [_phh_text(place, hand, counts, traps) for place, hand in enumerate(hands)]
+    for number, text in enumerate(texts[:SINGLE_FILES]):
+        write_text(folder / f"hand_{number:03}.phh", text + "\n")
+    many = texts[SINGLE_FILES:]
+    for start in range(0, len(many), HANDS_A_FILE):
+        part = many[start : start + HANDS_A_FILE]
+        sections = "\n\n".join(f"[{place + 1}]\n{text}" for place, text in enumerate(part))
+        write_text(folder / f"table_{start // HANDS_A_FILE:03}.phhs", sections + "\n")
+    return {"phh": len(texts), **(counts if traps else {})}
+
+
+def _phh_text(place: int, hand: MadeHand, counts: dict[str, int], traps: bool) -> str:
+    """The hand's text, with the fault whose turn it is; half of the rest have hidden cards."""
+    if not traps:
+        return hand.history.dumps()
+    if place % EVERY == 0:
+        counts["not_toml"] += 1
+        return cut_text(hand)
+    for number, (name, fault) in enumerate(HISTORY_TRAPS.items(), start=1):
+        if place % EVERY == number and (history := fault(hand)) is not None:
+            counts[name] += 1
+            return history.dumps()
+    return _hidden_text(hand, counts) if place % 2 else hand.history.dumps()
+
+
+def _hidden_text(hand: MadeHand, counts: dict[str, int]) -> str:
+    left_out = unknown_decisions(hand)
+    if left_out == len(hand.situations):
+        counts["unknown_cards"] += 1
+    elif left_out:
+        counts["hidden_cards"] += 1
+        counts["unknown_decisions"] += left_out
+    return hidden(hand).dumps()
+
+
+def _write_pokerstars(folder: Path, hands: Sequence[MadeHand], traps: bool) -> dict[str, int]:
+    texts, unread = [], 0
+    for place, hand in enumerate(hands):
+        text = pokerstars_text(hand, hero=hand.situations[0].seat)
+        if traps and place % 5 == 4:
+            ante = f"{(hand.history.players or [])[0]}: posts the ante $0.10\n"
+            text = text.replace("*** HOLE CARDS", f"{ante}*** HOLE CARDS")
+            unread += 1
+        texts.append(text)
+    if texts:
+        write_text(folder / "HH20240101 Made.txt", "".join(texts))
+    return {"pokerstars": len(texts), **({"unread_posts": unread} if traps else {})}
+
+
+def _write_bench(out: Path, hands: Sequence[MadeHand], rng: Random, traps: bool) -> dict[str, int]:
+    """Rows and pairs of the decisions of these hands: pairs of every third, rows of the rest."""
+    asked = [at for place, hand in enumerate(hands) if place % 3 for at in hand.situations]
+    rows: dict[str, list[dict[str, Any]]] = {
+        "preflop.json": [_json_row(at) for at in asked[::2] if at.phase == "preflop"],
+        "postflop.json": [_json_row(at) for at in asked[::2] if at.phase != "preflop"],
+        "preflop.csv": [row for at in asked[1::2] if (row := bench_preflop(at))],
+        "postflop.csv": [row for at in asked[1::2] if (row := bench_postflop(at))],
+    }
+    planted = _plant(rows) if traps else {}
+    for name, table in rows.items():
+        if table:
+            text = _csv(table) if name.endswith("csv") else json.dumps(table, indent=1)
+            write_text(out / "pokerbench" / name, text + "\n")
+    compared = [at for hand in hands[::3] for at in hand.situations]
+    counts = _write_pairs(out / "pairs.jsonl", compared, rng, traps)
+    return {"pokerbench": sum(map(len, rows.values())), **planted, **counts}
+
+
+def _json_row(at: Situation) -> dict[str, Any]:
+    return {"instruction": decision_prompt(at), "output": label_of(at)}
+
+
+def _plant(rows: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
+    """Rows without a decision, or with several; and rows whose holding is no two cards."""
+    planted = {"not_a_decision": 0, "bad_row": 0}
+    if rows["preflop.json"]:
+        model = rows["preflop.json"][0]
+        rows["preflop.json"] += [{**model, "output": output} for output in BAD_DECISIONS]
+        planted["not_a_decision"] = len(BAD_DECISIONS)
+    for name, field in (("preflop.csv", "hero_holding"), ("postflop.csv", "holding")):
+        if rows[name]:
+            rows[name].append({**rows[name][0], field: "KdKd"})
+            planted["bad_row"] += 1
+    return planted
+
+
+def _csv(table: Sequence[dict[str, Any]]) -> str:
+    """The table with the column of row numbers that pandas writes first, which has no name."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["", *table[0]], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({"": number, **row} for number, row in enumerate(table))
+    return text.getvalue().rstrip("\n")
+
+
+def _write_pairs(
+    path: Path, asked: Sequence[Situation], rng: Random, traps: bool
+) -> dict[str, int]:
+    """The rule's decision over another legal one; with `traps` some pairs say the same twice."""
+    pairs = []
+    for at in asked:
+        label = label_of(at)
+        rejected = rng.choice(others(at, label)).text
+        pairs.append({"prompt": decision_prompt(at), "chosen": label, "rejected": rejected})
+    equal = round(EQUAL_SHARE * len(pairs)) if traps else 0
+    for place in rng.sample(range(len(pairs)), equal):
+        pairs[place]["rejected"] = pairs[place]["chosen"]
+    if pairs:
+        write_jsonl(path, pairs)
+    return {"pairs": len(pairs), **({"equal_pairs": equal} if traps else {})}

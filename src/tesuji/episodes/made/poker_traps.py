@@ -1,0 +1,82 @@
+"""The faults that real hand histories have, planted one by one into made hands."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from pokerkit import HandHistory
+
+from tesuji.episodes.made.poker_table import MadeHand
+
+BETTING = ("f", "cc", "cbr")
+
+
+def _betting(history: HandHistory) -> list[int]:
+    """Where in the history the checks, calls, folds and bets stand."""
+    split = [action.split() for action in history.actions]
+    return [place for place, words in enumerate(split) if len(words) > 1 and words[1] in BETTING]
+
+
+def shown_seats(history: HandHistory) -> set[int]:
+    """The seats that showed their cards at the end."""
+    words = [action.split() for action in history.actions]
+    return {int(word[0][1:]) - 1 for word in words if len(word) == 3 and word[1] == "sm"}
+
+
+def hidden(made: MadeHand) -> HandHistory:
+    """Hole cards unknown but for those shown at the end, as in public sets of watched tables."""
+    actions = [
+        f"{action[: action.rindex(' ')]} ????" if action.startswith("d dh") else action
+        for action in made.history.actions
+    ]
+    return replace(made.history, actions=actions)
+
+
+def unknown_decisions(made: MadeHand) -> int:
+    """How many decisions were made with cards that `hidden` hides."""
+    shown = shown_seats(made.history)
+    return sum(at.seat not in shown for at in made.situations)
+
+
+def missing_action(made: MadeHand) -> HandHistory | None:
+    """The first decision left out; None for hands with a single one."""
+    places = _betting(made.history)
+    if len(places) < 2:
+        return None
+    return _without(made.history, places[0], places[0] + 1)
+
+
+def illegal_action(made: MadeHand) -> HandHistory | None:
+    """The first bet or raise made smaller than allowed; None where there is none."""
+    for place in _betting(made.history):
+        who, what, *amount = made.history.actions[place].split()
+        if what == "cbr" and amount:
+            actions = list(made.history.actions)
+            actions[place] = f"{who} cbr 1"
+            return replace(made.history, actions=actions)
+    return None
+
+
+def unfinished(made: MadeHand) -> HandHistory | None:
+    """Broken off after the second decision; None for hands with fewer than three."""
+    places = _betting(made.history)
+    if len(places) < 3:
+        return None
+    return _without(made.history, places[1] + 1, len(made.history.actions))
+
+
+def _without(history: HandHistory, start: int, end: int) -> HandHistory:
+    return replace(history, actions=[*history.actions[:start], *history.actions[end:]])
+
+
+def cut_text(made: MadeHand) -> str:
+    """The file torn in the middle of its list of actions."""
+    text = made.history.dumps()
+    return text[: text.index("actions = ") + 20]
+
+
+# name → the history with the fault in it, None where the hand does not lend itself to it
+HISTORY_TRAPS: dict[str, Callable[[MadeHand], HandHistory | None]] = {
+    "missing_action": missing_action,
+    "illegal_action": illegal_action,
+    "unfinished": unfinished,
+}
