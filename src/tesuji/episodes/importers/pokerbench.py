@@ -22,9 +22,10 @@ PREFLOP = frozenset({"prev_line", "hero_pos", "hero_holding", "correct_decision"
 POSTFLOP = frozenset({"preflop_action", "board_flop", "hero_position", "holding"})
 _POKER = re.compile(r"\bhold'?e?m\b|\bpoker\b", re.IGNORECASE)
 _ASKED = re.compile(r"\byour (?:holding|hole cards|position)\b|\byou hold\b", re.IGNORECASE)
+_CHOICES = re.compile(r"^You can (.+)\.\nYour decision:$", re.MULTILINE)
 _SAME_DEAL = (
     re.compile(r"[Yy]our position is (\w+)"),
-    re.compile(r"(?:holding is|You hold) \[?([^\].:]+)"),
+    re.compile(r"(?:holding is|[Yy]ou hold) \[?([^\].:]+)"),
     re.compile(r"[Tt]he flop (?:comes|is) ([^.:]+?)(?:, then|[.:])"),
     re.compile(r"Before the flop[:,] ([^.]*(?:\.\d[^.]*)*)"),
 )
@@ -69,10 +70,34 @@ def _instruction(row: Mapping[str, Any]) -> _Read:
     text = row["instruction"].strip()
     found = [pattern.search(text) for pattern in _SAME_DEAL]
     deal = repr([match and match[1] for match in found]) if found[0] and found[1] else text
+    moves = _offered(text) or _implied(row["output"])
     street = re.findall(r"[Tt]he (flop|turn|river) (?:comes|is)\b", text)
     decision = _decision(row["output"])
     role = found[0][1] if found[0] else ""
-    return text, decision, role, street[-1] if street else "preflop", (), deal
+    return text, decision, role, street[-1] if street else "preflop", moves, deal
+
+
+def _offered(text: str) -> list[str]:
+    """The moves that a question in our own words ends with."""
+    found = _CHOICES.search(text)
+    if not found:
+        return []
+    parts = re.split(r", | or ", found[1].replace(" or more", ""))
+    ranged = (re.sub(r" between (\S+) and \S+", r" \1", part) for part in parts)
+    return ["all-in" if part.startswith("go all-in") else part for part in ranged]
+
+
+def _implied(output: Any) -> list[str]:
+    """The moves that the rules allow where this decision is: who can fold can call, for one."""
+    decision = read_decision(output) if isinstance(output, str) else None
+    if decision is None or decision.action == "all-in":
+        return []
+    named = decision_text(output)
+    if decision.action in ("check", "bet"):
+        return list(dict.fromkeys(["check", named]))
+    if named.startswith("raise") and not decision.amount:
+        return []
+    return list(dict.fromkeys(["fold", "call", named]))
 
 
 def _preflop(row: Mapping[str, Any]) -> _Read:

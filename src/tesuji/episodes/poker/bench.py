@@ -9,11 +9,12 @@ Their grammar, as read from the project's own converter:
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pokerkit import Card, StandardHighHand
 
+from tesuji.episodes.poker.prompt import holding
 from tesuji.episodes.poker.words import cards_text, chips, made_hand, starting_hand
 
 TABLE = 6
@@ -41,11 +42,10 @@ def preflop_prompt(row: Mapping[str, Any]) -> str:
     """The question of a row of the table before the flop. Raises ValueError or KeyError."""
     hole = _cards(row["hero_holding"], 2)
     lines = [
-        *_opening(_position(row["hero_pos"])),
-        f"You hold {cards_text(hole)}: {starting_hand(hole)}.",
+        *_opening(_position(row["hero_pos"]), hole),
         f"Before the flop: {_told(_pairs(_cell(row, 'prev_line')))}.",
     ]
-    return "\n".join([*lines, *_closing(row)])
+    return "\n".join([*lines, *_closing(row, holding(hole, starting_hand(hole)))])
 
 
 def postflop_prompt(row: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -63,30 +63,30 @@ def postflop_prompt(row: Mapping[str, Any]) -> tuple[str, str, str]:
     acted = list(_rounds(_cell(row, "postflop_action"), seats))
     if len(acted) > len(known):
         raise ValueError(f"more rounds were played than the {street} has seen")
-    lines = [*_opening(hero), f"You hold {cards_text(hole)}."]
-    lines.append(f"Before the flop: {_told(_pairs(before))}.")
+    lines = [*_opening(hero, hole), f"Before the flop: {_told(_pairs(before))}."]
     for number, (name, board) in enumerate(zip(known, boards, strict=True)):
         done = acted[number] if number < len(acted) else []
         lines.append(f"The {name} is {cards_text(board)}: {_told(done)}.")
     best = StandardHighHand.from_game(hole, [card for board in boards for card in board])
-    lines.append(f"You have {made_hand(best)}.")
-    return "\n".join([*lines, *_closing(row)]), hero, street
+    return "\n".join([*lines, *_closing(row, holding(hole, made_hand(best)))]), hero, street
 
 
-def _opening(hero: str) -> list[str]:
+def _opening(hero: str, hole: Sequence[Card]) -> list[str]:
     return [
         f"You are playing {TABLE}-handed no-limit hold'em. Decide what to do.",
         "",
         "The small blind is 0.5 chips and the big blind is 1 chips. Everyone began with 100 chips.",
-        f"The positions are SB, BB, UTG, HJ, CO and BTN. Your position is {hero}.",
+        f"The positions are SB, BB, UTG, HJ, CO and BTN. Your position is {hero} "
+        f"and you hold {cards_text(hole)}.",
     ]
 
 
-def _closing(row: Mapping[str, Any]) -> list[str]:
+def _closing(row: Mapping[str, Any], holds: str) -> list[str]:
     pot = chips(float(row["pot_size"]))
     return [
         "Players who are not named have folded or are still to act.",
         "",
+        holds,
         f"The pot is {pot} chips.",
         "Your decision:",
     ]

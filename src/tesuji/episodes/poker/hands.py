@@ -12,12 +12,10 @@ import hashlib
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from math import isfinite, nan
 from typing import Any
 
 from pokerkit import (
     Card,
-    ChipsPulling,
     CompletionBettingOrRaisingTo,
     Folding,
     HandHistory,
@@ -29,6 +27,7 @@ from pokerkit import (
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
 from tesuji.episodes.importers.base import Refused
 from tesuji.episodes.poker.prompt import decision_prompt
+from tesuji.episodes.poker.results import returns_of, settled
 from tesuji.episodes.poker.situation import (
     STRUCTURES,
     Situation,
@@ -206,9 +205,9 @@ def _move(before: Situation, operation: Operation) -> tuple[Move, tuple[Move, ..
 
 def _episode(replay: _Replay, kind: str, seat: int | None) -> Episode:
     history, state = replay.history, replay.state
-    returns = _returns(replay)
+    returns = returns_of(history, state, replay.cards, replay.invented_shows)
     players = tuple(str(name) for name in history.players or ("",) * len(returns))
-    told = bool(history.finishing_stacks) or _settled(history, state)
+    told = bool(history.finishing_stacks) or settled(history, state)
     unfinished = bool(state.status) and not told
     known = [won for won in returns if won == won]
     provenance: dict[str, Any] = {
@@ -255,76 +254,3 @@ def _match(history: HandHistory) -> str:
     told = [history.variant, history.hand, history.table, history.starting_stacks]
     text = repr([*told, history.blinds_or_straddles, history.players, history.actions])
     return f"hand-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}"
-
-
-def _returns(replay: _Replay) -> tuple[float, ...]:
-    """Chips won or lost by each seat; NaN where the history does not tell.
-
-    What the history itself says (`finishing_stacks`, then `winnings`) goes before pokerkit's
-    count, which knows no rake.
-    """
-    history, state = replay.history, replay.state
-    start = list(state.starting_stacks)
-    told = history.finishing_stacks
-    if told is not None and len(told) == len(start):
-        return tuple(_gain(end, begin) for end, begin in zip(told, start, strict=True))
-    if _settled(history, state):
-        assert history.winnings is not None
-        pairs = zip(history.winnings, _paid(state), strict=True)
-        return tuple(_gain(won, put) for won, put in pairs)
-    if state.status:
-        return (nan,) * len(start)
-    unsure = _unsure(replay)
-    return tuple(
-        nan if seat in unsure else _gain(payoff) for seat, payoff in enumerate(state.payoffs)
-    )
-
-
-def _settled(history: HandHistory, state: State) -> bool:
-    """Whether the history says who collected what, after the last bet."""
-    winnings = history.winnings
-    return (
-        winnings is not None
-        and len(winnings) == state.player_count
-        and any(winnings)
-        and state.actor_index is None
-    )
-
-
-def _paid(state: State) -> list[Any]:
-    """What each seat has put into the pot, uncalled bets not counted."""
-    pulled = [0] * state.player_count
-    for operation in state.operations:
-        if isinstance(operation, ChipsPulling):
-            pulled[operation.player_index] += operation.amount
-    return [won - payoff for won, payoff in zip(pulled, state.payoffs, strict=True)]
-
-
-def _unsure(replay: _Replay) -> set[int]:
-    """The seats whose result depends on cards nobody told: of two or more who did not fold."""
-    folded = {op.player_index for op in replay.state.operations if isinstance(op, Folding)}
-    stayed = set(replay.state.player_indices) - folded
-    if len(stayed) == 1:
-        return set()
-    shown = {
-        op.player_index: op.hole_cards
-        for op in replay.state.operations
-        if isinstance(op, HoleCardsShowingOrMucking) and op.player_index in stayed
-    }
-    mucked = {seat for seat, cards in shown.items() if not cards} - replay.invented_shows
-    told = {seat for seat in stayed if _all_known(replay, seat)} | mucked
-    return set() if stayed <= told else stayed
-
-
-def _all_known(replay: _Replay, seat: int) -> bool:
-    if seat in replay.cards:
-        return True
-    cards = replay.state.hole_cards[seat]
-    return bool(cards) and all(cards)
-
-
-def _gain(after: Any, before: Any = 0) -> float:
-    """The difference; NaN where one of the two is infinite, as stacks that nobody knew are."""
-    if not (isfinite(after) and isfinite(before)):
-        return nan
-    return float(after - before)

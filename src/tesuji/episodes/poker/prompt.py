@@ -1,20 +1,25 @@
 """A decision as a question in plain English, in the manner of PokerBench's instructions.
 
-You are playing 6-handed no-limit hold'em. Decide what to do.
+What counts most stands last, since a prompt that is too long loses its beginning. One looks so:
 
-The small blind is 50 chips and the big blind is 100 chips. Everyone began with 10000 chips.
-The positions are SB, BB, UTG, HJ, CO and BTN. Your position is CO.
-You hold Ah Kh: ace-king suited, connectors.
-Before the flop: UTG raises to 300, HJ folds.
+    You are playing 6-handed no-limit hold'em. Decide what to do.
 
-The pot is 450 chips and 5 players are in the hand.
-You have 10000 chips left and need 300 to call.
-You can fold, call, raise to 500 or more or go all-in with 10000.
-Your decision:
+    The small blind is 50 chips and the big blind is 100 chips. Everyone began with 10000 chips.
+    The positions are SB, BB, UTG, HJ, CO and BTN. Your position is CO and you hold Ah Kh.
+    Before the flop: UTG raises to 300, HJ folds.
+
+    You hold Ah Kh: ace-king suited, connectors.
+    The pot is 450 chips and 5 players are in the hand.
+    You have 10000 chips left and need 300 to call.
+    You can fold, call, raise to 500 or more or go all-in with 10000.
+    Your decision:
+
 """
 
 from collections.abc import Iterator, Sequence
 from math import isfinite
+
+from pokerkit import Card
 
 from tesuji.episodes.poker.seats import one_of
 from tesuji.episodes.poker.situation import Situation
@@ -31,11 +36,12 @@ def decision_prompt(at: Situation) -> str:
             f"You are playing {len(at.names)}-handed {at.game}. Decide what to do.",
             "",
             f"{_stakes(at)} {_stacks(at)}",
-            f"The positions are {one_of(at.names)}. Your position is {at.names[at.seat]}.",
-            *_cards(at),
+            f"The positions are {one_of(at.names)}. Your position is {at.names[at.seat]} "
+            f"and you hold {cards_text(at.hole)}.",
+            *_shown(at),
             *_story(at),
-            *_made(at),
             "",
+            holding(at.hole, at.hand),
             f"The pot is {chips(at.pot)} chips and {at.players_left} players are in the hand.",
             _price(at),
             f"You can {_choices(at)}.",
@@ -78,9 +84,12 @@ def _stacks(at: Situation) -> str:
     return f"Stacks at the start: {', '.join(f'{name} {chips(stack)}' for name, stack in each)}."
 
 
-def _cards(at: Situation) -> Iterator[str]:
-    what = f": {at.hand}" if at.hand and not at.board and len(at.hole) == 2 else ""
-    yield f"You hold {cards_text(at.hole)}{what}."
+def holding(hole: Sequence[Card], hand: str) -> str:
+    """The player's cards, and their class with the board where there is one."""
+    return f"You hold {cards_text(hole)}{f': {hand}' if hand else ''}."
+
+
+def _shown(at: Situation) -> Iterator[str]:
     for seat, cards in at.shown:
         yield f"{at.names[seat]} shows {cards_text(cards)}."
 
@@ -97,11 +106,6 @@ def _story(at: Situation) -> Iterator[str]:
         if number == 0:
             head = "So far" if at.phase.startswith("street") else "Before the flop"
         yield f"{head}: {', '.join(street.done) or 'nobody has acted yet'}."
-
-
-def _made(at: Situation) -> Iterator[str]:
-    if at.hand and (at.board or len(at.hole) != 2):
-        yield f"You have {at.hand}."
 
 
 def _price(at: Situation) -> str:
