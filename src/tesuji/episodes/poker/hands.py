@@ -125,6 +125,8 @@ class _Replay:
 
     def _before(self) -> Situation | None:
         """The decision to be taken now, None where there is none or the cards are not known."""
+        while self.state.can_burn_card():  # else pokerkit does so and plays on in one step
+            self.state.burn_card("??")
         seat = self.state.actor_index
         if seat is None:
             return None
@@ -154,8 +156,7 @@ class _Replay:
 
 
 def _title(history: HandHistory) -> str:
-    structure = STRUCTURES[history.create_game().betting_structure]
-    return f"{structure} {_TITLES[history.variant]}"
+    return f"{STRUCTURES[history.variant[0]]} {_TITLES[history.variant]}"
 
 
 def _known_cards(history: HandHistory, state: State) -> dict[int, tuple[Card, ...]]:

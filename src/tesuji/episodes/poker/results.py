@@ -75,7 +75,8 @@ def _unsure(state: State, cards: Known, invented: Collection[int]) -> set[int]:
         if isinstance(op, HoleCardsShowingOrMucking) and op.player_index in stayed
     }
     mucked = {seat for seat, cards in shown.items() if not cards} - set(invented)
-    told = {seat for seat in stayed if _known(state, cards, seat)} | mucked
+    laid = {seat for seat, held in shown.items() if held and all(held)}
+    told = {seat for seat in stayed if _known(state, cards, seat)} | laid | mucked
     return set() if stayed <= told else stayed
 
 

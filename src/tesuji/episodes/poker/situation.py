@@ -7,7 +7,7 @@ is handed the player's own cards.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pokerkit import BettingStructure, Card, Opening, State
+from pokerkit import Card, Opening, State
 
 from tesuji.core.types import Move
 from tesuji.episodes.poker.seats import plain_names, position_names
@@ -15,11 +15,7 @@ from tesuji.episodes.poker.story import Amount, Story, Street
 from tesuji.episodes.poker.words import chips, made_hand, starting_hand
 
 BOARD_STREETS = {0: "preflop", 3: "flop", 4: "turn", 5: "river"}
-STRUCTURES = {
-    BettingStructure.NO_LIMIT: "no-limit",
-    BettingStructure.POT_LIMIT: "pot-limit",
-    BettingStructure.FIXED_LIMIT: "fixed-limit",
-}
+STRUCTURES = {"N": "no-limit", "P": "pot-limit", "F": "fixed-limit"}  # by the code of the variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +71,10 @@ def situation(state: State, story: Story, hole: Sequence[Card], game: str) -> Si
     assert seat is not None
     board = tuple(state.get_board_cards(0)) if state.board_cards else ()
     to_call = state.checking_or_calling_amount or 0
+    least = state.min_completion_betting_or_raising_to_amount
     most = state.max_completion_betting_or_raising_to_amount
+    if game.startswith("fixed-limit"):
+        most = least  # pokerkit 0.7.7 lets FO/8, a fixed-limit game by name, be played pot-limit
     return Situation(
         game=game,
         names=names_of(state),
@@ -94,7 +93,7 @@ def situation(state: State, story: Story, hole: Sequence[Card], game: str) -> Si
         facing_bet=any(state.bets),
         stack=state.stacks[seat],
         effective=state.get_effective_stack(seat),
-        least=state.min_completion_betting_or_raising_to_amount,
+        least=least,
         most=most,
         all_in=most is not None and most == state.stacks[seat] + state.bets[seat],
         bring_in=state.effective_bring_in_amount if state.can_post_bring_in() else None,

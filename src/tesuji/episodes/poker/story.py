@@ -43,6 +43,7 @@ class Story:
     def __init__(self, state: State, names: Sequence[str]) -> None:
         self.names = names
         self._streets = [Street()]
+        self._drawn = False
         self._left: list[Amount] = list(state.starting_stacks)
         self._bets: list[Amount] = [0] * len(names)
 
@@ -52,6 +53,8 @@ class Story:
 
     def read(self, operation: Operation) -> None:
         """Take in one operation."""
+        if self._drawn and isinstance(operation, BETTING):
+            self._open(())
         match operation:
             case AntePosting(player_index=seat, amount=amount):
                 self._left[seat] -= amount
@@ -73,9 +76,11 @@ class Story:
                 self._bet(seat, amount)
             case StandingPatOrDiscarding(player_index=seat, cards=cards):
                 self._did(seat, f"draws {len(cards)}" if cards else "stands pat")
+                self._drawn = True
 
     def _open(self, cards: Sequence[Card]) -> None:
         """A new round; cards dealt one by one, nothing done between, belong to the same."""
+        self._drawn = False
         if self._streets[-1].done or len(self._streets) == 1:
             self._streets.append(Street())
             self._bets = [0] * len(self.names)
