@@ -233,6 +233,22 @@ def _assert_nothing_leaks(state, episode):
         assert not told & (others - down[turn.seat] - seen)
 
 
+def test_two_players_post_each_their_own():
+    """pokerkit keeps the blinds and antes of two players swapped; a prompt names who posts what."""
+    actions = ["d dh p1 AcKc", "d dh p2 2c3d", "p2 cc", "p1 cc"]
+    history = HandHistory(
+        variant="NT",
+        antes=[0, 3],
+        blinds_or_straddles=[1, 2],
+        min_bet=2,
+        starting_stacks=[200, 200],
+        actions=actions,
+    )
+    prompt = read_hand(history, kind="phh").turns[0].observation
+    assert "Antes: BB 3 chips." in prompt
+    assert "Your position is BTN" in prompt and "need 1 to call" in prompt
+
+
 def test_a_fixed_limit_game_offers_one_size():
     """pokerkit 0.7.7 plays fixed-limit Omaha high-low pot-limit; the prompt keeps to the name."""
     with warnings.catch_warnings():

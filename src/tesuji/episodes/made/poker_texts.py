@@ -16,7 +16,7 @@ from pokerkit import (
 from tesuji.core.types import Move
 from tesuji.episodes.made.poker_players import by_rule, in_words
 from tesuji.episodes.made.poker_table import BIG_BLIND, BLINDS, MadeHand
-from tesuji.episodes.poker.situation import Situation, legal_moves
+from tesuji.episodes.poker.situation import Situation, by_seat, legal_moves
 from tesuji.episodes.poker.story import Amount
 from tesuji.episodes.poker.words import cards_text
 
@@ -53,7 +53,7 @@ def _head(made: MadeHand, hero: int) -> Iterator[str]:
 
 def _play(made: MadeHand) -> Iterator[str]:
     board: list[str] = []
-    bets = dict(enumerate(made.state.blinds_or_straddles))
+    bets = dict(enumerate(by_seat(made.state, made.state.blinds_or_straddles)))
     shown = False
     for operation in made.state.operations:
         if isinstance(operation, BoardDealing):

@@ -58,6 +58,11 @@ def names_of(state: State) -> tuple[str, ...]:
     return (position_names if positional else plain_names)(state.player_count)
 
 
+def by_seat(state: State, amounts: Sequence[Amount]) -> tuple[Amount, ...]:
+    """Blinds or antes by who posts them: with two players pokerkit keeps them swapped."""
+    return tuple(amounts[::-1] if state.player_count == 2 else amounts)
+
+
 def has_board(state: State) -> bool:
     """Whether all hole cards are dealt at once and the rest is a board: hold'em and Omaha."""
     first, *later = state.streets
@@ -84,8 +89,8 @@ def situation(state: State, story: Story, hole: Sequence[Card], game: str) -> Si
         board=board,
         shown=_face_up(state, seat),
         hand=hand_class(state, hole, board),
-        blinds=tuple(state.blinds_or_straddles),
-        antes=tuple(state.antes),
+        blinds=by_seat(state, state.blinds_or_straddles),
+        antes=by_seat(state, state.antes),
         stacks=tuple(state.starting_stacks),
         streets=story.so_far(),
         pot=state.total_pot_amount,
