@@ -1,0 +1,226 @@
+"""A competitor's SecretMafia logs: one JSON file a game, one player's view, in two shapes.
+
+The newer shape has `observations` and `actions`, the older one `history` of `observation` and
+`response`. What the logs leave open is read from the transcript where it stands there (the role,
+the seat, the number of players), else stays unknown.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tesuji.core.types import Ending, Episode
+from tesuji.episodes.importers.base import Importer, Record, Refused
+from tesuji.episodes.importers.secretmafia import (
+    GAME,
+    role_named,
+    role_told,
+    seat_told,
+    seats_told,
+    team,
+    turns,
+)
+
+OUTCOMES = ("win", "loss", "draw", "error", "timeout")
+NAN = float("nan")
+
+
+class Mafia(Importer):
+    """One player's view of one game."""
+
+    kind = "mafia"
+    title = "a competitor's SecretMafia games (JSON, both shapes)"
+
+    def fits(self, value: Any) -> bool:
+        """Whether it has the fields of either shape."""
+        if not isinstance(value, Mapping):
+            return False
+        new = isinstance(value.get("observations"), list) and "actions" in value
+        old = isinstance(value.get("history"), list)
+        return (new or old) and not isinstance(value.get("turns"), list) and "env_name" not in value
+
+    def read(self, record: Record) -> Episode:
+        """The game. Raises Refused: `wrong_type` where a field holds something else."""
+        game = record.value
+        if not isinstance(game, Mapping):
+            raise Refused("wrong_type", "a game is a JSON object")
+        seen, said, notes = _exchanges(game)
+        first = seen[0] if seen else ""
+        seat = _seat(game, first)
+        role = _role(game, first, notes)
+        roles = _roles(game, seat, role)
+        count = max(seats_told(first), seat + 1, *(s + 1 for s in roles), 1)
+        if count > 100:
+            raise Refused("wrong_type", f"{count} players")
+        earned = _returns(game, seat, count, notes)
+        outcome, why = _outcome(game, notes)
+        left_out = _left_out(said, outcome, why)
+        return Episode(
+            game=GAME,
+            options={},
+            seed=0,
+            players=("",) * count,
+            turns=turns(seat, role, seen, said),
+            returns=earned,
+            ending=_ENDINGS.get(left_out, Ending.FINISHED),
+            reason=why[:300],
+            provenance={
+                "kind": self.kind,
+                "match": str(game.get("game_id") or ""),
+                "seat": seat,
+                "outcome": outcome,
+                "roles": {str(s): r for s, r in sorted(roles.items())},
+                **_winners(outcome, seat, roles, earned),
+                **({"left_out": left_out} if left_out else {}),
+                **({"notes": notes} if notes else {}),
+            },
+        )
+
+
+_ENDINGS = {"error": Ending.ERROR, "timeout": Ending.TRUNCATED}
+
+
+def _exchanges(game: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
+    """What the player was shown and what it said at each of its turns, and what was odd."""
+    if isinstance(game.get("history"), list) and "observations" not in game:
+        pairs = [_history(item) for item in game["history"]]
+        return [o for o, _ in pairs], [r for _, r in pairs], ["older_shape"]
+    shown = _texts(game.get("observations"), "content", "observations")
+    said = _texts(game.get("actions"), "action", "actions")
+    if len(said) > len(shown):
+        raise Refused("wrong_type", f"{len(said)} actions to {len(shown)} observations")
+    by_turn = _by_turn(game, said)
+    seen = by_turn if by_turn is not None else shown[: len(said)]
+    return seen, said, []
+
+
+def _history(item: Any) -> tuple[str, str]:
+    if not isinstance(item, Mapping):
+        raise Refused("wrong_type", "history holds something else than objects")
+    pair = (item.get("observation"), item.get("response"))
+    if not all(isinstance(part, str) for part in pair):
+        raise Refused("wrong_type", "an observation or a response that is no text")
+    return pair  # type: ignore[return-value]
+
+
+def _texts(value: Any, key: str, name: str) -> list[str]:
+    if not isinstance(value, list):
+        raise Refused("wrong_type", f"{name} is no list")
+    found: list[str] = []
+    for item in value:
+        text = item.get(key) if isinstance(item, Mapping) else item
+        if not isinstance(text, str):
+            raise Refused("wrong_type", f"{name} holds something else than texts")
+        found.append(text)
+    return found
+
+
+def _by_turn(game: Mapping[str, Any], said: Sequence[str]) -> list[str] | None:
+    """The observation of each action's own turn, where both lists number their turns; None where
+    they do not."""
+    items = [*game["observations"], *game["actions"]]
+    if not all(isinstance(i, Mapping) and isinstance(i.get("turn"), int) for i in items):
+        return None
+    shown = {item["turn"]: item["content"] for item in game["observations"]}
+    numbers = [item["turn"] for item in game["actions"]]
+    if len(shown) != len(game["observations"]) or not set(numbers) <= set(shown):
+        return None
+    return [shown[number] for number in numbers]
+
+
+def _seat(game: Mapping[str, Any], first: str) -> int:
+    told = seat_told(first)
+    if told is not None:
+        return told
+    value = game.get("player_id")
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    return int(text) if text.isdigit() and int(text) < 100 else 0
+
+
+def _role(game: Mapping[str, Any], first: str, notes: list[str]) -> str:
+    value = game.get("role")
+    if not (named := role_named(value)):
+        if told := role_told(first):
+            notes.append("role_from_observation")
+        return told
+    if isinstance(value, str) and "." in value:
+        notes.append("role_enum")
+    return named
+
+
+def _roles(game: Mapping[str, Any], seat: int, role: str) -> dict[int, str]:
+    info = game.get("game_info")
+    found = {seat: role} if role else {}
+    for key, about in info.items() if isinstance(info, Mapping) else ():
+        named = role_named(about.get("role")) if isinstance(about, Mapping) else ""
+        if named and str(key).isdigit() and int(key) < 100:
+            found[int(key)] = named
+    return found
+
+
+def _returns(game: Mapping[str, Any], seat: int, count: int, notes: list[str]) -> tuple[float, ...]:
+    """What each seat earned, as far as the log says: all of it, or the player's own."""
+    raw = game.get("raw_rewards")
+    known = {
+        int(key): float(value)
+        for key, value in (raw.items() if isinstance(raw, Mapping) else ())
+        if str(key).isdigit() and _is_number(value)
+    }
+    if _is_number(game.get("reward")):
+        known.setdefault(seat, float(game["reward"]))
+    own = known.get(seat)
+    if own is not None and own == own and own != int(own):
+        notes.append("fractional_reward")
+    return tuple(known.get(place, NAN) for place in range(count))
+
+
+def _is_number(value: Any) -> bool:
+    """A finite number of a size that a game can pay."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and abs(value) < 1e9
+
+
+def _outcome(game: Mapping[str, Any], notes: list[str]) -> tuple[str, str]:
+    """(win, loss, draw, error or timeout; why in words). A game that a timeout ended may stand
+    under win or loss: what the log says elsewhere counts."""
+    said = str(game.get("outcome") or "").lower()
+    outcome = next((name for name in OUTCOMES if name in said), "")
+    words = _reasons(game)
+    timed_out = "timeout" in words.lower() or "timed out" in words.lower()
+    if timed_out and outcome in ("win", "loss", "draw"):
+        notes.append("timeout_under_outcome")
+        return "timeout", words
+    return outcome, words or said
+
+
+def _reasons(game: Mapping[str, Any]) -> str:
+    """Everything the log says about why the game ended."""
+    info = game.get("game_info")
+    said = (
+        [a.get("reason") for a in info.values() if isinstance(a, Mapping)]
+        if isinstance(info, Mapping)
+        else []
+    )
+    log = game.get("error_log")
+    for item in log if isinstance(log, list) else [log]:
+        parts = item.values() if isinstance(item, Mapping) else [item]
+        said += [part for part in parts if isinstance(part, str)]
+    return "; ".join(dict.fromkeys(s for s in said if isinstance(s, str) and s))
+
+
+def _left_out(said: Sequence[str], outcome: str, why: str) -> str:
+    if not said:
+        return "no_actions"
+    return outcome if outcome in ("error", "timeout") else ""
+
+
+def _winners(
+    outcome: str, seat: int, roles: Mapping[int, str], earned: Sequence[float]
+) -> dict[str, list[int]]:
+    """The seats whose team won, as far as roles are known; nothing where nobody knows who won."""
+    if outcome not in ("win", "loss"):
+        return {}
+    own = team(roles.get(seat, ""))
+    if not own:
+        return {"winners": [seat] if outcome == "win" else []}
+    won = own if outcome == "win" else ({"Mafia", "Village"} - {own}).pop()
+    return {"winners": [s for s, role in sorted(roles.items()) if team(role) == won]}

@@ -1,0 +1,43 @@
+"""Tesuji's own episodes, as `episodes.jsonl` holds them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tesuji.core.errors import DataError
+from tesuji.core.types import Ending, Episode
+from tesuji.episodes.importers.base import Importer, Record, Refused
+from tesuji.episodes.store import episode_from_row
+
+FIELDS = {"format", "game", "players", "turns", "returns"}
+
+
+class OwnEpisodes(Importer):
+    """One episode."""
+
+    kind = "episodes"
+    title = "Tesuji's own episodes (JSON lines)"
+
+    def fits(self, value: Any) -> bool:
+        """Whether it has the fields of an episode."""
+        return isinstance(value, Mapping) and set(value) >= FIELDS
+
+    def read(self, record: Record) -> Episode:
+        """The episode. Raises Refused: `not_an_episode`, with the field that is wrong."""
+        try:
+            episode = episode_from_row(record.value)
+        except DataError as error:
+            raise Refused("not_an_episode", error.what) from error
+        about = {"kind": self.kind, **_ended(episode), **episode.provenance}
+        return replace(episode, provenance=about)
+
+
+def _ended(episode: Episode) -> dict[str, Any]:
+    """Who won, and whether the game is one that is left out unless asked for."""
+    best = max(episode.returns, default=0.0)
+    decided = len(set(episode.returns)) > 1
+    winners = [seat for seat, paid in enumerate(episode.returns) if paid == best]
+    found: dict[str, Any] = {"winners": winners} if decided else {}
+    if not any(turn.attempts for turn in episode.turns):
+        return {**found, "left_out": "no_actions"}
+    return {**found, "left_out": "error"} if episode.ending is Ending.ERROR else found

@@ -1,0 +1,219 @@
+"""Records out of files: JSON, JSON lines, Parquet, CSV and texts, also gzipped.
+
+Nothing here raises for what a file holds: what cannot be read comes as `Unread`, with a reason.
+Files of any size are read in bounded memory, except one JSON object, which has to fit into
+`MOST_WHOLE`.
+"""
+
+import csv
+import gzip
+import io
+import json
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from tesuji.episodes.importers.base import Importer, Record
+
+MOST_WHOLE = 64 << 20  # bytes of a file, or of a line, read at once
+ROWS = 512  # of a Parquet file at once
+TABLES = {".csv": ",", ".tsv": "\t"}
+LINES = (".jsonl", ".ndjson")
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A record, or a whole file, that could not even be read."""
+
+    file: str
+    line: int
+    reason: str
+    detail: str
+
+
+Found = Iterator[Record | Unread]
+
+
+class _Bad(Exception):
+    """What is wrong with a file or a line: `reason` in a word, `detail` in a sentence."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def records(path: Path, shown: str, text: Callable[[str, str], Importer | None]) -> Found:
+    """Every record of a file, called `shown` in messages; `text(suffix, beginning)` gives the
+    importer of a text file, which says where its records begin."""
+    line = 0
+    try:
+        for line, value in _values(path, text):
+            if isinstance(value, _Bad):
+                yield Unread(shown, line, value.reason, value.detail)
+            else:
+                yield Record(value, shown, line)
+    except _Bad as bad:
+        yield Unread(shown, 0, bad.reason, bad.detail)
+    except UnicodeDecodeError as error:
+        yield Unread(shown, 0, "not_utf8", f"byte {error.start} is no UTF-8")
+    except (OSError, EOFError, ValueError, RecursionError, MemoryError) as error:
+        yield Unread(shown, 0, "unreadable", _short(error))
+
+
+def _values(
+    path: Path, text: Callable[[str, str], Importer | None]
+) -> Iterator[tuple[int, "Any | _Bad"]]:
+    if not stat.S_ISREG(path.stat().st_mode):  # a fifo would wait for ever
+        raise _Bad("not_a_file", "neither a file nor a folder")
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    zipped = bool(suffixes) and suffixes[-1] == ".gz"
+    suffix = (suffixes[:-1] if zipped else suffixes)[-1:] or [""]
+    kind = suffix[0]
+    if kind == ".parquet":
+        yield from _parquet(path)
+        return
+    opened: Any = gzip.open(path, "rb") if zipped else path.open("rb")
+    with opened as file:
+        if kind in LINES:
+            yield from _lines(file)
+        elif kind in TABLES:
+            yield from _table(file, TABLES[kind])
+        elif kind == ".json":
+            yield from _json(file)
+        else:
+            yield from _other(file, kind, text)
+
+
+def _other(
+    file: IO[bytes], suffix: str, text: Callable[[str, str], Importer | None]
+) -> Iterator[tuple[int, Any]]:
+    """A text file of a kind known by its suffix or its first words, or JSON under another name."""
+    data = _whole(file)
+    words = data.decode("utf-8-sig")
+    if (found := text(suffix, words[:4000])) is not None:
+        yield from found.split(words)
+    elif words.lstrip()[:1] in ("{", "["):
+        yield from _json(io.BytesIO(data))
+    else:
+        raise _Bad("unknown_file", f"no reader for {suffix or 'a file without a suffix'}")
+
+
+def _whole(file: IO[bytes]) -> bytes:
+    data = file.read(MOST_WHOLE + 1)
+    if len(data) > MOST_WHOLE:
+        raise _Bad("too_large", f"more than {MOST_WHOLE >> 20} MB in one piece")
+    return data
+
+
+def _json(file: IO[bytes]) -> Iterator[tuple[int, Any]]:
+    """One object, an array of records (item by item), or JSON lines under the wrong name."""
+    data = file.read(MOST_WHOLE + 1)
+    if len(data) > MOST_WHOLE:
+        if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] != b"[":
+            raise _Bad("too_large", f"one object of more than {MOST_WHOLE >> 20} MB")
+        file.seek(0)
+        yield from _big_array(file)
+        return
+    if not data.strip():
+        raise _Bad("empty", "nothing in it")
+    try:
+        value = _parsed(data)
+    except _Bad as bad:
+        if bad.reason == "not_json" and _looks_like_lines(data):
+            yield from _lines(io.BytesIO(data))
+            return
+        raise
+    yield from enumerate(value, start=1) if isinstance(value, list) else [(0, value)]
+
+
+def _big_array(file: IO[bytes]) -> Iterator[tuple[int, Any]]:
+    import ijson
+
+    try:
+        yield from enumerate(ijson.items(file, "item", use_float=True), start=1)
+    except (ijson.JSONError, UnicodeDecodeError) as error:
+        raise _Bad("not_json", _short(error)) from error
+
+
+def _looks_like_lines(data: bytes) -> bool:
+    first, _, rest = data.strip().partition(b"\n")
+    try:
+        return bool(rest) and isinstance(_parsed(first), dict)
+    except _Bad:
+        return False
+
+
+def _lines(file: IO[bytes]) -> Iterator[tuple[int, Any]]:
+    number, empty = 0, True
+    while line := file.readline(MOST_WHOLE):
+        number += 1
+        if not line.endswith(b"\n") and len(line) == MOST_WHOLE:
+            while rest := file.readline(MOST_WHOLE):
+                if rest.endswith(b"\n"):
+                    break
+            yield number, _Bad("too_large", f"a line of more than {MOST_WHOLE >> 20} MB")
+            empty = False
+        elif line.strip():
+            empty = False
+            try:
+                yield number, _parsed(line)
+            except _Bad as bad:
+                yield number, bad
+    if empty:
+        raise _Bad("empty", "nothing in it")
+
+
+def _parsed(data: bytes) -> Any:
+    """JSON; Python's own NaN and Infinity are taken too, as many scripts write them."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        try:
+            return json.loads(data.decode())
+        except UnicodeDecodeError as bad:
+            raise _Bad("not_utf8", f"byte {bad.start} is no UTF-8") from bad
+        except (ValueError, RecursionError):
+            raise _Bad("not_json", _short(error)) from error
+
+
+def _table(file: IO[bytes], delimiter: str) -> Iterator[tuple[int, Any]]:
+    csv.field_size_limit(MOST_WHOLE)
+    words = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    rows = csv.DictReader(words, delimiter=delimiter)
+    empty = True
+    try:
+        for row in rows:
+            empty = False
+            yield rows.line_num, {key: value for key, value in row.items() if key is not None}
+    except csv.Error as error:
+        raise _Bad("not_csv", _short(error)) from error
+    if empty:
+        raise _Bad("empty", "no rows in it")
+
+
+def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    number = 0
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=ROWS):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+    except pyarrow.ArrowException as error:
+        raise _Bad("not_parquet", _short(error)) from error
+    if not number:
+        raise _Bad("empty", "no rows in it")
+
+
+def _short(error: BaseException) -> str:
+    words = str(error).strip().splitlines()
+    return (words[0] if words else type(error).__name__)[:300]
