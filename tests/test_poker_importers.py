@@ -161,10 +161,12 @@ def test_hands_that_cannot_be_taken_are_refused(text, reason):
 
 
 def test_the_hands_of_a_file_are_told_apart():
-    text = f"# a table\n\n[1]\n{HAND}\n\n[2]\n{HAND}"
+    text = f"# a table\n\n[1]\n{HAND}"
+    assert [line for line, _ in Phh().split(text)] == [3]
+    text = f"a table\n\n[1]\n{HAND}\n\n[2]\n{HAND}"
     records = list(Phh().split(text))
     assert [line for line, _ in records] == [1, 3, 14]
-    assert refused(Phh(), records[0][1]).reason == "not_a_hand"
+    assert refused(Phh(), records[0][1]).reason == "not_toml"
     first, second = (read(Phh(), value) for _, value in records[1:])
     assert first.provenance["match"] == second.provenance["match"]
     assert [line for line, _ in Phh().split(HAND)] == [1]

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from tesuji.episodes.importers.base import Record, Refused
+from tesuji.episodes.importers.driver import import_logs
 from tesuji.episodes.importers.phh import Phh
 from tesuji.episodes.importers.pokerbench import PokerBench
 from tesuji.episodes.importers.pokerstars import PokerStars
@@ -18,6 +19,10 @@ from tesuji.episodes.poker.balance import label_balance
 from tesuji.episodes.poker.situation import legal_moves
 
 GAMES = 120
+REFUSED = (
+    "not_toml", "missing_action", "illegal_action", "unknown_cards", "unread_posts",
+    "not_a_decision", "bad_row",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +56,20 @@ def rows(folder):
 def test_phh_counts_match_what_was_planted(made):
     out, counts = made
     records = texts(Phh(), out / "phh")
-    episodes, reasons = taken(Phh(), records)
-    notes = Counter(note for episode in episodes for note in episode.provenance["notes"])
+    _, reasons = taken(Phh(), records)
     assert len(records) == counts["phh"]
     expected = ("not_toml", "missing_action", "illegal_action", "unknown_cards")
     assert reasons == {name: counts[name] for name in expected}
     assert min(counts[name] for name in expected) > 0
+
+
+def test_decisions_with_unknown_cards_are_counted(made):
+    out, counts = made
+    hands = [*taken(Phh(), texts(Phh(), out / "phh"))[0]]
+    hands += taken(PokerStars(), texts(PokerStars(), out / "pokerstars"))[0]
+    notes = Counter(note for hand in hands for note in hand.provenance["notes"])
     assert notes == {"unknown_cards": counts["hidden_cards"], "unfinished": counts["unfinished"]}
-    left_out = sum(episode.provenance["unknown_decisions"] for episode in episodes)
+    left_out = sum(hand.provenance["unknown_decisions"] for hand in hands)
     assert left_out == counts["unknown_decisions"] > 0
 
 
@@ -87,6 +98,18 @@ def test_three_in_ten_pairs_are_equal(made):
     equal = sum(pair["chosen"] == pair["rejected"] for pair in pairs)
     assert (len(pairs), equal) == (counts["pairs"], counts["equal_pairs"])
     assert equal == round(0.3 * len(pairs)) > 0
+
+
+def test_the_summary_of_an_import_is_what_was_planted(made, tmp_path):
+    out, counts = made
+    summary = import_logs([out], tmp_path)
+    kinds = ("phh", "pokerstars", "pokerbench", "pairs")
+    assert summary.read == sum(counts[kind] for kind in kinds)
+    assert summary.read == summary.accepted + summary.rejected
+    planted = {name: counts[name] for name in REFUSED}
+    assert summary.rejected_by_reason == {**planted, "equal_pair": counts["equal_pairs"]}
+    assert summary.notes["unknown_cards"] == counts["hidden_cards"]
+    assert summary.endings["truncated"] == counts["unfinished"]
 
 
 def test_without_traps_everything_is_taken(tmp_path):

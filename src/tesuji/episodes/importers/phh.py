@@ -17,6 +17,7 @@ from tesuji.episodes.importers.base import Importer, Record, Refused
 from tesuji.episodes.poker.hands import read_hand, refusing
 
 _SECTION = re.compile(r"^\[[^\[\]\n]+\][ \t]*(?:#.*)?$", re.MULTILINE)
+_COMMENTS = re.compile(r"^\s*#.*$", re.MULTILINE)
 _FIELDS = re.compile(r"^\s*(variant|actions|starting_stacks)\s*=", re.MULTILINE)
 LISTS = ("actions", "starting_stacks")
 
@@ -34,9 +35,10 @@ class Phh(Importer):
         return isinstance(value, str) and len(set(_FIELDS.findall(value))) == 3
 
     def split(self, text: str) -> Iterator[tuple[int, str]]:
-        """The hands of a file; text before the first section is a hand of its own."""
+        """The hands of a file; what stands before the first section is a record of its own,
+        unless it is only a remark."""
         starts = [match.start() for match in _SECTION.finditer(text)]
-        if not starts or text[: starts[0]].strip():
+        if not starts or _COMMENTS.sub("", text[: starts[0]]).strip():
             starts.insert(0, 0)
         line, before = 1, 0
         for start, end in zip(starts, [*starts[1:], len(text)], strict=True):

@@ -37,7 +37,6 @@ class PokerStars(Importer):
     kind: ClassVar[str] = "pokerstars"
     title: ClassVar[str] = "PokerStars hand histories (.txt, no-limit hold'em)"
     reads: ClassVar = "text"
-    suffixes: ClassVar[tuple[str, ...]] = (".txt",)
 
     def fits(self, value: Any) -> bool:
         """Whether the text holds the head of a hand."""

@@ -12,6 +12,7 @@ both sides of a split under two names.
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
@@ -32,6 +33,7 @@ from tesuji.episodes.made.poker_traps import (
     hidden,
     unknown_decisions,
 )
+from tesuji.episodes.poker.hands import GAME
 from tesuji.episodes.poker.prompt import decision_prompt
 from tesuji.episodes.poker.situation import Situation
 
@@ -67,11 +69,13 @@ def make_poker_logs(
     rest = [hand for hand in hands if hand.number % 4 != 3]
     stars = [hand for hand in rest[2::5] if not any(hand.history.antes)]
     named = {hand.number for hand in stars}
-    counts = {"games": games}
-    counts |= _write_phh(out / "phh", [hand for hand in rest if hand.number not in named], traps)
-    counts |= _write_pokerstars(out / "pokerstars", stars, traps)
-    counts |= _write_bench(out, even, Random(f"poker/rows/{seed}"), traps)
-    return counts
+    counts = Counter({"games": games})
+    counts.update(
+        _write_phh(out / "phh", [hand for hand in rest if hand.number not in named], traps)
+    )
+    counts.update(_write_pokerstars(out / "pokerstars", stars, traps))
+    counts.update(_write_bench(out, even, Random(f"poker/rows/{seed}"), traps))
+    return dict(counts)
 
 
 def _write_phh(folder: Path, hands: Sequence[MadeHand], traps: bool) -> dict[str, int]:
@@ -113,17 +117,23 @@ def _hidden_text(hand: MadeHand, counts: dict[str, int]) -> str:
 
 
 def _write_pokerstars(folder: Path, hands: Sequence[MadeHand], traps: bool) -> dict[str, int]:
-    texts, unread = [], 0
+    texts = []
+    counts = dict.fromkeys(("unread_posts", "hidden_cards", "unknown_decisions"), 0)
     for place, hand in enumerate(hands):
-        text = pokerstars_text(hand, hero=hand.situations[0].seat)
+        hero = hand.situations[0].seat
+        text = pokerstars_text(hand, hero)
+        left_out = unknown_decisions(hand, known=[hero])
         if traps and place % 5 == 4:
             ante = f"{(hand.history.players or [])[0]}: posts the ante $0.10\n"
             text = text.replace("*** HOLE CARDS", f"{ante}*** HOLE CARDS")
-            unread += 1
+            counts["unread_posts"] += 1
+        else:
+            counts["hidden_cards"] += left_out > 0
+            counts["unknown_decisions"] += left_out
         texts.append(text)
     if texts:
         write_text(folder / "HH20240101 Made.txt", "".join(texts))
-    return {"pokerstars": len(texts), **({"unread_posts": unread} if traps else {})}
+    return {"pokerstars": len(texts), **(counts if traps else {})}
 
 
 def _write_bench(out: Path, hands: Sequence[MadeHand], rng: Random, traps: bool) -> dict[str, int]:
@@ -140,7 +150,7 @@ def _write_bench(out: Path, hands: Sequence[MadeHand], rng: Random, traps: bool)
         if table:
             text = _csv(table) if name.endswith("csv") else json.dumps(table, indent=1)
             write_text(out / "pokerbench" / name, text + "\n")
-    compared = [at for hand in hands[::3] for at in hand.situations]
+    compared = [(hand, at) for hand in hands[::3] for at in hand.situations]
     counts = _write_pairs(out / "pairs.jsonl", compared, rng, traps)
     return {"pokerbench": sum(map(len, rows.values())), **planted, **counts}
 
@@ -173,14 +183,17 @@ def _csv(table: Sequence[dict[str, Any]]) -> str:
 
 
 def _write_pairs(
-    path: Path, asked: Sequence[Situation], rng: Random, traps: bool
+    path: Path, asked: Sequence[tuple[MadeHand, Situation]], rng: Random, traps: bool
 ) -> dict[str, int]:
     """The rule's decision over another legal one; with `traps` some pairs say the same twice."""
-    pairs = []
-    for at in asked:
+    pairs: list[dict[str, Any]] = []
+    for hand, at in asked:
         label = label_of(at)
         rejected = rng.choice(others(at, label)).text
-        pairs.append({"prompt": decision_prompt(at), "chosen": label, "rejected": rejected})
+        row = {"prompt": decision_prompt(at), "chosen": label, "rejected": rejected}
+        about = {"match": f"made-{hand.history.table}-{hand.number}", "game": GAME}
+        about |= {"phase": at.phase, "role": at.names[at.seat], "by": "oracle"}
+        pairs.append({**row, "about": about})
     equal = round(EQUAL_SHARE * len(pairs)) if traps else 0
     for place in rng.sample(range(len(pairs)), equal):
         pairs[place]["rejected"] = pairs[place]["chosen"]

@@ -1,6 +1,6 @@
 """The faults that real hand histories have, planted one by one into made hands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from pokerkit import HandHistory
@@ -31,10 +31,10 @@ def hidden(made: MadeHand) -> HandHistory:
     return replace(made.history, actions=actions)
 
 
-def unknown_decisions(made: MadeHand) -> int:
-    """How many decisions were made with cards that `hidden` hides."""
-    shown = shown_seats(made.history)
-    return sum(at.seat not in shown for at in made.situations)
+def unknown_decisions(made: MadeHand, known: Collection[int] = ()) -> int:
+    """How many decisions were made with cards never shown, of seats other than `known`."""
+    told = shown_seats(made.history) | set(known)
+    return sum(at.seat not in told for at in made.situations)
 
 
 def missing_action(made: MadeHand) -> HandHistory | None:
