@@ -132,6 +132,21 @@ def test_finishing_stacks_tell_what_cards_do_not():
     assert episode.provenance["winners"] == [2]
 
 
+@pytest.mark.parametrize("ends", ["[9950, 7500, 5051]", "[9000, 7500, 5050]", "[0, 0, 0]"])
+def test_results_that_cannot_be_are_not_believed(ends):
+    episode = read(Phh(), HAND + f"finishing_stacks = {ends}\n")
+    assert episode.returns == (-50, -2500, 2550)
+    assert episode.provenance["notes"] == ["results_disputed"]
+
+
+def test_stacks_nobody_knew_are_not_told():
+    episode = read(Phh(), HAND.replace("[10000, 10000, 2500]", "[inf, inf, inf]"))
+    prompt = episode.turns[3].observation
+    assert "The stacks are not known." in prompt
+    assert "You can check or bet 100 or more." in prompt
+    assert "inf" not in prompt.lower()
+
+
 def test_a_hand_that_stops_is_truncated_and_pays_nobody():
     episode = read(Phh(), HAND[: HAND.index(", 'p3 cbr 400'")] + "]\n")
     assert episode.ending is Ending.TRUNCATED

@@ -27,7 +27,7 @@ from pokerkit import (
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
 from tesuji.episodes.importers.base import Refused
 from tesuji.episodes.poker.prompt import decision_prompt
-from tesuji.episodes.poker.results import returns_of, settled
+from tesuji.episodes.poker.results import Results, results_of
 from tesuji.episodes.poker.situation import (
     STRUCTURES,
     Situation,
@@ -206,16 +206,15 @@ def _move(before: Situation, operation: Operation) -> tuple[Move, tuple[Move, ..
 
 def _episode(replay: _Replay, kind: str, seat: int | None) -> Episode:
     history, state = replay.history, replay.state
-    returns = returns_of(history, state, replay.cards, replay.invented_shows)
+    results = results_of(history, state, replay.cards, replay.invented_shows)
+    returns = results.returns
     players = tuple(str(name) for name in history.players or ("",) * len(returns))
-    told = bool(history.finishing_stacks) or settled(history, state)
-    unfinished = bool(state.status) and not told
     known = [won for won in returns if won == won]
     provenance: dict[str, Any] = {
         "kind": kind,
         "match": _match(history),
         "outcome": _outcome(returns, seat),
-        "notes": _notes(replay, unfinished),
+        "notes": _notes(replay, results),
         "roles": {str(place): name for place, name in enumerate(replay.names)},
         "unknown_decisions": replay.decisions - len(replay.turns),
     }
@@ -232,15 +231,18 @@ def _episode(replay: _Replay, kind: str, seat: int | None) -> Episode:
         players=players if len(players) == len(returns) else ("",) * len(returns),
         turns=tuple(replay.turns),
         returns=returns,
-        ending=Ending.TRUNCATED if unfinished else Ending.FINISHED,
-        reason="the history stops before the hand is over" if unfinished else "",
+        ending=Ending.FINISHED if results.over else Ending.TRUNCATED,
+        reason="" if results.over else "the history stops before the hand is over",
         provenance=provenance,
     )
 
 
-def _notes(replay: _Replay, unfinished: bool) -> list[str]:
-    left_out = replay.decisions > len(replay.turns)
-    notes = {"unknown_cards": left_out, "unfinished": unfinished}
+def _notes(replay: _Replay, results: Results) -> list[str]:
+    notes = {
+        "unknown_cards": replay.decisions > len(replay.turns),
+        "unfinished": not results.over,
+        "results_disputed": results.disputed,
+    }
     return [note for note, holds in notes.items() if holds]
 
 

@@ -134,7 +134,8 @@ def _bets(at: Situation) -> list[str]:
     verb = "complete to" if at.bring_in is not None else "raise to" if at.facing_bet else "bet"
     if at.least == at.most:
         return ["go all-in" if at.all_in else f"{verb} {chips(at.most)}"]
-    if not at.all_in or not isfinite(at.most):
-        most = f" and {chips(at.most)}" if isfinite(at.most) else " and more"
-        return [f"{verb} between {chips(at.least)}{most}"]
+    if not isfinite(at.most):
+        return [f"{verb} {chips(at.least)} or more"]
+    if not at.all_in:
+        return [f"{verb} between {chips(at.least)} and {chips(at.most)}"]
     return [f"{verb} {chips(at.least)} or more", f"go all-in with {chips(at.stack)}"]

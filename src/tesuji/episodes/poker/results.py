@@ -1,6 +1,7 @@
 """What each seat won or lost in a hand, as far as the history tells."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Any
 
@@ -14,43 +15,61 @@ from pokerkit import (
 )
 
 Known = Mapping[int, tuple[Card, ...]]
+NEARLY = 1e-6  # chips
 
 
-def returns_of(
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Chips won or lost by each seat, NaN where nobody knows. `over`: the hand came to its end.
+    `disputed`: what the history says of it cannot be, so pokerkit's count stands instead."""
+
+    returns: tuple[float, ...]
+    over: bool
+    disputed: bool = False
+
+
+def results_of(
     history: HandHistory, state: State, cards: Known, invented: Collection[int]
-) -> tuple[float, ...]:
-    """Chips won or lost by each seat; NaN where the history does not tell.
-
-    `cards` are the hole cards known by seat, `invented` the seats whose showing or mucking is
-    pokerkit's own, not the history's.
+) -> Results:
+    """What each seat won or lost.
 
     What the history itself says (`finishing_stacks`, then `winnings`) goes before pokerkit's
-    count, which knows no rake.
+    count, which knows no rake. `cards` are the hole cards known by seat, `invented` the seats whose
+    showing or mucking is pokerkit's own, not the history's.
     """
-    start = list(state.starting_stacks)
-    told = history.finishing_stacks
-    if told is not None and len(told) == len(start):
-        return tuple(_gain(end, begin) for end, begin in zip(told, start, strict=True))
-    if settled(history, state):
-        assert history.winnings is not None
-        pairs = zip(history.winnings, _paid(state), strict=True)
-        return tuple(_gain(won, put) for won, put in pairs)
+    told = _told(history, state)
+    if told is not None and _believable(told, state):
+        return Results(told, over=True)
+    disputed = told is not None
     if state.status:
-        return (nan,) * len(start)
+        return Results((nan,) * state.player_count, over=False, disputed=disputed)
     unsure = _unsure(state, cards, invented)
-    return tuple(
+    counted = (
         nan if seat in unsure else _gain(payoff) for seat, payoff in enumerate(state.payoffs)
     )
+    return Results(tuple(counted), over=True, disputed=disputed)
 
 
-def settled(history: HandHistory, state: State) -> bool:
-    """Whether the history says who collected what, after the last bet."""
-    winnings = history.winnings
-    return (
-        winnings is not None
-        and len(winnings) == state.player_count
-        and any(winnings)
-        and state.actor_index is None
+def _told(history: HandHistory, state: State) -> tuple[float, ...] | None:
+    """What the history says each seat won; None where it does not, or betting is still open."""
+    ends, winnings, seats = history.finishing_stacks, history.winnings, state.player_count
+    if ends is not None and len(ends) == seats:
+        begun = state.starting_stacks
+        return tuple(_gain(end, begin) for end, begin in zip(ends, begun, strict=True))
+    if winnings is None or len(winnings) != seats or not any(winnings):
+        return None
+    if state.actor_index is not None:
+        return None
+    return tuple(_gain(won, put) for won, put in zip(winnings, _paid(state), strict=True))
+
+
+def _believable(told: Sequence[float], state: State) -> bool:
+    """Whether no chips come from nowhere, and who folded lost just what he had put in."""
+    folded = {op.player_index for op in state.operations if isinstance(op, Folding)}
+    sure = [seat for seat in folded if isfinite(told[seat])]
+    created = all(map(isfinite, told)) and sum(told) > NEARLY
+    return not created and all(
+        abs(told[seat] - float(state.payoffs[seat])) < NEARLY for seat in sure
     )
 
 
