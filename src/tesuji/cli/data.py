@@ -9,12 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from tesuji.cli.console import console, progress
+from tesuji.cli.data_import import EPILOG, import_
 
 if TYPE_CHECKING:
     from tesuji.recipe.data import DataStage
     from tesuji.recipe.schema import Recipe
 
 app = typer.Typer(no_args_is_help=True)
+app.command("import", epilog=EPILOG)(import_)
 
 
 @app.command()

@@ -77,8 +77,7 @@ def _values(
     if kind == ".parquet":
         yield from _parquet(path)
         return
-    opened: Any = gzip.open(path, "rb") if zipped else path.open("rb")
-    with opened as file:
+    with _opened(path, zipped) as file:
         if kind in LINES:
             yield from _lines(file)
         elif kind in TABLES:
@@ -87,6 +86,10 @@ def _values(
             yield from _json(file)
         else:
             yield from _other(file, kind, text)
+
+
+def _opened(path: Path, zipped: bool) -> IO[bytes]:
+    return gzip.open(path, "rb") if zipped else path.open("rb")  # type: ignore[return-value]
 
 
 def _other(

@@ -3,9 +3,9 @@
     {"env_id": "SecretMafia-v0", "logs": [[-1, "..."], [0, "..."]], "rewards": {"0": 1, ...},
      "game_info": {"0": {"role": "Villager", "invalid_move": false, "reason": "..."}, ...}}
 
-`logs` is `state.logs`: who spoke (-1 is the game) and what. Each message of a player becomes a turn;
-what stood in the log before it, since that player's turn before, is what it had seen, as far as the
-log tells: messages to one player alone look like all others there.
+`logs` is `state.logs`: who spoke (-1 is the game) and what. Each message of a player becomes a
+turn; what stood in the log before it, since that player's turn before, is what it had seen, as far
+as the log tells: messages to one player alone look like all others there.
 """
 
 from collections.abc import Mapping

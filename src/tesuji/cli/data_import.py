@@ -1,0 +1,103 @@
+"""`tesuji data import`: other people's logs, read into episodes and pairs."""
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from tesuji.cli.console import console, progress
+
+if TYPE_CHECKING:
+    from tesuji.episodes.importers.summary import ImportSummary
+
+SHOWN = 5
+EPILOG = (
+    "KINDS: auto (found out, record by record), mafia, mgc, textarena, episodes, chat, pairs, phh, "
+    "pokerstars, pokerbench."
+)
+
+
+def import_(
+    what: Annotated[
+        list[str], typer.Argument(metavar="[KIND] PATH...", help="Files and folders to read.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("imported"),
+    include: Annotated[
+        list[str] | None,
+        typer.Option(help="Take these games too: no_actions, error, timeout; may be repeated."),
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Processes; default: one a core.")
+    ] = None,
+) -> None:
+    """Read game logs, hand histories, chats and pairs; nothing is dropped without a reason."""
+    from tesuji.episodes.importers.driver import import_logs
+
+    kind, paths = _kind_and_paths(what)
+    with progress() as bars:
+        task = bars.add_task("reading", total=None)
+
+        def on_progress(words: str, done: int, total: int) -> None:
+            bars.update(task, description=words, completed=done, total=total)
+
+        summary = import_logs(
+            paths,
+            out,
+            format=kind,
+            include=_included(include or []),
+            processes=processes,
+            on_progress=on_progress,
+        )
+    _print(summary, out)
+
+
+def _kind_and_paths(what: list[str]) -> tuple[str, list[Path]]:
+    """The first word is a kind if it is the name of one and no path."""
+    from tesuji.core.errors import DataError
+    from tesuji.episodes.importers.registry import KINDS
+
+    named = what[0] in (*KINDS, "auto") and not Path(what[0]).exists()
+    paths = [Path(word) for word in (what[1:] if named else what)]
+    if not paths:
+        hint = f"tesuji data import {what[0]} FOLDER"
+        raise DataError("no file or folder to read", where=what[0], hint=hint)
+    return (what[0] if named else "auto"), paths
+
+
+def _included(names: list[str]) -> list[str]:
+    from tesuji.core.errors import RecipeError
+
+    known = ("no_actions", "error", "timeout")
+    for name in names:
+        if name not in known:
+            hint = f"known: {', '.join(known)}"
+            raise RecipeError(f"nothing is left out as {name!r}", where="--include", hint=hint)
+    return names
+
+
+def _print(summary: "ImportSummary", out: Path) -> None:
+    table = Table("what", "count", title=Text(f"Imported into {out}"), show_header=False)
+    for name in ("files", "read", "accepted", "rejected", "episodes", "pairs", "turns"):
+        table.add_row(name, f"{getattr(summary, name):,}")
+    for name in ("by_kind", "rejected_by_reason", "outcomes", "roles", "phases", "notes"):
+        counts: dict[str, Any] = summary.as_json()[name]
+        if counts:
+            words = ", ".join(f"{key} {count:,}" for key, count in counts.items())
+            table.add_row(name.replace("_", " "), Text(words))
+    console.print(table)
+    if summary.rejected:
+        _print_quarantine(out / "quarantine.jsonl", summary.rejected)
+
+
+def _print_quarantine(path: Path, count: int) -> None:
+    from tesuji.core.files import read_jsonl
+    from tesuji.episodes.show import visible
+
+    console.print(f"{count:,} not taken, each with its reason in {path}; the first:")
+    for _, row in islice(read_jsonl(path), SHOWN):
+        place = f"{row['file']}:{row['line']}" if row["line"] else row["file"]
+        words = visible(f"  {place}: {row['reason']} {row['detail']}".rstrip())
+        console.print(words, markup=False, highlight=False, soft_wrap=True)
