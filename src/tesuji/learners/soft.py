@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from trl import SFTTrainer
 
-from tesuji.core.errors import EngineError
 from tesuji.learners.tokens import TokenRow
+from tesuji.learners.trainers import refuse_nan
 
 
 def to_columns(row: TokenRow) -> dict[str, Any]:
@@ -84,18 +84,9 @@ class SoftTargetTrainer(SFTTrainer):
         loss = -(shares * log_probs[at[:, 0], at[:, 1], at[:, 2]]).sum() / tokens
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP averages the gradients again
-        self._refuse_nan(loss)
+        refuse_nan(loss, self.state.global_step, "sft")
         self._note(log_probs.detach(), taught, at)
         return (loss, outputs) if return_outputs else loss
-
-    def _refuse_nan(self, loss: torch.Tensor) -> None:
-        """Stop before the step that would spoil the weights, and so before any checkpoint."""
-        if not torch.isfinite(loss):
-            raise EngineError(
-                f"the loss is not a number after {self.state.global_step} steps",
-                where="stages.sft.learning_rate",
-                hint="lower learning_rate or add warmup_steps; the last checkpoint is kept",
-            )
 
     @torch.no_grad()
     def _note(self, log_probs: torch.Tensor, taught: torch.Tensor, at: torch.Tensor) -> None:

@@ -1,0 +1,203 @@
+"""What SFT, DPO and the reward model share on transformers' Trainer: its arguments, callbacks,
+checkpoints that go on after a kill, and how training ends.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tesuji.core.errors import DataError, EngineError
+from tesuji.core.files import read_json
+from tesuji.core.metrics import MetricLog
+from tesuji.core.textlog import TextLog
+from tesuji.recipe.preference import PairTraining
+from tesuji.recipe.stages import SftStage
+from tesuji.recipe.training import Training
+
+STOPPED = "stopped.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the caller wants to hear and decide while training runs.
+
+    `on_step(step, total, loss)`; `stop_when(step)` is asked every `stop_check_steps`.
+    """
+
+    on_step: Callable[[int, int, float | None], None] = lambda step, total, loss: None
+    stop_when: Callable[[int], bool] | None = None
+
+
+def arguments(
+    stage: SftStage | PairTraining,
+    out: Path,
+    seed: int,
+    *,
+    name: str,
+    on_gpu: bool,
+    in_bf16: bool,
+    looking: bool,
+) -> dict[str, Any]:
+    """The TrainingArguments that every stage sets alike. `looking`: at held-out rows, every
+    `eval_steps`; `in_bf16`: under autocast."""
+    return {
+        "output_dir": str(out / "checkpoints"),
+        "num_train_epochs": stage.epochs,
+        "max_steps": stage.max_steps,
+        "per_device_train_batch_size": stage.batch_size,
+        "per_device_eval_batch_size": stage.batch_size,
+        "gradient_accumulation_steps": stage.gradient_accumulation_steps,
+        "learning_rate": stage.learning_rate,
+        "lr_scheduler_type": stage.lr_scheduler_type,
+        "lr_scheduler_kwargs": _schedule_options(stage, name),
+        "warmup_steps": stage.warmup_steps,
+        "weight_decay": stage.weight_decay,
+        "max_grad_norm": stage.max_grad_norm,
+        "activation_checkpointing": stage.gradient_checkpointing,
+        "bf16": in_bf16,
+        "fp16": False,
+        "use_cpu": not on_gpu,
+        "logging_steps": stage.logging_steps,
+        "include_num_input_tokens_seen": "non_padding",
+        "save_strategy": "steps",
+        "save_steps": stage.save_steps,
+        "save_total_limit": stage.save_total_limit,
+        "eval_strategy": "steps" if looking else "no",
+        "eval_steps": stage.eval_steps,
+        "seed": seed,
+        "data_seed": seed,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        "dataloader_pin_memory": on_gpu,
+    }
+
+
+def _schedule_options(stage: SftStage | PairTraining, name: str) -> dict[str, Any]:
+    """`warmup_stable_decay` needs to know its last part; a fifth of the steps is customary."""
+    if stage.lr_scheduler_type != "warmup_stable_decay":
+        return {}
+    if stage.max_steps < 0:
+        raise EngineError(
+            "warmup_stable_decay needs to know how many steps there are",
+            where=f"stages.{name}.max_steps",
+            hint="set max_steps",
+        )
+    return {"num_decay_steps": max(1, stage.max_steps // 5)}
+
+
+def optimizer(stage: Training, model: Any) -> Any:
+    """The stage's optimizer; None for transformers' own AdamW."""
+    if stage.optimizer == "adamw":
+        return None
+    from tesuji.learners.optim import MuonWithAdamW, split_parameters
+
+    return MuonWithAdamW(
+        *split_parameters(model),
+        lr=stage.learning_rate,
+        adamw_lr=stage.adamw_learning_rate or stage.learning_rate,
+        weight_decay=stage.weight_decay,
+    )
+
+
+def listen(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks) -> None:
+    """Send what the trainer logs to our logs, not to the screen; tell `hooks` of every step."""
+    from transformers import PrinterCallback
+
+    from tesuji.learners.callbacks import LogMetrics, ShowProgress
+
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(LogMetrics(name, metrics, TextLog(out, name)))
+    trainer.add_callback(ShowProgress(hooks.on_step))
+
+
+def run(trainer: Any, name: str, out: Path, checkpoint: Path | None) -> float:
+    """Train from `checkpoint` (None: from the start) to the end; return the seconds it took.
+
+    Raises EngineError when memory runs out.
+    """
+    started = time.monotonic()
+    if checkpoint is not None and _is_last(checkpoint, out):
+        _take_over(trainer, checkpoint)
+    else:
+        _train(trainer, name, checkpoint)
+    return time.monotonic() - started
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint (`trainer_state.json` is written last), or None."""
+    states = folder.glob("checkpoint-*/trainer_state.json")
+    return max((s.parent for s in states if _is_whole(s)), key=step_of, default=None)
+
+
+def _is_whole(state: Path) -> bool:
+    try:
+        return isinstance(read_json(state), dict)
+    except DataError:
+        return False
+
+
+def step_of(checkpoint: Path | None) -> int:
+    """The step a checkpoint was written at; 0 for none."""
+    return int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+
+
+def _is_last(checkpoint: Path, out: Path) -> bool:
+    """Whether training had ended with this checkpoint, and only the process died after it."""
+    state = read_json(checkpoint / "trainer_state.json")
+    return state["global_step"] in (state["max_steps"], _stopped_at(out))
+
+
+def _stopped_at(out: Path) -> int | None:
+    """The step at which `stop_when` was answered yes, if it was."""
+    mark = out / STOPPED
+    return int(read_json(mark)["step"]) if mark.exists() else None
+
+
+def _take_over(trainer: Any, checkpoint: Path) -> None:
+    """Weights and state of a finished training; transformers would train one step too many."""
+    from transformers import TrainerState
+
+    trainer._load_from_checkpoint(str(checkpoint))
+    trainer.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+
+
+def _train(trainer: Any, name: str, checkpoint: Path | None) -> None:
+    import torch
+
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except torch.OutOfMemoryError as error:
+        raise EngineError(
+            "out of memory during training",
+            where=f"stages.{name}.batch_size",
+            hint="lower batch_size and raise gradient_accumulation_steps by as much, "
+            "set gradient_checkpointing: true, or add a `model.lora:` section",
+        ) from error
+
+
+def refuse_nan(loss: Any, steps: int, name: str) -> None:
+    """Stop before the step that would spoil the weights, and so before any checkpoint.
+
+    Raises EngineError when `loss` is not finite after `steps` steps.
+    """
+    import torch
+
+    if not torch.isfinite(loss):
+        raise EngineError(
+            f"the loss is not a number after {steps} steps",
+            where=f"stages.{name}.learning_rate",
+            hint="lower learning_rate or add warmup_steps; the last checkpoint is kept",
+        )
+
+
+def why_stopped(trainer: Any, out: Path) -> str:
+    """Why training ended, in words."""
+    step = trainer.state.global_step
+    if _stopped_at(out) == step:
+        return f"the certificate held at step {step}"
+    if step < trainer.state.max_steps:
+        return "the held-out loss stopped improving"
+    return "all steps done"
