@@ -1,4 +1,4 @@
-"""Other people's logs, faults and all: what is taken, what is refused, and that the sum is right."""
+"""Other people's logs, faults and all: what is taken, what is refused, and the sum of both."""
 
 import gzip
 import json
@@ -199,7 +199,7 @@ def test_a_log_of_textarena(tmp_path: Path) -> None:
         "game_info": info,
     }
     write(tmp_path / "logs" / "a.json", value)
-    summary, [episode], _ = imported(tmp_path / "logs")
+    _, [episode], _ = imported(tmp_path / "logs")
     assert [(turn.seat, turn.phase) for turn in episode.turns] == [
         (0, "discussion"),
         (1, "discussion"),

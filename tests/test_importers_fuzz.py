@@ -1,4 +1,4 @@
-"""Whatever a file holds: nothing raises, and what was read is what was taken plus what was refused."""
+"""Whatever a file holds: nothing raises, and the sum of taken and refused is right."""
 
 import json
 import tempfile

@@ -131,6 +131,8 @@ def _json(file: IO[bytes]) -> Iterator[tuple[int, Any]]:
             yield from _lines(io.BytesIO(data))
             return
         raise
+    if value == []:
+        raise _Bad("empty", "an array without anything in it")
     yield from enumerate(value, start=1) if isinstance(value, list) else [(0, value)]
 
 
