@@ -38,3 +38,18 @@ def mean_interval(values: Sequence[float]) -> Interval:
         return Interval(-math.inf, math.inf)
     centre, half = fmean(values), Z95 * stdev(values) / math.sqrt(len(values))
     return Interval(centre - half, centre + half)
+
+
+def ratio_interval(parts: Sequence[tuple[float, float]]) -> Interval:
+    """Interval of sum(a) / sum(b) over independent clusters (a, b), such as matches.
+
+    The ratio estimator's linearised variance (Cochran 1977, 6.4) with the normal quantile; what
+    hangs together inside a cluster makes it wider, as it should. Unbounded below two clusters.
+    """
+    count, weight = len(parts), sum(b for _, b in parts)
+    if count < 2 or weight <= 0:
+        return Interval(-math.inf, math.inf)
+    ratio = sum(a for a, _ in parts) / weight
+    squares = sum((a - ratio * b) ** 2 for a, b in parts)
+    half = Z95 * math.sqrt(squares * count / (count - 1)) / weight
+    return Interval(ratio - half, ratio + half)

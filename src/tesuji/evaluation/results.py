@@ -6,6 +6,7 @@ All counts are from the evaluated model's viewpoint.
 from dataclasses import dataclass
 
 from tesuji.core.intervals import Interval
+from tesuji.evaluation.row_results import RowsScore
 
 EVALUATION_FORMAT = 1
 
@@ -100,7 +101,8 @@ class Evaluation:
     """Everything one look at one model found.
 
     `label` says which model ("before", "after sft"); `matches` holds the rows per opponent and
-    seat; `baseline` the same opponents against a random player in the model's place.
+    seat; `baseline` the same opponents against a random player in the model's place; `rows` what
+    held-out rows of other people's games say.
     """
 
     label: str
@@ -114,4 +116,5 @@ class Evaluation:
     seconds: float
     seed: int
     exploitability: Exploitability | None = None
+    rows: RowsScore | None = None
     format: int = EVALUATION_FORMAT

@@ -1,0 +1,175 @@
+"""Replies of a model's own to held-out prompts, and what can be told of them without an oracle.
+
+Whether a target is valid is read from the prompt itself: the last game message lists them. A reply
+agrees when it names what was played there; that is no proof that it is good, so what a random
+valid target scores stands beside it.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from tesuji.core.streams import stream
+from tesuji.core.types import Example, Message, Sampled
+from tesuji.evaluation.likelihood import Advance, Reader, share, telling_memory
+from tesuji.evaluation.row_results import Replies
+from tesuji.evaluation.strategy import SPEECH, indicators
+from tesuji.evaluation.targets import Targets, target_of, valid_targets
+from tesuji.players.parse import split_thought
+from tesuji.players.render import decode_reply
+from tesuji.recipe.sections import SamplingSection
+
+UNJUDGED = ("discussion", "chat", "decision")  # no single move that was played
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A held-out prompt with every row that replies to it (several, where several moves are
+    equally good). Facts are those of the first."""
+
+    prompt: tuple[Message, ...]
+    rows: tuple[Example, ...]
+
+    def fact(self, name: str) -> str:
+        """A fact of the row as text; "" where it is not known."""
+        value = self.rows[0].about.get(name)
+        return "" if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A prompt with the model's reply: its text, its tokens, whether it came to its end."""
+
+    asked: Asked
+    text: str
+    tokens: int
+    finished: bool
+
+
+def questions(rows: Sequence[Example], limit: int, seed: int) -> list[Asked]:
+    """At most `limit` distinct prompts of the rows, drawn evenly; in the rows' order."""
+    groups: dict[tuple[tuple[str, str], ...], list[Example]] = defaultdict(list)
+    for row in rows:
+        groups[tuple((m["role"], m["content"]) for m in row.prompt)].append(row)
+    asked = [Asked(some[0].prompt, tuple(some)) for some in groups.values()]
+    if len(asked) <= limit:
+        return asked
+    drawn = random.Random(stream(seed, "held-out prompts")).sample(range(len(asked)), limit)
+    return [asked[place] for place in sorted(drawn)]
+
+
+def answer(
+    reader: Reader,
+    asked: Sequence[Asked],
+    sampling: SamplingSection,
+    seed: int,
+    advance: Advance,
+) -> tuple[list[Answered], int]:
+    """One free reply a prompt, and how many prompts were cut at their beginning. Each reply has a
+    random stream of its own. Replies take at most half of what the model can hold."""
+    new = min(sampling.max_new_tokens, max(1, reader.longest // 2))
+    fitted = [reader.prompt(one.prompt, new) or ([], False) for one in asked]
+    found: dict[int, Sampled] = {}
+    order = sorted(range(len(asked)), key=lambda place: len(fitted[place][0]))
+    for start in range(0, len(order), sampling.batch_size):
+        chunk = order[start : start + sampling.batch_size]
+        with telling_memory("replying to held-out prompts"):
+            replies = reader.sampler.sample(
+                [fitted[place][0] for place in chunk],
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                max_new_tokens=new,
+                seeds=[stream(seed, "held-out reply", place) for place in chunk],
+                stop_ids=reader.sampler.stop_ids,
+            )
+        found.update(zip(chunk, replies, strict=True))
+        advance(len(chunk))
+    answered = [_answered(reader, one, found[place]) for place, one in enumerate(asked)]
+    return answered, sum(cut for _, cut in fitted)
+
+
+def _answered(reader: Reader, asked: Asked, said: Sampled) -> Answered:
+    text = decode_reply(reader.tokenizer, said.reply_ids)
+    return Answered(asked, text, len(said.reply_ids), said.stopped)
+
+
+def judge(answers: Sequence[Answered]) -> Replies | None:
+    """What the replies are like; None of none."""
+    if not answers:
+        return None
+    listed = [(one, valid) for one in answers if (valid := _valid(one.asked))]
+    agreed, chances = _agreement(answers)
+    decisive, decisive_chances = _decisive(answers)
+    speech = [one for one in answers if one.asked.fact("type") in SPEECH]
+    return Replies(
+        replies=len(answers),
+        legal=share([target_of(one.text, valid) is not None for one, valid in listed]),
+        agree=share(agreed),
+        agree_random=_mean(chances),
+        decisive=share(decisive),
+        decisive_random=_mean(decisive_chances),
+        empty=sum(not one.text.strip() for one in answers),
+        unfinished=sum(not one.finished for one in answers),
+        distinct=len({one.text.strip() for one in answers}),
+        mean_characters=fmean(len(one.text) for one in answers),
+        mean_tokens=fmean(one.tokens for one in answers),
+        said=indicators([one.text for one in speech]),
+        said_there=indicators([row.reply for one in speech for row in one.asked.rows]),
+    )
+
+
+def by_role(answers: Sequence[Answered]) -> Mapping[str, list[Answered]]:
+    """The replies by the role of the seat that is asked; those without one are left out."""
+    groups: dict[str, list[Answered]] = defaultdict(list)
+    for one in answers:
+        if role := one.asked.fact("role"):
+            groups[role].append(one)
+    return dict(sorted(groups.items()))
+
+
+def _valid(asked: Asked) -> Targets:
+    return valid_targets(asked.prompt) if asked.fact("type") not in UNJUDGED else ()
+
+
+def _agreement(answers: Sequence[Answered]) -> tuple[list[bool], list[float]]:
+    """Whether each reply names what was played, and how likely a random target is to."""
+    agreed, chances = [], []
+    for one in answers:
+        if one.asked.fact("type") in UNJUDGED:
+            continue
+        valid = _valid(one.asked)
+        if not valid:
+            agreed.append(_said(one.text) in {_said(row.reply) for row in one.asked.rows})
+            continue
+        played = {target_of(row.reply, valid) for row in one.asked.rows} - {None}
+        if played:
+            agreed.append(target_of(one.text, valid) in played)
+            chances.append(len(played) / len(valid))
+    return agreed, chances
+
+
+def _decisive(answers: Sequence[Answered]) -> tuple[list[bool], list[float]]:
+    """Whether each vote names the player who was then voted out, and a random one's chance."""
+    hits, chances = [], []
+    for one in answers:
+        valid, out = _valid(one.asked), _voted_out(one.asked)
+        if out is not None and out in {move.id for move in valid}:
+            hits.append(target_of(one.text, valid) == out)
+            chances.append(1 / len(valid))
+    return hits, chances
+
+
+def _voted_out(asked: Asked) -> int | None:
+    """Who was voted out after this vote, as far as the row tells."""
+    eliminated = asked.rows[0].about.get("eliminated")
+    return eliminated if isinstance(eliminated, int) else None
+
+
+def _said(text: str) -> str:
+    return split_thought(text)[1].strip()
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return fmean(values) if values else None

@@ -1,0 +1,24 @@
+"""Who may be named in a vote or night action, and who a reply names, read from a row itself.
+
+The importer of the logs reads them by the same words (`episodes/importers/secretmafia.py`).
+"""
+
+from collections.abc import Sequence
+
+from tesuji.core.types import Message, Move
+from tesuji.episodes.importers.secretmafia import NAMED, last_message, read_action, targets
+from tesuji.players.parse import split_thought
+
+Targets = tuple[Move, ...]
+
+
+def valid_targets(prompt: Sequence[Message]) -> Targets:
+    """The players that the prompt's last game message lists; empty where it lists none."""
+    shown = next((m["content"] for m in reversed(prompt) if m["role"] == "user"), "")
+    return targets(last_message(shown))
+
+
+def target_of(reply: str, valid: Targets) -> int | None:
+    """The valid player that a reply names (the last bracket counts), its thought stripped."""
+    move = read_action(split_thought(reply)[1], NAMED[0], valid).move
+    return None if move is None else move.id
