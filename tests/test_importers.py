@@ -120,7 +120,10 @@ def test_the_phase_is_read_from_the_last_message_of_the_game() -> None:
         ("[3]", None),  # dead
         ("I vote for 2", None),
         ("[Player 2]", 2),
-        ("[player 1] or [ 2 ]", 2),
+        ("not [Player 1] but [player 2]", 2),
+        ("[2], sure\nand not [1]", 2),  # TextArena reads the first line that names somebody
+        ("[player 1] or [ 2 ]", 1),  # and knows no spaces in brackets
+        ("[1234]", None),
         ("", None),
     ],
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 from tesuji.core.types import Ending, Episode
 from tesuji.episodes.importers.base import Importer, Record, Refused
+from tesuji.episodes.importers.numbers import by_seat, payment, payments, seat_number
 from tesuji.episodes.importers.secretmafia import (
     GAME,
     role_named,
@@ -131,9 +132,7 @@ def _seat(game: Mapping[str, Any], first: str) -> int:
     told = seat_told(first)
     if told is not None:
         return told
-    value = game.get("player_id")
-    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
-    return int(text) if text.isdigit() and int(text) < 100 else 0
+    return seat_number(game.get("player_id")) or 0
 
 
 def _role(game: Mapping[str, Any], first: str, notes: list[str]) -> str:
@@ -148,35 +147,21 @@ def _role(game: Mapping[str, Any], first: str, notes: list[str]) -> str:
 
 
 def _roles(game: Mapping[str, Any], seat: int, role: str) -> dict[int, str]:
-    info = game.get("game_info")
     found = {seat: role} if role else {}
-    for key, about in info.items() if isinstance(info, Mapping) else ():
-        named = role_named(about.get("role")) if isinstance(about, Mapping) else ""
-        if named and str(key).isdigit() and int(key) < 100:
-            found[int(key)] = named
+    for other, about in by_seat(game.get("game_info")).items():
+        if named := role_named(about.get("role")) if isinstance(about, Mapping) else "":
+            found[other] = named
     return found
 
 
 def _returns(game: Mapping[str, Any], seat: int, count: int, notes: list[str]) -> tuple[float, ...]:
     """What each seat earned, as far as the log says: all of it, or the player's own."""
-    raw = game.get("raw_rewards")
-    known = {
-        int(key): float(value)
-        for key, value in (raw.items() if isinstance(raw, Mapping) else ())
-        if str(key).isdigit() and _is_number(value)
-    }
-    if _is_number(game.get("reward")):
-        known.setdefault(seat, float(game["reward"]))
-    own = known.get(seat)
-    if own is not None and own == own and own != int(own):
+    known = payments(game.get("raw_rewards"))
+    if (own := payment(game.get("reward"))) is not None:
+        known.setdefault(seat, own)
+    if not known.get(seat, 0.0).is_integer():
         notes.append("fractional_reward")
     return tuple(known.get(place, NAN) for place in range(count))
-
-
-def _is_number(value: Any) -> bool:
-    """A finite number of a size that a game can pay."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and abs(value) < 1e9
 
 
 def _outcome(game: Mapping[str, Any], notes: list[str]) -> tuple[str, str]:

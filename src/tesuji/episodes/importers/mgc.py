@@ -13,6 +13,7 @@ import orjson
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
 from tesuji.episodes.importers import secretmafia
 from tesuji.episodes.importers.base import Importer, Record, Refused
+from tesuji.episodes.importers.numbers import payment, payments, seat_number
 from tesuji.episodes.transcript import shortened
 
 NAN = float("nan")
@@ -97,27 +98,15 @@ def _json(value: Any, name: str) -> Any:
 
 
 def _seat(row: Mapping[str, Any]) -> int:
-    text = str(row.get("player_id"))
-    if not text.isdigit() or int(text) >= 100:
-        raise Refused("wrong_type", f"player_id {text[:40]!r}")
-    return int(text)
+    if (seat := seat_number(row.get("player_id"))) is None:
+        raise Refused("wrong_type", f"player_id {row.get('player_id')!r:.40}")
+    return seat
 
 
 def _rewards(row: Mapping[str, Any]) -> dict[int, float]:
     value = _json(row.get("rewards"), "rewards")
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return {_seat(row): float(value)}
-    if not isinstance(value, Mapping):
-        return {}
-    return {
-        int(seat): float(paid)
-        for seat, paid in value.items()
-        if str(seat).isdigit()
-        and int(seat) < 100
-        and isinstance(paid, int | float)
-        and not isinstance(paid, bool)
-        and abs(paid) < 1e9
-    }
+    own = payment(value)
+    return payments(value) if own is None else {_seat(row): own}
 
 
 def _names(row: Mapping[str, Any], seat: int, count: int) -> tuple[str, ...]:

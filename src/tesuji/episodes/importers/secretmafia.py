@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from tesuji.core.types import Attempt, Found, Move, Turn
+from tesuji.episodes.importers.numbers import seat_number
 from tesuji.episodes.transcript import shortened
 
 GAME = "SecretMafia-v0"
@@ -22,12 +23,13 @@ PHASES = (
     ("discussion", re.compile(r"Day breaks|Discuss for", re.I)),
 )
 NAMED = ("night_mafia", "night_doctor", "night_detective", "voting")  # a player is to be named
+_GAME = "[GAME]"
 _ROLE = re.compile(r"Your role:\s*(\w+)", re.I)
 _SEAT = re.compile(r"You are Player\s+(\d+)", re.I)
 _ROSTER = re.compile(r"^Players:\s*(.+)$", re.M)
-_MESSAGE = re.compile(r"^\[([^\]\n]{1,40})\]", re.M)
+_MESSAGE = re.compile(r"^\[[^\]\n]{1,40}\]", re.M)
 _PLAYER = re.compile(r"Player\s+(\d+)", re.I)
-_TARGET = re.compile(r"\[\s*(?:player\s*)?(\d{1,3})\s*\]", re.I)
+_TARGET = re.compile(r"\[(?:player\s*)?(\d+)\]", re.I)
 
 
 def role_named(value: object) -> str:
@@ -46,25 +48,32 @@ def role_told(text: str) -> str:
 def seat_told(text: str) -> int | None:
     """The number the game gave the player, or None."""
     found = _SEAT.search(text)
-    return int(found.group(1)) if found else None
+    return seat_number(found.group(1)) if found else None
 
 
 def seats_told(text: str) -> int:
     """How many players there are, as far as the text names them; 0 where it names none."""
     roster = _ROSTER.search(text)
-    named = [int(n) for n in _PLAYER.findall(roster.group(1) if roster else text)]
-    return max((n for n in named if n < 100), default=-1) + 1
+    numbers = _PLAYER.findall(roster.group(1) if roster else text)
+    return max((int(n) for n in numbers if len(n) < 3), default=-1) + 1
 
 
 def last_message(text: str) -> str:
-    """The last message of the game itself that asks for something; "" where there is none."""
-    starts = [m.start() for m in _MESSAGE.finditer(text) if m.group(1).upper().startswith("GAME")]
-    ends = [m.start() for m in _MESSAGE.finditer(text)]
-    for start in reversed(starts):
-        end = next((place for place in ends if place > start), len(text))
-        if any(pattern.search(text[start:end]) for _, pattern in PHASES):
-            return text[start:end]
-    return "" if starts else text[-400:]
+    """The last message of the game itself that asks for something; "" where there is none.
+
+    Text without any sender, as some scripts cut it, is taken as one message.
+    """
+    start = text.rfind(_GAME)
+    if start < 0:
+        return text[-400:]
+    while start >= 0:
+        if start == 0 or text[start - 1] == "\n":
+            following = _MESSAGE.search(text, start + 1)
+            message = text[start : following.start() if following else len(text)]
+            if phase_of(message):
+                return message
+        start = text.rfind(_GAME, 0, start)
+    return ""
 
 
 def phase_of(message: str) -> str:
@@ -76,19 +85,34 @@ def targets(message: str) -> tuple[Move, ...]:
     """The players that may be named, as the message lists them."""
     told = re.split(r"Valid(?: targets)?:|protect:|investigate:", message, flags=re.I)
     numbers = _TARGET.findall(told[-1]) if len(told) > 1 else []
-    return tuple(Move(int(n), f"[{int(n)}]") for n in dict.fromkeys(numbers))
+    return tuple(_naming(number) for number in dict.fromkeys(map(_number, numbers)))
+
+
+def named(text: str) -> Move | None:
+    """The player that a vote or a night action names, as TextArena reads it: in the first line
+    that has a bracket, the last one. `[ 3 ]` and `[P3]` name nobody."""
+    for line in text.split("\n"):
+        if numbers := _TARGET.findall(line):
+            return _naming(_number(numbers[-1]))
+    return None
+
+
+def _number(digits: str) -> int:
+    return int(digits) if len(digits) < 4 else 999  # nobody sits there
+
+
+def _naming(number: int) -> Move:
+    return Move(number, f"[{number}]")
 
 
 def read_action(text: str, phase: str, legal: Sequence[Move]) -> Attempt:
-    """What was said: a speech as it is; a vote or night action by the last bracket in it."""
+    """What was said: a speech as it is; a vote or night action by the player it names."""
     if not text.strip():
         return Attempt(reply=text, problem="the reply is empty")
     if phase not in NAMED:
         return Attempt(reply=text, found=Found.EXACT, move=Move(-1, text.strip()))
-    named = _TARGET.findall(text)
-    if not named:
+    if (move := named(text)) is None:
         return Attempt(reply=text, problem="no player is named in brackets")
-    move = Move(int(named[-1]), f"[{int(named[-1])}]")
     if legal and move not in legal:
         return Attempt(reply=text, problem=f"player {move.id} cannot be named now")
     exact = text.strip() == move.text
@@ -97,26 +121,28 @@ def read_action(text: str, phase: str, legal: Sequence[Move]) -> Attempt:
 
 def turns(seat: int, role: str, seen: Sequence[str], said: Sequence[str]) -> tuple[Turn, ...]:
     """One player's turns from what it had been shown and what it replied, each a list in order."""
-    found = []
     parts = shortened(seen)
-    for whole, (part, continues), reply in zip(seen, parts, said, strict=True):
-        message = last_message(whole)
-        phase = phase_of(message)
-        legal = targets(message) if phase in NAMED else ()
-        attempt = read_action(reply, phase, legal)
-        found.append(
-            Turn(
-                seat=seat,
-                role=role,
-                observation=part,
-                attempts=(attempt,),
-                played=attempt.move,
-                phase=phase,
-                continues=continues,
-                legal_moves=legal,
-            )
-        )
-    return tuple(found)
+    return tuple(
+        turn(seat, role, part, continues, last_message(whole), reply)
+        for whole, (part, continues), reply in zip(seen, parts, said, strict=True)
+    )
+
+
+def turn(seat: int, role: str, shown: str, continues: bool, message: str, reply: str) -> Turn:
+    """One turn of a player who was last asked by `message`, and replied."""
+    phase = phase_of(message)
+    legal = targets(message) if phase in NAMED else ()
+    attempt = read_action(reply, phase, legal)
+    return Turn(
+        seat=seat,
+        role=role,
+        observation=shown,
+        attempts=(attempt,),
+        played=attempt.move,
+        phase=phase,
+        continues=continues,
+        legal_moves=legal,
+    )
 
 
 def team(role: str) -> str:
