@@ -88,6 +88,18 @@ def _schedule_options(stage: SftStage | PairTraining, name: str) -> dict[str, An
     return {"num_decay_steps": max(1, stage.max_steps // 5)}
 
 
+def for_training(model: Any) -> bool:
+    """Whether to train under bfloat16 autocast. A whole model in bfloat16 becomes float32 for that:
+    steps of 1e-6 would be lost in bfloat16. (SFT, whose steps are larger, leaves it as it is.)"""
+    import torch
+
+    if model.dtype != torch.bfloat16:
+        return False
+    if not hasattr(model, "peft_config"):
+        model.float()
+    return True
+
+
 def optimizer(stage: Training, model: Any) -> Any:
     """The stage's optimizer; None for transformers' own AdamW."""
     if stage.optimizer == "adamw":

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tesuji.recipe.training import Training
 
@@ -39,9 +39,16 @@ class DpoStage(PairTraining):
     loss_type: Literal["sigmoid", "hinge", "ipo", "robust", "sigmoid_norm", "apo_zero"] = "sigmoid"
     """The loss, by TRL's name; `sigmoid` is the paper's."""
     label_smoothing: float = Field(0.0, ge=0.0, lt=0.5)
-    """Share of the labels believed to be wrong (`sigmoid`, `robust`)."""
+    """Share of the labels believed to be wrong; needs `loss_type: robust`, the one loss in which
+    TRL uses it."""
     learning_rate: float = Field(5e-6, gt=0)
     """Peak learning rate."""
+
+    @model_validator(mode="after")
+    def _smoothing_is_used(self) -> "DpoStage":
+        if self.label_smoothing and self.loss_type != "robust":
+            raise ValueError("label_smoothing does nothing but with loss_type: robust")
+        return self
 
 
 class RewardStage(PairTraining):

@@ -1,0 +1,73 @@
+"""TRL's trainers for pairs, taking rows that are tokenised already."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from datasets import Dataset
+from trl import DPOTrainer, RewardTrainer
+
+from tesuji.learners.pair_tokens import PairRow
+from tesuji.learners.trainers import refuse_nan
+
+
+class _Careful:
+    """Mixed in front of a TRL trainer: no step is taken on a loss that is not a number, and tokens
+    are counted where a resumed training finds them."""
+
+    stage_name = "pairs"
+
+    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+        """TRL's own loss. Raises EngineError where it is not finite."""
+        found: Any = super().compute_loss(*args, **kwargs)  # type: ignore[misc]
+        loss = found[0] if isinstance(found, tuple) else found
+        refuse_nan(loss, self.state.global_step, self.stage_name)  # type: ignore[attr-defined]
+        return found
+
+    def log(self: Any, logs: dict[str, float], start_time: float | None = None) -> None:
+        """TRL counts tokens in an attribute that no checkpoint holds; the trainer's state is."""
+        seen = self._metrics["train" if self.model.training else "eval"]
+        if "num_tokens" in seen:
+            seen["num_tokens"] = [float(self.state.num_input_tokens_seen)]
+        super().log(logs, start_time)  # type: ignore[misc]
+
+
+class PairDPOTrainer(_Careful, DPOTrainer):
+    """DPOTrainer on rows of `dpo_columns`.
+
+    TRL tokenises whatever it is given (and adds an eos of its own to plain text); its collator
+    takes `prompt_ids`, `chosen_ids` and `rejected_ids`, which is what our rows hold.
+    """
+
+    def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+        return dataset
+
+
+class PairRewardTrainer(_Careful, RewardTrainer):
+    """RewardTrainer on rows of `reward_columns`, which it takes as they are."""
+
+
+def dpo_columns(rows: Sequence[PairRow]) -> Any:
+    """Prompt and replies apart, as a data set."""
+    return Dataset.from_list(
+        [
+            {
+                "prompt_ids": list(row.prompt_ids),
+                "chosen_ids": list(row.chosen_ids),
+                "rejected_ids": list(row.rejected_ids),
+            }
+            for row in rows
+        ]
+    )
+
+
+def reward_columns(rows: Sequence[PairRow]) -> Any:
+    """Prompt and reply as one sequence, as a data set."""
+    return Dataset.from_list(
+        [
+            {
+                "chosen_ids": [*row.prompt_ids, *row.chosen_ids],
+                "rejected_ids": [*row.prompt_ids, *row.rejected_ids],
+            }
+            for row in rows
+        ]
+    )
