@@ -32,6 +32,10 @@ def reinforce(step: Step, out: Path, bench: Workbench) -> None:
         policy = with_adapter(policy, recipe.model.lora)
     scorer = scorer_for(step, bench)
     rewards = make_terms(stage.rewards, lambda e: load_game(e.game, e.options), scorer)
+    if stage.eval_steps and not found:
+        first = look(stage, policy, bench, rewards)
+        bench.metrics.forget_after(step.name, -1)
+        bench.metrics.log(step.name, 0, {f"eval/{name}": value for name, value in first.items()})
     bench.reporter.begin(f"{step.name}: playing and learning", stage.max_steps)
     summary = train_rl(
         stage,

@@ -1,6 +1,7 @@
 """What each kind of step does: read the folders of the steps before it, write its own."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tesuji.pipeline.learn import fine_tune, model_reward, prefer
 from tesuji.pipeline.plan import Step
 from tesuji.pipeline.questions import questions_for
 from tesuji.pipeline.reinforce import reinforce
+from tesuji.pipeline.rows import look_at_rows, rows_headline
 from tesuji.recipe.schema import EvaluationSection
 
 
@@ -61,6 +63,7 @@ def _evaluate(step: Step, out: Path, bench: Workbench) -> None:
             record=writer.write,
             watch=watch_with(bench.reporter),
         )
+    found = replace(found, rows=look_at_rows(step, section, policy, bench))
     save_evaluation(out / "evaluation.json", found)
     bench.metrics.forget_after(step.name, -1)
     bench.metrics.log(step.name, 0, _headline(found))
@@ -85,4 +88,4 @@ def _headline(found: Any) -> dict[str, float]:
     for score in found.positions:
         if score.positions:
             figures[f"{score.split}/optimal_moves"] = score.optimal / score.positions
-    return figures
+    return figures | (rows_headline(found.rows) if found.rows else {})

@@ -1,0 +1,68 @@
+"""An evaluation's look at held-out rows: what the data stage before kept out of training."""
+
+from tesuji.datasets.store import read_rows
+from tesuji.evaluation.row_results import RowsScore
+from tesuji.evaluation.rows import decision_labels, evaluate_rows
+from tesuji.learners.models import Policy
+from tesuji.pipeline.bench import Workbench, watch_with
+from tesuji.pipeline.data import held_out_of
+from tesuji.pipeline.plan import Step
+from tesuji.recipe.data import LogsStage
+from tesuji.recipe.schema import EvaluationSection, Recipe
+
+OF_LOGS = 200  # rows replied to, where the recipe does not say how many
+LONGEST = 4096  # tokens of a row, where no stage says
+
+
+def look_at_rows(
+    step: Step, section: EvaluationSection, policy: Policy, bench: Workbench
+) -> RowsScore | None:
+    """What the model makes of the held-out rows; None where there are none, or none are asked
+    for."""
+    limit = _limit(step, section, bench)
+    examples, pairs = held_out_of(step, bench) if limit else ([], [])
+    if not examples and not pairs:
+        return None
+    recipe = bench.recipe
+    sampling = recipe.sampling.model_copy(update={"temperature": section.temperature})
+    return evaluate_rows(
+        policy,
+        examples=examples,
+        pairs=pairs,
+        training_labels=decision_labels(
+            read_rows(bench.results_of(step.data_from) / "train.jsonl")
+        ),
+        prompt=recipe.prompt,
+        sampling=sampling,
+        max_length=_longest(recipe),
+        limit=limit,
+        seed=recipe.seed,
+        watch=watch_with(bench.reporter),
+    )
+
+
+def _limit(step: Step, section: EvaluationSection, bench: Workbench) -> int:
+    if not step.data_from:
+        return 0
+    from_logs = isinstance(bench.recipe.stages[step.data_from], LogsStage)
+    return section.rows if section.rows is not None else OF_LOGS if from_logs else 0
+
+
+def _longest(recipe: Recipe) -> int:
+    """The longest row that any stage learns from: all are judged alike."""
+    lengths = [getattr(stage, "max_length", 0) for stage in recipe.stages.values()]
+    return max(lengths, default=0) or LONGEST
+
+
+def rows_headline(found: RowsScore) -> dict[str, float]:
+    """The main figures as metrics."""
+    figures = {}
+    if found.likelihood is not None:
+        figures["held_out/perplexity"] = found.likelihood.perplexity
+    if found.preferences is not None:
+        figures["held_out/preference_accuracy"] = found.preferences.summed.rate
+    if found.replies is not None and found.replies.legal.total:
+        figures["held_out/legal"] = found.replies.legal.rate
+    if found.decisions is not None:
+        figures["held_out/decisions"] = found.decisions.action.rate
+    return figures
