@@ -3,17 +3,20 @@
     {"env_id": "SecretMafia-v0", "logs": [[-1, "..."], [0, "..."]], "rewards": {"0": 1, ...},
      "game_info": {"0": {"role": "Villager", "invalid_move": false, "reason": "..."}, ...}}
 
-`logs` is `state.logs`: who spoke (-1 is the game) and what. Each message of a player becomes a
-turn; what stood in the log before it, since that player's turn before, is what it had seen, as far
-as the log tells: messages to one player alone look like all others there.
+`logs` is `state.logs`: who spoke (-1 is the game) and what; `rewards` and `game_info` are what
+`env.close()` returns. Each thing a player said becomes a turn, and what it had heard since its turn
+before is what it was shown (`heard.py`). TextArena logs no invalid moves, and of the detective only
+what it found, so such turns are missing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tesuji.core.types import Ending, Episode, Turn
 from tesuji.episodes.importers import secretmafia
 from tesuji.episodes.importers.base import Importer, Record, Refused
+from tesuji.episodes.importers.heard import Entry, Seats, heard, heard_elsewhere, roles_in
+from tesuji.episodes.importers.numbers import MOST_SEATS, by_seat, payments
 
 NAN = float("nan")
 
@@ -38,106 +41,88 @@ class TextArena(Importer):
         if not self.fits(match):
             raise Refused("wrong_type", "a match has `logs`, a list, and `rewards`")
         log = [_entry(item) for item in match["logs"]]
-        rewards = _by_seat(match.get("rewards"))
-        info = match.get("game_info")
-        about = (
-            {int(k): v for k, v in info.items() if str(k).isdigit()}
-            if isinstance(info, Mapping)
-            else {}
-        )
-        seats = [seat for seat, _ in log if seat >= 0]
-        count = max([0, *seats, *rewards, *about]) + 1
-        if count > 100:
-            raise Refused("wrong_type", f"{count} players")
-        roles = {
-            seat: str(facts.get("role") or "")
-            for seat, facts in about.items()
-            if isinstance(facts, Mapping)
-        }
         game = str(match.get("env_id") or match.get("env_name") or "textarena")
-        reason = next(
-            (
-                str(f["reason"])
-                for f in about.values()
-                if isinstance(f, Mapping) and f.get("reason")
-            ),
-            "",
-        )
-        left_out = "" if seats else "no_actions"
+        paid, info = payments(match["rewards"]), by_seat(match.get("game_info"))
+        roles = {**roles_in(log), **_roles(info)}
+        count = 1 + max([0, *paid, *info, *roles, *(who for who, _ in log)])
+        mafia = "SecretMafia" in game
+        said = heard(log, roles) if mafia else heard_elsewhere(log, count)
+        turns = tuple(_turns(said, roles, count))
+        ending, reason = _ending(info)
+        left_out = _left_out(turns, reason)
         return Episode(
             game=game,
             options={},
             seed=0,
             players=("",) * count,
-            turns=_turns(game, log, roles),
-            returns=tuple(rewards.get(seat, NAN) for seat in range(count)),
-            ending=Ending.FINISHED,
+            turns=turns,
+            returns=tuple(paid.get(seat, NAN) for seat in range(count)),
+            ending=ending,
             reason=reason[:300],
             provenance={
                 "kind": self.kind,
                 "match": str(match.get("game_id") or match.get("id") or ""),
-                "roles": {str(seat): role for seat, role in roles.items() if role},
-                **_winners(rewards),
+                "roles": {str(seat): role for seat, role in sorted(roles.items())},
+                **_winners(paid),
                 **({"left_out": left_out} if left_out else {}),
+                **({} if mafia else {"notes": ["audience_unknown"]}),
             },
         )
 
 
-def _entry(item: Any) -> tuple[int, str]:
-    pair = item.values() if isinstance(item, Mapping) else item
-    values = list(pair) if isinstance(item, Mapping | list | tuple) else []
-    if len(values) < 2 or isinstance(values[0], bool) or not isinstance(values[0], int):
+def _entry(item: Any) -> Entry:
+    values = list(item.values()) if isinstance(item, Mapping) else item
+    if not isinstance(values, list) or len(values) < 2:
         raise Refused("wrong_type", "an entry of the log is not [who, what]")
-    if not isinstance(values[1], str) or values[0] >= 100:
+    who, words = values[:2]
+    if isinstance(who, bool) or not isinstance(who, int) or not isinstance(words, str):
         raise Refused("wrong_type", "an entry of the log is not [who, what]")
-    return values[0], values[1]
+    if who >= MOST_SEATS:
+        raise Refused("wrong_type", f"player {who!r:.20} of a match")
+    return max(who, -1), words
 
 
-def _by_seat(value: Any) -> dict[int, float]:
-    if not isinstance(value, Mapping):
-        return {}
+def _roles(info: Mapping[int, Any]) -> dict[int, str]:
+    """Roles told at the end; a game without roles writes "Player 3" there."""
+    told = {seat: about.get("role") for seat, about in info.items() if isinstance(about, Mapping)}
     return {
-        int(seat): float(paid)
-        for seat, paid in value.items()
-        if str(seat).isdigit()
-        and int(seat) < 100
-        and isinstance(paid, int | float)
-        and not isinstance(paid, bool)
+        seat: secretmafia.role_named(role) or role[:40]
+        for seat, role in told.items()
+        if isinstance(role, str) and role and role != f"Player {seat}"
     }
 
 
-def _turns(game: str, log: list[tuple[int, str]], roles: Mapping[int, str]) -> tuple[Turn, ...]:
-    """A turn for each message of a player, with what came since its turn before."""
-    found = []
-    since: dict[int, int] = {}
-    for place, (seat, said) in enumerate(log):
-        if seat < 0:
-            continue
-        new = "".join(_shown(*entry) for entry in log[since.get(seat, 0) : place])
-        message = secretmafia.last_message(new) if "SecretMafia" in game else ""
-        phase = secretmafia.phase_of(message)
-        legal = secretmafia.targets(message) if phase in secretmafia.NAMED else ()
-        attempt = secretmafia.read_action(said, phase, legal)
-        turn = Turn(
-            seat=seat,
-            role=secretmafia.role_named(roles.get(seat)) or roles.get(seat, ""),
-            observation=new,
-            attempts=(attempt,),
-            played=attempt.move,
-            phase=phase,
-            continues=seat in since,
-            legal_moves=legal,
-        )
-        found.append(turn)
-        since[seat] = place
-    return tuple(found)
+def _ending(info: Mapping[int, Any]) -> tuple[Ending, str]:
+    """How the match ended, and why in words."""
+    said = [about.get("reason") for about in info.values() if isinstance(about, Mapping)]
+    reason = next((words for words in said if isinstance(words, str) and words), "")
+    forfeit = "made an invalid move" in reason.lower()
+    return Ending.FORFEIT if forfeit else Ending.FINISHED, reason
 
 
-def _shown(seat: int, words: str) -> str:
-    return f"[{'GAME' if seat < 0 else f'Player {seat}'}] {words}\n"
+def _left_out(turns: tuple[Turn, ...], reason: str) -> str:
+    if not turns:
+        return "no_actions"
+    return "timeout" if "timeout" in reason.lower() or "timed out" in reason.lower() else ""
 
 
-def _winners(rewards: Mapping[int, float]) -> dict[str, list[int]]:
-    if len(set(rewards.values())) < 2:
+def _turns(
+    said: Iterable[tuple[int, str, Seats, str]], roles: Mapping[int, str], count: int
+) -> Iterator[Turn]:
+    """A turn for each thing a player said, with what that player heard since its turn before."""
+    unread: list[list[str]] = [[] for _ in range(count)]
+    spoke = set()
+    for who, words, seats, call in said:
+        if who >= 0:
+            shown, role = "".join(unread[who]), roles.get(who, "")
+            yield secretmafia.turn(who, role, shown, who in spoke, call, words)
+            unread[who].clear()
+            spoke.add(who)
+        for seat in range(count) if seats is None else seats & set(range(count)):
+            unread[seat].append(f"[{'GAME' if who < 0 else f'Player {who}'}] {words}\n")
+
+
+def _winners(paid: Mapping[int, float]) -> dict[str, list[int]]:
+    if len(set(paid.values())) < 2:
         return {}
-    return {"winners": [seat for seat, paid in sorted(rewards.items()) if paid > 0]}
+    return {"winners": [seat for seat, amount in sorted(paid.items()) if amount > 0]}
