@@ -62,11 +62,17 @@ def _print_plan(recipe: "Recipe", runs: Path) -> None:
 
 
 def _print_outcome(outcome: "Outcome") -> None:
+    from tesuji.report.collect import collect
+    from tesuji.report.rows_table import rows_table
+    from tesuji.report.rows_view import rows_of
     from tesuji.report.table import evaluation_table
 
     final = outcome.after or outcome.before
     if final is not None:
         before = outcome.before if outcome.after else None
         console.print(evaluation_table(before, final, width=console.width))
+    looks = [s.evaluation for s in collect(outcome.folder).stages if s.evaluation]
+    if scores := rows_of(looks):
+        console.print(rows_table(scores))
     console.print(f"{outcome.seconds:.0f} s in all. Report: {outcome.page}", soft_wrap=True)
     console.print(f"Now play it: tesuji play {shlex.quote(str(outcome.folder))}", soft_wrap=True)

@@ -48,11 +48,12 @@ def _cells(line: Mapping[str, Any]) -> list[Text]:
     name = line["measure"] if everyone else f"  {line['of']}"
     known = line["beside"] is not None
     beside = f"{shown(line['beside'], line['kind'])} {line['beside_is']}" if known else ""
-    cells = [Text(_cell(cell, line["kind"])) for cell in line["cells"]]
+    cells = [Text(cell_words(cell, line["kind"])) for cell in line["cells"]]
     return [Text(name, style="bold" if everyone else "dim"), *cells, Text(beside, style="dim")]
 
 
-def _cell(cell: Mapping[str, Any], kind: str) -> str:
+def cell_words(cell: Mapping[str, Any], kind: str) -> str:
+    """One figure with its interval, or a dash."""
     if not cell["count"]:
         return "–"
     value = shown(cell["value"], kind)

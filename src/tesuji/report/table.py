@@ -26,7 +26,8 @@ def evaluation_table(before: Evaluation | None, after: Evaluation, width: int = 
     Fits in `width` columns, from 80 up; from 98 on, the intervals of `before` are shown too.
     """
     page = Table.grid()
-    page.add_row(_matches(before, after, width))
+    if after.matches:
+        page.add_row(_matches(before, after, width))
     page.add_row(_facts(before, after))
     return page
 
@@ -95,6 +96,6 @@ def _facts(before: Evaluation | None, after: Evaluation) -> Table:
             facts.add_row(name, exploitability_sentence(look.exploitability))
     for score in after.positions:
         facts.add_row(SPLITS.get(score.split, score.split), positions_sentence(score))
-    for look in filter(None, (before, after)):
+    for look in filter(None, (before, after) if after.matches else ()):
         facts.add_row(f"illegal, {look.label}", illegal_sentence(look))
     return facts

@@ -14,6 +14,7 @@ from tesuji.games.catalogue import load_game
 from tesuji.report.board import steps
 from tesuji.report.choose import choose_games, opponent_of, seat_of
 from tesuji.report.collect import RunSummary, StageSummary
+from tesuji.report.rows_view import rows_view
 from tesuji.report.words import (
     SPLITS,
     certificate_sentence,
@@ -43,6 +44,7 @@ def view(run: RunSummary) -> dict[str, Any]:
         "headline": asdict(headline(after)),
         "notes": list(run.notes),
         **_judged(before, after),
+        "held_out": rows_view([s.evaluation for s in run.stages if s.evaluation]),
         "games": _games(run),
         "data": [_about(s, _data_facts(s)) for s in run.stages if _is_data(s)],
         "training": [_about(s, facts(s.training)) for s in run.stages if s.training],
@@ -58,6 +60,7 @@ def view(run: RunSummary) -> dict[str, Any]:
 def _judged(before: Evaluation | None, after: Evaluation | None) -> dict[str, Any]:
     """What the evaluations found, before and after side by side."""
     looks = [look for look in (before, after) if look]
+    played = [look for look in looks if look.matches]
     return {
         "game": looks[-1].game if looks else "",
         "model": looks[-1].model if looks else "",
@@ -70,7 +73,7 @@ def _judged(before: Evaluation | None, after: Evaluation | None) -> dict[str, An
             for k in looks
             if k.exploitability is not None
         ],
-        "illegal": [{"label": k.label, "sentence": illegal_sentence(k)} for k in looks],
+        "illegal": [{"label": k.label, "sentence": illegal_sentence(k)} for k in played],
     }
 
 

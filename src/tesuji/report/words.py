@@ -167,11 +167,30 @@ def _by_exploitability(found: Exploitability) -> Headline:
     return Headline(mood, sentence)
 
 
+def _by_rows(evaluation: Evaluation) -> Headline:
+    """What the held-out rows say, where nothing was played."""
+    rows = evaluation.rows
+    said = []
+    if rows is not None and rows.decisions is not None:
+        right, of = rows.decisions.action.right, rows.decisions.action.total
+        said.append(f"it decides as the label does in {percent(right, of)}% of {of:,} cases")
+    if rows is not None and rows.preferences is not None:
+        right, of = rows.preferences.summed.right, rows.preferences.summed.total
+        said.append(
+            f"the better reply is the likelier one in {percent(right, of)}% of {of:,} pairs"
+        )
+    if rows is not None and rows.likelihood is not None:
+        said.append(f"its perplexity on other people's replies is {rows.likelihood.perplexity:.3g}")
+    if not said:
+        return Headline("open", "Nothing was played in this evaluation.")
+    return Headline("open", f"On held-out games {'; '.join(said)}.")
+
+
 def _by_matches(evaluation: Evaluation) -> Headline:
     rows = totals(evaluation)
     games, losses = sum(row.games for row in rows), sum(row.losses for row in rows)
     if games == 0:
-        return Headline("open", "Nothing was played in this evaluation.")
+        return _by_rows(evaluation)
     if losses:
         share = percent(losses, games)
         return Headline("bad", f"It lost {losses:,} of {games:,} matches ({share}%).")
