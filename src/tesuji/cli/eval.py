@@ -1,4 +1,4 @@
-"""`tesuji eval RUN`: put a run's model through more matches."""
+"""`tesuji eval RUN`: put a run's model through more matches, or through a file of prompts."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tesuji.cli.console import console, progress
+from tesuji.cli.eval_prompts import reply_to_prompts
 
 if TYPE_CHECKING:
     from tesuji.core.types import Episode
@@ -26,16 +27,52 @@ def evaluate(
     seed: Annotated[int | None, typer.Option(help="Random stream; default: the recipe's.")] = None,
     temperature: Annotated[float | None, typer.Option(min=0, help="0: greedy.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for evaluation.json and episodes.jsonl.")
+        Path | None,
+        typer.Option(
+            help="Folder for evaluation.json and episodes.jsonl; with --prompts: the results' file."
+        ),
+    ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="Reply to these prompts instead (.jsonl, .json, .txt), greedily."),
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="With --prompts: longest reply, in tokens.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="With --prompts: replies at once.")
     ] = None,
 ) -> None:
-    """Evaluate a run's model against named opponents, all seats, with intervals."""
+    """Evaluate a run's model against named opponents, all seats, with intervals; or have it reply
+    to a file of prompts: `FILE_results` is written beside it."""
+    if prompts is not None:
+        _only("--prompts", {"--opponent": opponent, "--episodes": episodes})
+        reply_to_prompts(
+            run,
+            prompts,
+            out=out,
+            temperature=temperature,
+            max_new_tokens=max_new_tokens,
+            batch_size=batch_size,
+            seed=seed,
+        )
+        return
+    _only("matches", {"--max-new-tokens": max_new_tokens, "--batch-size": batch_size})
     from tesuji.core.run import find_run
     from tesuji.pipeline.trained import open_run
 
     trained = open_run(find_run(run))
     section = _section(trained, opponent or [], episodes, temperature)
     _evaluate(trained, section, trained.recipe.seed if seed is None else seed, out)
+
+
+def _only(what: str, others: dict[str, Any]) -> None:
+    """Refuse options that belong to the command's other half."""
+    from tesuji.core.errors import RecipeError
+
+    for name, value in others.items():
+        if value is not None:
+            raise RecipeError(f"{name} does not go with {what}", hint="tesuji eval --help")
 
 
 def _section(

@@ -1,0 +1,156 @@
+"""`tesuji eval RUN --prompts FILE`: a model's replies to a file of prompts, written beside it."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tesuji.cli.console import console, progress
+
+if TYPE_CHECKING:
+    from tesuji.evaluation.likelihood import Reader
+    from tesuji.evaluation.prompt_files import Kept, Prompt
+    from tesuji.pipeline.open_model import Opened
+    from tesuji.recipe.sections import SamplingSection
+
+AT_ONCE = 32  # replies between two writes, unless the recipe's batches are smaller
+
+
+def reply_to_prompts(
+    model: str,
+    file: Path,
+    *,
+    out: Path | None = None,
+    temperature: float | None = None,
+    max_new_tokens: int | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+) -> Path:
+    """Reply to every prompt of `file`, and return where the results are.
+
+    What is done stays in a `.part` file until the results are written; the same command goes on
+    from there. Raises DataError for a wrong file before any model is loaded.
+    """
+    from tesuji.core.errors import DataError
+    from tesuji.evaluation.prompt_files import Kept, read_prompts, results_path, write_results
+    from tesuji.pipeline.open_model import open_model
+
+    prompts = read_prompts(file)
+    target = out or results_path(file)
+    if target.resolve() == file.resolve() or target.is_dir():
+        raise DataError("results need a file of their own", where=str(target), hint="--out FILE")
+    opened = open_model(model)
+    sampling = _sampling(opened, temperature, max_new_tokens, batch_size)
+    seed = opened.seed if seed is None else seed
+    key = _key(opened, sampling, seed, prompts)
+    with Kept(target.with_name(target.name + ".part"), key) as kept:
+        if kept.replies:
+            console.print(f"{len(kept.replies):,} of {len(prompts):,} are done already")
+        _reply(opened, sampling, seed, prompts, kept)
+        write_results(target, prompts, kept.replies)
+        kept.done()
+    console.print(f"{len(prompts):,} replies written to {target}", markup=False, soft_wrap=True)
+    return target
+
+
+def _sampling(
+    opened: "Opened", temperature: float | None, max_new_tokens: int | None, batch_size: int | None
+) -> "SamplingSection":
+    """The recipe's sampling, greedy unless told, in batches small enough to lose little."""
+    changes: dict[str, Any] = {"temperature": temperature or 0.0, "legal_only": False}
+    changes["batch_size"] = batch_size or min(opened.sampling.batch_size, AT_ONCE)
+    if max_new_tokens is not None:
+        changes["max_new_tokens"] = max_new_tokens
+    return opened.sampling.model_copy(update=changes)
+
+
+def _key(
+    opened: "Opened", sampling: "SamplingSection", seed: int, prompts: Sequence["Prompt"]
+) -> str:
+    """What the replies depend on; the size of the batches is not of it."""
+    from tesuji.core.run import key_of
+
+    folder = Path(opened.source)
+    files = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(folder.glob("*.*"))]
+    asked = [prompt.messages for prompt in prompts]
+    how = sampling.model_dump(exclude={"batch_size"})
+    return key_of(opened.source, files, how, opened.prompt.model_dump(), seed, asked)
+
+
+def _reply(
+    opened: "Opened",
+    sampling: "SamplingSection",
+    seed: int,
+    prompts: Sequence["Prompt"],
+    kept: "Kept",
+) -> None:
+    left = [place for place in range(len(prompts)) if place not in kept.replies]
+    if not left:
+        return
+    reader = _reader(opened, sampling)
+    new = min(sampling.max_new_tokens, max(1, reader.longest // 2))
+    fitted = {place: _shown(opened, reader, prompts[place], new) for place in left}
+    cut = sum(was_cut for _, was_cut in fitted.values())
+    if cut:
+        console.print(f"{cut:,} prompts are too long and lose their beginning")
+    with progress() as bars:
+        bar = bars.add_task("replies", total=len(prompts), completed=len(kept.replies))
+        for chunk in _chunks(fitted, sampling.batch_size):
+            kept.add(_replies(reader, chunk, fitted, sampling, seed, new))
+            bars.update(bar, advance=len(chunk))
+
+
+def _reader(opened: "Opened", sampling: "SamplingSection") -> "Reader":
+    from tesuji.evaluation.likelihood import Reader
+    from tesuji.players.sampler import LocalSampler
+
+    policy = opened.load()
+    policy.model.eval()
+    sampler = LocalSampler(policy.model, policy.tokenizer, batch_size=sampling.batch_size)
+    longest = sampler.longest or 1 << 20
+    shown = min(longest, opened.prompt.max_length or longest)
+    return Reader(sampler, policy.tokenizer, longest, shown, opened.prompt.enable_thinking)
+
+
+def _shown(
+    opened: "Opened", reader: "Reader", prompt: "Prompt", new: int
+) -> tuple[list[int], bool]:
+    """The ids to reply to; the recipe's system message stands in front where there is none."""
+    from tesuji.core.types import Message
+
+    messages = prompt.messages
+    if opened.prompt.system and messages[0]["role"] != "system":
+        messages = (Message(role="system", content=opened.prompt.system), *messages)
+    return reader.prompt(messages, new) or ([], False)
+
+
+def _chunks(fitted: dict[int, tuple[list[int], bool]], size: int) -> Iterator[list[int]]:
+    """Places of prompts, alike beside alike, so many at once."""
+    order = sorted(fitted, key=lambda place: len(fitted[place][0]))
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
+def _replies(
+    reader: "Reader",
+    chunk: Sequence[int],
+    fitted: dict[int, tuple[list[int], bool]],
+    sampling: "SamplingSection",
+    seed: int,
+    new: int,
+) -> dict[int, str]:
+    """One reply a prompt, each from a random stream of its own, whatever it is batched with."""
+    from tesuji.core.streams import stream
+    from tesuji.evaluation.likelihood import telling_memory
+    from tesuji.players.render import decode_reply
+
+    with telling_memory("replying to prompts"):
+        said = reader.sampler.sample(
+            [fitted[place][0] for place in chunk],
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_new_tokens=new,
+            seeds=[stream(seed, "prompts", place) for place in chunk],
+            stop_ids=reader.sampler.stop_ids,
+        )
+    texts = [decode_reply(reader.tokenizer, one.reply_ids) for one in said]
+    return dict(zip(chunk, texts, strict=True))
