@@ -75,4 +75,7 @@ def _print_outcome(outcome: "Outcome") -> None:
     if scores := rows_of(looks):
         console.print(rows_table(scores))
     console.print(f"{outcome.seconds:.0f} s in all. Report: {outcome.page}", soft_wrap=True)
-    console.print(f"Now play it: tesuji play {shlex.quote(str(outcome.folder))}", soft_wrap=True)
+    folder = shlex.quote(str(outcome.folder))
+    talks = final is not None and final.game == "prompts"
+    now = f"Now talk to it: tesuji chat {folder}" if talks else f"Now play it: tesuji play {folder}"
+    console.print(now, soft_wrap=True)
