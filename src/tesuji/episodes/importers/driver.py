@@ -19,25 +19,22 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
-
-import orjson
+from typing import IO
 
 from tesuji.core.errors import DataError
 from tesuji.core.files import atomic_path, unwritable, write_json
-from tesuji.core.types import Episode, Pair
-from tesuji.episodes.importers.base import Importer, Record, Refused
-from tesuji.episodes.importers.reading import Unread, records
-from tesuji.episodes.importers.registry import importer, importer_for, text_importers
+from tesuji.episodes.importers.reading import records
+from tesuji.episodes.importers.registry import importer
 from tesuji.episodes.importers.summary import ImportSummary, Tally
-from tesuji.episodes.store import episode_to_row
+from tesuji.episodes.importers.taking import Taker
+from tesuji.episodes.importers.walking import OUTPUTS, SUMMARY, Named, files
 
 FILES, BYTES = 200, 16 << 20  # of one job, unless a single file is larger
-ALONE = 300  # files that one process reads before others are worth starting
-OUTPUTS = ("episodes.jsonl", "pairs.jsonl", "quarantine.jsonl")
-Named = tuple[Path, str]
+ALONE = 300, 32 << 20  # files, bytes that one process reads before others are worth starting
+Progress = Callable[[str, int, int], None]
 
 
 def import_logs(
@@ -47,20 +44,20 @@ def import_logs(
     format: str = "auto",
     include: Collection[str] = (),
     processes: int | None = None,
-    on_progress: Callable[[str, int, int], None] = lambda words, done, total: None,
+    on_progress: Progress = lambda words, done, total: None,
 ) -> ImportSummary:
     """Read every file under `paths` and write the four files into `out`.
 
     `format` names the kind of all records, or "auto": each record's is found out. Games without
-    actions, ended by an error or a timeout are quarantined unless `include` names them.
+    actions, ended by an error or a timeout are quarantined unless `include` names them. What an
+    earlier import wrote into `out` is not read. Progress is told in kB, at least one a file.
     Raises DataError for a path that is not there, an unknown format, or a full disk.
     """
     if format != "auto":
         importer(format)  # an unknown one is refused before anything is read
-    jobs = list(_jobs(_files(paths)))
-    total = sum(len(job) for job in jobs)
+    jobs = list(_jobs(files(paths, out)))
     tally = Tally()
-    tally.numbers["files"] = total
+    tally.numbers["files"] = sum(len(job) for job in jobs)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out, prefix=".parts-") as parts, ExitStack() as stack:
@@ -69,39 +66,39 @@ def import_logs(
                 _Job(tuple(job), format, frozenset(include), Path(parts), number)
                 for number, job in enumerate(jobs)
             ]
-            done = 0
-            for job, found in zip(work, _all(work, _processes(processes, total)), strict=True):
+            bar = _Bar(on_progress, sum(job.kilobytes for job in work))
+            number = _processes(processes, tally.numbers["files"], bar.total)
+            for job, found in zip(work, _all(work, number, bar), strict=True):
                 tally.add(found)
                 _join(job, into)
-                done += len(job.files)
-                on_progress("reading", done, total)
+                bar.finished(job.kilobytes)
     except OSError as error:
         raise unwritable(out, error) from error
     summary = tally.summary()
-    write_json(out / "import_summary.json", summary.as_json())
+    write_json(out / SUMMARY, summary.as_json())
     return summary
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Named]:
-    """Every file with the name it is called by: from the folder's own name on. Links to folders
-    are not followed, so no loop can be walked."""
-    for path in paths:
-        if not path.exists() and not path.is_symlink():
-            raise DataError("no such file or folder", where=str(path), hint="check the path")
-        if not path.is_dir():
-            yield path, path.name
-            continue
-        for folder, folders, names in os.walk(path):
-            folders.sort()
-            for name in sorted(names):
-                file = Path(folder) / name
-                yield file, str(file.relative_to(path.parent if path.name else path))
+class _Bar:
+    """Tells how far the reading is, in kB."""
+
+    def __init__(self, on_progress: Progress, total: int) -> None:
+        self.on_progress, self.total, self.done = on_progress, total, 0
+
+    def finished(self, kilobytes: int) -> None:
+        """So much more is read and joined."""
+        self.done += kilobytes
+        self.on_progress("reading kB", self.done, self.total)
+
+    def within(self, kilobytes: int) -> None:
+        """The job under way is so far."""
+        self.on_progress("reading kB", min(self.done + kilobytes, self.total), self.total)
 
 
-def _jobs(files: Iterator[Named]) -> Iterator[list[Named]]:
+def _jobs(named: Iterator[Named]) -> Iterator[list[Named]]:
     job: list[Named] = []
     size = 0
-    for file, shown in files:
+    for file, shown in named:
         weight = _size(file)
         if job and (len(job) == FILES or size + weight > BYTES):
             yield job
@@ -129,142 +126,63 @@ class _Job:
     parts: Path
     number: int
 
+    @property
+    def kilobytes(self) -> int:
+        """How much it is, at least one a file."""
+        return sum(max(1, _size(path) >> 10) for path, _ in self.files)
+
     def part(self, name: str) -> Path:
         """This job's share of an output file."""
         return self.parts / f"{self.number:06d}.{name}"
 
 
-def _processes(asked: int | None, files: int) -> int:
+def _processes(asked: int | None, files: int, kilobytes: int) -> int:
     if asked is not None:
         return asked
-    return 1 if files < ALONE else os.cpu_count() or 1
+    small = files < ALONE[0] and kilobytes < ALONE[1] >> 10
+    return 1 if small else os.cpu_count() or 1
 
 
-def _all(work: Sequence[_Job], processes: int) -> Iterator[Tally]:
+def _all(work: Sequence[_Job], processes: int, bar: _Bar) -> Iterator[Tally]:
     """Each job's counts, in order."""
     if processes == 1 or len(work) == 1:
-        yield from map(_do, work)
+        yield from (_do(job, bar.within) for job in work)
         return
     spawn = multiprocessing.get_context("spawn")  # forking a process with threads may hang
     try:
         with ProcessPoolExecutor(min(processes, len(work)), mp_context=spawn) as pool:
             yield from pool.map(_do, work)
     except BrokenProcessPool as error:
+        reading = sorted(work[0].parts.glob("*.reading"))
         raise DataError(
             "a process that read files was stopped, most likely for want of memory",
-            where=work[0].files[0][1],
-            hint="set processes: 1, and see which file it stops at",
+            where=", ".join(part.read_text(encoding="utf-8") for part in reading) or "the import",
+            hint="one of these files is the cause: try with --processes 1, or without it",
         ) from error
 
 
-def _do(job: _Job) -> Tally:
-    """Read the files of one job into its parts."""
+def _do(job: _Job, within: Callable[[int], None] = lambda kilobytes: None) -> Tally:
+    """Read the files of one job into its parts. `N.reading` names the file under way, for the case
+    that this process dies of it."""
     tally = Tally()
+    reading, before = job.part("reading"), 0
     with ExitStack() as stack:
         into: dict[str, IO[bytes]] = {
             name: stack.enter_context(job.part(name).open("wb")) for name in OUTPUTS
         }
-        likely: list[str] = []
+        take = Taker(job.format, job.include, tally, into)
         for path, shown in job.files:
-            for record in records(path, shown, _text_importer(job.format)):
-                _take(record, job, tally, into, likely)
+            reading.write_text(shown, encoding="utf-8")
+            place = partial(_within, within, before)
+            for record in records(path, shown, take.text_importer, place):
+                take(record)
+            before += max(1, _size(path) >> 10)
+    reading.unlink()
     return tally
 
 
-def _text_importer(format: str) -> Callable[[str, str], Importer | None]:
-    def find(suffix: str, beginning: str) -> Importer | None:
-        able = text_importers() if format == "auto" else (importer(format),)
-        able = tuple(one for one in able if one.reads == "text")
-        named = [one for one in able if suffix in one.suffixes]
-        return next((one for one in named or able if named or one.fits(beginning)), None)
-
-    return find
-
-
-def _take(
-    record: Record | Unread,
-    job: _Job,
-    tally: Tally,
-    into: dict[str, IO[bytes]],
-    likely: list[str],
-) -> None:
-    """Read one record, and write what it is or why it is not taken."""
-    if isinstance(record, Unread):
-        _refuse(record, "", record.reason, record.detail, tally, into)
-        return
-    reads = "text" if isinstance(record.value, str) else "value"
-    found = _importer(record.value, reads, job.format, likely)
-    if found is None:
-        _refuse(record, "", "unknown_kind", "no importer knows this shape", tally, into)
-        return
-    likely[:] = [found.kind] if found.kind != "chat" else []  # many shapes look like a chat
-    try:
-        item = _located(found.read(record), record)
-        line = _line(item)
-    except Refused as refused:
-        _refuse(record, found.kind, refused.reason, refused.detail, tally, into)
-        return
-    except RecursionError:
-        _refuse(record, found.kind, "too_deep", "nested too deeply", tally, into)
-        return
-    left_out = item.provenance.get("left_out") if isinstance(item, Episode) else None
-    if left_out and left_out not in job.include:
-        detail = item.reason if isinstance(item, Episode) else ""
-        _refuse(record, found.kind, left_out, detail, tally, into)
-        return
-    tally.accept(found.kind, item)
-    into["pairs.jsonl" if isinstance(item, Pair) else "episodes.jsonl"].write(line)
-
-
-def _importer(value: Any, reads: str, format: str, likely: Sequence[str]) -> Importer | None:
-    if format == "auto":
-        return importer_for(value, reads, likely)
-    found = importer(format)
-    return found if found.reads == reads else None
-
-
-def _located(item: Episode | Pair, record: Record) -> Episode | Pair:
-    """The item with the place it was found in."""
-    where = f"{record.file}:{record.line}" if record.line else record.file
-    if isinstance(item, Pair):
-        return replace(item, about={**item.about, "source": where})
-    place = {"file": record.file, **({"line": record.line} if record.line else {})}
-    match = item.provenance.get("match") or where
-    return replace(item, provenance={**item.provenance, "match": str(match), **place})
-
-
-def _line(item: Episode | Pair) -> bytes:
-    if isinstance(item, Episode):
-        return orjson.dumps(episode_to_row(item)) + b"\n"
-    row = {"prompt": list(item.prompt), "chosen": item.chosen, "rejected": item.rejected}
-    return orjson.dumps({**row, "about": dict(item.about)}) + b"\n"
-
-
-def _refuse(
-    record: Record | Unread,
-    kind: str,
-    reason: str,
-    detail: str,
-    tally: Tally,
-    into: dict[str, IO[bytes]],
-) -> None:
-    tally.reject(reason)
-    row = {
-        "file": record.file,
-        "line": record.line,
-        "kind": kind,
-        "reason": reason,
-        "detail": detail,
-    }
-    text = orjson.dumps(row, default=str) if _encodable(row) else orjson.dumps({**row, "file": "?"})
-    into["quarantine.jsonl"].write(text + b"\n")
-
-
-def _encodable(row: dict[str, Any]) -> bool:
-    try:
-        return bool(orjson.dumps(row))
-    except orjson.JSONEncodeError:
-        return False
+def _within(within: Callable[[int], None], before: int, place: int) -> None:
+    within(before + (place >> 10))
 
 
 def _open(stack: ExitStack, path: Path) -> IO[bytes]:

@@ -10,6 +10,9 @@ from tesuji.episodes.importers.base import Importer, Record, Refused
 from tesuji.episodes.store import episode_from_row
 
 FIELDS = {"format", "game", "players", "turns", "returns"}
+TYPES: Mapping[str, type] = {
+    "kind": str, "winners": list, "outcome": str, "left_out": str, "notes": list, "roles": dict
+}  # fmt: skip
 
 
 class OwnEpisodes(Importer):
@@ -28,8 +31,18 @@ class OwnEpisodes(Importer):
             episode = episode_from_row(record.value)
         except DataError as error:
             raise Refused("not_an_episode", error.what) from error
+        _check(episode.provenance)
         about = {"kind": self.kind, **_ended(episode), **episode.provenance}
         return replace(episode, provenance=about)
+
+
+def _check(about: Mapping[str, Any]) -> None:
+    """What importers write into the provenance must be of the types they write."""
+    for name, kind in TYPES.items():
+        if name in about and not isinstance(about[name], kind):
+            raise Refused("not_an_episode", f"provenance.{name} is of the wrong type")
+    if not all(isinstance(seat, int) for seat in about.get("winners", ())):
+        raise Refused("not_an_episode", "provenance.winners holds something else than seats")
 
 
 def _ended(episode: Episode) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import stat
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,13 @@ from tesuji.episodes.importers.base import Importer, Record
 
 MOST_WHOLE = 64 << 20  # bytes of a file, or of a line, read at once
 ROWS = 512  # of a Parquet file at once
+TOLD = 1000  # records after which it is told how far the reading is
 TABLES = {".csv": ",", ".tsv": "\t"}
 LINES = (".jsonl", ".ndjson")
+FAULTS = (  # of files, as the libraries that read them say it
+    OSError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError,
+    MemoryError, zlib.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,7 @@ class Unread:
 
 
 Found = Iterator[Record | Unread]
+TextImporter = Callable[[str, str], Importer | None]
 
 
 class _Bad(Exception):
@@ -47,12 +54,14 @@ class _Bad(Exception):
         self.detail = detail
 
 
-def records(path: Path, shown: str, text: Callable[[str, str], Importer | None]) -> Found:
+def records(
+    path: Path, shown: str, text: TextImporter, at: Callable[[int], None] = lambda place: None
+) -> Found:
     """Every record of a file, called `shown` in messages; `text(suffix, beginning)` gives the
-    importer of a text file, which says where its records begin."""
-    line = 0
+    importer of a text file, which says where its records begin. `at` is now and then told how many
+    bytes of the file are read."""
     try:
-        for line, value in _values(path, text):
+        for line, value in _values(path, text, at):
             if isinstance(value, _Bad):
                 yield Unread(shown, line, value.reason, value.detail)
             else:
@@ -61,40 +70,47 @@ def records(path: Path, shown: str, text: Callable[[str, str], Importer | None])
         yield Unread(shown, 0, bad.reason, bad.detail)
     except UnicodeDecodeError as error:
         yield Unread(shown, 0, "not_utf8", f"byte {error.start} is no UTF-8")
-    except (OSError, EOFError, ValueError, RecursionError, MemoryError) as error:
+    except FAULTS as error:
         yield Unread(shown, 0, "unreadable", _short(error))
 
 
 def _values(
-    path: Path, text: Callable[[str, str], Importer | None]
+    path: Path, text: TextImporter, at: Callable[[int], None]
 ) -> Iterator[tuple[int, "Any | _Bad"]]:
-    if not stat.S_ISREG(path.stat().st_mode):  # a fifo would wait for ever
-        raise _Bad("not_a_file", "neither a file nor a folder")
+    _check_is_file(path)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     zipped = bool(suffixes) and suffixes[-1] == ".gz"
-    suffix = (suffixes[:-1] if zipped else suffixes)[-1:] or [""]
-    kind = suffix[0]
-    if kind == ".parquet":
-        yield from _parquet(path)
-        return
-    with _opened(path, zipped) as file:
-        if kind in LINES:
-            yield from _lines(file)
-        elif kind in TABLES:
-            yield from _table(file, TABLES[kind])
-        elif kind == ".json":
-            yield from _json(file)
-        else:
-            yield from _other(file, kind, text)
+    suffix = ((suffixes[:-1] if zipped else suffixes)[-1:] or [""])[0]
+    with path.open("rb") as raw:
+        file: Any = gzip.GzipFile(fileobj=raw) if zipped else raw
+        for number, found in enumerate(_reader(file, suffix, text)):
+            if number % TOLD == TOLD - 1:
+                at(raw.tell())
+            yield found
 
 
-def _opened(path: Path, zipped: bool) -> IO[bytes]:
-    return gzip.open(path, "rb") if zipped else path.open("rb")  # type: ignore[return-value]
+def _check_is_file(path: Path) -> None:
+    """A pipe would be waited for, and a folder is no file."""
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode) and path.is_symlink():
+        raise _Bad("link_to_folder", "links are not followed; name the folder itself")
+    if stat.S_ISDIR(mode):
+        raise _Bad("unreadable", "a folder that cannot be opened")
+    if not stat.S_ISREG(mode):
+        raise _Bad("not_a_file", "neither a file nor a folder")
 
 
-def _other(
-    file: IO[bytes], suffix: str, text: Callable[[str, str], Importer | None]
-) -> Iterator[tuple[int, Any]]:
+def _reader(file: IO[bytes], suffix: str, text: TextImporter) -> Iterator[tuple[int, Any]]:
+    if suffix == ".parquet":
+        return _parquet(file)
+    if suffix in LINES:
+        return _lines(file)
+    if suffix in TABLES:
+        return _table(file, TABLES[suffix])
+    return _json(file) if suffix == ".json" else _other(file, suffix, text)
+
+
+def _other(file: IO[bytes], suffix: str, text: TextImporter) -> Iterator[tuple[int, Any]]:
     """A text file of a kind known by its suffix or its first words, or JSON under another name."""
     data = _whole(file)
     words = data.decode("utf-8-sig")
@@ -202,14 +218,14 @@ def _table(file: IO[bytes], delimiter: str) -> Iterator[tuple[int, Any]]:
         raise _Bad("empty", "no rows in it")
 
 
-def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
+def _parquet(file: IO[bytes]) -> Iterator[tuple[int, Any]]:
     import pyarrow
     import pyarrow.parquet
 
     number = 0
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=ROWS):
+        with pyarrow.parquet.ParquetFile(file) as table:
+            for batch in table.iter_batches(batch_size=ROWS):
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row

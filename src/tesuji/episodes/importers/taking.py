@@ -1,0 +1,107 @@
+"""One record at a time: read, written where it belongs, and counted, or refused with a reason."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import IO, Any
+
+import orjson
+
+from tesuji.core.types import Episode, Pair
+from tesuji.episodes.importers.base import Importer, Record, Refused
+from tesuji.episodes.importers.reading import Unread
+from tesuji.episodes.importers.registry import importer, importer_for, text_importers
+from tesuji.episodes.importers.summary import Tally
+from tesuji.episodes.store import episode_to_row
+
+
+class Taker:
+    """Takes records of one kind, or of "auto": of any. `into` are the open output files by name;
+    `include` names the games that are taken though they broke off."""
+
+    def __init__(
+        self,
+        format: str,
+        include: Collection[str],
+        tally: Tally,
+        into: Mapping[str, IO[bytes]],
+    ) -> None:
+        self.format, self.include = format, include
+        self.tally, self.into = tally, into
+        self.likely: tuple[str, ...] = ()  # what the record before was
+
+    def text_importer(self, suffix: str, beginning: str) -> Importer | None:
+        """Who reads a text file: by its suffix, else by its first words."""
+        able = text_importers() if self.format == "auto" else (importer(self.format),)
+        able = tuple(one for one in able if one.reads == "text")
+        named = [one for one in able if suffix in one.suffixes]
+        return next((one for one in named or able if named or one.fits(beginning)), None)
+
+    def __call__(self, record: Record | Unread) -> None:
+        """Take one record."""
+        kind = ""
+        try:
+            if isinstance(record, Unread):
+                raise Refused(record.reason, record.detail)
+            found = self._importer(record.value)
+            kind = found.kind
+            self._write(kind, _located(found.read(record), record))
+        except Refused as refused:
+            self._refuse(record, kind, refused.reason, refused.detail)
+        except RecursionError:
+            self._refuse(record, kind, "too_deep", "nested too deeply")
+        except OSError:  # of the files written, such as a full disk
+            raise
+        except Exception as error:  # a fault of an importer must not stop all other files
+            self._refuse(record, kind, "broken", f"{type(error).__name__}: {error}"[:300])
+
+    def _importer(self, value: Any) -> Importer:
+        reads = "text" if isinstance(value, str) else "value"
+        if self.format == "auto":
+            found = importer_for(value, reads, self.likely)
+        else:
+            found = importer(self.format) if importer(self.format).reads == reads else None
+        if found is None:
+            raise Refused("unknown_kind", "no importer knows this shape")
+        self.likely = (found.kind,) if found.kind != "chat" else ()  # many shapes look like a chat
+        return found
+
+    def _write(self, kind: str, item: Episode | Pair) -> None:
+        line = _line(item)
+        if isinstance(item, Episode):
+            left_out = item.provenance.get("left_out")
+            if left_out and left_out not in self.include:
+                raise Refused(str(left_out), item.reason)
+        self.tally.accept(kind, item)
+        self.into["pairs.jsonl" if isinstance(item, Pair) else "episodes.jsonl"].write(line)
+
+    def _refuse(self, record: Record | Unread, kind: str, reason: str, detail: str) -> None:
+        self.tally.reject(reason)
+        where = {"file": record.file, "line": record.line, "kind": kind}
+        said = {name: _plain(text) for name, text in (("reason", reason), ("detail", detail))}
+        self.into["quarantine.jsonl"].write(orjson.dumps({**where, **said}) + b"\n")
+
+
+def _located(item: Episode | Pair, record: Record) -> Episode | Pair:
+    """The item with the place it was found in."""
+    where = f"{record.file}:{record.line}" if record.line else record.file
+    if isinstance(item, Pair):
+        return replace(item, about={**item.about, "source": where})
+    place = {"file": record.file, **({"line": record.line} if record.line else {})}
+    match = item.provenance.get("match") or where
+    return replace(item, provenance={**item.provenance, "match": str(match), **place})
+
+
+def _line(item: Episode | Pair) -> bytes:
+    """The item as a line of JSON. Raises Refused: `not_storable`."""
+    try:
+        if isinstance(item, Episode):
+            return orjson.dumps(episode_to_row(item)) + b"\n"
+        row = {"prompt": list(item.prompt), "chosen": item.chosen, "rejected": item.rejected}
+        return orjson.dumps({**row, "about": dict(item.about)}) + b"\n"
+    except (TypeError, ValueError) as error:  # half a character, a number of forty digits
+        raise Refused("not_storable", str(error)[:300]) from error
+
+
+def _plain(text: str) -> str:
+    """Text without halves of characters, which UTF-8 cannot hold."""
+    return text.encode("utf-8", "backslashreplace").decode()
