@@ -68,7 +68,7 @@ def train_dpo(
     rows = training_pairs(train, policy.tokenizer, prompt, stage.max_length, name)
     looks = tokenize_pairs(held_out, policy.tokenizer, prompt, stage.max_length)
     begun = reply_logprobs(policy, looks.rows, 4 * stage.batch_size)
-    before = policy_preference(looks.rows, begun) if looks.rows else None
+    before = policy_preference(looks.rows, begun)
     trainer = _trainer(stage, policy, rows, looks, name=name, out=out, seed=seed)
     listen(trainer, name, out, metrics, hooks or Hooks())
     checkpoint = newest_checkpoint(out / "checkpoints")
@@ -94,11 +94,9 @@ def train_dpo(
 
 def _after(
     policy: Policy, rows: Sequence[PairRow], begun: Logprobs, stage: DpoStage
-) -> tuple[Preference | None, Margin | None]:
+) -> tuple[Preference, Margin | None]:
     """The policy's preferences now, and the implicit reward beta * (log pi - log pi_ref), whose
     reference part is what was measured at the beginning."""
-    if not rows:
-        return None, None
     ended = reply_logprobs(policy, rows, 4 * stage.batch_size)
     gains = [
         stage.beta * ((now[0] - was[0]) - (now[1] - was[1]))
@@ -124,7 +122,7 @@ def _trainer(
 
     model, looking = policy.model, bool(looks.rows) and stage.eval_steps is not None
     on_gpu = model.device.type != "cpu"
-    in_bf16 = for_training(model) and on_gpu
+    in_bf16 = for_training(model)
     shared = arguments(stage, out, seed, name=name, on_gpu=on_gpu, in_bf16=in_bf16, looking=looking)
     trainer = PairDPOTrainer(
         model=model,

@@ -55,34 +55,53 @@ def load_policy(section: ModelSection, source: str) -> Policy:
 
     Raises EngineError when it is not there, needs a token, or does not fit this machine.
     """
-    adapter = Path(source) / "adapter_config.json"
-    if not adapter.is_file():
-        return Policy(_load_model(section, source), _load_tokenizer(section, source), source)
+    base = base_of(source)
+    if base is None:
+        return Policy(load_model(section, source), load_tokenizer(section, source), source)
     from peft import PeftModel
 
-    base = read_json(adapter)["base_model_name_or_path"]
-    model = PeftModel.from_pretrained(_load_model(section, base), source, is_trainable=True)
-    return Policy(model, _load_tokenizer(section, source), source)
+    model = PeftModel.from_pretrained(load_model(section, base), source, is_trainable=True)
+    return Policy(model, load_tokenizer(section, source), source)
+
+
+def base_of(source: str) -> str | None:
+    """What an adapter's folder names as its base; None for a whole model."""
+    adapter = Path(source) / "adapter_config.json"
+    return str(read_json(adapter)["base_model_name_or_path"]) if adapter.is_file() else None
 
 
 def with_adapter(policy: Policy, lora: LoraSection) -> Policy:
     """Add fresh LoRA adapters (Hu et al. 2021) to a model that has none."""
-    from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+    from peft import PeftModel
 
     if isinstance(policy.model, PeftModel):
         return policy
-    model = policy.model
-    if getattr(model, "is_loaded_in_4bit", False):
-        model = prepare_model_for_kbit_training(model)
-    config = LoraConfig(
+    model = add_adapter(policy.model, lora_config(lora, "CAUSAL_LM"))
+    return Policy(model, policy.tokenizer, policy.source)
+
+
+def lora_config(lora: LoraSection, task: str) -> Any:
+    """The recipe's adapter as PEFT's configuration."""
+    from peft import LoraConfig
+
+    return LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=lora.target_modules,
-        task_type="CAUSAL_LM",
+        task_type=task,
     )
+
+
+def add_adapter(model: Any, config: Any) -> Any:
+    """The model with an adapter of this configuration around it. Raises EngineError where the
+    configuration does not fit the model."""
+    from peft import get_peft_model, prepare_model_for_kbit_training
+
+    if getattr(model, "is_loaded_in_4bit", False):
+        model = prepare_model_for_kbit_training(model)
     try:
-        return Policy(get_peft_model(model, config), policy.tokenizer, policy.source)
+        return get_peft_model(model, config)
     except ValueError as error:
         raise EngineError(
             str(error), where="model.lora.target_modules", hint="`all-linear` fits every model"
@@ -134,8 +153,10 @@ def count_parameters(model: Any) -> tuple[int, int]:
     return sum(n for n, _ in sizes), sum(n for n, trained in sizes if trained)
 
 
-def _load_model(section: ModelSection, source: str) -> Any:
-    from transformers import AutoModelForCausalLM
+def load_model(section: ModelSection, source: str, *, rewarding: bool = False) -> Any:
+    """A whole model: a causal LM, or (`rewarding`) the same layers with a head of one number,
+    which is random where the source has none. Raises EngineError as `load_policy` does."""
+    import transformers
 
     device = device_of(section)
     options: dict[str, Any] = {
@@ -145,9 +166,11 @@ def _load_model(section: ModelSection, source: str) -> Any:
         "use_safetensors": True,
         **_revision(section, source),
         **_quantized(section),
+        **({"num_labels": 1} if rewarding else {}),
     }
+    kind = "AutoModelForSequenceClassification" if rewarding else "AutoModelForCausalLM"
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(source, **options)
+        model: Any = getattr(transformers, kind).from_pretrained(source, **options)
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise _cannot_load(source, error) from error
     if not section.load_in_4bit:
@@ -156,7 +179,8 @@ def _load_model(section: ModelSection, source: str) -> Any:
     return model
 
 
-def _load_tokenizer(section: ModelSection, source: str) -> Any:
+def load_tokenizer(section: ModelSection, source: str) -> Any:
+    """The source's tokenizer, with a token to pad with. Raises EngineError when it is not there."""
     from transformers import AutoTokenizer
 
     try:

@@ -58,8 +58,8 @@ def summarise(
     seconds: float,
     rows: PairTokens,
     held_out: PairTokens,
-    before: Preference | None,
-    after: Preference | None,
+    before: Preference,
+    after: Preference,
     margin: Margin | None,
 ) -> PairSummary:
     """The summary of a training that has ended, written to `out/training.json`."""
@@ -75,8 +75,8 @@ def summarise(
         tokens=rows.tokens,
         parameters=every,
         trainable_parameters=trainable,
-        accuracy_before=before,
-        accuracy_after=after,
+        accuracy_before=before if before.pairs else None,
+        accuracy_after=after if after.pairs else None,
         margin=margin,
         warnings=rows.warnings() + held,
         stopped_because=why_stopped(trainer, out),
@@ -86,9 +86,9 @@ def summarise(
     return summary
 
 
-def log_once(metrics: MetricLog, name: str, step: int, found: Preference | None) -> None:
+def log_once(metrics: MetricLog, name: str, step: int, found: Preference) -> None:
     """Log held-out shares, unless a killed process has done so at this step already."""
-    values = found.as_metrics() if found else {}
+    values = found.as_metrics()
     rows = metrics.rows() if values else []
     known = any(
         row["stage"] == name and row["step"] == step and values.keys() <= row.keys() for row in rows

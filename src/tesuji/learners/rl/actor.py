@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from tesuji.core.errors import EngineError
+from tesuji.learners.reward_model import has_reward_head, layers, reward_head
 from tesuji.learners.rl.batch import MicroBatch
 
 CHUNK = 1 << 24  # logits at once
@@ -111,10 +112,15 @@ class ActorCritic(nn.Module):
 
 
 def value_head(model: Any) -> nn.Linear:
-    """A linear head in float32 on the last hidden state; 0 everywhere at first."""
-    head = nn.Linear(model.get_output_embeddings().weight.shape[1], 1, dtype=torch.float32)
+    """A linear head in float32 on the last hidden state: a reward model's begins as that model's
+    own, any other is 0 everywhere at first."""
+    rewarding = has_reward_head(model)
+    known = reward_head(model) if rewarding else model.get_output_embeddings()
+    head = nn.Linear(known.weight.shape[1], 1, dtype=torch.float32)
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
+    if rewarding:
+        head.weight.data.copy_(known.weight.detach())
     return head.to(model.device)
 
 
@@ -133,7 +139,7 @@ def critic_parameters(actor: ActorCritic) -> Iterator[tuple[str, nn.Parameter]]:
 
 def _hidden(model: Any, batch: MicroBatch) -> Tensor:
     """Last hidden states [T, D] at the places that predict a trained token."""
-    out = _backbone(model)(
+    out = layers(model)(
         input_ids=batch.ids,
         attention_mask=_cast(batch.mask, model),
         position_ids=batch.positions,
@@ -148,12 +154,6 @@ def _cast(mask: Tensor | None, model: Any) -> Tensor | None:
     if mask is None or mask.dtype == model.dtype:
         return mask
     return mask.clamp(min=torch.finfo(model.dtype).min).to(model.dtype)
-
-
-def _backbone(model: Any) -> Any:
-    """The stack of layers without the output head, adapters included."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return getattr(base, base.base_model_prefix)
 
 
 def _softcap(model: Any) -> float:

@@ -1,0 +1,187 @@
+"""Reward models: a language model's layers with a head that gives one number for a conversation.
+
+The number is read at the last token, which is always the one that ends the reply. A final folder
+is a whole model, or an adapter that holds the head too.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tesuji.core.errors import EngineError
+from tesuji.core.files import read_json
+from tesuji.learners.models import (
+    Policy,
+    add_adapter,
+    base_of,
+    load_model,
+    load_policy,
+    load_tokenizer,
+    lora_config,
+)
+from tesuji.players.render import end_of_reply
+from tesuji.recipe.sections import ModelSection
+
+HEAD = "score"
+TASK = "SEQ_CLS"
+
+
+def new_reward_model(section: ModelSection, source: str, seed: int) -> Policy:
+    """The model of `source` (whole or an adapter's folder) with a fresh head that follows from
+    `seed`, to be trained: an adapter where the recipe has `model.lora`, else all of it.
+
+    An adapter's folder is gone on with: its adapter, on its own base, gets the head and is trained
+    further, so that nothing is merged. Without `model.lora` it is merged into a whole model.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        base = base_of(source)
+        tokenizer = _padding(load_tokenizer(section, source))
+        model = load_model(section, base or source, rewarding=True)
+        _check_head(model, source)
+        model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+        if section.lora is not None:
+            model = _adapted(model, section, source if base else None)
+        elif base:
+            _merge_into(model, section, source)
+    return Policy(model, tokenizer, source)
+
+
+def load_reward_model(section: ModelSection, source: str) -> Policy:
+    """A trained reward model. Raises EngineError where `source` holds none."""
+    if not is_reward_model(source):
+        raise EngineError(
+            f"no reward model in {source}",
+            where="rewards.reward_model",
+            hint="name the `final` folder of a reward stage",
+        )
+    base = base_of(source)
+    model = load_model(section, base or source, rewarding=True)
+    tokenizer = _padding(load_tokenizer(section, source))
+    model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    if base:
+        from peft import PeftModel
+
+        reward_head(model).float()  # as it was trained and saved
+        model = PeftModel.from_pretrained(model, source, is_trainable=True)
+    return Policy(model, tokenizer, source)
+
+
+def is_reward_model(source: str) -> bool:
+    """Whether a folder holds a reward model, whole or as an adapter. A Hub id counts as one."""
+    folder = Path(source)
+    if (adapter := folder / "adapter_config.json").is_file():
+        return bool(read_json(adapter).get("task_type") == TASK)
+    if not (config := folder / "config.json").is_file():
+        return not folder.exists()
+    names = read_json(config).get("architectures") or []
+    return any(str(name).endswith("ForSequenceClassification") for name in names)
+
+
+def reward_head(model: Any) -> nn.Linear:
+    """The head that is in use. Raises AttributeError for a model that has none."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    head = getattr(base, HEAD)
+    kept = getattr(head, "modules_to_save", None)
+    found: nn.Linear = head if kept is None else kept[model.active_adapter]
+    return found
+
+
+def has_reward_head(model: Any) -> bool:
+    """Whether it is a reward model, not a language model."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return hasattr(base, HEAD)
+
+
+def layers(model: Any) -> Any:
+    """The stack of layers without the head, adapters included."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return getattr(base, base.base_model_prefix)
+
+
+@torch.no_grad()
+def score_ids(
+    model: Any, sequences: Sequence[Sequence[int]], pad: int, batch_tokens: int
+) -> list[float]:
+    """The reward of each whole sequence, the head computed in float32; alike beside alike, at most
+    `batch_tokens` tokens (or one sequence) in a forward pass."""
+    found = [0.0] * len(sequences)
+    training = model.training
+    model.eval()
+    for chunk in _chunks(sequences, batch_tokens):
+        rewards = _score(model, [sequences[index] for index in chunk], pad)
+        for index, reward in zip(chunk, rewards.tolist(), strict=True):
+            found[index] = reward
+    model.train(training)
+    return found
+
+
+def _score(model: Any, some: Sequence[Sequence[int]], pad: int) -> Tensor:
+    """Rewards [B] of sequences padded to the right."""
+    width = max(map(len, some))
+    rows = [[*ids, *([pad] * (width - len(ids)))] for ids in some]
+    mask = [[1] * len(ids) + [0] * (width - len(ids)) for ids in some]
+    out = layers(model)(
+        input_ids=torch.tensor(rows, device=model.device),
+        attention_mask=torch.tensor(mask, device=model.device),
+        use_cache=False,
+    )
+    last = torch.tensor([len(ids) - 1 for ids in some], device=model.device)
+    hidden = out.last_hidden_state[torch.arange(len(some), device=model.device), last]
+    return nn.functional.linear(hidden.float(), reward_head(model).weight.float()).squeeze(-1)
+
+
+def _chunks(sequences: Sequence[Sequence[int]], batch_tokens: int) -> list[list[int]]:
+    chunks: list[list[int]] = []
+    for index in sorted(range(len(sequences)), key=lambda i: len(sequences[i])):
+        if not chunks or (len(chunks[-1]) + 1) * len(sequences[index]) > batch_tokens:
+            chunks.append([])
+        chunks[-1].append(index)
+    return chunks
+
+
+def _padding(tokenizer: Any) -> Any:
+    """transformers takes the last token that is not padding for the end of a sequence: padding
+    with the token that ends a reply would hide it. Any other token will do, since it is masked."""
+    end = end_of_reply(tokenizer)
+    if tokenizer.pad_token_id == end:
+        special = (tokenizer.bos_token_id, tokenizer.unk_token_id, *tokenizer.added_tokens_decoder)
+        other = next((t for t in special if t is not None and t != end), 1 if end == 0 else 0)
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(other)
+    return tokenizer
+
+
+def _check_head(model: Any, source: str) -> None:
+    if not isinstance(getattr(model, HEAD, None), nn.Linear):
+        raise EngineError(
+            f"no reward head can be put on {source}: transformers gives it no `{HEAD}` layer",
+            where="model.base",
+            hint="use a model such as Qwen, Llama, Mistral or Gemma",
+        )
+
+
+def _adapted(model: Any, section: ModelSection, adapter: str | None) -> Any:
+    """An adapter around the model, fresh or begun as the one in `adapter`; the head is trained
+    whole beside it, in float32 (PEFT adds it to `modules_to_save` for this task)."""
+    assert section.lora is not None
+    config = lora_config(section.lora, TASK)
+    if adapter is not None:
+        from peft import LoraConfig, load_peft_weights, set_peft_model_state_dict
+
+        config = LoraConfig.from_pretrained(adapter)
+        config.task_type, config.modules_to_save, config.inference_mode = TASK, None, False
+    reward_head(model).float()
+    model = add_adapter(model, config)
+    if adapter is not None:
+        weights = load_peft_weights(adapter, device=str(model.device))
+        weights[f"base_model.model.{HEAD}.weight"] = reward_head(model).weight.detach()
+        set_peft_model_state_dict(model, weights)
+    return model
+
+
+def _merge_into(model: Any, section: ModelSection, source: str) -> None:
+    merged = load_policy(section, source).model.merge_and_unload()
+    layers(model).load_state_dict(layers(merged).state_dict())
