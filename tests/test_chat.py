@@ -177,6 +177,20 @@ def test_stages_folders_and_what_is_not_there(run: Path, tmp_path: Path, monkeyp
         assert said in str(caught.value)
 
 
+def test_an_adapter_finds_its_base_where_the_run_was_moved(tmp_path: Path, monkeypatch):
+    from tesuji.learners.models import load_policy, with_adapter
+    from tesuji.recipe.sections import LoraSection, ModelSection
+
+    monkeypatch.chdir(tmp_path)
+    save(Path("runs/talk/base"), seed=1)
+    policy = with_adapter(load_policy(ModelSection(), "runs/talk/base"), LoraSection(r=2))
+    policy.model.save_pretrained("runs/talk/stages/01-sft/final")
+    build_tokenizer().save_pretrained("runs/talk/stages/01-sft/final")
+    (tmp_path / "runs").rename(tmp_path / "elsewhere")
+    moved = open_model(str(tmp_path / "elsewhere/talk/stages/01-sft")).load()
+    assert any("lora" in name for name, _ in moved.model.named_parameters())
+
+
 def test_prompts_are_read_in_every_shape(tmp_path: Path):
     rows = [
         {"prompt": "one"},

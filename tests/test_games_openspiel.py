@@ -12,8 +12,9 @@ import pytest
 
 from tesuji.core.errors import GameError, IllegalMove
 from tesuji.core.types import Move
+from tesuji.games import openspiel_family
 from tesuji.games.base import play_through
-from tesuji.games.catalogue import list_games, load_game
+from tesuji.games.catalogue import load_game
 from tesuji.games.openspiel import OpenSpielGame, OpenSpielMatch
 from tesuji.games.openspiel_facts import (
     ENUMERABLE,
@@ -23,8 +24,8 @@ from tesuji.games.openspiel_facts import (
     few_positions,
 )
 
-INFOS = {info.name: info for info in list_games() if not info.unavailable}
-PLAYABLE = sorted(INFOS)
+INFOS = {name: openspiel_family.info(name) for name in openspiel_family.names()}
+PLAYABLE = sorted(name for name, info in INFOS.items() if not info.unavailable)
 CAP = 60  # turns of a random match
 NOTHING_TO_SEE = {"coordinated_mp", "repeated_game"}  # at the first move
 

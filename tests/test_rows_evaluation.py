@@ -11,6 +11,7 @@ import torch
 from tesuji.core.files import read_json, write_json
 from tesuji.core.intervals import ratio_interval
 from tesuji.core.types import Example, Message, Pair, Sampled
+from tesuji.datasets import quality
 from tesuji.evaluation.evaluate import Watch
 from tesuji.evaluation.likelihood import Reader, Scored, clusters, likelihood, preferences
 from tesuji.evaluation.replies import Answered, Asked, answer, judge, questions
@@ -18,6 +19,7 @@ from tesuji.evaluation.results import Evaluation
 from tesuji.evaluation.rows import decision_labels, evaluate_rows
 from tesuji.evaluation.side_by_side import EVERYONE, side_by_side
 from tesuji.evaluation.store import load_evaluation, save_evaluation
+from tesuji.evaluation.strategy import indicators
 from tesuji.evaluation.targets import target_of, valid_targets
 from tesuji.learners.models import Policy
 from tesuji.learners.tiny import build_model, build_tokenizer
@@ -180,6 +182,15 @@ def test_replies_are_judged_by_what_the_prompt_lists():
     assert (found.replies, found.empty, found.unfinished, found.distinct) == (5, 1, 1, 5)
     assert (found.said.words, found.said_there.words) == (0, 2)
     assert judge([]) is None
+
+
+def test_words_are_counted_as_the_quality_rule_counts_them():
+    text = "I suspect him; suspicious TIMING. The pattern (evidence!) is untrustworthy. analyzed"
+    assert quality.words_in(text) == ["analyze", "evidence", "pattern", "suspect", "timing"]
+    assert quality.indicators(text) == 5
+    found = indicators([(text, "Mafia"), ("no", "")])
+    assert (found.words, found.passing.right, found.counts["timing"]) == (2.5, 1, 1)
+    assert found.score > quality.quality("no", won=False, role="")
 
 
 def test_several_right_moves_of_a_position_all_agree():

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tesuji.cli.console import console, progress
 from tesuji.cli.data_import import EPILOG, import_
+from tesuji.cli.data_make import make_logs
 
 if TYPE_CHECKING:
     from tesuji.recipe.data import DataStage
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 app.command("import", epilog=EPILOG)(import_)
+app.command("make-logs")(make_logs)
 
 
 @app.command()

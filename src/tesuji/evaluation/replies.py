@@ -115,8 +115,10 @@ def judge(answers: Sequence[Answered]) -> Replies | None:
         distinct=len({one.text.strip() for one in answers}),
         mean_characters=fmean(len(one.text) for one in answers),
         mean_tokens=fmean(one.tokens for one in answers),
-        said=indicators([one.text for one in speech]),
-        said_there=indicators([row.reply for one in speech for row in one.asked.rows]),
+        said=indicators([(one.text, one.asked.fact("role")) for one in speech]),
+        said_there=indicators(
+            [(row.reply, one.asked.fact("role")) for one in speech for row in one.asked.rows]
+        ),
     )
 
 

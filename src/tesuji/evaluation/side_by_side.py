@@ -155,7 +155,7 @@ def _spoken_there(name: Literal["words", "score"]) -> Callable[[Part], float | N
 
 MEASURES = (
     Measure(
-        "perplexity of winners' replies", "number", "lower",
+        "perplexity of held-out replies", "number", "lower",
         lambda part: _of(part.likelihood, _perplexity),
     ),
     Measure(

@@ -1,4 +1,4 @@
-"""Strategic words in free speech, counted as the guide counts them.
+"""Strategic words in free speech, counted as the guide counts them (`datasets/quality.py`).
 
 It is a measure of form: a reply full of such words can be nonsense, and a good one do without. It
 is reported beside what was said in the held-out games themselves, and nothing is chosen by it here.
@@ -8,40 +8,30 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean
 
+from tesuji.datasets.quality import quality, words_in
 from tesuji.evaluation.likelihood import share
 from tesuji.evaluation.row_results import Indicators
+from tesuji.recipe.data import SelectSection
 
 SPEECH = ("discussion", "chat")  # votes and night actions are judged by what they did
-WORDS = (
-    "analyze", "suspect", "trust", "evidence", "pattern", "alliance", "strategy", "reasoning",
-    "logic", "deduce", "investigate", "protect", "coordinate", "timing", "reveal",
-)  # fmt: skip
-LEAST_CHARACTERS, LEAST_WORDS = 50, 2
+RULE = SelectSection()  # the guide's own limits
 
 
-def words_in(reply: str) -> list[str]:
-    """The strategic words that a reply holds, each once, as parts of longer words too."""
-    lower = reply.lower()
-    return [word for word in WORDS if word in lower]
-
-
-def form_score(reply: str) -> float:
-    """The guide's score of a reply's form, without what it adds for winners and role words."""
-    words = len(words_in(reply))
-    return 0.5 + min(0.3, 0.05 * words) + min(0.2, len(reply) / 1000)
-
-
-def indicators(replies: Sequence[str]) -> Indicators | None:
-    """Words and scores over the replies; None of none."""
-    if not replies:
+def indicators(said: Sequence[tuple[str, str]]) -> Indicators | None:
+    """Words and scores over (reply, role of who said it); nobody is taken for a winner, so that
+    scores can be compared. None of none."""
+    if not said:
         return None
-    found = [words_in(reply) for reply in replies]
+    found = [words_in(reply) for reply, _ in said]
     counts = Counter(word for words in found for word in words)
-    long = [len(reply) >= LEAST_CHARACTERS for reply in replies]
     return Indicators(
-        replies=len(replies),
+        replies=len(said),
         words=fmean(map(len, found)),
-        score=fmean(map(form_score, replies)),
-        passing=share([ok and len(w) >= LEAST_WORDS for ok, w in zip(long, found, strict=True)]),
+        score=fmean(quality(reply, won=False, role=role) for reply, role in said),
+        passing=share([_passes(reply, len(w)) for (reply, _), w in zip(said, found, strict=True)]),
         counts=dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
     )
+
+
+def _passes(reply: str, words: int) -> bool:
+    return len(reply) >= RULE.min_characters and words >= RULE.min_indicators

@@ -65,9 +65,16 @@ def load_policy(section: ModelSection, source: str) -> Policy:
 
 
 def base_of(source: str) -> str | None:
-    """What an adapter's folder names as its base; None for a whole model."""
+    """What an adapter's folder names as its base; None for a whole model. A base built in a run is
+    found there again when the run was moved, or is read from another folder."""
     adapter = Path(source) / "adapter_config.json"
-    return str(read_json(adapter)["base_model_name_or_path"]) if adapter.is_file() else None
+    if not adapter.is_file():
+        return None
+    named = str(read_json(adapter)["base_model_name_or_path"])
+    if Path(named).name != "base" or Path(named).exists():
+        return named
+    beside = (parent / "base" for parent in Path(source).resolve().parents)
+    return next((str(base) for base in beside if (base / "config.json").is_file()), named)
 
 
 def with_adapter(policy: Policy, lora: LoraSection) -> Policy:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 
 from tesuji.episodes.made.mafia_view import View
 
+NOISE = 0.8  # for one who speaks and never gives a reason
+
 
 def suspicion(view: View, seat: int) -> float:
     """How likely the player takes `seat` for Mafia; own investigations outweigh all else."""
@@ -16,8 +18,8 @@ def suspicion(view: View, seat: int) -> float:
             points += weight if found[seat] else -0.8 * weight
     points += 0.4 * min(3, view.reasoned[seat]) + 0.1 * min(3, view.accused[seat])
     points += 0.3 * sum(seat in view.accusers.get(dead, ()) for dead in view.murdered)
-    if view.turns[seat] and view.words[seat] < 4 * view.turns[seat]:
-        points += 0.2  # says next to nothing
+    if view.turns[seat]:
+        points += NOISE * (1 - view.reasons[seat] / view.turns[seat])
     return points
 
 

@@ -41,8 +41,8 @@ class View:
         self.accusers: dict[int, set[int]] = {}  # accused → who, ever
         self.reasoned: Counter[int] = Counter()  # accused with reasons, today
         self.votes: dict[int, int] = {}  # of the vote under way
-        self.words: Counter[int] = Counter()  # said, by speaker
-        self.turns: Counter[int] = Counter()
+        self.turns: Counter[int] = Counter()  # speeches, by speaker
+        self.reasons: Counter[int] = Counter()  # those of them that give reasons
         self.last_accused: int | None = None
         self.last_speaker: int | None = None
 
@@ -91,14 +91,15 @@ class View:
                 self.votes[speaker] = int(vote[-1])
             return
         self.turns[speaker] += 1
-        self.words[speaker] += len(text.split())
+        reasons = bool(_EVIDENCE.search(text))
+        self.reasons[speaker] += reasons
         self.last_speaker = speaker
         for number, innocent in _RESULT.findall(text):
             self.claims.setdefault(speaker, {})[int(number)] = not innocent
         for number in set(map(int, _ACCUSED.findall(text))):
             self.accused[number] += 1
             self.accusers.setdefault(number, set()).add(speaker)
-            self.reasoned[number] += bool(_EVIDENCE.search(text))
+            self.reasoned[number] += reasons
             self.last_accused = number
 
     @property

@@ -1,0 +1,48 @@
+"""`tesuji data make-logs`: logs of games played here, to try imports and recipes with."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from tesuji.cli.console import console, progress
+
+
+class Kind(StrEnum):
+    """Which logs."""
+
+    MAFIA = "mafia"
+    POKER = "poker"
+
+
+def make_logs(
+    kind: Annotated[Kind, typer.Argument(help="SecretMafia on TextArena, or no-limit hold'em.")],
+    out: Annotated[Path, typer.Argument(help="A new or empty folder to write into.")],
+    games: Annotated[int, typer.Option(min=1, help="How many games or hands.")] = 60,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same logs.")] = 1,
+    traps: Annotated[
+        bool, typer.Option("--traps/--no-traps", help="Plant the faults of real logs, counted.")
+    ] = True,
+) -> None:
+    """Have scripted players play games, and write logs as other people's tools write them."""
+    from tesuji.episodes.made.make import make_logs as make
+
+    with progress() as bars:
+        task = bars.add_task("games", total=games)
+
+        def on_progress(words: str, done: int, total: int) -> None:
+            bars.update(task, description=words, completed=done, total=total)
+
+        counts = make(kind.value, out, games=games, seed=seed, traps=traps, on_progress=on_progress)
+    _print(counts, out)
+
+
+def _print(counts: dict[str, int], out: Path) -> None:
+    table = Table("what", "count", title=Text(f"Made in {out}"), show_header=False)
+    for name, count in counts.items():
+        table.add_row(name.replace("_", " "), f"{count:,}")
+    console.print(table)
+    console.print(f"Read them with: tesuji data import {out}", markup=False, highlight=False)

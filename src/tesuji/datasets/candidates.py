@@ -1,0 +1,291 @@
+"""Turns of imported episodes as small facts, so that ten thousand games fit into memory.
+
+    pool = collect(Path("processed/episodes.jsonl"), seed=1)
+
+A candidate is a turn with a reply: about half a kilobyte, whatever the length of its transcript.
+The texts of replies lie in a temporary file, prompts are read from the episodes again when rows are
+written. Episodes are read as plain JSON, since checking each costs more than all the rest; what is
+wrong with one is then said by the reader that checks.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from sys import intern
+from typing import Any, NamedTuple
+
+import orjson
+
+from tesuji.core.errors import DataError
+from tesuji.core.types import Message
+from tesuji.datasets.log_prompts import MAFIA, instruction, logged, messages
+from tesuji.datasets.votes import VOTING, voted_out
+from tesuji.episodes.store import episode_from_row
+
+Span = tuple[int, int]  # where a text stands among the replies: first byte, number of bytes
+WRONG = (LookupError, TypeError, ValueError, AttributeError)
+
+
+@dataclass(slots=True)
+class Candidate:
+    """One turn with a reply. `match` decides the side of the split, `shown_match` is what rows say.
+
+    `prompt`, `position` and `reply` are hashes of texts, `rank` one of seed and identity: whatever
+    is drawn is drawn by it, never by the order of files. `hit`: a vote for the player voted out
+    (None: not told, or no vote). `first_failed`: the reply before the retry, if there was one.
+    """
+
+    episode: int
+    place: int
+    match: str
+    shown_match: str
+    game: str
+    role: str
+    phase: str
+    type: str
+    seat: int
+    turn: int
+    won: bool | None
+    legal: bool
+    forfeited: bool
+    oracle: bool
+    prompt: int
+    first_prompt: int
+    position: int
+    reply: int
+    reply_span: Span
+    reply_characters: int
+    prompt_characters: int
+    move: tuple[int, str] | None
+    legal_moves: tuple[str, ...]
+    rank: int
+    hit: bool | None = None
+    first_failed: Span | None = None
+    score: float | None = None
+
+
+class Seen(NamedTuple):
+    """A turn as its row has it, `number` counted among those of its seat, and all its seat had been
+    shown, in parts."""
+
+    place: int
+    number: int
+    turn: Mapping[str, Any]
+    parts: Sequence[str]
+
+
+class Replies:
+    """Texts in a temporary file, found again by their span."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the pool
+        self._end = 0
+
+    def keep(self, text: str) -> Span:
+        """Store a text."""
+        data = text.encode()
+        self._file.write(data)
+        self._end += len(data)
+        return self._end - len(data), len(data)
+
+    def get(self, span: Span) -> str:
+        """A text that was stored."""
+        self._file.seek(span[0])
+        return self._file.read(span[1]).decode()
+
+    def done(self) -> None:
+        """All texts are in; from now on they are read."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Forget the texts."""
+        self._file.close()
+
+
+@dataclass(slots=True)
+class Pool:
+    """All candidates in the order of the files; `silent` turns had no reply."""
+
+    candidates: list[Candidate]
+    replies: Replies
+    silent: int = 0
+
+
+def rows_of(path: Path) -> Iterator[tuple[str, Any]]:
+    """(place, value) of each line. Raises DataError naming the line that is not JSON."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                yield f"{path}:{number}", _parsed(line, path, number)
+    except OSError as error:
+        raise DataError(f"cannot read: {error.strerror or error}", where=str(path)) from error
+
+
+def _parsed(line: bytes, path: Path, number: int) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise DataError(f"not valid JSON: {error}", where=f"{path}:{number}") from error
+
+
+def seen_turns(row: Mapping[str, Any]) -> Iterator[Seen]:
+    """Every turn of an episode's row."""
+    parts: dict[int, list[str]] = {}
+    numbers: dict[int, int] = {}
+    for place, turn in enumerate(row["turns"]):
+        seat = turn["seat"]
+        if not turn.get("continues"):
+            parts[seat] = []
+        parts[seat].append(turn["observation"])
+        numbers[seat] = numbers.get(seat, -1) + 1
+        yield Seen(place, numbers[seat], turn, parts[seat])
+
+
+def prompt_of(game: str, seen: Seen, attempt: int = -1) -> tuple[Message, ...]:
+    """The messages that one attempt of a turn replied to."""
+    if own := seen.turn["attempts"][attempt].get("prompt"):
+        return logged(own)
+    turn = seen.turn
+    role, phase = turn["role"], turn.get("phase", "")
+    return messages(game, role, phase, seen.number, "".join(seen.parts))
+
+
+def collect(path: Path, seed: int) -> Pool:
+    """The candidates of a file of episodes. Raises DataError for the first row that is none."""
+    pool = Pool([], Replies())
+    for index, (where, row) in enumerate(rows_of(path)):
+        try:
+            _episode(pool, index, row, seed)
+        except WRONG as error:
+            episode_from_row(row, where)
+            raise DataError(f"not an episode: {error}", where=where) from error
+    pool.replies.done()
+    return pool
+
+
+def _episode(pool: Pool, index: int, row: Mapping[str, Any], seed: int) -> None:
+    votes: dict[int, Candidate] = {}
+    hashes: dict[int, Any] = {}
+    sizes: dict[int, int] = {}
+    about = row.get("provenance", {})
+    for seen in seen_turns(row):
+        turn, seat = seen.turn, seen.turn["seat"]
+        part = seen.parts[-1]
+        if len(seen.parts) == 1:
+            hashes[seat], sizes[seat] = blake2b(digest_size=8), 0
+        hashes[seat].update(part.encode())
+        sizes[seat] += len(part)
+        if vote := votes.pop(seat, None):
+            out = voted_out(part)
+            vote.hit = None if out is None or vote.move is None else out == vote.move[0]
+        attempts = turn.get("attempts") or ()
+        if not attempts or not attempts[-1]["reply"].strip():
+            pool.silent += 1
+            continue
+        found = _candidate(pool, row, about, seen, hashes[seat].digest(), sizes[seat], seed)
+        found.episode = index
+        pool.candidates.append(found)
+        if found.phase == VOTING and found.move is not None:
+            votes[seat] = found
+
+
+def _candidate(
+    pool: Pool,
+    row: Mapping[str, Any],
+    about: Mapping[str, Any],
+    seen: Seen,
+    shown: bytes,
+    size: int,
+    seed: int,
+) -> Candidate:
+    turn = seen.turn
+    game, role, phase = intern(row["game"]), intern(turn["role"]), intern(turn.get("phase", ""))
+    last = turn["attempts"][-1]
+    move = last.get("move")
+    kind = _type(game, phase, move, about.get("kind"))
+    shown_match = intern(str(about.get("match") or f"episode-{row.get('seed', 0)}"))
+    prompt, size = _prompt_hash(game, seen, -1, shown, size)
+    reply = hash_of(last["reply"])
+    seat = turn["seat"]
+    identity = f"{seed}|{shown_match}|{seat}|{seen.number}|{prompt}|{reply}"
+    found = Candidate(
+        episode=0,
+        place=seen.place,
+        match=_side_key(kind, last, shown_match),
+        shown_match=shown_match,
+        game=game,
+        role=role,
+        phase=phase,
+        type=kind,
+        seat=seat,
+        turn=seen.number,
+        won=_won(about, seat),
+        legal=move is not None,
+        forfeited=row.get("ending") == "forfeit",
+        oracle=bool(about.get("oracle")),
+        prompt=prompt,
+        first_prompt=prompt,
+        position=hash_of(f"{game}|{role}|{phase}|", shown),
+        reply=reply,
+        reply_span=pool.replies.keep(last["reply"]),
+        reply_characters=len(last["reply"]),
+        prompt_characters=size,
+        move=(move[0], intern(move[1]) if kind != "discussion" else "") if move else None,
+        legal_moves=tuple(intern(text) for _, text in turn.get("legal_moves", ())),
+        rank=hash_of(identity),
+    )
+    first = turn["attempts"][0]
+    if len(turn["attempts"]) > 1 and not first.get("move") and first["reply"].strip():
+        found.first_failed = pool.replies.keep(first["reply"])
+        found.first_prompt = _prompt_hash(game, seen, 0, shown, size)[0]
+    return found
+
+
+def hash_of(text: str, more: bytes = b"") -> int:
+    """64 bits that follow from the text alone, on every machine."""
+    return int.from_bytes(blake2b(text.encode() + more, digest_size=8).digest(), "big")
+
+
+def talk_hash(talk: Sequence[Mapping[str, Any]]) -> int:
+    """The same of messages."""
+    return int.from_bytes(blake2b(orjson.dumps(list(talk)), digest_size=8).digest(), "big")
+
+
+def opening_key(talk: Sequence[Mapping[str, Any]]) -> str:
+    """Conversations that begin with the same question stand on the same side of a split."""
+    end = next((i for i, m in enumerate(talk) if m["role"] == "user"), len(talk) - 1) + 1
+    return f"opening-{talk_hash(talk[:end]):016x}"
+
+
+def _prompt_hash(game: str, seen: Seen, attempt: int, shown: bytes, size: int) -> tuple[int, int]:
+    """(hash of the prompt, its length in characters)."""
+    if own := seen.turn["attempts"][attempt].get("prompt"):
+        return talk_hash(own), sum(len(m["content"]) for m in own)
+    role, phase = seen.turn["role"], seen.turn.get("phase", "")
+    head = f"{instruction(game, role, phase)}|{phase}|{seen.number}|"
+    return hash_of(head, shown), size + len(head)
+
+
+def _side_key(kind: str, attempt: Mapping[str, Any], match: str) -> str:
+    prompt = attempt.get("prompt")
+    return opening_key(prompt) if kind == "chat" and prompt else match
+
+
+def _type(game: str, phase: str, move: Any, source: Any) -> str:
+    if phase == VOTING:
+        return "vote"
+    if phase.startswith("night"):
+        return "night"
+    if source == "chat":
+        return "chat"
+    return "discussion" if phase == "discussion" or MAFIA in game else "decision"
+
+
+def _won(about: Mapping[str, Any], seat: int) -> bool | None:
+    winners = about.get("winners")
+    if winners is not None:
+        return seat in winners
+    known = {"win": True, "loss": False, "draw": False}.get(about.get("outcome", ""))
+    return known if about.get("seat") == seat else None

@@ -1,0 +1,65 @@
+"""A judge model compares two replies to the same prompt, in both orders.
+
+A judge that changes its mind when the two change places has no opinion: such answers are dropped
+and counted. Answers are kept in `judge.sqlite`, so that a killed run asks for nothing twice; the
+asking itself is that of `datasets/llm.py`.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tesuji.core.errors import EngineError
+from tesuji.core.types import Message
+from tesuji.recipe.data import EndpointSection
+
+ASKED = (
+    "Two players were shown the situation below. Which reply is the better one for the player who "
+    "gives it?\n\n{prompt}\n\nReply A:\n{a}\n\nReply B:\n{b}\n\n"
+    "Answer with one letter, A or B."
+)
+_LETTER = re.compile(r"(?<![A-Za-z])([AB])(?![A-Za-z])")
+
+Asked = tuple[Sequence[Message], str, str]  # prompt, one reply, the other
+
+
+def question(prompt: Sequence[Message], first: str, second: str) -> str:
+    """What the judge is asked."""
+    shown = "\n\n".join(message["content"] for message in prompt)
+    return ASKED.format(prompt=shown, a=first, b=second)
+
+
+def verdict(answer: str | None) -> str:
+    """ "A", "B", or "" where the answer names neither or both."""
+    letters = set(_LETTER.findall(answer or ""))
+    return letters.pop() if len(letters) == 1 else ""
+
+
+def judged(
+    items: Sequence[Asked],
+    endpoint: EndpointSection,
+    cache: Path,
+    on_progress: Callable[[str, int, int], None],
+) -> list[bool | None]:
+    """Of each item whether its first reply is the better one; None where the judge does not say
+    the same in both orders. Raises EngineError when the endpoint does not answer."""
+    from tesuji.datasets.llm import Question, write_thoughts
+
+    asked = [q for prompt, a, b in items for q in (question(prompt, a, b), question(prompt, b, a))]
+    questions = [Question((Message(role="user", content=text),)) for text in asked]
+    try:
+        answers = write_thoughts(
+            questions,
+            endpoint,
+            cache,
+            on_progress=lambda done: on_progress("judging", done, len(questions)),
+        )
+    except EngineError as error:
+        what = error.what.replace("no thoughts", "no verdicts")
+        raise EngineError(what, where="stages.logs.pairs.judge", hint=error.hint) from None
+    said = [verdict(answer) for answer in answers]
+    return [_agreed(said[i], said[i + 1]) for i in range(0, len(said), 2)]
+
+
+def _agreed(straight: str, swapped: str) -> bool | None:
+    return {("A", "B"): True, ("B", "A"): False}.get((straight, swapped))

@@ -1,0 +1,55 @@
+"""Preference pairs that stand in logs as such, as small facts; their texts are read again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tesuji.core.errors import DataError
+from tesuji.datasets.candidates import WRONG, hash_of, opening_key, rows_of, talk_hash
+
+Key = tuple[int, int, int]
+
+
+@dataclass(slots=True)
+class LogPair:
+    """One pair: where it stands, its side of the split, and what statistics need."""
+
+    index: int
+    match: str
+    game: str
+    by: str
+    near: str
+    type: str
+    key: Key
+    sizes: tuple[int, int]
+    prompt_characters: int
+
+
+def log_pairs(path: Path) -> list[LogPair]:
+    """The pairs of a file; none where there is no such file. Raises DataError for a broken row."""
+    if not path.exists():
+        return []
+    found = []
+    for index, (where, row) in enumerate(rows_of(path)):
+        try:
+            found.append(_pair(index, row))
+        except WRONG as error:
+            raise DataError(f"not a pair: {error}", where=where) from error
+    return found
+
+
+def _pair(index: int, row: Mapping[str, Any]) -> LogPair:
+    prompt, about = row["prompt"], row.get("about") or {}
+    chosen, rejected = row["chosen"], row["rejected"]
+    return LogPair(
+        index,
+        str(about.get("match") or opening_key(prompt)),
+        str(about.get("game") or ""),
+        str(about.get("by") or "log"),
+        str(about.get("near") or "prompt"),
+        str(about.get("type") or "chat"),
+        (talk_hash(prompt), hash_of(chosen.strip()), hash_of(rejected.strip())),
+        (len(chosen), len(rejected)),
+        sum(len(message["content"]) for message in prompt),
+    )

@@ -1,0 +1,183 @@
+"""The stage that makes rows and pairs of game logs, as files.
+
+raw_logs/                       the logs, if they were made here; else manifest.json with their
+                                names, sizes and hashes
+processed/                      episodes, pairs, quarantine and summary of the import
+train.jsonl, held_out.jsonl     rows for SFT
+pairs.jsonl, held_out_pairs.jsonl, prompts.jsonl, held_out_prompts.jsonl
+final/*_sft_dataset.jsonl, final/*_dpo_dataset.jsonl      the training side, as flat texts
+dataset_statistics.json, statistics.html, README.md (card), METHODOLOGY.md
+
+Memory grows with the number of turns (half a kilobyte each), never with the length of transcripts:
+episodes are read twice, once for facts and once for texts.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+from tesuji.core.errors import DataError
+from tesuji.core.files import unwritable, write_json, write_text
+from tesuji.core.run import versions
+from tesuji.datasets.candidates import collect
+from tesuji.datasets.card import card
+from tesuji.datasets.chosen import Chosen, choose
+from tesuji.datasets.guide_rows import prefix
+from tesuji.datasets.log_pairs import log_pairs
+from tesuji.datasets.methodology import methodology
+from tesuji.datasets.plots import statistics_page
+from tesuji.datasets.statistics import statistics, warnings
+from tesuji.datasets.write_rows import Writer, write_all
+from tesuji.episodes.importers.driver import import_logs
+from tesuji.recipe.data import LogsStage
+from tesuji.recipe.schema import Recipe
+
+Progress = Callable[[str, int, int], None]
+
+
+def build(
+    recipe: Recipe,
+    stage: LogsStage,
+    out: Path,
+    on_progress: Progress = lambda words, done, total: None,
+) -> dict[str, Any]:
+    """Make the data of one stage in the folder `out` and return its statistics.
+
+    `on_progress(words, done, total)`. Raises DataError when the logs cannot be read or nothing is
+    left of them, EngineError when a judge does not answer.
+    """
+    paths, made = _raw_logs(stage, out, recipe.seed, on_progress)
+    processed = out / "processed"
+    summary = import_logs(
+        paths,
+        processed,
+        format=stage.format,
+        include=stage.include,
+        processes=stage.processes,
+        on_progress=on_progress,
+    )
+    known = {"imported": summary.as_json(), "made": made}
+    return _build(recipe, stage, out, known, on_progress)
+
+
+def _build(
+    recipe: Recipe, stage: LogsStage, out: Path, known: dict[str, Any], on_progress: Progress
+) -> dict[str, Any]:
+    processed = out / "processed"
+    on_progress("selecting", 0, 0)
+    pool = collect(processed / "episodes.jsonl", recipe.seed)
+    with closing(pool.replies), ExitStack() as stack:
+        logged = log_pairs(processed / "pairs.jsonl")
+        episodes = processed / "episodes.jsonl"
+        chosen = choose(stage, pool, logged, episodes, out, recipe.seed, on_progress)
+        _something(chosen, known)
+        scored = stage.compliance != "strict"
+        writer = Writer(out, stack, main=_main(chosen, stage), scored=scored)
+        write_all(chosen, pool, processed, writer, on_progress)
+        found = {**_origin(recipe, stage), **known, **statistics(chosen, pool, writer.counts)}
+        wants = stage.pairs is not None
+        found["warnings"] = warnings(found, chosen, wants_pairs=wants, held_out=stage.held_out)
+    _describe(recipe, stage, found, out)
+    return found
+
+
+def _raw_logs(
+    stage: LogsStage, out: Path, seed: int, on_progress: Progress
+) -> tuple[list[Path], dict[str, int]]:
+    """(what to read, what was made and planted)."""
+    raw = out / "raw_logs"
+    if stage.make is None:
+        paths = [Path(path) for path in stage.paths]
+        _write_manifest(paths, raw / "manifest.json", on_progress)
+        return paths, {}
+    from tesuji.episodes.made.make import make_logs
+
+    if raw.exists():
+        shutil.rmtree(raw)  # half a folder of an earlier start
+    kind, games, traps = stage.make.kind, stage.make.games, stage.make.traps
+    planted = make_logs(kind, raw, games=games, seed=seed, traps=traps, on_progress=on_progress)
+    return [raw], dict(planted)
+
+
+def _write_manifest(paths: list[Path], to: Path, on_progress: Progress) -> None:
+    """Names, sizes and hashes of the user's files: enough to tell them again, and no copy."""
+    files = [pair for path in paths for pair in _files(path)]
+    rows = []
+    for number, (file, name) in enumerate(files, start=1):
+        rows.append({"path": name, **_measured(file)})
+        if number % 100 == 0 or number == len(files):
+            on_progress("hashing", number, len(files))
+    write_json(to, {"files": len(rows), "bytes": sum(r["bytes"] for r in rows), "list": rows})
+
+
+def _files(path: Path) -> Iterator[tuple[Path, str]]:
+    if not path.exists():
+        raise DataError("no such file or folder", where=str(path), hint="check the path")
+    if path.is_file():
+        yield path, path.name
+        return
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            yield file, f"{path.resolve().name}/{file.relative_to(path)}"
+
+
+def _measured(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as data:
+            digest = hashlib.file_digest(data, "sha256").hexdigest()
+        return {"bytes": file.stat().st_size, "sha256": digest}
+    except OSError as error:
+        return {"bytes": 0, "unreadable": error.strerror or str(error)}
+
+
+def _main(chosen: Chosen, stage: LogsStage) -> str:
+    """What the files in `final/` are called after: the game of most rows."""
+    names = [prefix(turn.game) for turn in chosen.rows]
+    names = names or [prefix(pair.game) for pair in chosen.logged if pair.game]
+    if names:
+        return max(sorted(set(names)), key=names.count)
+    return stage.make.kind if stage.make else "games"
+
+
+def _something(chosen: Chosen, known: dict[str, Any]) -> None:
+    rows = any(not chosen.held_out(turn.match) for turn in chosen.rows)
+    pairs = any(not chosen.held_out(pair.match) for pair in chosen.logged)
+    if rows or pairs or any(not chosen.held_out(made.at.match) for made in chosen.plans):
+        return
+    imported = known["imported"]
+    dropped = [f"{r['rule']} {r['dropped']:,}" for r in chosen.report.rules if r["dropped"]]
+    raise DataError(
+        f"no rows to train on: {imported['accepted']:,} of {imported['read']:,} records were "
+        f"taken; dropped by {', '.join(dropped) or 'no rule'}; {len(chosen.hidden):,} of "
+        f"{chosen.matches:,} matches held out",
+        where="stages.logs",
+        hint="see processed/import_summary.json; loosen `select:` (`seats: all`), or lower "
+        "`held_out`",
+    )
+
+
+def _origin(recipe: Recipe, stage: LogsStage) -> dict[str, Any]:
+    sources = [Path(path).name or path for path in stage.paths]
+    made = stage.make.model_dump(mode="json") if stage.make else None
+    return {
+        "name": recipe.name,
+        "sources": sources if made is None else [f"games played here: {made}"],
+        "compliance": stage.compliance,
+        "seed": recipe.seed,
+        "versions": {k: v for k, v in versions().items() if k in ("python", "tesuji")},
+    }
+
+
+def _describe(recipe: Recipe, stage: LogsStage, found: dict[str, Any], out: Path) -> None:
+    """The files that people read."""
+    write_json(out / "dataset_statistics.json", found)
+    write_text(out / "statistics.html", statistics_page(found))
+    write_text(out / "README.md", card(found))
+    write_text(out / "METHODOLOGY.md", methodology(stage, found))
+    try:
+        shutil.copyfile(out / "dataset_statistics.json", out / "final" / "dataset_statistics.json")
+    except OSError as error:
+        raise unwritable(out / "final", error) from error

@@ -1,0 +1,179 @@
+"""METHODOLOGY.md: how a data set was made, written from what was really done.
+
+For a competition that asks how its training data came about, and for oneself a year later. Every
+number is one of `dataset_statistics.json`; nothing is said of a step that did not run.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tesuji.datasets.card import counts_table, plain
+from tesuji.datasets.judge import ASKED as JUDGE_ASKED
+from tesuji.datasets.log_prompts import instruction, situation
+from tesuji.datasets.quality import INDICATORS
+from tesuji.recipe.data import LogsStage
+
+MEANING = {
+    "a reply that is not empty": "Turns without any reply give nothing to learn.",
+    "seats: winners": "Only turns of players whose side won, as the log itself tells the outcome.",
+    "legal": "Only replies in which the game finds a legal move, from games that no illegal reply "
+    "ended.",
+    "decisive_votes": "Of the votes, only those for the player who was then voted out, as the game "
+    "told the voter at its next turn (`[GAME] Player N was eliminated by vote.`).",
+    "phases": "Only the phases that the recipe names.",
+    "deduplicate": "One row of several with the same prompt and the same reply.",
+    "max_rows_per_game": "A cap on the rows of one match, drawn by the seed.",
+    "max_rows": "A cap on all rows, drawn by the seed.",
+}
+PAIRED = {
+    "outcome": "the reply of a player whose side won over that of one whose side did not",
+    "legality": "a legal reply over one in which the game found no legal move",
+    "oracle": "a solver's decision, as the log gives it, over another legal one drawn by the seed",
+    "judge": "the reply that a judge model preferred in both orders",
+    "log": "as the log gives the pair",
+}
+HEURISTIC = ("quality", "judge")
+
+
+def methodology(stage: LogsStage, found: Mapping[str, Any]) -> str:
+    """The page."""
+    parts = [
+        *_head(stage, found),
+        *_sources(stage, found),
+        *_rules(stage, found),
+        *_split(stage, found),
+        *_pairs(stage, found),
+        *_prompts(stage, found),
+        *_versions(found),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _head(stage: LogsStage, found: Mapping[str, Any]) -> Iterator[str]:
+    yield f"# How {plain(found['name'])} was made\n"
+    yield f"Compliance mode: **{stage.compliance}**.\n"
+    used = heuristics(stage)
+    if used:
+        yield f"Heuristics were used: {', '.join(used)}."
+    else:
+        yield (
+            "No heuristic rated the quality of any reply, and no model judged one: rows were "
+            "selected by what the logs say about outcome and legality, by phase where a rule below "
+            "says so, and otherwise only counted, made distinct, balanced or drawn by the seed."
+        )
+    if stage.compliance == "strict":
+        yield "Under `compliance: strict` a recipe that asks for one is refused before it starts."
+
+
+def heuristics(stage: LogsStage) -> list[str]:
+    """What of this stage judges replies by something else than outcome and rules."""
+    judged = stage.pairs is not None and "judge" in stage.pairs.by
+    used = ["a rule about the form of replies (`select.quality`)"] if stage.select.quality else []
+    return used + (["a judge model (`pairs.by: judge`)"] if judged else [])
+
+
+def _sources(stage: LogsStage, found: Mapping[str, Any]) -> Iterator[str]:
+    read = found["imported"]
+    yield "\n## Sources\n"
+    for source in found["sources"]:
+        yield f"- {plain(source)}"
+    if found.get("made"):
+        told = ", ".join(f"{plain(name)} {count:,}" for name, count in found["made"].items())
+        yield f"\nThese games were played by scripts for this data set; planted in them: {told}."
+    yield (
+        f"\n{read['files']:,} files with {read['read']:,} records: {read['accepted']:,} taken "
+        f"({read['episodes']:,} games or views of games with {read['turns']:,} turns, "
+        f"{read['pairs']:,} preference pairs), {read['rejected']:,} not. Games left out by default "
+        f"and taken here all the same: {', '.join(stage.include) or 'none'}."
+    )
+    for title, key in (("Kinds of records", "by_kind"), ("Not taken", "rejected_by_reason")):
+        if read[key]:
+            yield f"\n{title}:\n\n" + counts_table(read[key])
+
+
+def _rules(stage: LogsStage, found: Mapping[str, Any]) -> Iterator[str]:
+    yield "\n## Selection\n\nRules in the order in which they were applied.\n"
+    yield "| rule | dropped | left | why |\n|---|---:|---:|---|"
+    for rule in found["rules"]:
+        why = ", ".join(f"{plain(k)} {v:,}" for k, v in rule.get("why", {}).items() if k)
+        yield f"| {plain(rule['rule'])} | {rule['dropped']:,} | {rule['left']:,} | {why} |"
+    yield ""
+    for rule in found["rules"]:
+        if meaning := _meaning(rule["rule"], stage):
+            yield f"- `{rule['rule']}`: {meaning}"
+
+
+def _meaning(rule: str, stage: LogsStage) -> str:
+    select = stage.select
+    if rule == "phases":
+        return f"{MEANING[rule]} They are: {', '.join(select.phases)}."
+    if rule == "quality":
+        return (
+            f"Of replies in free text, those with at least {select.min_characters} characters, "
+            f"{select.min_indicators} of the words {', '.join(INDICATORS)}, and a score of "
+            f"{select.min_score}: 0.5 + 0.05 a word (at most 0.3) + characters/1000 (at most 0.2) "
+            "+ 0.1 for a win + 0.05 a word of the role (at most 0.1). A heuristic about form."
+        )
+    if rule.startswith("balance"):
+        return "Rows of the larger classes left out, drawn by the seed."
+    return MEANING.get(rule, "")
+
+
+def _split(stage: LogsStage, found: Mapping[str, Any]) -> Iterator[str]:
+    matches = found["matches"]
+    yield "\n## Split\n"
+    yield (
+        f"By match, never by row: {matches['held_out']:,} of {matches['all']:,} matches (share "
+        f"{stage.held_out:g}, drawn by seed {found['seed']}) are kept out of training with all "
+        f"their rows and pairs. {found['train_rows']:,} rows to learn from, "
+        f"{found['held_out_rows']:,} held out, of which "
+        f"{found['held_out_rows_with_a_prompt_of_training']:,} have a prompt that also occurs in "
+        "a match of training."
+    )
+
+
+def _pairs(stage: LogsStage, found: Mapping[str, Any]) -> Iterator[str]:
+    pairs = found["pairs"]
+    if not pairs["by_near"] and not pairs["dropped"]:
+        return
+    yield "\n## Preference pairs\n"
+    if stage.pairs is not None:
+        yield f"Asked for: {', '.join(stage.pairs.by)}, near: {stage.pairs.near}.\n"
+    for by in dict.fromkeys(name.partition("/")[0] for name in pairs["by_near"]):
+        yield f"- `{by}`: {PAIRED.get(by, 'as the log says')}."
+    yield "\n" + counts_table(pairs["by_near"])
+    told = ", ".join(f"{name} {count:,}" for name, count in pairs["dropped"].items())
+    yield f"\nLeft out: {told or 'none'}."
+    yield (
+        f"Chosen replies have {pairs['mean_characters_chosen']:,} characters on average, rejected "
+        f"ones {pairs['mean_characters_rejected']:,}."
+    )
+
+
+def _prompts(stage: LogsStage, found: Mapping[str, Any]) -> Iterator[str]:
+    yield "\n## Prompts\n"
+    yield (
+        "Where a log holds the messages that were replied to, they are the prompt. Elsewhere it is "
+        "made of what the player had been shown by then, in this form:\n"
+    )
+    for game, phase in _games(found):
+        yield "    system: " + instruction(game, "ROLE", phase)
+        shown = situation(phase, 0, "...").replace("\n", "\n    ")
+        yield f"    user: {shown}\n"
+    if stage.pairs is not None and "judge" in stage.pairs.by:
+        asked = JUDGE_ASKED.replace("\n", "\n    ")
+        yield f"The judge ({plain(stage.pairs.judge.model)}) was asked:\n\n    {asked}\n"
+
+
+def _games(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(game, phase) of the prompts there are: each phase of the game of most rows."""
+    game = next(iter(found["games"]), "")
+    phases = [name for name in found["phases"] if name != "none"] or [""]
+    return [(game, phase) for phase in phases if game]
+
+
+def _versions(found: Mapping[str, Any]) -> Iterator[str]:
+    yield "\n## Versions\n"
+    for name, version in found["versions"].items():
+        yield f"- {name} {version}"
+    yield f"- seed {found['seed']}"

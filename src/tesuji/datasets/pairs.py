@@ -1,0 +1,236 @@
+"""Preference pairs from logs: two replies that can be compared, and why one is the better.
+
+Both replies are of the same game, role and phase, and as near in situation as there are any:
+
+    prompt     the very same messages
+    position   the same text was shown at some turn of the same role and phase
+    phase      neither, but the number of the turn differs by at most two
+
+The prompt of a pair is that of its chosen reply. At `phase` the other reply comes from another
+situation, so it is taken only if it would (`outcome`) or would not (`legality`) have been legal
+where the chosen one was said. Each reply stands in at most one pair of a kind.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from tesuji.core.types import Found, Move
+from tesuji.datasets.candidates import Candidate, Replies, Span, hash_of
+from tesuji.datasets.log_prompts import MAFIA
+from tesuji.episodes.importers import secretmafia
+from tesuji.players.parse import read_reply
+
+NEAR = ("prompt", "position", "phase")
+TURNS_APART = (0, 1, -1, 2, -2)
+LOOKED_AT = 16  # partners tried for one reply before it stays without one
+
+Key = tuple[int, int, int]  # hashes of prompt, chosen and rejected reply
+Dropped = Counter[str]  # pairs that were not made, by reason
+Fits = Callable[[Candidate, Candidate], bool]
+
+
+@dataclass(slots=True)
+class Plan:
+    """A pair to write: the prompt is that of turn `at` (of its first attempt where `first` says
+    so), the replies are texts, or where they lie. `other` is the second turn, if there is one."""
+
+    at: Candidate
+    chosen: Span
+    rejected: Span | str
+    by: str
+    near: str
+    key: Key
+    sizes: tuple[int, int]  # characters of the chosen and of the rejected reply
+    other: Candidate | None = None
+    first: bool = False
+
+
+class Match(NamedTuple):
+    """Two turns found near each other."""
+
+    chosen: Candidate
+    rejected: Candidate
+    near: str
+
+
+def near_matches(
+    chosen: Sequence[Candidate],
+    rejected: Sequence[Candidate],
+    near: str,
+    fits: Fits,
+    fits_far: Fits,
+    dropped: Dropped,
+) -> Iterator[Match]:
+    """Chosen turns, each with the nearest rejected one that is left; `fits` says whether two go
+    together where the situation is the same, `fits_far` where it is not."""
+    left = sorted(chosen, key=lambda turn: turn.rank)
+    pool = sorted(rejected, key=lambda turn: turn.rank)
+    used: set[int] = set()
+    met_equal: set[int] = set()
+    for level in NEAR[: NEAR.index(near) + 1]:
+        check = fits_far if level == "phase" else fits
+        for apart in TURNS_APART if level == "phase" else (0,):
+            still = []
+            tables = _grouped(pool, used, level)
+            for turn in left:
+                table = tables.get(_key(turn, level, apart), [])
+                if (found := _partner(turn, table, check, met_equal)) is None:
+                    still.append(turn)
+                else:
+                    used.add(id(found))
+                    yield Match(turn, found, level)
+            left = still
+    if equal := sum(id(turn) in met_equal for turn in left):
+        dropped["equal"] += equal
+
+
+def _key(turn: Candidate, level: str, apart: int = 0) -> Hashable:
+    same = (turn.game, turn.role, turn.phase, turn.type)
+    if level == "prompt":
+        return same, turn.prompt
+    return (same, turn.position) if level == "position" else (same, turn.turn + apart)
+
+
+def _grouped(
+    pool: Sequence[Candidate], used: set[int], level: str
+) -> dict[Hashable, list[Candidate]]:
+    tables: dict[Hashable, list[Candidate]] = {}
+    for turn in reversed(pool):  # the list's end is taken first
+        if id(turn) not in used:
+            tables.setdefault(_key(turn, level), []).append(turn)
+    return tables
+
+
+def _partner(
+    turn: Candidate, table: list[Candidate], fits: Fits, met_equal: set[int]
+) -> Candidate | None:
+    """The first that fits among the next few; taken out of the table. A turn that met its own
+    words there is put down in `met_equal`."""
+    for place in range(len(table) - 1, max(-1, len(table) - 1 - LOOKED_AT), -1):
+        other = table[place]
+        if other.reply == turn.reply:
+            met_equal.add(id(turn))
+        elif other is not turn and fits(turn, other):
+            return table.pop(place)
+    return None
+
+
+def by_outcome(
+    chosen: Sequence[Candidate],
+    all_turns: Sequence[Candidate],
+    near: str,
+    replies: Replies,
+    dropped: Dropped,
+) -> Iterator[Plan]:
+    """A winner's reply over a loser's, both legal."""
+    good = [turn for turn in chosen if turn.won and turn.legal]
+    bad = [turn for turn in all_turns if turn.won is False and turn.legal and not turn.forfeited]
+
+    def far(turn: Candidate, other: Candidate) -> bool:
+        return not turn.legal_moves or legal_there(replies.get(other.reply_span), turn)
+
+    for match in near_matches(good, bad, near, _anything, far, dropped):
+        yield plan(match, "outcome")
+
+
+def by_legality(
+    chosen: Sequence[Candidate],
+    all_turns: Sequence[Candidate],
+    near: str,
+    replies: Replies,
+    dropped: Dropped,
+) -> Iterator[Plan]:
+    """A legal reply over an illegal one: first a turn's retry over its first reply."""
+    good = [turn for turn in chosen if turn.legal]
+    retried = [turn for turn in good if turn.first_failed is not None]
+    for turn in retried:
+        assert turn.first_failed is not None
+        text = replies.get(turn.first_failed)
+        key = (turn.first_prompt, turn.reply, hash_of(text))
+        sizes = (turn.reply_characters, len(text))
+        yield Plan(
+            turn, turn.reply_span, turn.first_failed, "legality", "prompt", key, sizes, first=True
+        )
+    bad = [turn for turn in all_turns if not turn.legal]
+
+    def far(turn: Candidate, other: Candidate) -> bool:
+        return bool(turn.legal_moves) and not legal_there(replies.get(other.reply_span), turn)
+
+    others = [turn for turn in good if turn.first_failed is None]
+    for match in near_matches(others, bad, near, _anything, far, dropped):
+        yield plan(match, "legality")
+
+
+def by_oracle(chosen: Sequence[Candidate], seed: int) -> Iterator[Plan]:
+    """A solver's decision over another legal one, drawn by seed and deal."""
+    for turn in chosen:
+        if not turn.oracle or turn.move is None:
+            continue
+        said = turn.move[1]
+        others = [text for text in turn.legal_moves if text != said]
+        if others:
+            text = others[hash_of(f"{seed}|oracle|{turn.rank}") % len(others)]
+            key = (turn.prompt, turn.reply, hash_of(text))
+            sizes = (turn.reply_characters, len(text))
+            yield Plan(turn, turn.reply_span, text, "oracle", "prompt", key, sizes)
+
+
+def legal_there(text: str, turn: Candidate) -> bool:
+    """Whether a reply would have been a legal move at that turn, whose legal moves are known."""
+    if MAFIA in turn.game:
+        return (
+            secretmafia.read_action(text, turn.phase, _targets(turn.legal_moves)).move is not None
+        )
+    return read_reply(text, _moves(turn.legal_moves)).found is not Found.NONE
+
+
+@lru_cache(maxsize=4096)
+def _targets(moves: tuple[str, ...]) -> tuple[Move, ...]:
+    return secretmafia.targets(f"Valid: {', '.join(moves)}")
+
+
+@lru_cache(maxsize=4096)
+def _moves(moves: tuple[str, ...]) -> tuple[Move, ...]:
+    return tuple(Move(number, text) for number, text in enumerate(moves))
+
+
+def _anything(turn: Candidate, other: Candidate) -> bool:
+    return True
+
+
+def plan(match: Match, by: str, *, swapped: bool = False) -> Plan:
+    """The pair of two turns; `swapped`: the second reply is the better one."""
+    at, other = match.chosen, match.rejected
+    good, bad = (other, at) if swapped else (at, other)
+    return Plan(
+        at,
+        good.reply_span,
+        bad.reply_span,
+        by,
+        match.near,
+        (at.prompt, good.reply, bad.reply),
+        (good.reply_characters, bad.reply_characters),
+        other,
+    )
+
+
+def agreeing(keys: Sequence[Key], dropped: Dropped) -> list[int]:
+    """Places of the pairs to keep: no two alike, and none whose contrary stands there too."""
+    all_keys = set(keys)
+    met: set[Key] = set()
+    kept = []
+    for place, key in enumerate(keys):
+        prompt, chosen, rejected = key
+        if chosen == rejected:
+            dropped["equal"] += 1
+        elif (prompt, rejected, chosen) in all_keys:
+            dropped["contradictory"] += 1
+        elif key in met:
+            dropped["duplicate"] += 1
+        else:
+            met.add(key)
+            kept.append(place)
+    return kept

@@ -1,0 +1,140 @@
+"""`statistics.html`: the statistics of a data set on one page that opens offline.
+
+Bars are drawn by matplotlib as SVG; the same numbers give the same bytes. Names from logs are
+escaped by the template, and a Content-Security-Policy lets nothing run.
+"""
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from tesuji.core.redact import redact_all
+
+INK, BAR = "#010203", "#3b78d8"  # INK is replaced by currentColor
+SHOWN, WIDEST = 16, 28  # bars of one plot, characters of one name
+NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ title }}</title>
+<style>
+:root { color-scheme: light dark }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+table { border-collapse: collapse; margin: .5rem 0 1.5rem }
+td, th { padding: .15rem .9rem .15rem 0; text-align: left; border-bottom: 1px solid #8884 }
+td.n { text-align: right; font-variant-numeric: tabular-nums }
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(21rem, 1fr)); gap: 1rem }
+figure { margin: 0 } figcaption { font-weight: 600 } svg { width: 100%; height: auto }
+.warning { border-left: 4px solid #d9731a; padding-left: .7rem }
+</style></head><body>
+<h1>{{ title }}</h1>
+<p>{{ summary }}</p>
+{% for warning in warnings %}<p class="warning">{{ warning }}</p>
+{% endfor %}
+<h2>What each rule dropped</h2>
+<table><tr><th>rule</th><th>dropped</th><th>left</th><th>why</th></tr>
+{% for rule in rules %}<tr><td>{{ rule.rule }}</td><td class="n">{{ rule.dropped }}</td>
+<td class="n">{{ rule.left }}</td><td>{{ rule.why }}</td></tr>
+{% endfor %}</table>
+<h2>The rows of training</h2>
+<div class="plots">{% for plot in plots %}
+<figure><figcaption>{{ plot.title }}</figcaption>{{ plot.svg }}</figure>{% endfor %}
+</div>
+</body></html>
+"""
+
+
+def statistics_page(found: Mapping[str, Any]) -> str:
+    """The page. `found` is what `dataset_statistics.json` holds."""
+    found = redact_all(dict(found))
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    rules = [{**rule, "why": _counts(rule.get("why", {}))} for rule in found["rules"]]
+    return environment.from_string(PAGE).render(
+        title=f"Data set {found['name']}",
+        summary=summary(found),
+        warnings=found["warnings"],
+        rules=rules,
+        plots=[{"title": title, "svg": Markup(bars(title, t))} for title, t in _tables(found) if t],
+    )
+
+
+def summary(found: Mapping[str, Any]) -> str:
+    """The sizes in one sentence."""
+    matches, read = found["matches"], found["imported"]
+    return (
+        f"{read['accepted']:,} of {read['read']:,} records, {matches['all']:,} matches of which "
+        f"{matches['held_out']:,} are held out; {found['train_rows']:,} rows and "
+        f"{found['train_pairs']:,} pairs to learn from, {found['held_out_rows']:,} and "
+        f"{found['held_out_pairs']:,} held out."
+    )
+
+
+def _counts(table: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in table.items() if name)
+
+
+def _tables(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, int]]]:
+    yield "Length of replies (characters)", found["reply_lengths"]
+    yield "Length of prompts (characters)", found["prompt_lengths"]
+    for name in ("roles", "outcomes", "phases", "types"):
+        yield name.capitalize(), found[name]
+    for type_, table in found["label_balance"].items():
+        yield f"Labels: {type_}", table
+    yield "Pairs by who preferred / how near", found["pairs"]["by_near"]
+    yield "Pairs left out", found["pairs"]["dropped"]
+    yield "Records not taken, by reason", found["imported"]["rejected_by_reason"]
+
+
+def bars(title: str, table: Mapping[str, int]) -> str:
+    """A table of counts as horizontal bars, an SVG element."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    names = [_plain(name) for name in list(table)[:SHOWN]]
+    counts = list(table.values())[:SHOWN]
+    with mpl.rc_context(_style(title)):
+        figure = Figure(figsize=(4.4, 0.6 + 0.24 * len(names)), layout="constrained")
+        axes = figure.add_subplot()
+        drawn = axes.barh(range(len(names)), counts, color=BAR, height=0.7)
+        axes.bar_label(drawn, labels=[f"{count:,}" for count in counts], padding=3)
+        axes.set_yticks(range(len(names)), labels=names)
+        axes.set_xticks([])
+        axes.margins(x=0.15)
+        axes.invert_yaxis()
+        text = io.StringIO()
+        figure.savefig(text, format="svg", transparent=True, metadata=NO_METADATA)
+    return _inline(text.getvalue())
+
+
+def _plain(name: str) -> str:
+    """Short, without what matplotlib or XML would take for something else."""
+    text = "".join(c if c.isprintable() else "?" for c in name or "none")
+    return (text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…").replace("$", r"\$")
+
+
+def _style(title: str) -> dict[str, Any]:
+    ink = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+    return {
+        "svg.fonttype": "none",
+        "svg.hashsalt": f"tesuji {title}",
+        "font.family": "sans-serif",
+        "font.size": 9,
+        **{f"axes.spines.{side}": False for side in ("top", "right", "bottom")},
+        **dict.fromkeys(ink, INK),
+    }
+
+
+def _inline(svg: str) -> str:
+    """The bare element in the page's ink, as wide as there is room."""
+    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
+    svg = re.sub(r"<style.*?</style>", "", svg)
+    head, _, body = svg.partition(">")
+    head = re.sub(r' (width|height)="[^"]*"', "", head)
+    return f'{head} role="presentation">{body}'.strip()

@@ -1,0 +1,196 @@
+"""`dataset_statistics.json`: what is in a data set made of logs, and what to beware of."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from tesuji.datasets.candidates import Candidate, Pool
+from tesuji.datasets.chosen import Chosen
+from tesuji.datasets.filters import FREE_TEXT
+
+FEW_ROWS, FEW_PAIRS = 50, 50
+SIDED = 0.8  # share of one label among decisions that is warned about
+LONGER = 1.25  # mean chosen over mean rejected length (or the other way) that is warned about
+SMALL_SHARE = 0.1  # of the rows left by balancing, under which it is warned about
+MOST = 30  # names of one table that are listed
+QUANTILES = (0, 5, 25, 50, 75, 95, 100)
+
+
+def quantiles(numbers: Iterable[int]) -> dict[str, int]:
+    """Percent → the number that so many of them do not exceed; empty for none."""
+    order = sorted(numbers)
+    if not order:
+        return {}
+    return {f"{q}%": order[min(len(order) - 1, q * len(order) // 100)] for q in QUANTILES}
+
+
+def doublings(numbers: Iterable[int]) -> dict[str, int]:
+    """How many lie in 1, 2-3, 4-7, 8-15, ..."""
+    table = Counter(max(1, number).bit_length() - 1 for number in numbers)
+    if not table:
+        return {}
+    span = range(min(table), max(table) + 1)
+    names = {n: f"{1 << n:,}-{(2 << n) - 1:,}" if n else "1" for n in span}
+    return {names[n]: table[n] for n in span}
+
+
+def label_of(turn: Candidate) -> str:
+    """A turn's move as a label: a vote's target, a decision without its size; "" for speech."""
+    if turn.type in FREE_TEXT or turn.move is None:
+        return ""
+    text = turn.move[1]
+    return action_of(text) if turn.type == "decision" else text
+
+
+def action_of(text: str) -> str:
+    """A decision without its size: "raise 500" → "raise"; notations as they are."""
+    return re.sub(r"\s+(?:to\s+)?[\d.,]+\w*$", "", text.strip().lower())[:40]
+
+
+def statistics(chosen: Chosen, pool: Pool, counts: Counter[str]) -> dict[str, Any]:
+    """The facts; `counts` are the lines written into each file."""
+    train = [turn for turn in chosen.rows if not chosen.held_out(turn.match)]
+    hidden = [turn for turn in chosen.rows if chosen.held_out(turn.match)]
+    found: dict[str, Any] = {
+        "turns_with_a_reply": len(pool.candidates),
+        "rules": chosen.report.rules,
+        "train_rows": len(train),
+        "held_out_rows": len(hidden),
+        "train_pairs": counts["pairs.jsonl"],
+        "held_out_pairs": counts["held_out_pairs.jsonl"],
+        "train_prompts": counts["prompts.jsonl"],
+        "held_out_prompts": counts["held_out_prompts.jsonl"],
+        "held_out_rows_with_a_prompt_of_training": _overlap(train, hidden),
+        "matches": {
+            "all": chosen.matches,
+            "held_out": len(chosen.hidden),
+            "in_train_rows": len({turn.match for turn in train}),
+            "in_held_out_rows": len({turn.match for turn in hidden}),
+        },
+        "prompt_characters": quantiles(turn.prompt_characters for turn in train),
+        "reply_characters": quantiles(turn.reply_characters for turn in train),
+        "prompt_lengths": doublings(turn.prompt_characters for turn in train),
+        "reply_lengths": doublings(turn.reply_characters for turn in train),
+        "games": _table(train, lambda turn: turn.game),
+        "roles": _table(train, lambda turn: turn.role or "unknown"),
+        "outcomes": _table(train, lambda turn: _OUTCOMES[turn.won]),
+        "phases": _table(train, lambda turn: turn.phase or "none"),
+        "types": _table(train, lambda turn: turn.type),
+        "label_balance": _labels(train),
+        "pairs": pair_statistics(chosen),
+    }
+    return found
+
+
+_OUTCOMES = {True: "won", False: "not won", None: "unknown"}
+
+
+def _overlap(train: Sequence[Candidate], hidden: Sequence[Candidate]) -> int:
+    shown = {turn.prompt for turn in train}
+    return sum(turn.prompt in shown for turn in hidden)
+
+
+def _table(turns: Sequence[Candidate], name: Callable[[Candidate], str]) -> dict[str, int]:
+    return dict(Counter(map(name, turns)).most_common(MOST))
+
+
+def _labels(turns: Sequence[Candidate]) -> dict[str, dict[str, int]]:
+    """Type of reply → move → how often."""
+    tables: dict[str, Counter[str]] = {}
+    for turn in turns:
+        if label := label_of(turn):
+            tables.setdefault(turn.type, Counter())[label] += 1
+    return {name: dict(table.most_common(MOST)) for name, table in sorted(tables.items())}
+
+
+def pair_statistics(chosen: Chosen) -> dict[str, Any]:
+    """Pairs by who preferred and how near, by type, what was dropped, and how long the replies
+    are: a model can learn to prefer long replies instead of good ones."""
+    facts = [(p.by, p.near, p.type, p.sizes) for p in chosen.logged]
+    facts += [(p.by, p.near, p.at.type, p.sizes) for p in chosen.plans]
+    return {
+        "by_near": dict(Counter(f"{by}/{near}" for by, near, _, _ in facts).most_common()),
+        "types": dict(Counter(type_ for _, _, type_, _ in facts).most_common()),
+        "dropped": dict(chosen.dropped.most_common()),
+        "mean_characters_chosen": _mean([sizes[0] for *_, sizes in facts]),
+        "mean_characters_rejected": _mean([sizes[1] for *_, sizes in facts]),
+        "chosen_is_longer": sum(sizes[0] > sizes[1] for *_, sizes in facts),
+        "chosen_is_shorter": sum(sizes[0] < sizes[1] for *_, sizes in facts),
+    }
+
+
+def _mean(numbers: Sequence[int]) -> float:
+    return round(sum(numbers) / len(numbers), 2) if numbers else 0.0
+
+
+def warnings(
+    found: dict[str, Any], chosen: Chosen, *, wants_pairs: bool, held_out: float
+) -> list[str]:
+    """What a person should know before training on this, in sentences."""
+    told = [*_few(found, wants_pairs=wants_pairs, held_out=held_out), *_rules(found["rules"])]
+    told += _one_sided(found["label_balance"])
+    told += _never_said(chosen)
+    told += _pairs(found["pairs"], found["train_pairs"] + found["held_out_pairs"])
+    if equal := found["imported"]["rejected_by_reason"].get("equal_pair", 0):
+        told.append(f"{equal:,} pairs of the logs had chosen = rejected and were left out")
+    if same := found["held_out_rows_with_a_prompt_of_training"]:
+        told.append(
+            f"{same:,} of {found['held_out_rows']:,} held-out rows have a prompt that also stands "
+            "in a training match (openings repeat): what is held out are matches, not prompts"
+        )
+    return told
+
+
+def _few(found: dict[str, Any], *, wants_pairs: bool, held_out: float) -> Iterable[str]:
+    if found["train_rows"] < FEW_ROWS:
+        yield f"only {found['train_rows']:,} rows to learn from"
+    if wants_pairs and found["train_pairs"] < FEW_PAIRS:
+        yield f"only {found['train_pairs']:,} pairs to learn from"
+    if held_out and not found["held_out_rows"]:
+        yield "no held-out rows: nothing can be measured on matches that training did not see"
+    if held_out and wants_pairs and found["train_pairs"] and not found["held_out_pairs"]:
+        yield "no held-out pairs"
+
+
+def _rules(rules: Sequence[dict[str, Any]]) -> Iterable[str]:
+    for rule in rules:
+        before = rule["left"] + rule["dropped"]
+        unknown = rule.get("why", {}).get("not known who won", 0)
+        if before and unknown > before / 2:
+            yield (
+                f"of {unknown:,} of {before:,} turns it is not known who won, so `seats: winners` "
+                "dropped them; `seats: all` takes them"
+            )
+        if rule["rule"].startswith("balance") and rule["left"] < SMALL_SHARE * before:
+            yield f"{rule['rule']} left {rule['left']:,} of {before:,} rows: one class is very rare"
+
+
+def _one_sided(tables: dict[str, dict[str, int]]) -> Iterable[str]:
+    for type_, table in tables.items():
+        total, (label, most) = sum(table.values()), next(iter(table.items()))
+        if total >= FEW_ROWS and most > SIDED * total:
+            yield f"label imbalance: {most / total:.0%} of {total:,} {type_} rows say {label!r}"
+
+
+def _never_said(chosen: Chosen) -> Iterable[str]:
+    """Decisions that were to be had and that no row takes: sets from showdowns never fold."""
+    rows = [t for t in chosen.rows if t.type == "decision" and "poker" in t.game.lower()]
+    offered = Counter(action for t in rows for action in {action_of(m) for m in t.legal_moves})
+    said = {label_of(turn) for turn in rows}
+    for action, times in sorted(offered.items()):
+        if action not in said and times >= FEW_ROWS:
+            yield f"label imbalance: no row says {action!r}, which was possible in {times:,}"
+
+
+def _pairs(pairs: dict[str, Any], total: int) -> Iterable[str]:
+    dropped = pairs["dropped"]
+    for what in ("equal", "contradictory"):
+        if dropped.get(what):
+            yield f"{dropped[what]:,} {what} pairs were left out"
+    good, bad = pairs["mean_characters_chosen"], pairs["mean_characters_rejected"]
+    if total and max(good, bad) > LONGER * max(1.0, min(good, bad)):
+        yield (
+            f"length bias: chosen replies have {good:,.0f} characters on average, rejected ones "
+            f"{bad:,.0f}; a model may learn the length"
+        )
