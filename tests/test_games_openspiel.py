@@ -24,8 +24,9 @@ from tesuji.games.openspiel_facts import (
     few_positions,
 )
 
-INFOS = {name: openspiel_family.info(name) for name in openspiel_family.names()}
-PLAYABLE = sorted(name for name, info in INFOS.items() if not info.unavailable)
+FACTS = (openspiel_family.info(name) for name in openspiel_family.names())
+INFOS = {info.name: info for info in FACTS if not info.unavailable}
+PLAYABLE = sorted(INFOS)
 CAP = 60  # turns of a random match
 NOTHING_TO_SEE = {"coordinated_mp", "repeated_game"}  # at the first move
 

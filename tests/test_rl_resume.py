@@ -1,4 +1,4 @@
-"""Killed with -9 at ten random moments and started again each time, a run ends as one never killed:
+"""Killed with -9 up to ten times and started again each time, a run ends as one never killed:
 the same weights, optimizer, curriculum, failures, snapshots and metrics, bit for bit."""
 
 import json
@@ -63,17 +63,31 @@ def child():
         os._exit(0)
     return pid
 
-killed = 0
-while killed < kills:
-    pid = child()
-    time.sleep(draw.uniform(0.2, 1.3))
+def saved():
+    return max((int(p.name[5:]) for p in root.glob("*/stages/*/checkpoints/step-*")), default=0)
+
+def killed_after(seconds, past):
+    # whether a child was still at work when it was killed, `seconds` after saving past a step
+    pid, since = child(), time.monotonic()
+    while saved() <= past and time.monotonic() - since < 60:
+        if os.waitpid(pid, os.WNOHANG)[0]:
+            return False
+        time.sleep(0.02)
+    time.sleep(seconds)
     os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    killed += os.WIFSIGNALED(status)
-    if not os.WIFSIGNALED(status):
+    return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+
+killed, resumed = 0, set()
+for number in range(kills):
+    before = saved()
+    # every other start is killed at any moment, the rest only once they got further
+    past = before if number % 2 else -1
+    if not killed_after(draw.uniform(0.0, 1.5), past):
         break
+    killed += 1
+    resumed |= {before} - {0}
 _, status = os.waitpid(child(), 0)
-print(killed)
+print(killed, len(resumed))
 sys.exit(os.waitstatus_to_exitcode(status))
 """
 
@@ -91,7 +105,8 @@ def recipe_of(kind: str) -> dict:
     }
 
 
-def run(recipe: dict, root: Path, kills: int) -> int:
+def run(recipe: dict, root: Path, kills: int) -> tuple[int, int]:
+    """(how often it was killed, from how many different checkpoints it went on)."""
     done = subprocess.run(
         [sys.executable, "-c", FORKS, json.dumps(recipe), str(root), str(kills)],
         capture_output=True,
@@ -99,7 +114,8 @@ def run(recipe: dict, root: Path, kills: int) -> int:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return int(done.stdout.split()[-1])
+    killed, resumed = map(int, done.stdout.split()[-2:])
+    return killed, resumed
 
 
 def what_stays(root: Path) -> dict[str, object]:
@@ -125,8 +141,10 @@ def _tells_time(key: str) -> bool:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_killed_ten_times_ends_as_one_never_killed(kind: str, tmp_path: Path) -> None:
     recipe = recipe_of(kind)
-    assert run(recipe, tmp_path / "whole", kills=0) == 0
-    assert run(recipe, tmp_path / "torn", kills=10) >= 5
+    run(recipe, tmp_path / "whole", kills=0)
+    killed, resumed = run(recipe, tmp_path / "torn", kills=10)
+    assert killed >= 5
+    assert resumed >= 2, "no run went on from a checkpoint"
     whole, torn = what_stays(tmp_path / "whole"), what_stays(tmp_path / "torn")
     assert sorted(whole) == sorted(torn)
     for name in sorted(set(whole) - {"metrics"}):

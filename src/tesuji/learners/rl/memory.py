@@ -131,7 +131,8 @@ class Memory:
             load_critic(checkpoint, critic)
         load_optimizer(checkpoint, learner.optimizer, named_parameters(module))
         learner.micro_batch_tokens = state["micro_batch_tokens"]
-        learner.scheduler.load_state_dict(state["scheduler"])
+        # its functions are the recipe's; LambdaLR wants their places all the same
+        learner.scheduler.load_state_dict({**state["scheduler"], "lr_lambdas": []})
         for group, rate in zip(
             learner.optimizer.param_groups, state["learning_rates"], strict=True
         ):
