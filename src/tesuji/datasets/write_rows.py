@@ -14,6 +14,7 @@ from tesuji.datasets.candidates import (
     Candidate,
     Pool,
     Seen,
+    action_of,
     prompt_of,
     rows_of,
     seen_turns,
@@ -60,7 +61,7 @@ class Writer:
     def example(self, turn: Candidate, example: Example, held_out: bool) -> None:
         """One row for SFT, and its prompt."""
         self._write("held_out.jsonl" if held_out else "train.jsonl", example_row(example))
-        self._prompt(turn.prompt, example.prompt, example.about, held_out)
+        self._prompt(turn.prompt, example.prompt, example.about, held_out, allowed(turn))
         if held_out:
             return
         score = self._score(turn, example.reply)
@@ -72,11 +73,11 @@ class Writer:
             return None
         return quality(reply.strip(), won=bool(turn.won), role=turn.role)
 
-    def pair(self, pair: Pair, prompt: int, held_out: bool) -> None:
+    def pair(self, pair: Pair, prompt: int, held_out: bool, legal: Sequence[str] = ()) -> None:
         """One preference, and its prompt."""
         self._write(f"{SIDES[held_out]}pairs.jsonl", pair_row(pair))
         about = {key: value for key, value in pair.about.items() if key not in ("by", "near")}
-        self._prompt(prompt, pair.prompt, about, held_out)
+        self._prompt(prompt, pair.prompt, about, held_out, legal)
         if held_out:
             return
         game = prefix(pair.about["game"]) if pair.about.get("game") else self.main
@@ -85,13 +86,28 @@ class Writer:
         self._write(f"final/{game}_dpo_dataset.jsonl", row)
 
     def _prompt(
-        self, key: int, prompt: Sequence[Message], about: Mapping[str, Any], held_out: bool
+        self,
+        key: int,
+        prompt: Sequence[Message],
+        about: Mapping[str, Any],
+        held_out: bool,
+        legal: Sequence[str],
     ) -> None:
         name = f"{SIDES[held_out]}prompts.jsonl"
         if (name, key) not in self._shown:
             self._shown.add((name, key))
             facts = {k: v for k, v in about.items() if k not in ("won", "legal", "score")}
-            self._write(name, {"prompt": list(prompt), "about": facts})
+            moves = {"legal_moves": list(legal)} if legal else {}
+            self._write(name, {"prompt": list(prompt), **moves, "about": facts})
+
+
+def allowed(turn: Candidate) -> list[str]:
+    """The legal moves of a turn where they are known; of bets only that one may bet, since more
+    sizes are legal than a log can list."""
+    texts = turn.legal_moves
+    if turn.type == "decision" and "poker" in turn.game:
+        texts = tuple(map(action_of, texts))
+    return list(dict.fromkeys(texts))
 
 
 def write_all(
@@ -138,7 +154,7 @@ def _episode(
             writer.example(turn, example, chosen.held_out(turn.match))
         for made in paired[seen.place]:
             pair = _pair(made, row, seen, prompt, pool)
-            writer.pair(pair, made.key[0], chosen.held_out(made.at.match))
+            writer.pair(pair, made.key[0], chosen.held_out(made.at.match), allowed(made.at))
 
 
 def _pair(

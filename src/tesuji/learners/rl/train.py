@@ -178,6 +178,7 @@ class _Training:
         old, values = score(learner, flat) if needs_old else (None, None)
         reference = memory.reference.logps(learner, flat) if memory.reference else None
         found, kl = self._estimate(flat, old, values, reference)
+        strayed = {"kl": kl} if stage.kl_in == "reward" and reference is not None else {}
         tokens = self._tokens(flat, old, values, reference, found)
         figures = self._update(flat, tokens)
         memory.learn(flat, kl, int(rollout.sums["matches"]))
@@ -185,6 +186,7 @@ class _Training:
         return {
             **figures,
             **found.figures,
+            **strayed,
             "kl_coef": memory.kl.beta,
             "advantage_std": float(found.advantages.std()) if flat.tokens else 0.0,
             "advantage_max": float(np.abs(found.advantages).max()) if flat.tokens else 0.0,
