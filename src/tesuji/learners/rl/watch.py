@@ -20,7 +20,8 @@ def console_line(step: int, metrics: Mapping[str, float]) -> str:
     `Step 100 | reward 0.4523 | kl 0.0210 | length 12.3`."""
     if "success" not in metrics:
         kl = f"kl {metrics['kl']:.4f} | " if "kl" in metrics else ""
-        return f"Step {step} | reward {metrics['reward']:.4f} | {kl}length {metrics['reply_length']:.1f}"
+        length = f"length {metrics['reply_length']:.1f}"
+        return f"Step {step} | reward {metrics['reward']:.4f} | {kl}{length}"
     low, high = 100 * metrics["success_low"], 100 * metrics["success_high"]
     return (
         f"Step {step} | reward {metrics['reward']:.4f} | score {metrics['score']:.4f} | "
