@@ -3,6 +3,7 @@
 import json
 import random
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -152,7 +153,7 @@ def test_the_files_look_like_a_competitors(made: Made) -> None:
 
 def repeats_the_transcript(observations) -> None:
     texts = [seen.get("content") for seen in observations if isinstance(seen, dict)]
-    for before, after in zip(texts, texts[1:], strict=False):
+    for before, after in pairwise(texts):
         if isinstance(before, str):
             assert after.startswith(before) and len(after) > len(before)
     if texts and isinstance(texts[0], str):  # at every turn, whatever phase it is
