@@ -14,7 +14,8 @@ turn, loaded, filtered to winners' legal replies, mapped to instruction, input a
 written; beside it our selection and writing of the same rows (which also writes prompts,
 statistics and a card), without pairs, the reading of logs not counted for either.
 
-`--gigabytes` adds files of that size, one of MGC2025 rows and one of episodes, and their import.
+`--gigabytes` adds the import of single files of that size: MGC2025 rows as JSON lines and as
+Parquet, and episodes.
 """
 
 import argparse
@@ -208,7 +209,8 @@ def show(name: str, found: dict[str, Any]) -> None:
     for part, seconds in found["seconds"].items():
         print(f"{name}_{part}_seconds: {seconds:.1f}")
     print(f"{name}_peak_mb: {found['peak_mb']:.0f}")
-    print("  " + ", ".join(f"{k} {v:,}" for k, v in found.get("lines", {}).items()))
+    if lines := found.get("lines"):
+        print("  lines: " + ", ".join(f"{k} {v:,}" for k, v in lines.items()))
 
 
 def beside_the_peer(logs: Path, scratch: Path, processes: int, rounds: int) -> None:
@@ -234,20 +236,41 @@ def beside_the_peer(logs: Path, scratch: Path, processes: int, rounds: int) -> N
 
 
 def large_files(scratch: Path, gigabytes: float, processes: int) -> None:
-    """One file of each kind, as large as asked, and its import."""
+    """One file of each kind, as large as asked (Parquet: before it is compressed), and its
+    import."""
     rows = [orjson.dumps(row) for _, row in views()]
-    for kind in ("mgc", "episodes"):
-        file, out = scratch / f"{kind}.jsonl", scratch / f"{kind}-out"
-        with file.open("wb") as into:
-            number = 0
-            while into.tell() < gigabytes * 1e9:
-                into.write(_copy(rows[number % len(rows)], number // len(rows)) + b"\n")
-                number += 1
+    for kind, write in (
+        ("mgc", _lines_file),
+        ("parquet", _parquet_file),
+        ("episodes", _lines_file),
+    ):
+        file, out = scratch / f"large_{kind}", scratch / f"{kind}-out"
+        file = file.with_suffix(".parquet" if kind == "parquet" else ".jsonl")
+        copies = round(gigabytes * 1e9 / sum(map(len, rows)))
+        write(file, rows, copies)
         found = measured(import_only, file, out, processes)
         print(f"  {file.stat().st_size / 1e9:.2f} GB, {found['imported']['accepted']:,} records")
         show(f"large_{kind}", found)
         file.unlink()
-        rows = (out / "episodes.jsonl").read_bytes().splitlines()[:VIEWS]
+        if kind == "parquet":
+            rows = (out / "episodes.jsonl").read_bytes().splitlines()[:VIEWS]
+
+
+def _lines_file(file: Path, rows: list[bytes], copies: int) -> None:
+    with file.open("wb") as into:
+        for number in range(copies):
+            into.writelines(_copy(row, number) + b"\n" for row in rows)
+
+
+def _parquet_file(file: Path, rows: list[bytes], copies: int) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    schema = pyarrow.Table.from_pylist([orjson.loads(rows[0])]).schema
+    with pyarrow.parquet.ParquetWriter(file, schema) as into:
+        for number in range(copies):
+            part = [orjson.loads(_copy(row, number)) for row in rows]
+            into.write_table(pyarrow.Table.from_pylist(part, schema))
 
 
 def main() -> None:
