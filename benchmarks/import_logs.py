@@ -3,11 +3,12 @@
     python benchmarks/import_logs.py [--logs 10000] [--processes 2] [--gigabytes 1]
 
 The logs are competitor's SecretMafia files of 30 turns each, every turn with the whole transcript
-before it (300 kB a file): a few hundred views of games played here on TextArena, written again and
+before it (260 kB a file): a few hundred views of games played here on TextArena, written again and
 again under other names. They lie in a temporary folder and are kept for the next time; the first
 time takes a minute and 3 GB. What is measured is `datasets.logs.build`: import, winners' legal
 replies, pairs by outcome and legality, all files. Memory is the resident size of the process and
-its children, added up, looked at every 20 ms (what they share counts twice).
+its children, added up, looked at every 20 ms (what they share counts twice). `cpu_seconds`, of
+all processes together, say what the work costs on a machine that is busy with other work too.
 
 The peer is what a script does with Hugging Face `datasets`: rows that are already parsed, one a
 turn, loaded, filtered to winners' legal replies, mapped to instruction, input and output, and
@@ -21,6 +22,7 @@ Parquet, and episodes.
 import argparse
 import multiprocessing
 import random
+import resource
 import statistics
 import tempfile
 import threading
@@ -188,7 +190,9 @@ def measured(work: Work, *arguments: Any) -> dict[str, Any]:
 
 
 def _work(to: Any, work: Work, arguments: tuple[Any, ...]) -> None:
-    to.send(work(*arguments))
+    found = work(*arguments)
+    spent = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    to.send({**found, "cpu": sum(usage.ru_utime + usage.ru_stime for usage in spent)})
 
 
 def _watch(pid: int, peak: list[int], over: threading.Event) -> None:
@@ -208,6 +212,7 @@ def show(name: str, found: dict[str, Any]) -> None:
     """One figure a line."""
     for part, seconds in found["seconds"].items():
         print(f"{name}_{part}_seconds: {seconds:.1f}")
+    print(f"{name}_cpu_seconds: {found['cpu']:.1f}")
     print(f"{name}_peak_mb: {found['peak_mb']:.0f}")
     if lines := found.get("lines"):
         print("  lines: " + ", ".join(f"{k} {v:,}" for k, v in lines.items()))
