@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.core.errors import DataError
-from tesuji.datasets.candidates import WRONG, hash_of, opening_key, rows_of, talk_hash
+from tesuji.datasets.candidates import (
+    WRONG,
+    hash_of,
+    opening_key,
+    rows_of,
+    talk_hash,
+    type_of,
+)
 
 Key = tuple[int, int, int]
 
@@ -42,13 +49,14 @@ def log_pairs(path: Path) -> list[LogPair]:
 def _pair(index: int, row: Mapping[str, Any]) -> LogPair:
     prompt, about = row["prompt"], row.get("about") or {}
     chosen, rejected = row["chosen"], row["rejected"]
+    game, phase = str(about.get("game") or ""), str(about.get("phase") or "")
     return LogPair(
         index,
         str(about.get("match") or opening_key(prompt)),
-        str(about.get("game") or ""),
+        game,
         str(about.get("by") or "log"),
         str(about.get("near") or "prompt"),
-        str(about.get("type") or "chat"),
+        str(about.get("type") or type_of(game, phase, None if game else "chat")),
         (talk_hash(prompt), hash_of(chosen.strip()), hash_of(rejected.strip())),
         (len(chosen), len(rejected)),
         sum(len(message["content"]) for message in prompt),
