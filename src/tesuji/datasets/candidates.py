@@ -35,8 +35,9 @@ class Candidate:
     """One turn with a reply. `match` decides the side of the split, `shown_match` is what rows say.
 
     `prompt`, `position` and `reply` are hashes of texts, `rank` one of seed and identity: whatever
-    is drawn is drawn by it, never by the order of files. `eliminated`: of a vote, the player who was
-    then voted out (-1: nobody; None: not told, or no vote). `first_failed`: the reply before the retry, if there was one.
+    is drawn is drawn by it, never by the order of files. `eliminated`: of a vote, the player who
+    was then voted out (-1: nobody; None: not told, or no vote). `first_failed`: the reply before
+    the retry, if there was one.
     """
 
     episode: int

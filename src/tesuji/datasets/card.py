@@ -35,7 +35,7 @@ def front_matter(found: Mapping[str, Any]) -> dict[str, Any]:
         "pretty_name": found["name"],
         "language": ["en"],
         "task_categories": ["text-generation"],
-        "tags": ["games", "tesuji", *(_tag(game) for game in found.get("games", {}))],
+        "tags": ["games", "tesuji", *filter(None, map(_tag, found.get("games", {})))],
         "size_categories": [size],
         "configs": [
             {"config_name": config, "data_files": files} for config, files in configs.items()
