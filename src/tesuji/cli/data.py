@@ -1,4 +1,4 @@
-"""`tesuji data`: make a recipe's data set alone, and look at what is in one."""
+"""`tesuji data`: read logs, make a data set, look at what is in one, give it away."""
 
 import json
 from pathlib import Path
@@ -11,6 +11,7 @@ from rich.text import Text
 from tesuji.cli.console import console, progress
 from tesuji.cli.data_import import EPILOG, import_
 from tesuji.cli.data_make import make_logs
+from tesuji.cli.data_stats import card, push, stats
 
 if TYPE_CHECKING:
     from tesuji.recipe.data import DataStage
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 app.command("import", epilog=EPILOG)(import_)
 app.command("make-logs")(make_logs)
+app.command()(stats)
+app.command()(card)
+app.command()(push)
 
 
 @app.command()
