@@ -70,6 +70,16 @@ def test_a_set_of_positions_has_statistics_and_a_card_too(tmp_path: Path, capsys
     assert card.data.pretty_name == "ttt" and "METHODOLOGY" not in card.text
 
 
+def test_a_stage_of_logs_is_made_alone(tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    few = ["stages.logs.make.games=6", "stages.logs.make.traps=false"]
+    assert main(["data", "generate", "mafia/tiny", *few, "--out", "logs"]) == 0
+    shown = capsys.readouterr().out
+    found = read_json(tmp_path / "logs" / "dataset_statistics.json")
+    assert f"train rows │ {found['train_rows']}" in " ".join(shown.split())
+    assert shown.count("→ ") == 3 and "beware: " in shown
+
+
 def write(path: Path, *told: object) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in told))
     return path
