@@ -101,10 +101,12 @@ def serving() -> Iterator[Hub]:
         thread.join(10)
 
 
-def push(folder: Path, hub: str, *words: str, token: str = TOKEN, **said: Any) -> Any:
+def push(
+    folder: Path, hub: str, *words: str, token: str = TOKEN, offline: str = "0", **said: Any
+) -> Any:
     """`tesuji data push`, in a process of its own: huggingface_hub reads HF_ENDPOINT on import."""
     home = folder.parent / "home"
-    own = {"HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "0", "HF_HOME": str(home), "HF_TOKEN": token}
+    own = {"HF_ENDPOINT": hub, "HF_HUB_OFFLINE": offline, "HF_HOME": str(home), "HF_TOKEN": token}
     kept = {k: v for k, v in os.environ.items() if k not in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")}
     command = [sys.executable, "-m", "tesuji.cli.main", "data", "push", str(folder), *words]
     return subprocess.run(
@@ -199,6 +201,8 @@ def test_a_hub_that_is_not_there_and_a_folder_without_a_card(folder: Path):
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
         run = push(folder, url, "--to", "me/games", "--yes")
     assert run.returncode == 2 and "the Hub was not reached" in run.stderr, run.stderr
+    run = push(folder, url, "--to", "me/games", "--yes", offline="1")
+    assert run.returncode == 2 and "HF_HUB_OFFLINE forbids it" in run.stderr
     (folder / "README.md").unlink()
     run = push(folder, url, "--to", "me/games", "--dry-run")
     assert run.returncode == 2 and f"tesuji data card {folder}" in run.stderr

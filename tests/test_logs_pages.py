@@ -1,5 +1,6 @@
 """What a stage of logs writes for people and for other tools, and that it writes it again."""
 
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -139,6 +140,14 @@ def test_facts_known_late_do_not_stop_a_reader_of_a_large_file(tmp_path: Path):
     loaded = datasets.load_dataset("json", data_files=str(train), cache_dir=str(tmp_path / "c"))
     roles = [about["role"] for about in loaded["train"]["about"]]
     assert (roles.count(None), roles.count("Doctor")) == (120, 3)
+    told = [{"prompt": f"{shown}{n}", "chosen": "a", "rejected": "b"} for n in range(120)]
+    told += [{**told[0], "chosen": "c", "about": {"role": "BTN", "match": "m", "seat": 2}}]
+    lines = "".join(json.dumps(row) + "\n" for row in told)
+    (tmp_path / "p.jsonl").write_text(lines)
+    built(tmp_path / "pairs", [tmp_path / "p.jsonl"])
+    pairs = str(tmp_path / "pairs" / "pairs.jsonl")
+    loaded = datasets.load_dataset("json", data_files=pairs, cache_dir=str(tmp_path / "c"))
+    assert [about["seat"] for about in loaded["train"]["about"]].count(2) == 1
     assert telling([(n, frozenset("a")) for n in range(200)]) == set()
     assert telling([*((n, frozenset("a")) for n in range(200)), (7, frozenset("ab"))]) == {7}
 

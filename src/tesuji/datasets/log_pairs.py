@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tesuji.core.errors import DataError
+from tesuji.datasets.about import OF_PAIR, facts_of, known
 from tesuji.datasets.candidates import (
     WRONG,
     hash_of,
@@ -20,7 +22,8 @@ Key = tuple[int, int, int]
 
 @dataclass(slots=True)
 class LogPair:
-    """One pair: where it stands, its side of the split, and what statistics need."""
+    """One pair: where it stands, its side of the split, what statistics need, and the names of the
+    facts that are known of it."""
 
     index: int
     match: str
@@ -30,7 +33,7 @@ class LogPair:
     type: str
     key: Key
     sizes: tuple[int, int]
-    prompt_characters: int
+    facts: frozenset[str]
 
 
 def log_pairs(path: Path) -> list[LogPair]:
@@ -59,5 +62,11 @@ def _pair(index: int, row: Mapping[str, Any]) -> LogPair:
         str(about.get("type") or type_of(game, phase, None if game else "chat")),
         (talk_hash(prompt), hash_of(chosen.strip()), hash_of(rejected.strip())),
         (len(chosen), len(rejected)),
-        sum(len(message["content"]) for message in prompt),
+        _shared(known(facts_of(about, OF_PAIR))),
     )
+
+
+@cache
+def _shared(names: frozenset[str]) -> frozenset[str]:
+    """One object for all pairs of which the same is known."""
+    return names

@@ -216,10 +216,17 @@ def _pair_facts(made: Plan) -> dict[str, Any]:
 
 
 def _logged(chosen: Chosen, path: Path, writer: Writer) -> None:
-    wanted: dict[int, LogPair] = {pair.index: pair for pair in chosen.logged}
-    if not wanted:
-        return
-    for index, (_, row) in enumerate(rows_of(path)):
+    wanted = {pair.index: pair for pair in chosen.logged}
+    sides = [[p for p in chosen.logged if chosen.held_out(p.match) is s] for s in (False, True)]
+    first = set().union(*(telling((p.index, p.facts) for p in side) for side in sides))
+    for now in (first, wanted.keys() - first):
+        _logged_among({index: wanted[index] for index in now}, path, chosen, writer)
+
+
+def _logged_among(
+    wanted: Mapping[int, LogPair], path: Path, chosen: Chosen, writer: Writer
+) -> None:
+    for index, (_, row) in enumerate(_until(path, max(wanted, default=-1))):
         if (fact := wanted.get(index)) is None:
             continue
         said = {"by": fact.by, "near": fact.near, "match": fact.match, "type": fact.type}
