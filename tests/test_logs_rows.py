@@ -99,16 +99,18 @@ def test_only_votes_that_hit_and_rows_tell_who_went_out(tmp_path: Path):
         turn("I was wrong.", 1, shown=told, continues=True),
         vote("[4]", 0, shown="[GAME] Voting phase.\n", continues=True),
         turn("Hm.", 0, shown="[GAME] No consensus - nobody was eliminated.\n", continues=True),
+        vote("[2]", 0, shown="[GAME] Voting phase.\n", continues=True),
+        turn("And?", 0, shown="[Player 3] Well.\n", continues=True),
     )
     found, pool = chosen(tmp_path, [game], **select(decisive_votes=True))
-    assert replies(found.rows, pool) == ["[2]", "So be it.", "I was wrong.", "Hm."]
-    assert counts(found)["decisive_votes"] == (3, 4)
+    assert replies(found.rows, pool) == ["[2]", "So be it.", "I was wrong.", "Hm.", "And?"]
+    assert counts(found)["decisive_votes"] == (4, 5)
     assert why(found, "decisive_votes") == {
         "hit nobody, or another player": 2,
-        "result not told": 1,
+        "result not told": 2,
     }
     assert [(t.seat, t.eliminated, t.hit) for t in pool.candidates if t.type == "vote"] == [
-        (0, 2, True), (1, 2, False), (2, None, None), (0, -1, False)
+        (0, 2, True), (1, 2, False), (2, None, None), (0, -1, False), (0, None, None)
     ]  # fmt: skip
 
 
