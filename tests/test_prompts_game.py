@@ -1,6 +1,7 @@
 """Prompts as a one-turn game: played, replayed, learned from by reinforcement alone."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tesuji.games.catalogue import load_game
 from tesuji.learners.models import load_policy, prepare_base
 from tesuji.pipeline.run import run_recipe
 from tesuji.players.model import ModelPlayer
+from tesuji.players.parse import read_reply
 from tesuji.players.render import render_prompt
 from tesuji.players.sampler import LocalSampler
 from tesuji.recipe.schema import Recipe
@@ -34,14 +36,14 @@ def prompts(tmp_path: Path) -> Path:
 
 def test_a_match_shows_a_prompt_and_ends_with_the_reply(prompts: Path) -> None:
     game = load_game("prompts", {"file": str(prompts)})
-    match = next(m for m in map(game.start, range(20)) if len(m.prompt) == 2)
+    match = next(m for m in map(game.start, range(20)) if len(m.prompt.messages) == 2)
     assert match.observe(0) == "Why?"
     assert match.messages(0) == tuple(SAID)
     assert match.legal_moves(0) is None and match.to_act == (0,)
     match.play(0, Move(-1, "Because."))
     assert match.to_act == () and match.returns() == (0.0,)
     assert match.render().endswith("→ Because.")
-    assert {len(game.start(seed).prompt) for seed in range(20)} == {1, 2}
+    assert {len(game.start(seed).prompt.messages) for seed in range(20)} == {1, 2}
     assert game.start(7).prompt == game.start(7).prompt
 
 
@@ -67,6 +69,27 @@ def test_a_wrong_row_is_named(tmp_path: Path) -> None:
         load_game("prompts", {"file": str(empty)}).start(1)
 
 
+def test_a_prompt_may_say_which_replies_are_legal(tmp_path: Path) -> None:
+    row = {"prompt": "Your decision:", "legal_moves": ["fold", "call", "raise", "call"]}
+    (file := tmp_path / "p.jsonl").write_text(json.dumps(row) + "\n")
+    match = load_game("prompts", {"file": str(file)}).start(1)
+    legal = match.legal_moves(0)
+    assert legal == (Move(-1, "fold"), Move(-1, "call"), Move(-1, "raise"))
+    reader = partial(match.read, 0)
+    said = ("cal", "raise 22.5", "2", "call", "")
+    read = {text: read_reply(text, legal, reader=reader).move for text in said}
+    assert read == {
+        "cal": None,
+        "raise 22.5": Move(-1, "raise 22.5"),
+        "2": None,
+        "call": Move(-1, "call"),
+        "": None,
+    }
+    (wrong := tmp_path / "w.jsonl").write_text('{"prompt": "a", "legal_moves": [1]}\n')
+    with pytest.raises(DataError, match=r"w\.jsonl:1.*legal_moves"):
+        load_game("prompts", {"file": str(wrong)}).start(1)
+
+
 def test_a_model_reads_the_messages_as_they_are_and_long_ones_from_their_end(
     prompts: Path, tmp_path: Path
 ) -> None:
@@ -87,7 +110,7 @@ def test_a_model_reads_the_messages_as_they_are_and_long_ones_from_their_end(
         played = list(play_matches(tasks, game=game, players={"model": player}, rules=rules))
         attempts = [turn.attempts[0] for episode in played for turn in episode.turns]
         assert {len(a.prompt) for a in attempts} == {1, 2}
-        assert all(a.prompt in game.prompts for a in attempts)
+        assert all(a.prompt in [one.messages for one in game.prompts] for a in attempts)
         for attempt in attempts:
             ids = render_prompt(policy.tokenizer, attempt.prompt)
             assert attempt.tokens is not None
@@ -127,7 +150,7 @@ def test_replies_grow_shorter_when_that_is_all_that_pays(prompts: Path, tmp_path
     lengths = [row["reply_length"] for row in rows if "reply_length" in row]
     assert lengths[-1] < lengths[0] - 1
     looks = [row["eval/held_out_reward"] for row in rows if "eval/score" in row]
-    assert len(looks) == 2 and looks[1] > -1
+    assert len(looks) == 3 and all(look > -1 for look in looks)
     assert not any("random/success" in row for row in rows)
     assert (outcome.folder / "grpo" / "final" / "config.json").is_file()
     summary = json.loads((outcome.folder / "training_summary_grpo.json").read_text())

@@ -274,7 +274,9 @@ def test_the_final_model_is_the_one_that_scored_best(tmp_path: Path) -> None:
     recipe = recipe_of(max_steps=6, eval_steps=2, eval_episodes=8, learning_rate=1e-2)
     outcome, _, rows = run(recipe, tmp_path)
     stage = outcome.folder / "stages" / "00-rl"
-    best = max((row for row in rows if "eval/score" in row), key=lambda row: row["eval/score"])
+    looks = [row for row in rows if "eval/score" in row]
+    assert [row["step"] for row in looks] == [0, 2, 4, 6]
+    best = max(looks[1:], key=lambda row: row["eval/score"])
     assert json.loads((stage / "training.json").read_text())["best_step"] == best["step"]
     name = "model.safetensors"
     assert (stage / "final" / name).read_bytes() == (stage / "best" / name).read_bytes()

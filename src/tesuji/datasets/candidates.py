@@ -8,6 +8,7 @@ written. Episodes are read as plain JSON, since checking each costs more than al
 wrong with one is then said by the reader that checks.
 """
 
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -260,6 +261,11 @@ def hash_of(text: str, more: bytes = b"") -> int:
 def talk_hash(talk: Sequence[Mapping[str, Any]]) -> int:
     """The same of messages."""
     return int.from_bytes(blake2b(orjson.dumps(list(talk)), digest_size=8).digest(), "big")
+
+
+def action_of(text: str) -> str:
+    """A decision without its size: "raise 500" → "raise"; notations as they are."""
+    return re.sub(r"\s+(?:to\s+)?[\d.,]+\w*$", "", text.strip().lower())[:40]
 
 
 def opening_key(talk: Sequence[Mapping[str, Any]]) -> str:

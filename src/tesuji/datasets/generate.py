@@ -1,6 +1,7 @@
 """The data stage: positions, an oracle's moves, thoughts, and a split, as files.
 
 train.jsonl, held_out.jsonl     rows for SFT
+pairs.jsonl, held_out_pairs.jsonl   preference pairs, if the stage asks for them
 positions.jsonl                 every position with its split and the oracle's moves
 dataset_statistics.json         what is in them
 """
@@ -15,11 +16,12 @@ from typing import Any
 from tesuji.core.errors import DataError
 from tesuji.core.files import write_json, write_jsonl
 from tesuji.core.streams import stream
-from tesuji.core.types import Example, Move
+from tesuji.core.types import Example, Message, Move
 from tesuji.datasets.label import Labelled, label
+from tesuji.datasets.position_pairs import position_pairs
 from tesuji.datasets.positions import Position, all_positions, sampled_positions
 from tesuji.datasets.split import held_out_keys
-from tesuji.datasets.store import example_row, position_row
+from tesuji.datasets.store import example_row, pair_row, position_row
 from tesuji.datasets.symmetry import symmetry_class
 from tesuji.games.base import Game
 from tesuji.players.prompt import answer_text, build_prompt
@@ -73,6 +75,10 @@ def generate(
     write_jsonl(out / "held_out.jsonl", _rows(game, recipe.prompt, held_out))
     _write_positions(out, labelled, hidden)
     found = _statistics(stage, labelled, hidden, train, held_out, quarantined, recipe.prompt)
+    if stage.pairs != "none":
+        found["train_pairs"] = _write_pairs(recipe, stage, game, train, out / "pairs.jsonl")
+        held_out_pairs = out / "held_out_pairs.jsonl"
+        found["held_out_pairs"] = _write_pairs(recipe, stage, game, held_out, held_out_pairs)
     write_json(out / "dataset_statistics.json", found)
     return found
 
@@ -153,16 +159,48 @@ def _rows(
     replies = Counter(lesson.item.position.key for lesson in lessons)
     for lesson in lessons:
         position = lesson.item.position
-        shown = build_prompt(
-            prompt,
-            game=game,
-            observation=position.match.observe(position.seat),
-            seat=position.seat,
-            role=position.match.role(position.seat),
-            legal=position.match.legal_moves(position.seat),
-        )
+        shown = _shown(game, prompt, position)
         reply = answer_text(prompt, lesson.move, lesson.thought or "")
         yield example_row(Example(shown, reply, position.key, 1 / replies[position.key]))
+
+
+def _shown(game: Game, prompt: PromptSection, position: Position) -> tuple[Message, ...]:
+    """The prompt of a position, as in play."""
+    return build_prompt(
+        prompt,
+        game=game,
+        observation=position.match.observe(position.seat),
+        seat=position.seat,
+        role=position.match.role(position.seat),
+        legal=position.match.legal_moves(position.seat),
+    )
+
+
+def _write_pairs(
+    recipe: Recipe, stage: DataStage, game: Game, lessons: Sequence[_Lesson], path: Path
+) -> int:
+    """Write the pairs of one side's positions; returns how many."""
+    items: dict[str, Labelled] = {}
+    thoughts: dict[str, dict[Move, str]] = {}
+    for lesson in lessons:
+        key = lesson.item.position.key
+        items[key] = lesson.item
+        thoughts.setdefault(key, {})[lesson.move] = lesson.thought or ""
+    found = [
+        pair_row(pair)
+        for key, item in items.items()
+        for pair in position_pairs(
+            stage,
+            game,
+            recipe.prompt,
+            _shown(game, recipe.prompt, item.position),
+            item,
+            thoughts[key],
+            recipe.seed,
+        )
+    ]
+    write_jsonl(path, found)
+    return len(found)
 
 
 def _write_positions(out: Path, labelled: Sequence[Labelled], hidden: frozenset[str]) -> None:

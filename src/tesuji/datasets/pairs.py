@@ -11,6 +11,7 @@ situation, so it is taken only if it would (`outcome`) or would not (`legality`)
 where the chosen one was said. Each reply stands in at most one pair of a kind.
 """
 
+import random
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tesuji.core.types import Found, Move
-from tesuji.datasets.candidates import Candidate, Replies, Span, hash_of
+from tesuji.datasets.candidates import Candidate, Replies, Span, action_of, hash_of
 from tesuji.datasets.log_prompts import MAFIA
 from tesuji.episodes.importers import secretmafia
 from tesuji.players.parse import read_reply
@@ -165,17 +166,29 @@ def by_legality(
 
 
 def by_oracle(chosen: Sequence[Candidate], seed: int) -> Iterator[Plan]:
-    """A solver's decision over another legal one, drawn by seed and deal."""
-    for turn in chosen:
-        if not turn.oracle or turn.move is None:
-            continue
-        said = turn.move[1]
-        others = [text for text in turn.legal_moves if text != said]
-        if others:
-            text = others[hash_of(f"{seed}|oracle|{turn.rank}") % len(others)]
+    """A solver's decision over another legal one, drawn by seed and deal.
+
+    An action is drawn as rejected about as often as it is a label. Drawn evenly, rare actions
+    would nearly always be the rejected ones, and a model could prefer without reading the hand.
+    """
+    told = [turn for turn in chosen if turn.oracle and turn.move is not None]
+    labels = Counter(action_of(turn.move[1]) for turn in told if turn.move)
+    for turn in told:
+        if (text := _other(turn, labels, seed)) is not None:
             key = (turn.prompt, turn.reply, hash_of(text))
             sizes = (turn.reply_characters, len(text))
             yield Plan(turn, turn.reply_span, text, "oracle", "prompt", key, sizes)
+
+
+def _other(turn: Candidate, labels: Counter[str], seed: int) -> str | None:
+    """A legal decision that is not the label; None where there is none. Of the sizes of one action
+    each is as likely as another."""
+    assert turn.move is not None
+    others = [text for text in turn.legal_moves if text != turn.move[1]]
+    sizes = Counter(map(action_of, others))
+    weights = [(labels[action_of(text)] + 1) / sizes[action_of(text)] for text in others]
+    draw = random.Random(hash_of(f"{seed}|oracle|{turn.rank}"))
+    return draw.choices(others, weights)[0] if others else None
 
 
 def legal_there(text: str, turn: Candidate) -> bool:

@@ -1,11 +1,10 @@
 """`dataset_statistics.json`: what is in a data set made of logs, and what to beware of."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tesuji.datasets.candidates import FREE_TEXT, Candidate, Pool
+from tesuji.datasets.candidates import FREE_TEXT, Candidate, Pool, action_of
 from tesuji.datasets.chosen import Chosen
 
 FEW_ROWS, FEW_PAIRS = 50, 50
@@ -40,11 +39,6 @@ def label_of(turn: Candidate) -> str:
         return ""
     text = turn.move[1]
     return action_of(text) if turn.type == "decision" else text
-
-
-def action_of(text: str) -> str:
-    """A decision without its size: "raise 500" → "raise"; notations as they are."""
-    return re.sub(r"\s+(?:to\s+)?[\d.,]+\w*$", "", text.strip().lower())[:40]
 
 
 def statistics(chosen: Chosen, pool: Pool, counts: Counter[str]) -> dict[str, Any]:

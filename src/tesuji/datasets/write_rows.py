@@ -17,6 +17,7 @@ from tesuji.datasets.candidates import (
     Candidate,
     Pool,
     Seen,
+    action_of,
     prompt_of,
     rows_of,
     seen_turns,
@@ -62,7 +63,7 @@ class Writer:
     def example(self, turn: Candidate, example: Example, held_out: bool) -> None:
         """One row for SFT, and its prompt."""
         self._write("held_out.jsonl" if held_out else "train.jsonl", example_row(example))
-        self._prompt(turn.prompt, example.prompt, example.about, held_out)
+        self._prompt(turn.prompt, example.prompt, example.about, held_out, allowed(turn))
         if held_out:
             return
         score = self._score(turn, example.reply)
@@ -74,10 +75,10 @@ class Writer:
             return None
         return quality(reply.strip(), won=bool(turn.won), role=turn.role)
 
-    def pair(self, pair: Pair, prompt: int, held_out: bool) -> None:
+    def pair(self, pair: Pair, prompt: int, held_out: bool, legal: Sequence[str] = ()) -> None:
         """One preference, and its prompt."""
         self._write(f"{SIDES[held_out]}pairs.jsonl", pair_row(pair))
-        self._prompt(prompt, pair.prompt, pair.about, held_out)
+        self._prompt(prompt, pair.prompt, pair.about, held_out, legal)
         if held_out:
             return
         game = prefix(pair.about["game"]) if pair.about.get("game") else self.main
@@ -86,12 +87,28 @@ class Writer:
         self._write(f"final/{game}_dpo_dataset.jsonl", row)
 
     def _prompt(
-        self, key: int, prompt: Sequence[Message], about: Mapping[str, Any], held_out: bool
+        self,
+        key: int,
+        prompt: Sequence[Message],
+        about: Mapping[str, Any],
+        held_out: bool,
+        legal: Sequence[str],
     ) -> None:
         name = f"{SIDES[held_out]}prompts.jsonl"
         if (name, key) not in self._shown:
             self._shown.add((name, key))
-            self._write(name, {"prompt": list(prompt), "about": facts_of(about, SHOWN)})
+            facts = facts_of(about, SHOWN)
+            moves = list(legal) or None
+            self._write(name, {"prompt": list(prompt), "legal_moves": moves, "about": facts})
+
+
+def allowed(turn: Candidate) -> list[str]:
+    """The legal moves of a turn where they are known; of bets only that one may bet, since more
+    sizes are legal than a log can list."""
+    texts = turn.legal_moves
+    if turn.type == "decision" and "poker" in turn.game:
+        texts = tuple(map(action_of, texts))
+    return list(dict.fromkeys(texts))
 
 
 def write_all(
@@ -131,9 +148,13 @@ def _first(chosen: Chosen) -> set[int]:
     for side in (False, True):
         turns = [turn for turn in chosen.rows if chosen.held_out(turn.match) is side]
         plans = [made for made in chosen.plans if chosen.held_out(made.at.match) is side]
-        found |= telling((t.episode, known(_facts(t))) for t in turns)
-        found |= telling((p.at.episode, known(_pair_facts(p))) for p in plans)
+        found |= telling((t.episode, known(_facts(t)) | _listed(t)) for t in turns)
+        found |= telling((p.at.episode, known(_pair_facts(p)) | _listed(p.at)) for p in plans)
     return found
+
+
+def _listed(turn: Candidate) -> frozenset[str]:
+    return frozenset({"legal_moves"} if turn.legal_moves else ())
 
 
 def telling(facts: Iterable[tuple[int, frozenset[str]]]) -> set[int]:
@@ -170,7 +191,7 @@ def _episode(
             writer.example(turn, example, chosen.held_out(turn.match))
         for made in paired[seen.place]:
             pair = _pair(made, row, seen, prompt, pool)
-            writer.pair(pair, made.key[0], chosen.held_out(made.at.match))
+            writer.pair(pair, made.key[0], chosen.held_out(made.at.match), allowed(made.at))
 
 
 def _pair(

@@ -4,12 +4,16 @@
 
 The rules pay nothing: what a reply is worth, reward terms say (`reward_model`, or one of another
 package). So classic RLHF takes the same path as every other game. The file holds a row a line with
-`prompt`, a text or a list of messages; each match shows the one
-that its seed draws. In a recipe `file` may be left out: the prompts of the data stage before are
-taken.
+`prompt`, a text or a list of messages, and where not any text will do `legal_moves`, the replies to
+choose from; each match shows the prompt that its seed draws. In a recipe `file` may be left out:
+the prompts of the data stage before are taken.
+
+Moves here have no number, since the prompt shows none: their id is -1. Where "raise" is legal, so
+is "raise 22.5": a bet's size is the reply's own.
 """
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -23,7 +27,16 @@ from tesuji.games.base import Game, GameInfo, Match
 
 NAME = "prompts"
 OPTIONS = ("file", "held_out")
-Prompt = tuple[Message, ...]
+Shown = tuple[Message, ...]
+_SIZED = re.compile(r"([a-z-]+) (?:to )?\d+(?:[.,]\d+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Messages, and the moves they allow (None: any text is a reply)."""
+
+    messages: Shown
+    legal_moves: tuple[Move, ...] | None = None
 
 
 def names() -> tuple[str, ...]:
@@ -106,14 +119,21 @@ class PromptMatch(Match):
 
     def observe(self, seat: int) -> str:
         """What was said, the system message left out."""
-        return "\n\n".join(m["content"] for m in self.prompt if m["role"] != "system")
+        return "\n\n".join(m["content"] for m in self.prompt.messages if m["role"] != "system")
 
-    def messages(self, seat: int) -> Prompt:
+    def messages(self, seat: int) -> Shown:
         """The prompt, as it stands in the file."""
-        return self.prompt
+        return self.prompt.messages
 
-    def legal_moves(self, seat: int) -> None:
-        """Any text is a reply."""
+    def legal_moves(self, seat: int) -> tuple[Move, ...] | None:
+        """What the file allows there; None: any text is a reply."""
+        return self.prompt.legal_moves
+
+    def read(self, seat: int, said: str) -> Move | None:
+        """A listed move with a size of its own, as "raise 22.5"; None for anything else."""
+        allowed = {move.text for move in self.prompt.legal_moves or ()}
+        sized = _SIZED.fullmatch(said.strip().lower())
+        return Move(-1, said.strip()) if sized and sized[1] in allowed else None
 
     def play(self, seat: int, move: Move) -> None:
         """Give the reply."""
@@ -155,10 +175,20 @@ def _read(file: str) -> tuple[Prompt, ...]:
 def _prompt(row: Any, where: str) -> Prompt:
     value = row.get("prompt") if isinstance(row, dict) else None
     if isinstance(value, str) and value:
-        return (Message(role="user", content=value),)
+        return Prompt((Message(role="user", content=value),), _legal_moves(row, where))
     if isinstance(value, list) and value and all(_is_message(item) for item in value):
-        return tuple(Message(role=item["role"], content=item["content"]) for item in value)
+        shown = tuple(Message(role=item["role"], content=item["content"]) for item in value)
+        return Prompt(shown, _legal_moves(row, where))
     raise DataError("`prompt` must be a text, or a list of messages", where=where)
+
+
+def _legal_moves(row: dict[str, Any], where: str) -> tuple[Move, ...] | None:
+    texts = row.get("legal_moves")
+    if texts is None:
+        return None
+    if not isinstance(texts, list) or not texts or not all(isinstance(t, str) and t for t in texts):
+        raise DataError("`legal_moves` must be a list of texts", where=where)
+    return tuple(Move(-1, text) for text in dict.fromkeys(texts))
 
 
 def _is_message(item: Any) -> bool:
@@ -175,5 +205,7 @@ _INFO = GameInfo(
     simultaneous=False,
     zero_sum=False,
     max_moves=1,
+    min_utility=0.0,
+    max_utility=0.0,
     players=(),
 )

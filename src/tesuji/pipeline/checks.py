@@ -23,7 +23,7 @@ def check(recipe: Recipe) -> Game:
     Raises RecipeError or GameError naming the key.
     """
     game = load_game(recipe.game.name, recipe.game.options)
-    has_data = False
+    rows: DataStage | LogsStage | None = None
     for name, stage in recipe.stages.items():
         _check_name(name)
         if isinstance(stage, DataStage):
@@ -31,10 +31,10 @@ def check(recipe: Recipe) -> Game:
         elif isinstance(stage, LogsStage):
             _check_paths(f"stages.{name}.paths", stage.paths)
         elif isinstance(stage, SftStage | PairTraining):
-            _check_rows(game, name, stage, has_data)
+            _check_rows(game, name, stage, rows)
         elif isinstance(stage, RLStage):
             check_rl(recipe, game, name, stage)
-        has_data = has_data or isinstance(stage, DataStage | LogsStage)
+        rows = stage if isinstance(stage, DataStage | LogsStage) else rows
     _check_players(game, "evaluation", recipe.evaluation.opponents)
     if recipe.evaluation.certificate:
         _needs_certificate(game, "evaluation.certificate")
@@ -76,8 +76,10 @@ def _check_paths(where: str, paths: list[str]) -> None:
             )
 
 
-def _check_rows(game: Game, name: str, stage: SftStage | PairTraining, has_data: bool) -> None:
-    if stage.data is None and not has_data:
+def _check_rows(
+    game: Game, name: str, stage: SftStage | PairTraining, rows: DataStage | LogsStage | None
+) -> None:
+    if stage.data is None and rows is None:
         raise RecipeError(
             "no rows to train on: there is no data stage before it",
             where=f"stages.{name}.data",
@@ -88,6 +90,13 @@ def _check_rows(game: Game, name: str, stage: SftStage | PairTraining, has_data:
             f"no such file: {stage.data}",
             where=f"stages.{name}.data",
             hint="the path is relative to the folder you start tesuji in",
+        )
+    pairless = isinstance(rows, DataStage) and rows.pairs == "none"
+    if isinstance(stage, PairTraining) and stage.data is None and pairless:
+        raise RecipeError(
+            "no pairs to learn from: the data stage before it makes none",
+            where=f"stages.{name}.data",
+            hint="give the data stage `pairs: one` or `pairs: all`",
         )
     if isinstance(stage, SftStage) and stage.stop_when == "certificate":
         _needs_certificate(game, f"stages.{name}.stop_when")

@@ -20,9 +20,10 @@ def make_data(step: Step, out: Path, bench: Workbench) -> None:
     assert isinstance(step.section, DataStage)
     on_progress = _progress(step.name, bench.reporter)
     found = generate(bench.recipe, step.section, bench.game, out, on_progress)
+    pairs = f" and {found['train_pairs']:,} pairs" if "train_pairs" in found else ""
     bench.reporter.say(
-        f"{step.name}: {found['positions']:,} positions, {found['train_rows']:,} rows to learn "
-        f"from, {found['held_out_positions']:,} positions held out"
+        f"{step.name}: {found['positions']:,} positions, {found['train_rows']:,} rows{pairs} to "
+        f"learn from, {found['held_out_positions']:,} positions held out"
     )
 
 

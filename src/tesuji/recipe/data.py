@@ -49,6 +49,9 @@ class DataStage(Section):
     """Words in front of the move: none, true sentences derived from the position, or an LLM's."""
     endpoint: EndpointSection = EndpointSection()
     """Who writes the thoughts when `thoughts: llm`."""
+    pairs: Literal["none", "one", "all"] = "none"
+    """Preference pairs of a best move over one that loses value, after the same thoughts: `one` a
+    position, or one for `all` such moves."""
     held_out: Share = 0.1
     """Share of the symmetry classes that `held_out_from` allows, kept out of training."""
     held_out_from: Literal["all", "off_path"] = "all"
