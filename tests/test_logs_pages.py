@@ -251,5 +251,6 @@ def test_the_page_of_known_figures_is_the_same_bytes_and_shows_no_secret(made: P
     found = read_json(made / "dataset_statistics.json")
     assert statistics_page(found) == (made / "statistics.html").read_text()
     token = "hf_" + "a" * 30
-    text = statistics_page({**found, "warnings": [f"see {token}"]})
+    text = statistics_page({**found, "warnings": [f"see {token} {EVIL}"]})
     assert token not in text and "[redacted]" in text
+    assert EVIL not in text and "&lt;script&gt;" in text
