@@ -16,7 +16,7 @@ from tesuji.episodes.made.poker_players import by_rule, chance, in_words
 from tesuji.episodes.made.poker_table import play
 from tesuji.episodes.made.poker_texts import pokerstars_text
 from tesuji.episodes.poker.balance import label_balance
-from tesuji.episodes.poker.situation import legal_moves
+from tesuji.games.poker.situation import legal_moves
 
 GAMES = 120
 REFUSED = (

@@ -9,6 +9,7 @@ random stream of its own, named by match seed, turn, seat and the task's `repeat
 opening are named by the match seed alone.
 """
 
+import functools
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -140,7 +141,8 @@ def read_attempt(reply: Reply, request: MoveRequest, answer: Literal["id", "move
     """What `reply` says: a move named directly, or the one found in its words."""
     if reply.move is not None:
         return Attempt(reply=reply.move.text, found=Found.EXACT, move=reply.move)
-    attempt = read_reply(reply.text, request.legal, prefer=answer)
+    reader = functools.partial(request.match.read, request.seat)
+    attempt = read_reply(reply.text, request.legal, prefer=answer, reader=reader)
     return replace(attempt, prompt=reply.prompt, tokens=reply.tokens)
 
 

@@ -1,5 +1,6 @@
 """A person at the terminal."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 from rich.console import Console
@@ -45,7 +46,8 @@ class HumanPlayer(Player):
             if not a_move and text.lower() in HELP:
                 self._list(request.legal)
                 continue
-            attempt = read_reply(text, request.legal)
+            reader = functools.partial(request.match.read, request.seat)
+            attempt = read_reply(text, request.legal, reader=reader)
             if attempt.move is not None:
                 return attempt.move
             self._say(f"Not a legal move: {attempt.problem}")

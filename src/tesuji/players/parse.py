@@ -7,8 +7,10 @@ a retry where a person would have guessed right; negations ("not o(0,0)") are no
 
 import functools
 import re
+from collections.abc import Callable
 from typing import Literal
 
+from tesuji.core.errors import IllegalMove
 from tesuji.core.types import Attempt, Found, Move
 
 LONGEST = 20_000  # characters outside the thought that are looked at
@@ -18,22 +20,28 @@ _WRAPPING = " \t\r\n*_`'\"“”‘’.!,;:"
 _NUMBER = re.compile(r"(?<![\w.+\-−])[0-9]+(?:[\s.,:/\-−]+[0-9]+)*(?![\w%]|[.,][0-9])")
 
 Legal = tuple[Move, ...]
+Reader = Callable[[str], Move | None]
 Outcome = tuple[Found, Move | None, str]  # the last is the problem in words
 
 
 def read_reply(
-    text: str, legal: Legal | None, *, prefer: Literal["id", "move"] = "move"
+    text: str,
+    legal: Legal | None,
+    *,
+    prefer: Literal["id", "move"] = "move",
+    reader: Reader | None = None,
 ) -> Attempt:
     """What was said in `text`: a move of `legal`, or None and the problem in words.
 
     With `legal` None any text is a move. `prefer` is what the player was asked for; it decides
-    where notation and number disagree. Never raises, whatever `text` is.
+    where notation and number disagree. `reader`, the game's own (`Match.read`), is asked first what
+    the words outside the thought name. Never raises, whatever `text` is.
     """
     if not isinstance(text, str):
         return Attempt(reply="", problem=f"the reply is not text but {type(text).__name__}")
     text = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates cannot be stored
     thought, said = split_thought(text)
-    found, move, problem = _look(said, thought, legal, prefer)
+    found, move, problem = _look(said, thought, legal, prefer, reader)
     return Attempt(reply=text, thought=thought, found=found, move=move, problem=problem)
 
 
@@ -46,12 +54,20 @@ def split_thought(text: str) -> tuple[str, str]:
     return thought.strip(), tail.strip()
 
 
-def _look(said: str, thought: str, legal: Legal | None, prefer: str) -> Outcome:
+def _look(
+    said: str, thought: str, legal: Legal | None, prefer: str, reader: Reader | None
+) -> Outcome:
     if not said:
         problem = "the reply holds a thought and no move" if thought else "the reply is empty"
         return Found.NONE, None, problem
     if len(said) > LONGEST:
         return Found.NONE, None, f"the reply is longer than {LONGEST} characters"
+    try:
+        named = reader(said) if reader else None
+    except IllegalMove as error:
+        return Found.NONE, None, error.what
+    if named:
+        return (Found.EXACT if named.text == said else Found.SOFT), named, ""
     if legal is None:
         return Found.EXACT, Move(-1, said), ""
     looks = (_exact, _bare_id) if prefer == "move" else (_bare_id, _exact)

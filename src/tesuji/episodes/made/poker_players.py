@@ -11,9 +11,9 @@ from typing import Literal
 
 from pokerkit import Label, StandardHighHand
 
-from tesuji.episodes.poker.situation import Situation, bet_text
-from tesuji.episodes.poker.story import Amount
-from tesuji.episodes.poker.words import HIGH
+from tesuji.games.poker.situation import Situation, bet_text
+from tesuji.games.poker.story import Amount
+from tesuji.games.poker.words import HIGH
 
 Style = Literal["random", "caller", "tight", "raiser"]
 STYLES: tuple[Style, ...] = ("random", "caller", "tight", "raiser")
