@@ -6,6 +6,7 @@ What a seat is told comes from its own cards and from what everybody at the tabl
 """
 
 import random
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,11 @@ class PokerMatch(Match):
         """The menu. With `bets: text` any other legal bet may be named, too."""
         self._check_seat(seat)
         return tuple(self._menu) if seat in self.to_act else ()
+
+    @property
+    def totals(self) -> Mapping[Move, int]:
+        """The menu with the total that each move bets to, 0 for a fold, a check or a call."""
+        return self._menu
 
     def read(self, seat: int, said: str) -> Move | None:
         """With `bets: text`, the decision that these words name; a bare number is a move's ID.
