@@ -2,25 +2,23 @@
 own.
 
 pokerkit has such a calculator (`calculate_equities`), but it draws from Python's global generator
-and ranks every hand anew. Ours deals itself and lets pokerkit rank; it remembers a rank by what the
-rank depends on, the suited cards where there are five of a suit and the ranks alone elsewhere.
+and ranks every hand anew (0.2 ms). Ours deals itself. Five cards are ranked by pokerkit, once for
+all hands with the same ranks that are or are not of one suit: there are 7,462.
 """
 
 import random
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
+from functools import cache, lru_cache
+from itertools import combinations
 
 from pokerkit import Card, Deck, OmahaHoldemHand, ShortDeckHoldemHand, StandardHighHand
 
 BOARD, SUITS = 5, "cdhs"
-KINDS: dict[str, tuple[Deck, Any]] = {
+KINDS = {
     "holdem": (Deck.STANDARD, StandardHighHand),
     "omaha": (Deck.STANDARD, OmahaHoldemHand),
     "short_deck": (Deck.SHORT_DECK_HOLDEM, ShortDeckHoldemHand),
 }
-_RANKED: dict[tuple[str, str], int] = {}
-MOST_RANKED = 200_000  # hold'em has fewer
 
 
 def equity(
@@ -46,24 +44,37 @@ def equity(
 
 def rank(kind: str, hole: list[str], board: list[str]) -> int:
     """A number that is greater for a better hand, equal for equal ones. Cards as "Ah"."""
-    if kind == "omaha":  # two cards of the hand and three of the board: no short name for that
-        return _rank(kind, hole, board)
+    if kind == "omaha":
+        return _two_and_three(kind, hole, board)
     cards = hole + board
     suits = "".join([card[1] for card in cards])
     flush = next((suit for suit in SUITS if suits.count(suit) >= BOARD), "")
     if flush:  # then nothing but a flush or a straight flush can be the best
         cards = [card for card in cards if card[1] == flush]
-    name = "".join(sorted([card[0] for card in cards])) + ("s" if flush else "")
-    known = _RANKED.get((kind, name))
-    if known is None:
-        known = _rank(kind, cards[:2], cards[2:])
-        if len(_RANKED) < MOST_RANKED:
-            _RANKED[kind, name] = known
-    return known
+    return _best(kind, "".join(sorted([card[0] for card in cards])), bool(flush))
 
 
-def _rank(kind: str, hole: list[str], board: list[str]) -> int:
-    index: int = KINDS[kind][1].from_game("".join(hole), "".join(board)).entry.index
+def _two_and_three(kind: str, hole: list[str], board: list[str]) -> int:
+    """Exactly two cards of the hand and three of the board."""
+    threes = list(combinations(board, 3))
+    fives = [two + three for two in combinations(hole, 2) for three in threes]
+    return max(
+        _five(kind, "".join(sorted([card[0] for card in five])), len({c[1] for c in five}) == 1)
+        for five in fives
+    )
+
+
+@lru_cache(maxsize=100_000)  # hold'em has 54,000
+def _best(kind: str, ranks: str, suited: bool) -> int:
+    """The best five of these cards."""
+    return max(_five(kind, "".join(five), suited) for five in set(combinations(ranks, 5)))
+
+
+@cache
+def _five(kind: str, ranks: str, suited: bool) -> int:
+    """Five cards by their sorted ranks; where they are not of one suit, any other suits do."""
+    cards = [rank + ("c" if suited else SUITS[place % 4]) for place, rank in enumerate(ranks)]
+    index: int = KINDS[kind][1].lookup.get_entry("".join(cards)).index
     return index
 
 
