@@ -251,6 +251,6 @@ def test_what_is_shown_in_words_and_briefly() -> None:
     assert "It is BTN's turn." in waiting and "call" not in waiting
     short = table(stack=200, shown="brief").start(3)
     short.play(1, short.legal_moves(1)[2])
-    assert short.observe(0) == "Ac5h offsuit\nr4 pot 6 call 2 stack 198"
+    assert short.observe(0) == "Ac5h offsuit\nr4 p6 c2 s198"
     short.play(0, short.legal_moves(0)[1])
-    assert short.observe(0) == "Ac5h TsJd8h ace high\nr4c/ pot 8 call 0 stack 196"
+    assert short.observe(0) == "Ac5h TsJd8h ace high\nr4c/ p8 c0 s196"

@@ -1,11 +1,11 @@
 """A decision in a line or two, for models that read byte by byte.
 
-    AhKd Jc3d5c high card
-    cr300/kb150 pot 750 call 150 stack 9700
+    AhKd Jc3d5c ace high
+    cr300c/kr150 p750 c150 s9700
 
-Own cards (higher rank first), board, class of the hand; then the betting, a letter an action as in
-the protocol of the computer poker competition: f fold, k check, c call, r300 a bet or raise to 300,
-streets apart by a slash; the pot, the price, the own stack.
+Own cards (higher rank first), board, class of the hand; then the betting, a letter an action: f
+fold, k check, c call, r300 a bet or raise to 300, streets apart by a slash; the pot, the price, the
+own stack.
 """
 
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ def brief(at: Situation, betting: Betting) -> str:
     hole = sorted(at.hole, key=lambda card: (-HIGH[card.rank.value], card.suit.value))
     parts = ["".join(map(repr, hole)), "".join(map(repr, at.board)), _class(at)]
     cards = " ".join(filter(None, parts))
-    money = f"pot {chips(at.pot)} call {chips(at.to_call)} stack {chips(at.stack)}"
+    money = f"p{chips(at.pot)} c{chips(at.to_call)} s{chips(at.stack)}"
     return f"{cards}\n{betting} {money}".replace("\n ", "\n")
 
 
