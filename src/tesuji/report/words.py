@@ -116,13 +116,15 @@ def exploitability_sentence(found: Exploitability) -> str:
 
 def winnings_sentence(found: Winnings) -> str:
     """What is won a hand, with its interval over deals."""
-    bounds = found.interval
-    if math.isinf(bounds.low):
-        return f"{found.mbb:+,.0f} mbb/hand, a single deal"
-    return (
-        f"{found.mbb:+,.0f} mbb/hand ({bounds.low:+,.0f} to {bounds.high:+,.0f}, "
-        f"{found.deals:,} deals)"
-    )
+    if math.isinf(found.interval.low):
+        return f"{_signed(found.mbb)} mbb/hand, a single deal"
+    bounds = f"{_signed(found.interval.low)} to {_signed(found.interval.high)}"
+    return f"{_signed(found.mbb)} mbb/hand ({bounds}, {found.deals:,} deals)"
+
+
+def _signed(value: float) -> str:
+    """Rounded, with its sign: "+1,200", "-35", "0"."""
+    return f"{round(value):+,}" if round(value) else "0"
 
 
 def illegal_sentence(evaluation: Evaluation) -> str:
