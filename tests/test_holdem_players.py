@@ -223,18 +223,25 @@ def test_forfeited_hands_are_written_with_what_they_cost(tmp_path: Path) -> None
     game = table(players=3)
     named = {"a": player("always_call", game), "b": ScriptedPlayer()}
     [episode] = play_matches([Task("holdem", 1, ("a", "b", "a"))], game=game, players=named)
-    cut = replace(
-        episode,
-        turns=episode.turns[:1],
-        returns=(0.5, -1.0, 0.5),
-        ending=Ending.FORFEIT,
-        offender=1,
-    )
+    cut = replace(episode, turns=episode.turns[:2], ending=Ending.FORFEIT, offender=1)
     assert save_hands(tmp_path / "h.phhs", game, [cut]) == 1
     text = (tmp_path / "h.phhs").read_text()
-    assert "finishing_stacks" in text
+    read = Phh().read(Record(text, "h.phhs"))
+    assert read.returns == (1.0, -2.0, 1.0) and not read.provenance["notes"]
     assert save_hands(tmp_path / "none.phhs", load_game("kuhn_poker"), [cut]) == 0
     assert not (tmp_path / "none.phhs").exists()
+
+
+def test_a_hand_cut_off_by_the_move_limit_says_nothing_of_its_end(tmp_path: Path) -> None:
+    game = table()
+    named = {"a": player("always_call", game)}
+    [cut] = play_matches(
+        [Task("holdem", 1, ("a", "a"))], game=game, players=named, rules=TurnRules(max_moves=2)
+    )
+    assert cut.ending is Ending.TRUNCATED and cut.returns == (0.0, 0.0)
+    save_hands(tmp_path / "h.phhs", game, [cut])
+    read = Phh().read(Record((tmp_path / "h.phhs").read_text(), "h.phhs"))
+    assert read.ending is Ending.TRUNCATED and len(read.turns) == 2
 
 
 def test_ten_golden_hands_are_played_again_as_they_were() -> None:

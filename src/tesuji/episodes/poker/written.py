@@ -41,7 +41,7 @@ def history_of(game: PokerGame, episode: Episode, number: int = 0) -> HandHistor
 
     A forfeit is a fold where folding is allowed. Where it is not (there is nothing to call), and
     where others would have had to play on, the history stops there; what each seat was left with
-    stands in it in any case.
+    stands in it in any case, but for hands cut off by the move limit.
     """
     match = play_through(
         game.start(episode.seed),
@@ -52,12 +52,13 @@ def history_of(game: PokerGame, episode: Episode, number: int = 0) -> HandHistor
         match.forfeit(episode.offender)
         if match.state.can_fold():
             match.state.fold()
+    over = not match.to_act or episode.ending is Ending.FORFEIT
     gains = zip(game.stakes.stacks, match.chips(), strict=True)
     return HandHistory.from_game_state(
         table_of(game),
         match.state,
         players=list(episode.players),
-        finishing_stacks=[stack + gain for stack, gain in gains],
+        finishing_stacks=[stack + gain for stack, gain in gains] if over else None,
         hand=number,
         author="tesuji",
     )

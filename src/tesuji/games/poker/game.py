@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FAMILY = "poker"
 MBB = "mbb"  # the measure: thousandths of a big blind a hand
 RANKS, SUITS = "23456789TJQKA", "cdhs"
-_PLAYERS = ("always_call", "tight_aggressive", "equity", "random", "model", "human", "scripted")
+_PLAYERS = ("equity", "tight_aggressive", "always_call", "random", "model", "human", "scripted")
 _RULES_OF_BETTING = {
     "holdem": "Each player is dealt two cards; five more are laid face up for everybody: three"
     " (the flop), one (the turn), one (the river). The best five of a player's seven cards count.",
