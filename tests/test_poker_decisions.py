@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from tesuji.core.errors import DataError
 from tesuji.core.intervals import wilson
-from tesuji.episodes.poker.said import Decision, read_decision
+from tesuji.episodes.poker.said import read_decision
 from tesuji.evaluation.decisions import same_decision, score_decisions
+from tesuji.games.poker.said import Decision
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ from pokerkit import (
 
 from tesuji.episodes.poker.balance import label_balance
 from tesuji.episodes.poker.hands import read_hand
-from tesuji.episodes.poker.seats import position_names
-from tesuji.episodes.poker.words import chips, made_hand, starting_hand
+from tesuji.games.poker.seats import position_names
+from tesuji.games.poker.words import chips, made_hand, starting_hand
 
 # Tom Dwan against Phil Ivey, 2009: the example of the PHH specification.
 DWAN_IVEY = """variant = 'NT'

@@ -12,11 +12,12 @@ from tesuji.episodes.importers.phh import Phh
 from tesuji.episodes.importers.pokerbench import PokerBench
 from tesuji.episodes.importers.pokerstars import PokerStars
 from tesuji.episodes.made.poker import make_poker_logs
-from tesuji.episodes.made.poker_players import by_rule, chance, in_words
+from tesuji.episodes.made.poker_players import in_words
 from tesuji.episodes.made.poker_table import play
 from tesuji.episodes.made.poker_texts import pokerstars_text
 from tesuji.episodes.poker.balance import label_balance
-from tesuji.episodes.poker.situation import legal_moves
+from tesuji.games.poker.situation import legal_moves
+from tesuji.players.poker_rule import by_rule, chance
 
 GAMES = 120
 REFUSED = (

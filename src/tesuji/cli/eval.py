@@ -91,6 +91,7 @@ def _evaluate(
     trained: "Trained", section: "EvaluationSection", seed: int, out: Path | None
 ) -> None:
     from tesuji.cli.bars import Bars
+    from tesuji.episodes.poker.written import HANDS, save_hands
     from tesuji.episodes.store import write_episodes
     from tesuji.evaluation.evaluate import Subject, evaluate
     from tesuji.evaluation.store import save_evaluation
@@ -115,4 +116,5 @@ def _evaluate(
     if out is not None:
         save_evaluation(out / "evaluation.json", found)
         write_episodes(out / "episodes.jsonl", played)
+        save_hands(out / HANDS, trained.game, played)
         console.print(f"written to {out}")

@@ -17,7 +17,8 @@ from typing import TypeVar
 from tesuji.core.errors import DataError
 from tesuji.core.intervals import Interval, wilson
 from tesuji.episodes.poker.balance import LabelBalance, label_balance
-from tesuji.episodes.poker.said import SIZED, Decision, read_decision
+from tesuji.episodes.poker.said import read_decision
+from tesuji.games.poker.said import SIZED, Decision
 
 BAND = 0.25
 T = TypeVar("T")

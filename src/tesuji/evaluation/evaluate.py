@@ -13,6 +13,7 @@ from tesuji.evaluation.matches import play_opponent, score_matches
 from tesuji.evaluation.moves import Question, score_moves
 from tesuji.evaluation.results import Evaluation, MatchScore
 from tesuji.games.base import Game
+from tesuji.games.poker.game import MBB
 from tesuji.players.base import Player
 from tesuji.players.registry import make_player
 from tesuji.recipe.schema import EvaluationSection
@@ -61,7 +62,8 @@ def evaluate(
     matches: list[MatchScore] = []
     baseline: list[MatchScore] = []
     for opponent, episodes, ours in _all_matches(subject, section, game, prompt, seed, watch):
-        (matches if ours else baseline).extend(score_matches(opponent.label, episodes))
+        found = score_matches(opponent.label, episodes, in_big_blinds=MBB in game.info.metrics)
+        (matches if ours else baseline).extend(found)
         for episode in episodes if ours else ():
             record(episode)
     watch.doing(f"{subject.label}: positions", len(questions))

@@ -7,11 +7,11 @@ legal move, `gifts` those it won because the opponent had none.
 from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 
-from tesuji.core.intervals import mean_interval, wilson
+from tesuji.core.intervals import mean_interval, ratio_interval, wilson
 from tesuji.core.streams import stream
 from tesuji.core.types import Ending, Episode, Task
 from tesuji.episodes.arena import TurnRules, play_matches
-from tesuji.evaluation.results import MatchScore
+from tesuji.evaluation.results import MatchScore, Winnings
 from tesuji.games.base import Game
 from tesuji.players.base import Player
 
@@ -22,7 +22,7 @@ def rotated_tasks(game: Game, opponent: str, episodes: int, seed: int) -> list[T
     """`episodes` tasks in which the evaluated player takes every seat in turn.
 
     Each block of `num_players` matches shares one seed, so that luck with the cards is the same
-    in every seat.
+    in every seat (at poker: duplicate deals).
     """
     seats = game.num_players
     tasks = []
@@ -55,17 +55,22 @@ def play_opponent(
     return played
 
 
-def score_matches(opponent: str, episodes: Sequence[Episode]) -> Iterator[MatchScore]:
-    """All seats together first, then seat by seat, from the evaluated player's viewpoint."""
-    yield score_seat(opponent, None, episodes)
+def score_matches(
+    opponent: str, episodes: Sequence[Episode], *, in_big_blinds: bool = False
+) -> Iterator[MatchScore]:
+    """All seats together first, then seat by seat, from the evaluated player's viewpoint.
+    `in_big_blinds` says that this is what returns are counted in."""
+    yield score_seat(opponent, None, episodes, in_big_blinds)
     seats = len(episodes[0].players) if episodes else 0
     for seat in range(seats):
         ours = [episode for episode in episodes if episode.players[seat] == EVALUATED]
         if ours and seats > 1:
-            yield score_seat(opponent, seat, ours)
+            yield score_seat(opponent, seat, ours, in_big_blinds)
 
 
-def score_seat(opponent: str, seat: int | None, episodes: Sequence[Episode]) -> MatchScore:
+def score_seat(
+    opponent: str, seat: int | None, episodes: Sequence[Episode], in_big_blinds: bool = False
+) -> MatchScore:
     """Count one set of matches. A win is a return above every other seat's, a draw a shared
     best; with a single seat, a win is a positive return."""
     outcomes = [outcome(episode) for episode in episodes]
@@ -91,7 +96,20 @@ def score_seat(opponent: str, seat: int | None, episodes: Sequence[Episode]) -> 
         return_interval=mean_interval(returns),
         win_interval=wilson(wins, len(scored)),
         loss_interval=wilson(losses, len(scored)),
+        winnings=winnings(scored) if in_big_blinds else None,
     )
+
+
+def winnings(episodes: Sequence[Episode]) -> Winnings | None:
+    """Thousandths of a big blind a hand; None where nothing was played."""
+    if not episodes:
+        return None
+    deals: dict[int, list[float]] = {}
+    for episode in episodes:
+        deals.setdefault(episode.seed, []).append(1000 * episode.returns[_seat(episode)])
+    each = [gain for gains in deals.values() for gain in gains]
+    interval = ratio_interval([(sum(gains), len(gains)) for gains in deals.values()])
+    return Winnings(fmean(each), interval, mean_interval(each), len(deals))
 
 
 def outcome(episode: Episode) -> str:

@@ -12,12 +12,28 @@ EVALUATION_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
+class Winnings:
+    """What a poker player wins a hand, in thousandths of a big blind (mbb/hand).
+
+    Each of the `deals` was played from every seat with the same cards. Its hands hang together, and
+    luck with the cards cancels out in them: `interval` is over deals, `plain` takes every hand for
+    independent, for comparison.
+    """
+
+    mbb: float
+    interval: Interval
+    plain: Interval
+    deals: int
+
+
+@dataclass(frozen=True, slots=True)
 class MatchScore:
     """Results against one opponent from one seat (`seat=None`: all seats together).
 
     wins + draws + losses + errors = games. `forfeits` are losses by our own illegal replies,
     `gifts` are wins by the opponent's. `illegal` counts our replies without a legal move, first
-    tries and retries, out of `replies`. `truncated` matches are scored as they stood.
+    tries and retries, out of `replies`. `truncated` matches are scored as they stood. `winnings`
+    are given for games whose returns are in big blinds.
     """
 
     opponent: str
@@ -36,6 +52,7 @@ class MatchScore:
     return_interval: Interval
     win_interval: Interval
     loss_interval: Interval
+    winnings: Winnings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from tesuji.games.base import Game, GameInfo
 # Family → module with names() -> tuple of names, info(name) -> GameInfo, load(name, options).
 FAMILIES = {
     "openspiel": "tesuji.games.openspiel_family",
+    "poker": "tesuji.games.poker.family",
     "prompts": "tesuji.games.prompts",
 }
 ENTRY_POINTS = "tesuji.games"

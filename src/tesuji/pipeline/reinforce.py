@@ -12,6 +12,7 @@ from tesuji.evaluation.evaluate import turn_rules
 from tesuji.evaluation.exploitability import exploitability
 from tesuji.evaluation.matches import play_opponent, score_matches
 from tesuji.games.catalogue import load_game
+from tesuji.games.poker.game import MBB
 from tesuji.games.prompts import PromptsGame
 from tesuji.learners.critic import critic_from_reward
 from tesuji.learners.models import Policy, load_policy, with_adapter
@@ -123,9 +124,12 @@ def look(stage: RLStage, policy: Policy, bench: Workbench, rewards: Rewards) -> 
             seed=stream(bench.recipe.seed, "look", opponent.label),
             rules=turn_rules(bench.recipe.prompt, section.max_moves),
         )
-        total = next(score_matches(opponent.label, episodes))
+        in_big_blinds = MBB in game.info.metrics
+        total = next(score_matches(opponent.label, episodes, in_big_blinds=in_big_blinds))
         found[f"{opponent.label}/win_rate"] = total.wins / total.games
         found[f"{opponent.label}/loss_rate"] = total.losses / total.games
+        if total.winnings is not None:
+            found[f"{opponent.label}/mbb"] = total.winnings.mbb
         scores += [score_of(e, e.players.index("evaluated"), game.info) for e in episodes]
     found["score"] = sum(scores) / len(scores) if scores else 0.0
     if section.exploitability:

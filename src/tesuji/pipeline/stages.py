@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tesuji.episodes.store import EpisodeWriter
+from tesuji.episodes.poker.written import HANDS, save_hands
+from tesuji.episodes.store import EpisodeWriter, read_episodes
 from tesuji.evaluation.certificate import as_metrics
 from tesuji.evaluation.evaluate import Subject, evaluate
 from tesuji.evaluation.store import save_evaluation
@@ -63,6 +64,7 @@ def _evaluate(step: Step, out: Path, bench: Workbench) -> None:
             record=writer.write,
             watch=watch_with(bench.reporter),
         )
+    save_hands(out / HANDS, bench.game, read_episodes(episodes))
     found = replace(found, rows=look_at_rows(step, section, policy, bench))
     save_evaluation(out / "evaluation.json", found)
     bench.metrics.forget_after(step.name, -1)
@@ -85,6 +87,8 @@ def _headline(found: Any) -> dict[str, float]:
         if row.seat is None and row.games:
             figures[f"{row.opponent}/win_rate"] = row.wins / row.games
             figures[f"{row.opponent}/loss_rate"] = row.losses / row.games
+        if row.seat is None and row.winnings is not None:
+            figures[f"{row.opponent}/mbb"] = row.winnings.mbb
     for score in found.positions:
         if score.positions:
             figures[f"{score.split}/optimal_moves"] = score.optimal / score.positions

@@ -29,6 +29,9 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "ismcts": ("tesuji.players.mcts", "ISMCTSPlayer"),
     "cfr": ("tesuji.players.cfr", "CFRPlayer"),
     "scripted": ("tesuji.players.scripted", "ScriptedPlayer"),
+    "always_call": ("tesuji.players.poker", "AlwaysCallPlayer"),
+    "tight_aggressive": ("tesuji.players.poker", "TightAggressivePlayer"),
+    "equity": ("tesuji.players.poker", "EquityPlayer"),
 }
 
 

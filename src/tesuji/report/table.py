@@ -15,6 +15,8 @@ from tesuji.report.words import (
     percent,
     positions_sentence,
     seat_name,
+    totals,
+    winnings_sentence,
 )
 
 WIDE = 98  # columns from which the intervals of both evaluations fit
@@ -94,8 +96,24 @@ def _facts(before: Evaluation | None, after: Evaluation) -> Table:
         if look.exploitability is not None:
             name = "exploitability" if look is after else f"... {look.label}"
             facts.add_row(name, exploitability_sentence(look.exploitability))
+    for row in totals(after):
+        _add_winnings(facts, row, before, after)
     for score in after.positions:
         facts.add_row(SPLITS.get(score.split, score.split), positions_sentence(score))
     for look in filter(None, (before, after) if after.matches else ()):
         facts.add_row(f"illegal, {look.label}", illegal_sentence(look))
     return facts
+
+
+def _add_winnings(
+    facts: Table, row: MatchScore, before: Evaluation | None, after: Evaluation
+) -> None:
+    """At poker, what is won a hand: now, before, and by a random player in its place."""
+    old = find(before.matches, row.opponent, None) if before else None
+    chance = find(after.baseline, row.opponent, None)
+    if row.winnings is None:
+        return
+    facts.add_row(f"against {row.opponent}", winnings_sentence(row.winnings))
+    for name, other in (("... before", old), ("... random", chance)):
+        if other is not None and other.winnings is not None:
+            facts.add_row(name, Text(winnings_sentence(other.winnings), "dim"))

@@ -29,6 +29,7 @@ from tesuji.report.words import (
     percent,
     positions_sentence,
     seat_name,
+    winnings_sentence,
 )
 
 OUTCOMES = {"win": "Won", "draw": "Drew", "loss": "Lost", "error": "Broke off"}
@@ -124,7 +125,8 @@ def _remarks(row: MatchScore) -> list[str]:
         (row.truncated, "cut off at the move limit"),
         (row.errors, "broken off by an error"),
     )
-    return [f"{count:,} {words}" for count, words in remarks if count]
+    won = [winnings_sentence(row.winnings)] if row.winnings else []
+    return won + [f"{count:,} {words}" for count, words in remarks if count]
 
 
 def _moves(look: Evaluation) -> dict[str, Any]:

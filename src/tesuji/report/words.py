@@ -11,6 +11,7 @@ from tesuji.evaluation.results import (
     Exploitability,
     MatchScore,
     PositionScore,
+    Winnings,
 )
 
 SPLITS = {"trained": "seen in training", "held_out": "never seen", "all": "all positions"}
@@ -113,6 +114,19 @@ def exploitability_sentence(found: Exploitability) -> str:
     return f"{words}; {100 * found.illegal_mass:.1f}% of replies were no legal move and left out"
 
 
+def winnings_sentence(found: Winnings) -> str:
+    """What is won a hand, with its interval over deals."""
+    if math.isinf(found.interval.low):
+        return f"{_signed(found.mbb)} mbb/hand, a single deal"
+    bounds = f"{_signed(found.interval.low)} to {_signed(found.interval.high)}"
+    return f"{_signed(found.mbb)} mbb/hand ({bounds}, {found.deals:,} deals)"
+
+
+def _signed(value: float) -> str:
+    """Rounded, with its sign: "+1,200", "-35", "0"."""
+    return f"{round(value):+,}" if round(value) else "0"
+
+
 def illegal_sentence(evaluation: Evaluation) -> str:
     """Replies without a legal move, ours, and what illegal moves decided on either side."""
     rows = totals(evaluation)
@@ -191,8 +205,22 @@ def _by_matches(evaluation: Evaluation) -> Headline:
     games, losses = sum(row.games for row in rows), sum(row.losses for row in rows)
     if games == 0:
         return _by_rows(evaluation)
+    if any(row.winnings for row in rows):
+        return _by_winnings(rows)
     if losses:
         share = percent(losses, games)
         return Headline("bad", f"It lost {losses:,} of {games:,} matches ({share}%).")
     sentence = f"It lost none of {games:,} matches, which is evidence and not a proof."
     return Headline("open", sentence)
+
+
+def _by_winnings(rows: list[MatchScore]) -> Headline:
+    """Good news is an interval above 0 against everybody, bad news one below 0 against somebody."""
+    known = [(row.opponent, row.winnings) for row in rows if row.winnings is not None]
+    said = "; ".join(f"{winnings_sentence(found)} against {name}" for name, found in known)
+    mood: Literal["good", "bad", "open"] = "open"
+    if all(found.interval.low > 0 for _, found in known):
+        mood = "good"
+    elif any(found.interval.high < 0 for _, found in known):
+        mood = "bad"
+    return Headline(mood, f"It wins {said}.")

@@ -34,8 +34,8 @@ from tesuji.episodes.made.poker_traps import (
     unknown_decisions,
 )
 from tesuji.episodes.poker.hands import GAME
-from tesuji.episodes.poker.prompt import decision_prompt
-from tesuji.episodes.poker.situation import Situation
+from tesuji.games.poker.prompt import decision_prompt
+from tesuji.games.poker.situation import Situation
 
 Progress = Callable[[str, int, int], None]
 HANDS_A_FILE = 50

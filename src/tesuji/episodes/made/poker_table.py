@@ -10,8 +10,8 @@ from random import Random
 from pokerkit import Automation, HandHistory, NoLimitTexasHoldem, State
 
 from tesuji.episodes.made.poker_players import STYLES, Style, choose
-from tesuji.episodes.poker.situation import Situation, names_of, situation
-from tesuji.episodes.poker.story import Story
+from tesuji.games.poker.situation import Situation, names_of, situation
+from tesuji.games.poker.story import Story
 
 BLINDS = (50, 100)
 BIG_BLIND = BLINDS[1]

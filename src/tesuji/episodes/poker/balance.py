@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tesuji.episodes.poker.said import ACTIONS, read_decision
+from tesuji.episodes.poker.said import read_decision
+from tesuji.games.poker.said import ACTIONS
 
 ENOUGH = 20  # decisions; below that a class can be absent by chance
 LOPSIDED = 0.9

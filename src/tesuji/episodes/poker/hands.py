@@ -26,9 +26,9 @@ from pokerkit import (
 
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
 from tesuji.episodes.importers.base import Refused
-from tesuji.episodes.poker.prompt import decision_prompt
 from tesuji.episodes.poker.results import Results, results_of
-from tesuji.episodes.poker.situation import (
+from tesuji.games.poker.prompt import decision_prompt
+from tesuji.games.poker.situation import (
     STRUCTURES,
     Situation,
     bet_text,
@@ -37,7 +37,7 @@ from tesuji.episodes.poker.situation import (
     names_of,
     situation,
 )
-from tesuji.episodes.poker.story import BETTING, Story
+from tesuji.games.poker.story import BETTING, Story
 
 GAME = "poker"
 MOST_SEATS = 23  # more hold'em players than that need a second deck

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pokerkit import Card, Opening, State
 
 from tesuji.core.types import Move
-from tesuji.episodes.poker.seats import plain_names, position_names
-from tesuji.episodes.poker.story import Amount, Story, Street
-from tesuji.episodes.poker.words import chips, made_hand, starting_hand
+from tesuji.games.poker.seats import plain_names, position_names
+from tesuji.games.poker.story import Amount, Story, Street
+from tesuji.games.poker.words import chips, made_hand, starting_hand
 
 BOARD_STREETS = {0: "preflop", 3: "flop", 4: "turn", 5: "river"}
 STRUCTURES = {"N": "no-limit", "P": "pot-limit", "F": "fixed-limit"}  # by the code of the variant
@@ -22,10 +22,11 @@ STRUCTURES = {"N": "no-limit", "P": "pot-limit", "F": "fixed-limit"}  # by the c
 class Situation:
     """One decision, as the player at `seat` sees it. Amounts are in chips.
 
-    `to_call` is what staying in costs (0: check), `stack` what the player has left, `effective` how
-    much of it can still be lost in this hand. `least` and `most` bound the total a bet or raise
-    may be made to, None where none is allowed; a player with `most` in front of him is all-in if
-    `all_in`. `hand` is the class of the hand in words, "" where it has none.
+    `highest` is the greatest bet of this round, `to_call` what staying in costs (0: check), `stack`
+    what the player has left, `effective` how much of it can still be lost in this hand. `least` and
+    `most` bound the total a bet or raise may be made to, None where none is allowed; a player with
+    `most` in front of him is all-in if `all_in`. `hand` is the class of the hand in words, "" where
+    it has none.
     """
 
     game: str
@@ -41,6 +42,7 @@ class Situation:
     stacks: tuple[Amount, ...]
     streets: tuple[Street, ...]
     pot: Amount
+    highest: Amount
     to_call: Amount
     facing_bet: bool
     stack: Amount
@@ -70,14 +72,18 @@ def has_board(state: State) -> bool:
     return not changed and not first.draw_status and any(s.board_dealing_count for s in later)
 
 
-def situation(state: State, story: Story, hole: Sequence[Card], game: str) -> Situation:
-    """The decision of the player to act, who holds `hole`."""
-    seat = state.actor_index
+def situation(
+    state: State, story: Story, hole: Sequence[Card], game: str, seat: int | None = None
+) -> Situation:
+    """The decision of the player to act, who holds `hole`; or what `seat` knows while others act,
+    with nothing to call and no bets to choose from."""
+    acts = seat is None or seat == state.actor_index
+    seat = state.actor_index if seat is None else seat
     assert seat is not None
     board = tuple(state.get_board_cards(0)) if state.board_cards else ()
-    to_call = state.checking_or_calling_amount or 0
-    least = state.min_completion_betting_or_raising_to_amount
-    most = state.max_completion_betting_or_raising_to_amount
+    to_call = (state.checking_or_calling_amount or 0) if acts else 0
+    least = state.min_completion_betting_or_raising_to_amount if acts else None
+    most = state.max_completion_betting_or_raising_to_amount if acts else None
     if game.startswith("fixed-limit"):
         most = least  # pokerkit 0.7.7 lets FO/8, a fixed-limit game by name, be played pot-limit
     return Situation(
@@ -94,6 +100,7 @@ def situation(state: State, story: Story, hole: Sequence[Card], game: str) -> Si
         stacks=tuple(state.starting_stacks),
         streets=story.so_far(),
         pot=state.total_pot_amount,
+        highest=max(state.bets),
         to_call=to_call,
         facing_bet=any(state.bets),
         stack=state.stacks[seat],
@@ -101,7 +108,7 @@ def situation(state: State, story: Story, hole: Sequence[Card], game: str) -> Si
         least=least,
         most=most,
         all_in=most is not None and most == state.stacks[seat] + state.bets[seat],
-        bring_in=state.effective_bring_in_amount if state.can_post_bring_in() else None,
+        bring_in=state.effective_bring_in_amount if acts and state.can_post_bring_in() else None,
         players_left=sum(state.statuses),
     )
 

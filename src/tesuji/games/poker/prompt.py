@@ -21,33 +21,53 @@ from math import isfinite
 
 from pokerkit import Card
 
-from tesuji.episodes.poker.seats import one_of
-from tesuji.episodes.poker.situation import Situation
-from tesuji.episodes.poker.story import Amount
-from tesuji.episodes.poker.words import cards_text, chips
+from tesuji.games.poker.seats import one_of
+from tesuji.games.poker.situation import Situation
+from tesuji.games.poker.story import Amount
+from tesuji.games.poker.words import cards_text, chips
 
 BOARD_NAMES = {3: "flop", 4: "turn", 5: "river"}
 
 
 def decision_prompt(at: Situation) -> str:
     """The question put to the player."""
-    return "\n".join(
-        [
-            f"You are playing {len(at.names)}-handed {at.game}. Decide what to do.",
-            "",
-            f"{_stakes(at)} {_stacks(at)}",
-            f"The positions are {one_of(at.names)}. Your position is {at.names[at.seat]} "
-            f"and you hold {cards_text(at.hole)}.",
-            *_shown(at),
-            *_story(at),
-            "",
-            holding(at.hole, at.hand),
-            f"The pot is {chips(at.pot)} chips and {at.players_left} players are in the hand.",
-            _price(at),
-            f"You can {_choices(at)}.",
-            "Your decision:",
-        ]
-    )
+    return "\n".join([*situation_lines(at), f"You can {_choices(at)}.", "Your decision:"])
+
+
+def situation_lines(at: Situation) -> list[str]:
+    """What the player to act knows, the choices left out."""
+    lines = [*_begun(at, "Decide what to do."), "", *_now(at)]
+    return [*lines, _price(at)]
+
+
+def waiting_text(at: Situation, note: str) -> str:
+    """What a player who is not to act knows; `note` says whose turn it is."""
+    return "\n".join([*_begun(at, note), "", *_now(at)])
+
+
+def menu_line(texts: Sequence[str]) -> str:
+    """The moves to choose from as a sentence: "You can fold, call or go all-in." """
+    *most, last = ["go all-in" if text == "all-in" else text for text in texts]
+    return f"You can {', '.join(most)} or {last}." if most else f"You can {last}."
+
+
+def _begun(at: Situation, task: str) -> list[str]:
+    return [
+        f"You are playing {len(at.names)}-handed {at.game}. {task}",
+        "",
+        f"{_stakes(at)} {_stacks(at)}",
+        f"The positions are {one_of(at.names)}. Your position is {at.names[at.seat]} "
+        f"and you hold {cards_text(at.hole)}.",
+        *_shown(at),
+        *_story(at),
+    ]
+
+
+def _now(at: Situation) -> list[str]:
+    return [
+        holding(at.hole, at.hand),
+        f"The pot is {chips(at.pot)} chips and {at.players_left} players are in the hand.",
+    ]
 
 
 def _stakes(at: Situation) -> str:
