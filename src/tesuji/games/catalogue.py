@@ -20,6 +20,7 @@ from tesuji.games.base import Game, GameInfo
 FAMILIES = {
     "openspiel": "tesuji.games.openspiel_family",
     "prompts": "tesuji.games.prompts",
+    "wordle": "tesuji.games.wordle",
 }
 ENTRY_POINTS = "tesuji.games"
 
