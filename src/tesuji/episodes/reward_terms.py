@@ -69,16 +69,23 @@ def legal() -> Term:
     return term
 
 
-def format_() -> Term:
+def format_(per: str = "turn") -> Term:
     """1 where the reply is the answer asked for and nothing else (no soft match, no words around
-    it; a thought in front is fine), else 0."""
+    it; a thought in front is fine), else 0. `per: match` divides by the turns of the seat, so that
+    a long match is not worth more than a short one. Raises RecipeError for another `per`."""
+    if per not in ("turn", "match"):
+        raise RecipeError(
+            f"per must be turn or match, not {per!r}", where="rewards.format", hint="per: match"
+        )
 
     def term(at: Judged) -> float:
         last = at.turn.attempts[-1] if at.turn.attempts else None
         if last is None or last.move is None:
             return 0.0
         said = split_thought(last.reply)[1].strip()
-        return float(said in (last.move.text, str(last.move.id)))
+        turns = sum(turn.seat == at.turn.seat for turn in at.episode.turns)
+        share = 1.0 if per == "turn" else 1.0 / turns
+        return share * (said in (last.move.text, str(last.move.id)))
 
     return term
 

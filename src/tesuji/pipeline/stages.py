@@ -85,6 +85,7 @@ def _headline(found: Any) -> dict[str, float]:
         if row.seat is None and row.games:
             figures[f"{row.opponent}/win_rate"] = row.wins / row.games
             figures[f"{row.opponent}/loss_rate"] = row.losses / row.games
+            figures[f"{row.opponent}/turns"] = row.turns
     for score in found.positions:
         if score.positions:
             figures[f"{score.split}/optimal_moves"] = score.optimal / score.positions

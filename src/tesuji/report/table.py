@@ -7,14 +7,17 @@ from rich.text import Text
 from tesuji.evaluation.results import Evaluation, MatchScore
 from tesuji.report.words import (
     SPLITS,
+    alone_sentence,
     certificate_sentence,
     exploitability_sentence,
     find,
+    game_words,
     illegal_sentence,
     interval,
     percent,
     positions_sentence,
     seat_name,
+    totals,
 )
 
 WIDE = 98  # columns from which the intervals of both evaluations fit
@@ -35,7 +38,7 @@ def evaluation_table(before: Evaluation | None, after: Evaluation, width: int = 
 def _matches(before: Evaluation | None, after: Evaluation, width: int) -> Table:
     play = "greedy" if after.temperature == 0 else f"temperature {after.temperature:g}"
     change = "before → after (95%)" if before else "95% interval"
-    title = f"{after.game}, {play}: % of matches, {change}"
+    title = f"{game_words(after)}, {play}: % of matches, {change}"
     table = Table(
         title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
     )
@@ -94,6 +97,10 @@ def _facts(before: Evaluation | None, after: Evaluation) -> Table:
         if look.exploitability is not None:
             name = "exploitability" if look is after else f"... {look.label}"
             facts.add_row(name, exploitability_sentence(look.exploitability))
+    for other in after.beside:
+        facts.add_row(f"{other.opponent} instead", alone_sentence(other))
+    for look in filter(None, (before, after) if after.beside else ()):
+        facts.add_row(f"alone, {look.label}", alone_sentence(totals(look)[0]))
     for score in after.positions:
         facts.add_row(SPLITS.get(score.split, score.split), positions_sentence(score))
     for look in filter(None, (before, after) if after.matches else ()):
