@@ -1,7 +1,7 @@
 """Wordle's words: the most frequent ones of a length, or those of a file, and how letters match.
 
-    words = word_list(2000, 5)            # from the package wordfreq, most frequent first
-    marks("eerie", "crane")               # "XXYXG": as many marks as the answer holds of a letter
+words = word_list(2000, 5)            # from the package wordfreq, most frequent first
+marks("eerie", "crane")               # "XXYXG": as many marks as the answer holds of a letter
 """
 
 import hashlib

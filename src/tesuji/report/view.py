@@ -84,9 +84,7 @@ def _opponents(looks: Sequence[Evaluation]) -> list[dict[str, Any]]:
     if not looks:
         return []
     names = dict.fromkeys(row.opponent for row in looks[-1].matches)
-    return [
-        {"name": name, "alone": name == ALONE, "rows": _rows(name, looks)} for name in names
-    ]
+    return [{"name": name, "alone": name == ALONE, "rows": _rows(name, looks)} for name in names]
 
 
 def _rows(opponent: str, looks: Sequence[Evaluation]) -> list[dict[str, Any]]:
