@@ -27,6 +27,7 @@ def small(name: str) -> Recipe:
     plain = load_recipe(str(FOLDER / name)).model_dump(mode="json")
     plain["model"] |= {"base": "tiny", "tiny": TINY, "load_in_4bit": False}
     plain["prompt"]["on_illegal"] = "random"
+    plain["sampling"]["max_new_tokens"] = min(16, plain["sampling"]["max_new_tokens"])
     plain["evaluation"] |= {"episodes": 2, "positions": 20, "before": False, "certificate": False}
     plain["evaluation"]["opponents"] = [{"player": "random"}]
     for stage in plain["stages"].values():

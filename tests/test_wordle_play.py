@@ -131,7 +131,7 @@ def test_what_a_match_pays() -> None:
     assert paid(quick) == pytest.approx(0.5 + 1.0 + 1 / 2 + 0.2)
     later = said(tag("slate"), tag("crane"))
     assert paid(later) == pytest.approx(0.5 + 1.0 + 1 / 3 + 0.2)
-    lost = said(tag("trace"))  # Y? no: XGGYG for crane
+    lost = said(tag("trace"))  # XGGYG, six times
     assert paid(lost) == pytest.approx(-0.5 + (3 + 0.5) / 5 + 0.2)
     bits = {"wordle_bits": RewardTerm(weight=1.0)}
     assert 0 < paid(later, bits) <= paid(quick, bits) == pytest.approx(1.0)
@@ -148,13 +148,24 @@ ALL_AT_ONCE = " ".join(map(tag, load_game("vf-wordle", {}).words))
 SHOWN = "\n".join(m["content"] for m in load_game("vf-wordle", {}).start(1).messages(0) or ())
 
 
-@pytest.mark.parametrize(
-    "reply",
-    ["", " ", "<guess></guess>", "<guess>[]</guess>", "<guess>[...]</guess>", ALL_AT_ONCE, SHOWN]
-    + ["<think>" + tag("crane"), "<guess>[crane, slate]</guess>", tag("crane") + tag("slate")]
-    + [tag("crane") + "x" * 30_000, "<guess>" * 3000, SHOWN + ALL_AT_ONCE],
-    ids=lambda reply: reply[:20],
-)
+TRICKS = {
+    "empty": "",
+    "blank": " \n",
+    "no word": "<guess></guess>",
+    "empty brackets": "<guess>[]</guess>",
+    "dots": "<guess>[...]</guess>",
+    "all answers": ALL_AT_ONCE,
+    "prompt echo": SHOWN,
+    "echo and all": SHOWN + ALL_AT_ONCE,
+    "open thought": "<think>" + tag("crane"),
+    "two in one": "<guess>[crane, slate]</guess>",
+    "two tags": tag("crane") + tag("slate"),
+    "giant": tag("crane") + "x" * 30_000,
+    "many tags": "<guess>" * 3000,
+}
+
+
+@pytest.mark.parametrize("reply", TRICKS.values(), ids=TRICKS.keys())
 def test_tricks_earn_nothing(reply: str) -> None:
     tricked = said(reply)
     assert tricked.ending is Ending.FORFEIT and paid(tricked) == pytest.approx(-0.5)

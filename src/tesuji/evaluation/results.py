@@ -19,8 +19,8 @@ class MatchScore:
 
     wins + draws + losses + errors = games. `forfeits` are losses by our own illegal replies,
     `gifts` are wins by the opponent's. `illegal` counts our replies without a legal move, first
-    tries and retries, out of `replies`. `truncated` matches are scored as they stood. `turns` are our
-    own turns in a match on average, `turns_won` in those that were won (None: none was).
+    tries and retries, out of `replies`. `truncated` matches are scored as they stood. `turns` are
+    our own turns in a match on average, `turns_won` in those that were won (None: none was).
     """
 
     opponent: str

@@ -107,7 +107,8 @@ class MarksTable:
     def row(self, guess: int) -> "ndarray":
         """The marks of one guess against all answers, uint16 [answers]."""
         if self._full is not None:
-            return self._full[guess]
+            whole: ndarray = self._full[guess]
+            return whole
         if guess not in self._rows:
             self._rows[guess] = _marks_against(self.guesses[guess : guess + 1], self.answers)[0]
         return self._rows[guess]
@@ -153,7 +154,7 @@ def _marks_against(guesses: "ndarray", answers: "ndarray") -> "ndarray":
                 spent += same[:, None] & ~right[j]
         elsewhere = ~right[i] & (spent < there)
         codes = codes * 3 + elsewhere + 2 * right[i]
-    return codes.astype(np.uint16)
+    return codes.astype(np.uint16, copy=False)
 
 
 @cache

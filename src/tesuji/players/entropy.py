@@ -79,9 +79,11 @@ class EntropyPlayer(Player):
 
         share = sizes / sizes.sum(axis=1, keepdims=True)
         if self.by == SIZE:
-            return -(sizes * share).sum(axis=1)
+            fewest: ndarray = -(sizes * share).sum(axis=1)
+            return fewest
         logs = np.log2(share, out=np.zeros_like(share), where=share > 0)
-        return -(share * logs).sum(axis=1)
+        bits: ndarray = -(share * logs).sum(axis=1)
+        return bits
 
 
 def split_sizes(game: WordleGame, guesses: "ndarray", possible: Sequence[int]) -> "ndarray":
