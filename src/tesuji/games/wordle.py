@@ -47,11 +47,14 @@ def info(name: str) -> GameInfo:
 
 
 def load(name: str, options: Mapping[str, Any]) -> "WordleGame":
-    """The game with these options; words are read when they are first needed. Raises GameError
-    for an option that there is not, or that has no such value."""
-    game = WordleGame(name, dict(options))
-    _ = game.settings
-    return game
+    """The game with these options, made once; words are read when they are first needed. Raises
+    GameError for an option that there is not, or that has no such value."""
+    key = f"{name} {sorted(options.items())!r}"
+    if key not in _LOADED:
+        game = WordleGame(name, dict(options))
+        _ = game.settings  # so that impossible options are refused here
+        _LOADED[key] = game
+    return _LOADED[key]
 
 
 @dataclass(frozen=True)
@@ -233,6 +236,9 @@ class WordleMatch(Match):
         other.guessed, other.forfeited = self.guessed, self.forfeited
         other._possible = self._possible
         return other
+
+
+_LOADED: dict[str, WordleGame] = {}
 
 
 def uses_hints(word: str, history: tuple[tuple[str, str], ...]) -> bool:
