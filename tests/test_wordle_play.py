@@ -2,6 +2,7 @@
 episodes."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from tesuji.episodes.store import read_episodes
 from tesuji.evaluation.evaluate import Subject, evaluate
 from tesuji.games.catalogue import load_game
 from tesuji.games.wordle import WordleMatch
+from tesuji.games.wordle_words import marks
 from tesuji.players.base import MoveRequest, Player, Reply
-from tesuji.players.entropy import EntropyPlayer, split_sizes
+from tesuji.players.entropy import EntropyPlayer
 from tesuji.players.oracle import oracle_moves
 from tesuji.players.registry import make_player
 from tesuji.players.uniform import RandomPlayer
@@ -81,25 +83,40 @@ def test_the_information_player_solves_quickly(by: str) -> None:
     assert sum(e.returns == (1.0,) for e in blind) < 10
 
 
-def test_its_first_guess_is_the_best_by_a_plain_count() -> None:
+def test_its_values_are_those_of_a_plain_count() -> None:
     game = load_game("wordle", {"words": 80, "length": 3, "split": "all"})
     match = game.start(0)
+    match.play(0, game.moves[40])
+    possible = [game.words[place] for place in match.possible()]
 
     def bits(guess: str) -> float:
-        groups: dict[str, int] = {}
-        for answer in game.words:
-            shown = WordleMatch(game, answer)
-            shown.play(0, game.moves[game.guesses.index(guess)])
-            groups[shown.guessed[0][1]] = groups.get(shown.guessed[0][1], 0) + 1
-        return -sum(n / 80 * math.log2(n / 80) for n in groups.values())
+        sizes = Counter(marks(guess, answer) for answer in possible).values()
+        return -sum(n / len(possible) * math.log2(n / len(possible)) for n in sizes)
 
     request = MoveRequest(game, match, 0, "", match.legal_moves(0), 0)
+    worth = EntropyPlayer().values(request)
+    for place, word in enumerate(game.guesses):
+        chance = (word in possible) / len(possible)
+        assert worth[place] == pytest.approx(bits(word) + chance)
+        sizes = Counter(marks(word, answer) for answer in possible).values()
+        left = sum(n * n for n in sizes) / len(possible) - chance
+        assert EntropyPlayer("size").values(request)[place] == pytest.approx(-left)
     [chosen] = oracle_moves(EntropyPlayer(), request)
-    assert bits(chosen.text) == pytest.approx(max(map(bits, game.guesses)))
-    import numpy as np
+    assert worth[chosen.id] == pytest.approx(max(worth.values()))
 
-    sizes = split_sizes(game, np.arange(80), match.possible())
-    assert sizes.shape == (80, 27) and (sizes.sum(axis=1) == 80).all()
+
+def test_as_a_reward_it_counts_what_was_given_away_and_never_sees_the_answer() -> None:
+    terms = {"oracle": RewardTerm.model_validate({"weight": 1.0, "player": "entropy"})}
+    rewards = make_terms(terms, lambda e: load_game(e.game, e.options))
+    [best] = many(EntropyPlayer(), {**WORDS, "max_turns": 4}, 1)
+    assert rewards(best, 0).total == pytest.approx((0.0,) * len(best.turns), abs=1e-9)
+    [blind] = many(RandomPlayer(), {**WORDS, "max_turns": 4}, 1)
+    assert all(loss < 0 for loss in rewards(blind, 0).total)
+    options = {"words": 80, "length": 3, "split": "all", "max_turns": 1}
+    lost = [rewards(episode, 0).total for episode in many(RandomPlayer(), options, 20)]
+    assert set(lost) == {
+        (0.0,)
+    }  # without a hint any word is as good as the right one
 
 
 def test_it_knows_no_more_than_the_seat_and_ends_with_what_may_be_right() -> None:

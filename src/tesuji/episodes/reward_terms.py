@@ -14,6 +14,7 @@ from tesuji.core.errors import EngineError, GameError, RecipeError
 from tesuji.core.types import Episode, Message, Move, Turn
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player
+from tesuji.players.entropy import EntropyPlayer
 from tesuji.players.minimax import MinimaxPlayer
 from tesuji.players.parse import split_thought
 from tesuji.players.registry import make_player, player_names
@@ -112,9 +113,9 @@ class Oracle:
     """Minus the value lost against the best move: 0 for a best one. No legal move loses 1 more than
     the worst one.
 
-    `player` is minimax, which knows every move's value, or any player that names one best move
-    (then another move costs 1). Answers are remembered, the oldest forgotten first. Raises
-    GameError where the player cannot judge the game.
+    `player` is minimax or entropy, which know every move's value, or any player that names one
+    best move (then another move costs 1). Answers are remembered, the oldest forgotten first.
+    Raises GameError where the player cannot judge the game.
     """
 
     def __init__(self, player: str = "minimax", **options: Any) -> None:
@@ -145,6 +146,10 @@ class Oracle:
             best = max(values.values())
             return {move: value - best for move, value in values.items()}
         request = MoveRequest(at.game, match, seat, at.turn.observation, legal_moves, seed=0)
+        if isinstance(player, EntropyPlayer):
+            worth = player.values(request)
+            most = max(worth.values())
+            return {move: value - most for move, value in worth.items()}
         reply = player.choose([request])[0]
         if reply.move is None:
             raise _cannot_judge(player, at, f"it {reply.error or 'answers in words'}")

@@ -22,9 +22,10 @@ BITS, SIZE = "bits", "size"
 
 
 class EntropyPlayer(Player):
-    """Guesses the word with the largest expected information (`by: bits`), or the smallest expected
-    number of words left (`by: size`). Of equals a word that may be the answer goes first, then the
-    more frequent one; the last guess of a match is always one that may be right.
+    """Guesses the word of largest value: the bits it is expected to tell, and its chance of being
+    right (`by: bits`); or minus the number of words it is expected to leave, none where it is right
+    (`by: size`). With one guess left only the chance counts. Of equals the more frequent word is
+    taken.
 
     Raises RecipeError for another `by`, GameError for another game.
     """
@@ -43,10 +44,17 @@ class EntropyPlayer(Player):
         """One guess a request."""
         return [self._one(request) for request in requests]
 
+    def values(self, request: MoveRequest) -> dict[int, float]:
+        """Move id → value of every legal guess."""
+        import numpy as np
+
+        game, match = _wordle(request)
+        guesses = np.array([move.id for move in request.legal or ()])
+        values = self._value(game, guesses, match.possible(), last=match.left == 1)
+        return dict(zip(guesses.tolist(), values.tolist(), strict=True))
+
     def _one(self, request: MoveRequest) -> Reply:
-        game, match = request.game, request.match
-        if not isinstance(game, WordleGame) or not isinstance(match, WordleMatch):
-            raise GameError("entropy plays wordle only", where="player: entropy")
+        game, match = _wordle(request)
         legal, possible, last = request.legal or (), match.possible(), match.left == 1
         hints = match.guessed if len(legal) < len(game.guesses) else ()  # they matter in hard mode
         key = (game.guesses, possible, last, hints)
@@ -66,24 +74,47 @@ class EntropyPlayer(Player):
         import numpy as np
 
         guesses = np.array([move.id for move in legal])
-        step = max(1, AT_ONCE // len(possible))
-        parts = [guesses[start : start + step] for start in range(0, len(guesses), step)]
-        value = np.concatenate([self._value(split_sizes(game, part, possible)) for part in parts])
-        may_be_right = np.isin(guesses, possible)
-        order = np.lexsort((guesses, ~may_be_right, -np.round(value, 9)))
-        return int(guesses[order[0]])
+        value = self._value(game, guesses, possible, last=last)
+        return int(guesses[np.lexsort((guesses, -np.round(value, 9)))[0]])
 
-    def _value(self, sizes: "ndarray") -> "ndarray":
-        """What each guess is worth [G], given the sizes [G, P] of the groups it splits into."""
+    def _value(
+        self, game: WordleGame, guesses: "ndarray", possible: tuple[int, ...], *, last: bool
+    ) -> "ndarray":
+        """The value of guesses [G]."""
         import numpy as np
 
-        share = sizes / sizes.sum(axis=1, keepdims=True)
-        if self.by == SIZE:
-            fewest: ndarray = -(sizes * share).sum(axis=1)
-            return fewest
-        logs = np.log2(share, out=np.zeros_like(share), where=share > 0)
-        bits: ndarray = -(share * logs).sum(axis=1)
-        return bits
+        chance: ndarray = np.isin(guesses, possible) / len(possible)
+        if last:
+            return chance
+        step = max(1, AT_ONCE // len(possible))
+        parts = [guesses[start : start + step] for start in range(0, len(guesses), step)]
+        measure = _bits if self.by == BITS else _fewest
+        told: ndarray = np.concatenate([measure(split_sizes(game, p, possible)) for p in parts])
+        worth: ndarray = told + chance
+        return worth
+
+
+def _bits(sizes: "ndarray") -> "ndarray":
+    """The information [G] expected of guesses that split into groups of these sizes [G, P]."""
+    import numpy as np
+
+    share = sizes / sizes.sum(axis=1, keepdims=True)
+    logs = np.log2(share, out=np.zeros_like(share), where=share > 0)
+    bits: ndarray = -(share * logs).sum(axis=1)
+    return bits
+
+
+def _fewest(sizes: "ndarray") -> "ndarray":
+    """Minus the number of words [G] expected to be left, the right one among them."""
+    left: ndarray = (sizes * sizes).sum(axis=1) / sizes.sum(axis=1)
+    return -left
+
+
+def _wordle(request: MoveRequest) -> tuple[WordleGame, WordleMatch]:
+    game, match = request.game, request.match
+    if not isinstance(game, WordleGame) or not isinstance(match, WordleMatch):
+        raise GameError("entropy plays wordle only", where="player: entropy")
+    return game, match
 
 
 def split_sizes(game: WordleGame, guesses: "ndarray", possible: Sequence[int]) -> "ndarray":
