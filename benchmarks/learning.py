@@ -11,9 +11,13 @@ import argparse
 import json
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from tesuji.core.run import find_run
+from tesuji.evaluation.matches import ALONE
+from tesuji.evaluation.results import MatchScore
+from tesuji.evaluation.store import load_evaluation
 from tesuji.pipeline.run import Outcome, run_recipe
 from tesuji.recipe.load import load_recipe
 
@@ -34,12 +38,24 @@ def line(recipe: str, seed: int, outcome: Outcome, seconds: float) -> str:
         parts.append(
             f"exploitability {measured.exploitability:.4f} (uniform {measured.uniform:.4f})"
         )
-    for row in found.matches:
-        if row.seat is None and row.games:
-            parts.append(f"{row.opponent} {row.wins}/{row.draws}/{row.losses}")
+    for path in sorted(find_run(str(outcome.folder)).glob("stages/*-after-*/evaluation.json")):
+        earlier = load_evaluation(path)
+        parts += [f"{words(row)} {earlier.label}" for row in earlier.matches if row.seat is None]
+    parts += [words(row) for row in found.matches if row.seat is None and row.games]
+    for row in (*found.beside, *(row for row in found.baseline if row.opponent == ALONE)):
+        name = "random" if row.opponent == ALONE else row.opponent
+        parts.append(f"{name} instead {words(replace(row, opponent=ALONE))}")
     for score in found.positions:
         parts.append(f"{score.split} {100 * score.optimal / max(1, score.positions):.1f}% optimal")
     return ", ".join(parts) + f" ({seconds / 60:.1f} min in all)"
+
+
+def words(row: MatchScore) -> str:
+    """Wins, draws, losses; in a game of one seat how many were won, and in how many turns."""
+    if row.opponent != ALONE:
+        return f"{row.opponent} {row.wins}/{row.draws}/{row.losses}"
+    turns = f" in {row.turns_won:.2f} turns" if row.turns_won is not None else ""
+    return f"{row.wins}/{row.games} won{turns}"
 
 
 def main() -> None:

@@ -190,6 +190,7 @@ def _print_prompt(console: Console, game: Game, seed: int) -> None:
         seat=seat,
         role=match.role(seat),
         legal=match.legal_moves(seat),
+        own=match.messages(seat),
     )
     for message in messages:
         console.print(f"[{message['role']}]", style="dim")

@@ -14,6 +14,7 @@ from tesuji.core.errors import EngineError, GameError, RecipeError
 from tesuji.core.types import Episode, Message, Move, Turn
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player
+from tesuji.players.entropy import EntropyPlayer
 from tesuji.players.minimax import MinimaxPlayer
 from tesuji.players.parse import split_thought
 from tesuji.players.registry import make_player, player_names
@@ -69,16 +70,23 @@ def legal() -> Term:
     return term
 
 
-def format_() -> Term:
+def format_(per: str = "turn") -> Term:
     """1 where the reply is the answer asked for and nothing else (no soft match, no words around
-    it; a thought in front is fine), else 0."""
+    it; a thought in front is fine), else 0. `per: match` divides by the turns of the seat, so that
+    a long match is not worth more than a short one. Raises RecipeError for another `per`."""
+    if per not in ("turn", "match"):
+        raise RecipeError(
+            f"per must be turn or match, not {per!r}", where="rewards.format", hint="per: match"
+        )
 
     def term(at: Judged) -> float:
         last = at.turn.attempts[-1] if at.turn.attempts else None
         if last is None or last.move is None:
             return 0.0
         said = split_thought(last.reply)[1].strip()
-        return float(said in (last.move.text, str(last.move.id)))
+        turns = sum(turn.seat == at.turn.seat for turn in at.episode.turns)
+        share = 1.0 if per == "turn" else 1.0 / turns
+        return share * (said in (last.move.text, str(last.move.id)))
 
     return term
 
@@ -105,9 +113,9 @@ class Oracle:
     """Minus the value lost against the best move: 0 for a best one. No legal move loses 1 more than
     the worst one.
 
-    `player` is minimax, which knows every move's value, or any player that names one best move
-    (then another move costs 1). Answers are remembered, the oldest forgotten first. Raises
-    GameError where the player cannot judge the game.
+    `player` is minimax or entropy, which know every move's value, or any player that names one
+    best move (then another move costs 1). Answers are remembered, the oldest forgotten first.
+    Raises GameError where the player cannot judge the game.
     """
 
     def __init__(self, player: str = "minimax", **options: Any) -> None:
@@ -138,6 +146,10 @@ class Oracle:
             best = max(values.values())
             return {move: value - best for move, value in values.items()}
         request = MoveRequest(at.game, match, seat, at.turn.observation, legal_moves, seed=0)
+        if isinstance(player, EntropyPlayer):
+            worth = player.values(request)
+            most = max(worth.values())
+            return {move: value - most for move, value in worth.items()}
         reply = player.choose([request])[0]
         if reply.move is None:
             raise _cannot_judge(player, at, f"it {reply.error or 'answers in words'}")

@@ -19,11 +19,13 @@ from typing import Any
 
 from tesuji.core.errors import EngineError, RecipeError
 from tesuji.core.types import Episode
-from tesuji.episodes.reward_terms import BUILT_IN, Judged, RewardModel, Term
+from tesuji.episodes import reward_terms, reward_wordle
+from tesuji.episodes.reward_terms import Judged, RewardModel, Term
 from tesuji.games.base import Game, GameInfo
 from tesuji.recipe.play import RewardTerm
 
 GameOf = Callable[[Any], Game]
+BUILT_IN = {**reward_terms.BUILT_IN, **reward_wordle.TERMS}
 SERVICES = ("game_of", "scorer")
 
 

@@ -3,16 +3,18 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tesuji.core.streams import stream
 from tesuji.core.types import Episode
 from tesuji.episodes.arena import TurnRules
 from tesuji.evaluation.certificate import certify
 from tesuji.evaluation.exploitability import exploitability
-from tesuji.evaluation.matches import play_opponent, score_matches
+from tesuji.evaluation.matches import ALONE, play_opponent, score_matches
 from tesuji.evaluation.moves import Question, score_moves
 from tesuji.evaluation.results import Evaluation, MatchScore
 from tesuji.games.base import Game
+from tesuji.games.catalogue import load_game
 from tesuji.games.poker.game import MBB
 from tesuji.players.base import Player
 from tesuji.players.registry import make_player
@@ -42,6 +44,13 @@ def turn_rules(prompt: PromptSection, max_moves: int) -> TurnRules:
     return TurnRules(prompt.answer, prompt.retry, prompt.on_illegal, max_moves)
 
 
+def judged_game(game: Game, section: EvaluationSection) -> Game:
+    """The game with the options that differ where the model is judged. Raises GameError."""
+    if not section.options:
+        return game
+    return load_game(game.name, {**game.options, **section.options})
+
+
 def evaluate(
     subject: Subject,
     section: EvaluationSection,
@@ -55,16 +64,18 @@ def evaluate(
 ) -> Evaluation:
     """Play every opponent, answer every question, walk the tree if asked; `record` each episode.
 
-    A random player is put through the same matches, so that every figure has its baseline.
+    A random player is put through the same matches, so that every figure has its baseline. A game
+    of one seat is played once, by the subject, by a random player, and by each of the opponents.
     """
     watch = watch or Watch()
     started = time.monotonic()
-    matches: list[MatchScore] = []
-    baseline: list[MatchScore] = []
-    for opponent, episodes, ours in _all_matches(subject, section, game, prompt, seed, watch):
-        found = score_matches(opponent.label, episodes, in_big_blinds=MBB in game.info.metrics)
-        (matches if ours else baseline).extend(found)
-        for episode in episodes if ours else ():
+    judged = judged_game(game, section)
+    play = _alone if judged.num_players == 1 else _all_matches
+    in_big_blinds = MBB in game.info.metrics
+    found: dict[str, list[MatchScore]] = {"ours": [], "baseline": [], "beside": []}
+    for label, episodes, kind in play(subject, section, judged, prompt, seed, watch):
+        found[kind].extend(score_matches(label, episodes, in_big_blinds=in_big_blinds))
+        for episode in episodes if kind == "ours" else ():
             record(episode)
     watch.doing(f"{subject.label}: positions", len(questions))
     positions = score_moves(
@@ -80,15 +91,53 @@ def evaluate(
         label=subject.label,
         model=subject.model,
         game=game.name,
-        matches=tuple(matches),
-        baseline=tuple(baseline),
+        matches=tuple(found["ours"]),
+        baseline=tuple(found["baseline"]),
         positions=positions,
         certificates=certificates,
         temperature=section.temperature,
         seconds=round(time.monotonic() - started, 2),
         seed=seed,
         exploitability=exploitable,
+        beside=tuple(found["beside"]),
+        options=section.options,
     )
+
+
+Played = tuple[str, list[Episode], Literal["ours", "baseline", "beside"]]
+
+
+def _alone(
+    subject: Subject,
+    section: EvaluationSection,
+    game: Game,
+    prompt: PromptSection,
+    seed: int,
+    watch: Watch,
+) -> Iterator[Played]:
+    """(label, episodes, whose they are) of a game of one seat: the subject, random play where the
+    game has moves to choose from, and the players named."""
+    rules = turn_rules(prompt, section.max_moves)
+    beside = [one for one in section.opponents if one.player != "random"]
+    players: list[tuple[str, Player, Literal["ours", "baseline", "beside"]]] = [
+        (ALONE, subject.player, "ours"),
+        *((one.label, make_player(one, game=game), "beside") for one in beside),
+    ]
+    if "random" in game.info.players and section.opponents:
+        players.append((ALONE, make_player(PlayerSection(player="random"), game=game), "baseline"))
+    for label, player, kind in players if section.opponents else ():
+        who = subject.label if kind == "ours" else player.name
+        watch.doing(f"{who}: {game.name}", section.episodes)
+        episodes = play_opponent(
+            game,
+            player,
+            player,
+            episodes=section.episodes,
+            seed=stream(seed, ALONE),
+            rules=rules,
+            on_episode=lambda episode: watch.advance(1),
+        )
+        yield label, episodes, kind
 
 
 def _all_matches(
@@ -98,8 +147,8 @@ def _all_matches(
     prompt: PromptSection,
     seed: int,
     watch: Watch,
-) -> Iterator[tuple[PlayerSection, list[Episode], bool]]:
-    """(opponent, episodes, whether they are the subject's own) for every opponent, twice."""
+) -> Iterator[Played]:
+    """(opponent, episodes, whose they are) for every opponent, twice."""
     rules = turn_rules(prompt, section.max_moves)
     for opponent in section.opponents:
         stand_in = make_player(PlayerSection(player="random"), game=game)
@@ -107,16 +156,13 @@ def _all_matches(
         for player, ours in ((subject.player, True), (stand_in, False)):
             who = subject.label if ours else "random in its place"
             watch.doing(f"{who} against {opponent.label}", section.episodes)
-            yield (
-                opponent,
-                play_opponent(
-                    game,
-                    player,
-                    rival,
-                    episodes=section.episodes,
-                    seed=stream(seed, opponent.label),
-                    rules=rules,
-                    on_episode=lambda episode: watch.advance(1),
-                ),
-                ours,
+            episodes = play_opponent(
+                game,
+                player,
+                rival,
+                episodes=section.episodes,
+                seed=stream(seed, opponent.label),
+                rules=rules,
+                on_episode=lambda episode: watch.advance(1),
             )
+            yield opponent.label, episodes, "ours" if ours else "baseline"

@@ -16,6 +16,7 @@ from tesuji.games.base import Game
 from tesuji.players.base import Player
 
 EVALUATED = "evaluated"
+ALONE = "alone"  # whom one meets in a game of one seat
 
 
 def rotated_tasks(game: Game, opponent: str, episodes: int, seed: int) -> list[Task]:
@@ -78,6 +79,7 @@ def score_seat(
     returns = [episode.returns[_seat(episode)] for episode in scored]
     attempts = [a for e in episodes for t in e.turns if t.seat == _seat(e) for a in t.attempts]
     forfeits = [e for e in episodes if e.ending is Ending.FORFEIT]
+    won = [e for e, how in zip(episodes, outcomes, strict=True) if how == "win"]
     wins, losses = outcomes.count("win"), outcomes.count("loss")
     return MatchScore(
         opponent=opponent,
@@ -97,6 +99,8 @@ def score_seat(
         win_interval=wilson(wins, len(scored)),
         loss_interval=wilson(losses, len(scored)),
         winnings=winnings(scored) if in_big_blinds else None,
+        turns=fmean(map(_turns, scored)) if scored else 0.0,
+        turns_won=fmean(map(_turns, won)) if won else None,
     )
 
 
@@ -122,6 +126,12 @@ def outcome(episode: Episode) -> str:
     if ours == best_other:
         return "draw"
     return "win" if ours > best_other else "loss"
+
+
+def _turns(episode: Episode) -> int:
+    """How many turns the evaluated seat took."""
+    seat = _seat(episode)
+    return sum(turn.seat == seat for turn in episode.turns)
 
 
 def _seat(episode: Episode) -> int:

@@ -3,7 +3,9 @@
 All counts are from the evaluated model's viewpoint.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from tesuji.core.intervals import Interval
 from tesuji.evaluation.row_results import RowsScore
@@ -33,7 +35,8 @@ class MatchScore:
     wins + draws + losses + errors = games. `forfeits` are losses by our own illegal replies,
     `gifts` are wins by the opponent's. `illegal` counts our replies without a legal move, first
     tries and retries, out of `replies`. `truncated` matches are scored as they stood. `winnings`
-    are given for games whose returns are in big blinds.
+    are given for games whose returns are in big blinds. `turns` are our own turns in a match on
+    average, `turns_won` in those that were won (None: none was).
     """
 
     opponent: str
@@ -53,6 +56,8 @@ class MatchScore:
     win_interval: Interval
     loss_interval: Interval
     winnings: Winnings | None = None
+    turns: float = 0.0
+    turns_won: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +123,10 @@ class Evaluation:
     """Everything one look at one model found.
 
     `label` says which model ("before", "after sft"); `matches` holds the rows per opponent and
-    seat; `baseline` the same opponents against a random player in the model's place; `rows` what
-    held-out rows of other people's games say.
+    seat (a game of one seat: one row, `alone`); `baseline` the same opponents against a random
+    player in the model's place; `beside` other players in its place, in games of one seat; `rows`
+    what held-out rows of other people's games say. `options` are the game's where they differ from
+    the recipe's.
     """
 
     label: str
@@ -134,4 +141,6 @@ class Evaluation:
     seed: int
     exploitability: Exploitability | None = None
     rows: RowsScore | None = None
+    beside: tuple[MatchScore, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
     format: int = EVALUATION_FORMAT

@@ -21,6 +21,7 @@ FAMILIES = {
     "openspiel": "tesuji.games.openspiel_family",
     "poker": "tesuji.games.poker.family",
     "prompts": "tesuji.games.prompts",
+    "wordle": "tesuji.games.wordle",
 }
 ENTRY_POINTS = "tesuji.games"
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tesuji.core.errors import GameError, RecipeError
+from tesuji.evaluation.evaluate import judged_game
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.pipeline.checks_rl import check_rl
@@ -35,7 +36,7 @@ def check(recipe: Recipe) -> Game:
         elif isinstance(stage, RLStage):
             check_rl(recipe, game, name, stage)
         rows = stage if isinstance(stage, DataStage | LogsStage) else rows
-    _check_players(game, "evaluation", recipe.evaluation.opponents)
+    _check_players(_judged(game, recipe), "evaluation", recipe.evaluation.opponents)
     if recipe.evaluation.certificate:
         _needs_certificate(game, "evaluation.certificate")
     if recipe.evaluation.exploitability and "exploitability" not in game.info.metrics:
@@ -57,8 +58,17 @@ def _check_name(name: str) -> None:
         )
 
 
+def _judged(game: Game, recipe: Recipe) -> Game:
+    try:
+        return judged_game(game, recipe.evaluation)
+    except GameError as error:
+        error.where = "evaluation.options"
+        raise
+
+
 def _check_players(game: Game, where: str, players: list[PlayerSection]) -> None:
-    for player in players if game.num_players > 1 else ():
+    alone = game.num_players == 1 and not game.info.players
+    for player in () if alone else players:
         try:
             make_player(player, game=game)
         except (GameError, RecipeError) as error:

@@ -8,9 +8,9 @@ from tesuji.episodes.arena import play_matches
 from tesuji.episodes.reward_terms import RewardModel
 from tesuji.episodes.rewards import Rewards, make_terms, score_of
 from tesuji.evaluation.certificate import as_metrics, certify
-from tesuji.evaluation.evaluate import turn_rules
+from tesuji.evaluation.evaluate import judged_game, turn_rules
 from tesuji.evaluation.exploitability import exploitability
-from tesuji.evaluation.matches import play_opponent, score_matches
+from tesuji.evaluation.matches import ALONE, play_opponent, score_matches
 from tesuji.games.catalogue import load_game
 from tesuji.games.poker.game import MBB
 from tesuji.games.prompts import PromptsGame
@@ -21,6 +21,7 @@ from tesuji.learners.rl.train import RLHooks, train_rl
 from tesuji.learners.scorer import load_scorer
 from tesuji.pipeline.bench import Workbench, model_player
 from tesuji.pipeline.plan import Step
+from tesuji.players.base import Player
 from tesuji.players.registry import make_player
 from tesuji.recipe.rl import PpoStage, RLStage
 
@@ -109,27 +110,32 @@ def look(stage: RLStage, policy: Policy, bench: Workbench, rewards: Rewards) -> 
     `score` is the mean over all of them, 0 to 1; with `evaluation.exploitability` it is minus the
     exploitability instead, which no choice of opponents can flatter.
     """
-    section, game = bench.recipe.evaluation, bench.game
-    if isinstance(game, PromptsGame):
-        return _look_at_prompts(stage, policy, bench, game, rewards)
+    section = bench.recipe.evaluation
+    if isinstance(bench.game, PromptsGame):
+        return _look_at_prompts(stage, policy, bench, bench.game, rewards)
+    game = judged_game(bench.game, section)
     player = model_player(policy, bench.recipe, "evaluated", section.temperature)
+    opponents: dict[str, Player] = {ALONE: player}
+    if game.num_players > 1:
+        opponents = {one.label: make_player(one, game=game) for one in section.opponents}
     found: dict[str, float] = {}
     scores = []
-    for opponent in section.opponents:
+    for label, opponent in opponents.items():
         episodes = play_opponent(
             game,
             player,
-            make_player(opponent, game=game),
+            opponent,
             episodes=stage.eval_episodes,
-            seed=stream(bench.recipe.seed, "look", opponent.label),
+            seed=stream(bench.recipe.seed, "look", label),
             rules=turn_rules(bench.recipe.prompt, section.max_moves),
         )
         in_big_blinds = MBB in game.info.metrics
-        total = next(score_matches(opponent.label, episodes, in_big_blinds=in_big_blinds))
-        found[f"{opponent.label}/win_rate"] = total.wins / total.games
-        found[f"{opponent.label}/loss_rate"] = total.losses / total.games
+        total = next(score_matches(label, episodes, in_big_blinds=in_big_blinds))
+        found[f"{label}/win_rate"] = total.wins / total.games
+        found[f"{label}/loss_rate"] = total.losses / total.games
+        found[f"{label}/turns"] = total.turns
         if total.winnings is not None:
-            found[f"{opponent.label}/mbb"] = total.winnings.mbb
+            found[f"{label}/mbb"] = total.winnings.mbb
         scores += [score_of(e, e.players.index("evaluated"), game.info) for e in episodes]
     found["score"] = sum(scores) / len(scores) if scores else 0.0
     if section.exploitability:

@@ -87,6 +87,7 @@ def _headline(found: Any) -> dict[str, float]:
         if row.seat is None and row.games:
             figures[f"{row.opponent}/win_rate"] = row.wins / row.games
             figures[f"{row.opponent}/loss_rate"] = row.losses / row.games
+            figures[f"{row.opponent}/turns"] = row.turns
         if row.seat is None and row.winnings is not None:
             figures[f"{row.opponent}/mbb"] = row.winnings.mbb
     for score in found.positions:

@@ -39,6 +39,7 @@ class ModelPlayer(Player):
         self.tokenizer = tokenizer
         self.prompt = prompt
         self.sampling = sampling
+        self._kept: tuple[Sequence[Move], list[list[int]]] = ((), [])
 
     def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
         """One sampled reply a request. Raises EngineError when the sampler fails."""
@@ -82,7 +83,13 @@ class ModelPlayer(Player):
         ]
 
     def _replies(self, legal: Sequence[Move]) -> list[list[int]]:
-        return [render_reply(self.tokenizer, answer_text(self.prompt, move)) for move in legal]
+        """Each move's own reply as token ids. The last list is kept: where all turns choose from
+        one list of hundreds of words, rendering them took longer than the model."""
+        kept, replies = self._kept
+        if kept is not legal:
+            replies = [render_reply(self.tokenizer, answer_text(self.prompt, m)) for m in legal]
+            self._kept = legal, replies
+        return replies
 
     def _rendered(self, messages: Sequence[Message]) -> list[int]:
         thinking = self.prompt.enable_thinking
@@ -110,6 +117,7 @@ class ModelPlayer(Player):
             role=request.match.role(request.seat),
             legal=request.legal,
             failed=request.failed,
+            own=request.match.messages(request.seat),
         )
         thinking = self.prompt.enable_thinking
         new = render_next(self.tokenizer, said["content"], enable_thinking=thinking)

@@ -32,6 +32,7 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "always_call": ("tesuji.players.poker", "AlwaysCallPlayer"),
     "tight_aggressive": ("tesuji.players.poker", "TightAggressivePlayer"),
     "equity": ("tesuji.players.poker", "EquityPlayer"),
+    "entropy": ("tesuji.players.entropy", "EntropyPlayer"),
 }
 
 

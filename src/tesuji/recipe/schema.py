@@ -23,9 +23,11 @@ class EvaluationSection(Section):
     """How the model is judged, before the first stage and after the last."""
 
     opponents: list[PlayerSection] = [PlayerSection(player="random")]
-    """Whom it plays."""
+    """Whom it plays. In a game of one seat: who plays the same matches beside it."""
     episodes: int = Field(100, ge=1)
     """Matches per opponent, seats rotated evenly."""
+    options: dict[str, int | float | bool | str] = {}
+    """Options of the game that differ where the model is judged, e.g. `{split: held_out}`."""
     temperature: float = Field(0.0, ge=0.0)
     """Sampling temperature of the model under evaluation; 0 is greedy."""
     before: bool = True

@@ -141,7 +141,7 @@ class PlayerSection(Section):
     model_config = ConfigDict(extra="allow")
 
     player: str
-    """random, minimax, mcts, ismcts, cfr, scripted, ... ; all other keys are that player's
+    """random, minimax, mcts, ismcts, cfr, scripted, entropy, ... ; all other keys are that player's
     options, e.g. `{player: mcts, simulations: 100}`."""
 
     @property

@@ -7,9 +7,11 @@ from rich.text import Text
 from tesuji.evaluation.results import Evaluation, MatchScore
 from tesuji.report.words import (
     SPLITS,
+    alone_sentence,
     certificate_sentence,
     exploitability_sentence,
     find,
+    game_words,
     illegal_sentence,
     interval,
     percent,
@@ -37,7 +39,7 @@ def evaluation_table(before: Evaluation | None, after: Evaluation, width: int = 
 def _matches(before: Evaluation | None, after: Evaluation, width: int) -> Table:
     play = "greedy" if after.temperature == 0 else f"temperature {after.temperature:g}"
     change = "before → after (95%)" if before else "95% interval"
-    title = f"{after.game}, {play}: % of matches, {change}"
+    title = f"{game_words(after)}, {play}: % of matches, {change}"
     table = Table(
         title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
     )
@@ -98,6 +100,10 @@ def _facts(before: Evaluation | None, after: Evaluation) -> Table:
             facts.add_row(name, exploitability_sentence(look.exploitability))
     for row in totals(after):
         _add_winnings(facts, row, before, after)
+    for other in after.beside:
+        facts.add_row(f"{other.opponent} instead", alone_sentence(other))
+    for look in filter(None, (before, after) if after.beside else ()):
+        facts.add_row(f"alone, {look.label}", alone_sentence(totals(look)[0]))
     for score in after.positions:
         facts.add_row(SPLITS.get(score.split, score.split), positions_sentence(score))
     for look in filter(None, (before, after) if after.matches else ()):

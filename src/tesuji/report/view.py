@@ -7,7 +7,7 @@ from typing import Any
 from tesuji.core.errors import TesujiError
 from tesuji.core.types import Episode
 from tesuji.episodes.show import ending_words, visible
-from tesuji.evaluation.matches import EVALUATED, outcome
+from tesuji.evaluation.matches import ALONE, EVALUATED, outcome
 from tesuji.evaluation.results import Evaluation, MatchScore
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
@@ -22,6 +22,7 @@ from tesuji.report.words import (
     duration,
     exploitability_sentence,
     find,
+    game_words,
     headline,
     illegal_sentence,
     interval,
@@ -29,6 +30,7 @@ from tesuji.report.words import (
     percent,
     positions_sentence,
     seat_name,
+    turns_words,
     winnings_sentence,
 )
 
@@ -63,7 +65,7 @@ def _judged(looks: Sequence[Evaluation]) -> dict[str, Any]:
     """What the evaluations found, side by side: before, after each stage that was looked at."""
     played = [look for look in looks if look.matches]
     return {
-        "game": looks[-1].game if looks else "",
+        "game": game_words(looks[-1]) if looks else "",
         "model": looks[-1].model if looks else "",
         "temperature": looks[-1].temperature if looks else 0.0,
         "opponents": _opponents(looks),
@@ -83,22 +85,23 @@ def _opponents(looks: Sequence[Evaluation]) -> list[dict[str, Any]]:
     if not looks:
         return []
     names = dict.fromkeys(row.opponent for row in looks[-1].matches)
-    return [{"name": name, "rows": _rows(name, looks)} for name in names]
+    return [{"name": name, "alone": name == ALONE, "rows": _rows(name, looks)} for name in names]
 
 
 def _rows(opponent: str, looks: Sequence[Evaluation]) -> list[dict[str, Any]]:
     """A row a seat: its cells for each evaluation, and random's own."""
-    latest = looks[-1]
+    latest, alone = looks[-1], opponent == ALONE
     rows = []
     for seat in (row.seat for row in latest.matches if row.opponent == opponent):
-        cells = [_cell(look.label, find(look.matches, opponent, seat)) for look in looks]
-        cells.append(_cell("a random player", find(latest.baseline, opponent, seat)))
+        cells = [_cell(look.label, find(look.matches, opponent, seat), alone) for look in looks]
+        cells.append(_cell("a random player", find(latest.baseline, opponent, seat), alone))
+        cells += [_cell(other.opponent, other, alone) for other in latest.beside]
         name = seat_name(seat, latest)
         rows.append({"seat": name, "together": seat is None, "cells": cells})
     return rows
 
 
-def _cell(label: str, row: MatchScore | None) -> dict[str, Any]:
+def _cell(label: str, row: MatchScore | None, alone: bool = False) -> dict[str, Any]:
     """One result: shares in percent, intervals, and what else is to be known about it."""
     if row is None or row.games == 0:
         return {"label": label, "games": 0}
@@ -114,11 +117,11 @@ def _cell(label: str, row: MatchScore | None) -> dict[str, Any]:
         "win_interval": interval(row.win_interval),
         "loss_interval": interval(row.loss_interval),
         "mean_return": f"{row.mean_return:+.2f}",
-        "notes": _remarks(row),
+        "notes": _remarks(row, alone),
     }
 
 
-def _remarks(row: MatchScore) -> list[str]:
+def _remarks(row: MatchScore, alone: bool) -> list[str]:
     remarks = (
         (row.forfeits, "lost by our illegal replies"),
         (row.gifts, "won by the opponent's illegal moves"),
@@ -126,7 +129,8 @@ def _remarks(row: MatchScore) -> list[str]:
         (row.errors, "broken off by an error"),
     )
     won = [winnings_sentence(row.winnings)] if row.winnings else []
-    return won + [f"{count:,} {words}" for count, words in remarks if count]
+    said = [*won, *(f"{count:,} {words}" for count, words in remarks if count)]
+    return [turns_words(row), *said] if alone and row.turns_won else said
 
 
 def _moves(look: Evaluation) -> dict[str, Any]:

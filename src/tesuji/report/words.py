@@ -79,6 +79,23 @@ def find(rows: tuple[MatchScore, ...], opponent: str, seat: int | None) -> Match
     return next((row for row in rows if (row.opponent, row.seat) == (opponent, seat)), None)
 
 
+def game_words(evaluation: Evaluation) -> str:
+    """The game's name, and what was set otherwise where the model was judged."""
+    inside = ", ".join(f"{key}={value}" for key, value in evaluation.options.items())
+    return f"{evaluation.game} ({inside})" if inside else evaluation.game
+
+
+def alone_sentence(row: MatchScore) -> str:
+    """A game of one seat: how often it was won, and in how many turns."""
+    share = f"won {percent(row.wins, row.games)}% ({interval(row.win_interval, 1)})"
+    return share if row.turns_won is None else f"{share}, {turns_words(row)}"
+
+
+def turns_words(row: MatchScore) -> str:
+    """How many turns the won matches took; "" where none was won."""
+    return "" if row.turns_won is None else f"{row.turns_won:.2f} turns where won"
+
+
 def totals(evaluation: Evaluation) -> list[MatchScore]:
     """One row an opponent, all seats together."""
     return [row for row in evaluation.matches if row.seat is None]
