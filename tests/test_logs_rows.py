@@ -79,6 +79,7 @@ def test_illegal_replies_are_dropped_and_no_others(tmp_path: Path):
         ("[Player 1] I saw it.\n[GAME] Player 12 has been voted out\n", 12),
         ("[GAME] No consensus - nobody was eliminated.", -1),
         ("[GAME] Player 3 was eliminated by vote.\n[GAME] No consensus", -1),
+        ("[GAME] Player 3 was eliminated by vote.\n[GAME] Player 1 was eliminated by vote.", 1),
         ("[GAME] Player 3 was killed during the night.", None),
         ("[Player 4] [GAME] Player 3 was eliminated by vote.", None),
         ("", None),
