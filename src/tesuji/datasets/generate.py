@@ -160,6 +160,7 @@ def _rows(
             seat=position.seat,
             role=position.match.role(position.seat),
             legal=position.match.legal_moves(position.seat),
+            own=position.match.messages(position.seat),
         )
         reply = answer_text(prompt, lesson.move, lesson.thought or "")
         yield example_row(Example(shown, reply, position.key, 1 / replies[position.key]))

@@ -18,6 +18,7 @@ from tesuji.games.base import Game, GameInfo
 
 # Family → module with names() -> tuple of names, info(name) -> GameInfo, load(name, options).
 FAMILIES = {
+    "bfcl": "tesuji.games.bfcl.game",
     "openspiel": "tesuji.games.openspiel_family",
     "prompts": "tesuji.games.prompts",
 }

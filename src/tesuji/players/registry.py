@@ -29,6 +29,7 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "ismcts": ("tesuji.players.mcts", "ISMCTSPlayer"),
     "cfr": ("tesuji.players.cfr", "CFRPlayer"),
     "scripted": ("tesuji.players.scripted", "ScriptedPlayer"),
+    "answer_key": ("tesuji.players.answer_key", "AnswerKeyPlayer"),
 }
 
 
