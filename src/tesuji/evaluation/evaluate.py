@@ -11,7 +11,8 @@ from tesuji.evaluation.certificate import certify
 from tesuji.evaluation.exploitability import exploitability
 from tesuji.evaluation.matches import play_opponent, score_matches
 from tesuji.evaluation.moves import Question, score_moves
-from tesuji.evaluation.results import Evaluation, MatchScore
+from tesuji.evaluation.results import Evaluation, MatchScore, TasksScore
+from tesuji.evaluation.tasks import ask, asks_questions, score_tasks, sides
 from tesuji.games.base import Game
 from tesuji.players.base import Player
 from tesuji.players.registry import make_player
@@ -60,6 +61,10 @@ def evaluate(
     started = time.monotonic()
     matches: list[MatchScore] = []
     baseline: list[MatchScore] = []
+    asking = asks_questions(game)
+    tasks = _ask_all(subject, section, game, prompt, seed, record, watch) if asking else None
+    if asking:
+        section = section.model_copy(update={"opponents": []})
     for opponent, episodes, ours in _all_matches(subject, section, game, prompt, seed, watch):
         (matches if ours else baseline).extend(score_matches(opponent.label, episodes))
         for episode in episodes if ours else ():
@@ -86,7 +91,43 @@ def evaluate(
         seconds=round(time.monotonic() - started, 2),
         seed=seed,
         exploitability=exploitable,
+        tasks=tasks,
     )
+
+
+def _ask_all(
+    subject: Subject,
+    section: EvaluationSection,
+    game: Game,
+    prompt: PromptSection,
+    seed: int,
+    record: Callable[[Episode], None],
+    watch: Watch,
+) -> TasksScore:
+    """Ask the questions of each side, at most `section.episodes` of it."""
+
+    def on_episode(episode: Episode) -> None:
+        record(episode)
+        watch.advance(1)
+
+    asked = []
+    for split, side in sides(game):
+        watch.doing(f"{subject.label}: questions, {split}", section.episodes)
+        rules = turn_rules(prompt, section.max_moves)
+        asked.append(
+            (
+                split,
+                ask(
+                    side,
+                    subject.player,
+                    episodes=section.episodes,
+                    seed=seed,
+                    rules=rules,
+                    on_episode=on_episode,
+                ),
+            )
+        )
+    return score_tasks(game, asked)
 
 
 def _all_matches(

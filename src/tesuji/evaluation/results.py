@@ -97,12 +97,50 @@ class Exploitability:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskScore:
+    """Questions of one category (`""`: all of them) on one side of the split.
+
+    `right` counts replies that earned all there is, `unanswered` those that were no reply at all.
+    Questions broken off by an error are in `errors` and in nothing else.
+    """
+
+    split: str
+    category: str
+    tasks: int
+    right: int
+    right_interval: Interval
+    mean_return: float
+    return_interval: Interval
+    unanswered: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """A leaderboard's summary of several categories: a weighted mean of their shares."""
+
+    split: str
+    name: str
+    share: float
+    interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class TasksScore:
+    """A game of questions: the rows of each side, all together first, and summary lines."""
+
+    rows: tuple[TaskScore, ...]
+    composites: tuple[Composite, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """Everything one look at one model found.
 
     `label` says which model ("before", "after sft"); `matches` holds the rows per opponent and
     seat; `baseline` the same opponents against a random player in the model's place; `rows` what
-    held-out rows of other people's games say.
+    held-out rows of other people's games say; `tasks` is for games of questions, which have no
+    opponents.
     """
 
     label: str
@@ -117,4 +155,5 @@ class Evaluation:
     seed: int
     exploitability: Exploitability | None = None
     rows: RowsScore | None = None
+    tasks: TasksScore | None = None
     format: int = EVALUATION_FORMAT

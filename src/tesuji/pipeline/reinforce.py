@@ -11,6 +11,7 @@ from tesuji.evaluation.certificate import as_metrics, certify
 from tesuji.evaluation.evaluate import turn_rules
 from tesuji.evaluation.exploitability import exploitability
 from tesuji.evaluation.matches import play_opponent, score_matches
+from tesuji.evaluation.tasks import ask, asks_questions, score_tasks
 from tesuji.games.catalogue import load_game
 from tesuji.games.prompts import PromptsGame
 from tesuji.learners.models import Policy, load_policy, with_adapter
@@ -18,6 +19,7 @@ from tesuji.learners.rl.checkpoint import checkpoints
 from tesuji.learners.rl.train import RLHooks, train_rl
 from tesuji.pipeline.bench import Workbench, model_player
 from tesuji.pipeline.plan import Step
+from tesuji.players.model import ModelPlayer
 from tesuji.players.registry import make_player
 from tesuji.recipe.rl import PpoStage, RLStage
 
@@ -114,6 +116,8 @@ def look(stage: RLStage, policy: Policy, bench: Workbench, rewards: Rewards) -> 
     if isinstance(game, PromptsGame):
         return _look_at_prompts(stage, policy, bench, game, rewards)
     player = model_player(policy, bench.recipe, "evaluated", section.temperature)
+    if asks_questions(game):
+        return _look_at_questions(stage, player, bench)
     found: dict[str, float] = {}
     scores = []
     for opponent in section.opponents:
@@ -135,6 +139,17 @@ def look(stage: RLStage, policy: Policy, bench: Workbench, rewards: Rewards) -> 
         found["exploitability"] = measured.exploitability
         found["score"] = -measured.exploitability
     return found
+
+
+def _look_at_questions(stage: RLStage, player: ModelPlayer, bench: Workbench) -> dict[str, float]:
+    """What share of the questions that no training sees is answered right, the same ones each
+    time. The mean return is the `score`."""
+    game = bench.game.held_out or bench.game
+    rules = turn_rules(bench.recipe.prompt, bench.recipe.evaluation.max_moves)
+    seed = stream(bench.recipe.seed, "look")
+    episodes = ask(game, player, episodes=stage.eval_episodes, seed=seed, rules=rules)
+    total = score_tasks(game, [("held_out", episodes)]).rows[0]
+    return {"held_out/right": total.right / total.tasks, "score": total.mean_return}
 
 
 def _look_at_prompts(

@@ -1,8 +1,8 @@
 """Messages to token ids and back. Sampler and trainer see the same ids because both ask here.
 
 A training row is exactly `render_prompt(...) + render_reply(...)`. Control tokens that someone
-wrote into a message ("<|im_end|>" in a chat of players) are encoded as plain text. A leading message
-of role `tools` becomes the template's tools, or words (`players.tools`).
+wrote into a message ("<|im_end|>" in a chat of players) are encoded as plain text. A leading
+message of role `tools` becomes the template's tools, or words (`players.tools`).
 """
 
 import functools
@@ -92,7 +92,8 @@ def _rendered(
     given = [Message(role=role, content=content) for role, content in pairs]
     tools, messages = split_tools(given)
     if tools is not None and not takes_tools(template):
-        tools, messages = None, in_hermes_style(tools, messages)
+        messages = in_hermes_style(tools, messages)
+        tools = None
     if template:
         return tuple(_templated(tokenizer, messages, enable_thinking, tools))
     return tuple(_plain(tokenizer, messages))

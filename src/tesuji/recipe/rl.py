@@ -19,8 +19,9 @@ class RLStage(Training):
     """What is played, against whom."""
     rewards: dict[str, RewardTerm] = {"returns": RewardTerm(weight=1.0)}
     """Terms of the reward by name: `returns` (what the game pays), `legal`, `format`, `oracle`,
-    `tictactoe_table`, `length`, `reward_model` (what the reward stage before learned), or one of
-    another package. A number is its weight."""
+    `tictactoe_table`, `length`, `reward_model` (what the reward stage before learned),
+    `tool_format` (the form of function calls), or one of another package. A number is its
+    weight."""
     max_steps: int = Field(1000, ge=1)
     """Rollouts, each followed by its update."""
     batch_size: int = Field(64, ge=1)

@@ -15,6 +15,7 @@ from tesuji.report.board import steps
 from tesuji.report.choose import choose_games, opponent_of, seat_of
 from tesuji.report.collect import RunSummary, StageSummary
 from tesuji.report.rows_view import rows_view
+from tesuji.report.tasks_table import tasks_view
 from tesuji.report.words import (
     SPLITS,
     certificate_sentence,
@@ -44,6 +45,7 @@ def view(run: RunSummary) -> dict[str, Any]:
         "headline": asdict(headline(after)),
         "notes": list(run.notes),
         **_judged(before, after),
+        "tasks": tasks_view([s.evaluation for s in run.stages if s.evaluation]),
         "held_out": rows_view([s.evaluation for s in run.stages if s.evaluation]),
         "games": _games(run),
         "data": [_about(s, _data_facts(s)) for s in run.stages if _is_data(s)],
@@ -177,8 +179,11 @@ def _game(episode: Episode, look: Evaluation) -> dict[str, Any]:
     roles = {turn.seat: turn.role for turn in episode.turns}
     place = seat_of(episode)
     role = roles.get(place) or f"seat {place}"
+    title = f"{OUTCOMES[outcome(episode)]} against {opponent_of(episode)} as {role}"
+    if look.tasks is not None:
+        title = f"Earned {episode.returns[0]:g}: {role}"
     return {
-        "title": f"{OUTCOMES[outcome(episode)]} against {opponent_of(episode)} as {role}",
+        "title": title,
         "outcome": outcome(episode),
         "look": look.label,
         "ending": visible(ending_words(episode)),

@@ -9,8 +9,7 @@ no other data to fall back to.
 
 import hashlib
 import importlib.util
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -118,19 +117,18 @@ def chosen(
     *,
     held_out: float,
     split_seed: int,
-    longest: int | None,
+    fits: Callable[[Question], bool],
     tasks: int | None,
 ) -> tuple[Question, ...]:
     """The questions of one side of the split, in an order that mixes the categories.
 
     The side of a question follows from `split_seed` and its id alone, whatever else is chosen:
-    nothing that is held out here is learned from elsewhere. `longest` is in characters of what is
-    said and of the functions' descriptions; `tasks` keeps the first so many. Raises GameError
-    where nothing is left.
+    nothing that is held out here is learned from elsewhere. Of those that `fits` takes, `tasks`
+    keeps the first so many. Raises GameError where nothing is left.
     """
     every = [question for category in categories for question in read_category(category)]
     side = [q for q in every if split in ("all", _split(q, held_out, split_seed))]
-    short = [q for q in side if longest is None or characters(q) <= longest]
+    short = [question for question in side if fits(question)]
     short.sort(key=lambda q: _hash(split_seed, "order", q.id))
     if not short:
         raise GameError(
@@ -140,12 +138,6 @@ def chosen(
             hint="raise max_prompt_characters, or name other categories",
         )
     return tuple(short[:tasks])
-
-
-def characters(question: Question) -> int:
-    """How long what is shown of a question is."""
-    said = sum(len(message["content"]) for message in question.said)
-    return said + len(json.dumps(question.functions))
 
 
 def _split(question: Question, held_out: float, seed: int) -> str:

@@ -139,7 +139,7 @@ class BfclGame(Game):
             self.option("split"),
             held_out=float(self.option("held_out")),
             split_seed=self.option("split_seed"),
-            longest=self.option("max_prompt_characters"),
+            fits=self._fits,
             tasks=self.option("tasks"),
         )
 
@@ -161,9 +161,26 @@ class BfclGame(Game):
         value = self.options.get(key, DEFAULTS[key])
         return NAMES[self.name] if key == "category" and not value else value
 
+    def _fits(self, question: Question) -> bool:
+        longest = self.option("max_prompt_characters")
+        return longest is None or len(shown(question, self.option("show"))) <= longest
+
     def start(self, seed: int) -> "BfclMatch":
         """A match about question number `seed`, modulo how many there are."""
         return BfclMatch(self.questions[seed % self.tasks], self.option("show"))
+
+
+def messages_of(question: Question, show: str) -> tuple[Message, ...]:
+    """A question as messages."""
+    if show == "signatures":
+        said = "\n\n".join(message["content"] for message in question.said)
+        return (Message(role="user", content=f"{signatures(question)}\n\n{said}"),)
+    return (*tools_message(question), *question.said)
+
+
+def shown(question: Question, show: str) -> str:
+    """All that is shown of a question, as one text."""
+    return "\n\n".join(message["content"] for message in messages_of(question, show))
 
 
 class BfclMatch(Match):
@@ -181,14 +198,11 @@ class BfclMatch(Match):
 
     def observe(self, seat: int) -> str:
         """The functions, a line each, and what is said."""
-        said = "\n\n".join(message["content"] for message in self.question.said)
-        return f"{signatures(self.question)}\n\n{said}"
+        return shown(self.question, "signatures")
 
     def messages(self, seat: int) -> tuple[Message, ...]:
         """The functions as tools and what is said; with `signatures` all in one message."""
-        if self.show == "signatures":
-            return (Message(role="user", content=self.observe(seat)),)
-        return (*tools_message(self.question), *self.question.said)
+        return messages_of(self.question, self.show)
 
     def legal_moves(self, seat: int) -> None:
         """Any text is a reply."""

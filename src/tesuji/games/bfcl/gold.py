@@ -31,9 +31,9 @@ def gold_calls(question: Question) -> tuple[Call, ...]:
 
 
 def _arguments(question: Question, name: str, key: Mapping[str, Any]) -> dict[str, Any]:
-    function = next((f for f in question.functions if f["name"] == name), {"parameters": {}})
-    described = function["parameters"].get("properties", {})
-    needed = function["parameters"].get("required", ())
+    about_all = [f["parameters"] for f in question.functions if f["name"] == name]
+    described = about_all[0]["properties"] if about_all else {}
+    needed = about_all[0].get("required", ()) if about_all else ()
     found = {}
     for parameter, values in key.items():
         said = [value for value in values if value != ""]

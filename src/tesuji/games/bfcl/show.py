@@ -15,12 +15,28 @@ from tesuji.games.bfcl.data import Question
 
 SYNTAX = {"python": "Python 3", "java": "Java 8 SDK", "javascript": "JavaScript"}
 SCHEMA_TYPES = {
-    **{"dict": "object", "HashMap": "object", "Hashtable": "object", "object": "object"},
-    **{"float": "number", "double": "number", "number": "number", "integer": "integer"},
-    **{"byte": "integer", "short": "integer", "long": "integer", "Bigint": "integer"},
-    **{"array": "array", "tuple": "array", "list": "array", "ArrayList": "array"},
-    **{"Array": "array", "Queue": "array", "Stack": "array"},
-    **{"boolean": "boolean", "bool": "boolean", "Boolean": "boolean"},
+    "dict": "object",
+    "HashMap": "object",
+    "Hashtable": "object",
+    "object": "object",
+    "float": "number",
+    "double": "number",
+    "number": "number",
+    "integer": "integer",
+    "byte": "integer",
+    "short": "integer",
+    "long": "integer",
+    "Bigint": "integer",
+    "array": "array",
+    "tuple": "array",
+    "list": "array",
+    "ArrayList": "array",
+    "Array": "array",
+    "Queue": "array",
+    "Stack": "array",
+    "boolean": "boolean",
+    "bool": "boolean",
+    "Boolean": "boolean",
 }
 
 
