@@ -21,6 +21,7 @@ FAMILIES = {
     "bfcl": "tesuji.games.bfcl.game",
     "openspiel": "tesuji.games.openspiel_family",
     "prompts": "tesuji.games.prompts",
+    "reasoning_gym": "tesuji.games.reasoning.game",
 }
 ENTRY_POINTS = "tesuji.games"
 

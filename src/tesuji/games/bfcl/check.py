@@ -109,9 +109,12 @@ def trick(question: Question, reply: str, said: Said) -> str:
 
 
 def _echo(question: Question, reply: str) -> bool:
+    """Whether a reply says a message of the prompt, or a longer part of it, or nothing besides."""
     plain = " ".join(reply.split())
     shown = [" ".join(message["content"].split()) for message in question.said]
     if any(len(text) >= ECHO and text in plain for text in shown):
+        return True
+    if any(text and not plain.replace(text, "").strip() for text in shown):
         return True
     return len(plain) >= ECHO and plain in " ".join(shown)
 
