@@ -1,6 +1,8 @@
 """Tools in a prompt: the chat template's own where it takes them, Hermes style elsewhere."""
 
+import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -104,3 +106,30 @@ def test_every_question_can_be_shown(category: str) -> None:
         assert messages is not None
         text = str(made.decode(render_prompt(made, messages), skip_special_tokens=False))
         assert all(message["content"].strip()[:40] in text for message in match.question.said)
+
+
+def qwen_template() -> str:
+    """Qwen3's chat template, as the leaderboard's handler for Qwen quotes it."""
+    spec = importlib.util.find_spec("bfcl_eval")
+    assert spec and spec.origin
+    handler = Path(spec.origin).parent / "model_handler" / "local_inference" / "qwen_fc.py"
+    source = handler.read_text(encoding="utf-8")
+    begin = source.index("{%- if tools %}")
+    return source[begin : source.index('"""', begin)]
+
+
+def test_qwens_own_template_shows_tools_as_the_leaderboard_does() -> None:
+    """But for the descriptions, which are JSON Schema here, the prompt is its handler's."""
+    match = load_game("bfcl", {"category": "multiple"}).start(1)
+    text = shown(qwen_template().rstrip(), match.messages(0) or ())
+    assert text.startswith("<|im_start|>system\n# Tools\n\nYou may call one or more functions")
+    tools = text[text.index("<tools>\n") : text.index("\n</tools>")].splitlines()[1:]
+    named = [json.loads(tool)["function"]["name"] for tool in tools]
+    assert named == [function["name"] for function in match.question.functions]
+    question = match.question.said[0]["content"]
+    assert text.endswith(
+        "</tool_call><|im_end|>\n<|im_start|>user\n"
+        f"{question}<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+    )
+    plain = shown(None, match.messages(0) or ())
+    assert text[len("<|im_start|>system\n") : text.index("<|im_end|>")] in plain
