@@ -13,9 +13,10 @@ Options: `category` (a name, several with commas, or a list), `split` (`train`, 
 `show`: `tools` (a chat template's own, Hermes elsewhere) or `signatures`, one line a function.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from tesuji.core.errors import GameError, IllegalMove
@@ -82,7 +83,12 @@ def load(name: str, options: Mapping[str, Any]) -> "BfclGame":
         raise GameError(MISSING, where="game.name", hint=INSTALL)
     _check_options(name, options)
     checker()
-    game = BfclGame(name, dict(options))
+    return _loaded(name, json.dumps(dict(options), sort_keys=True, default=str))
+
+
+@lru_cache(maxsize=64)  # a game is loaded for every episode that is judged; choosing takes 10 ms
+def _loaded(name: str, options: str) -> "BfclGame":
+    game = BfclGame(name, json.loads(options))
     categories_of(game.option("category"))
     return game
 
