@@ -137,10 +137,10 @@ def test_the_split_is_by_word_whatever_the_list() -> None:
 
 def test_answers_of_a_side_only_and_the_same_for_the_same_seed() -> None:
     game = load_game("wordle", {**SMALL, "held_out": 0.5})
-    drawn = Counter(game.start(seed).answer for seed in range(2000))
+    drawn = Counter(game.start(seed).secret for seed in range(2000))
     assert set(drawn) == set(game.answers) and max(drawn.values()) < 5 * min(drawn.values())
     again = load_game("wordle", {**SMALL, "held_out": 0.5})
-    assert [again.start(s).answer for s in range(50)] == [game.start(s).answer for s in range(50)]
+    assert [again.start(s).secret for s in range(50)] == [game.start(s).secret for s in range(50)]
 
 
 def test_solved_unsolved_forfeited() -> None:
@@ -185,7 +185,7 @@ def test_hard_mode_uses_every_hint() -> None:
         match, draw = load_game("wordle", {**SMALL, "hard_mode": True}).start(seed), seed
         while match.to_act:
             legal = match.legal_moves(0)
-            assert match.answer in {move.text for move in legal}
+            assert match.secret in {move.text for move in legal}
             match.play(0, random.Random(draw).choice(legal))
 
 

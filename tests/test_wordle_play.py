@@ -51,7 +51,7 @@ class Talker(Player):
 def said(*texts: str, answer: str = "crane", name: str = "vf-wordle", **rules: str) -> Episode:
     """One match of a talker; the seed is the first that hides `answer`."""
     game = load_game(name, {"split": "all"})
-    seed = next(s for s in range(100_000) if game.start(s).answer == answer)
+    seed = next(s for s in range(100_000) if game.start(s).secret == answer)
     task = Task(name, seed, ("talker",), game.options)
     [episode] = play_matches(
         [task], game=game, players={"talker": Talker(*texts)}, rules=TurnRules(**rules)
@@ -223,7 +223,7 @@ def test_the_held_out_answers_are_what_is_judged() -> None:
         record=seen.append,
     )
     kept = load_game("wordle", {**options, "split": "held_out"})
-    answers = {kept.start(episode.seed).answer for episode in seen}
+    answers = {kept.start(episode.seed).secret for episode in seen}
     assert answers <= set(kept.answers) and not answers & set(game.answers)
     [ours], [beside], [chance] = found.matches, found.beside, found.baseline
     assert (ours.opponent, beside.opponent) == ("alone", "entropy")

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from tesuji.core.errors import EngineError, GameError, RecipeError
 from tesuji.core.types import Episode, Message, Move, Turn
+from tesuji.episodes.tool_terms import tool_format
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player
 from tesuji.players.entropy import EntropyPlayer
@@ -288,4 +289,5 @@ BUILT_IN: Mapping[str, Callable[..., Term]] = {
     "tictactoe_table": tictactoe_table,
     "length": length,
     "reward_model": reward_model,
+    "tool_format": tool_format,
 }

@@ -21,6 +21,8 @@ from tesuji.core.errors import EngineError, RecipeError
 from tesuji.core.types import Episode
 from tesuji.episodes import reward_terms, reward_wordle
 from tesuji.episodes.reward_terms import Judged, RewardModel, Term
+from tesuji.episodes.tool_terms import NAME as TOOL_FORMAT
+from tesuji.episodes.tool_terms import check_weight
 from tesuji.games.base import Game, GameInfo
 from tesuji.recipe.play import RewardTerm
 
@@ -82,6 +84,9 @@ def make_terms(
         name: (section.weight, _make(name, section, {"game_of": game_of, "scorer": scorer}))
         for name, section in sections.items()
     }
+    if (shaping := sections.get(TOOL_FORMAT)) is not None:
+        paid = sections.get("returns")
+        check_weight(shaping.weight, paid.weight if paid else 0.0)
     if not terms:
         raise RecipeError("no term at all", where="rewards", hint="rewards: {returns: 1.0}")
     return Rewards(terms, game_of)

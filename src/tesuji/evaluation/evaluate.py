@@ -12,7 +12,8 @@ from tesuji.evaluation.certificate import certify
 from tesuji.evaluation.exploitability import exploitability
 from tesuji.evaluation.matches import ALONE, play_opponent, score_matches
 from tesuji.evaluation.moves import Question, score_moves
-from tesuji.evaluation.results import Evaluation, MatchScore
+from tesuji.evaluation.results import Evaluation, MatchScore, TasksScore
+from tesuji.evaluation.tasks import ask, asks_questions, score_tasks, sides
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.poker.game import MBB
@@ -70,6 +71,10 @@ def evaluate(
     watch = watch or Watch()
     started = time.monotonic()
     judged = judged_game(game, section)
+    asking = asks_questions(game)
+    tasks = _ask_all(subject, section, game, prompt, seed, record, watch) if asking else None
+    if asking:
+        section = section.model_copy(update={"opponents": []})
     play = _alone if judged.num_players == 1 else _all_matches
     in_big_blinds = MBB in game.info.metrics
     found: dict[str, list[MatchScore]] = {"ours": [], "baseline": [], "beside": []}
@@ -101,7 +106,39 @@ def evaluate(
         exploitability=exploitable,
         beside=tuple(found["beside"]),
         options=section.options,
+        tasks=tasks,
     )
+
+
+def _ask_all(
+    subject: Subject,
+    section: EvaluationSection,
+    game: Game,
+    prompt: PromptSection,
+    seed: int,
+    record: Callable[[Episode], None],
+    watch: Watch,
+) -> TasksScore:
+    """Ask the questions of each side, at most `section.episodes` of it."""
+
+    def on_episode(episode: Episode) -> None:
+        record(episode)
+        watch.advance(1)
+
+    rules = turn_rules(prompt, section.max_moves)
+    asked = []
+    for split, side in sides(game):
+        watch.doing(f"{subject.label}: questions, {split}", section.episodes)
+        told = ask(
+            side,
+            subject.player,
+            episodes=section.episodes,
+            seed=seed,
+            rules=rules,
+            on_episode=on_episode,
+        )
+        asked.append((split, told))
+    return score_tasks(game, asked)
 
 
 Played = tuple[str, list[Episode], Literal["ours", "baseline", "beside"]]

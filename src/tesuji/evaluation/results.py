@@ -119,14 +119,51 @@ class Exploitability:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskScore:
+    """Questions of one category (`""`: all of them) on one side of the split.
+
+    `right` counts replies that earned all there is, `unanswered` those that were no reply at all.
+    Questions broken off by an error are in `errors` and in nothing else.
+    """
+
+    split: str
+    category: str
+    tasks: int
+    right: int
+    right_interval: Interval
+    mean_return: float
+    return_interval: Interval
+    unanswered: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """A leaderboard's summary of several categories: a weighted mean of their shares."""
+
+    split: str
+    name: str
+    share: float
+    interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class TasksScore:
+    """A game of questions: the rows of each side, all together first, and summary lines."""
+
+    rows: tuple[TaskScore, ...]
+    composites: tuple[Composite, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """Everything one look at one model found.
 
     `label` says which model ("before", "after sft"); `matches` holds the rows per opponent and
     seat (a game of one seat: one row, `alone`); `baseline` the same opponents against a random
     player in the model's place; `beside` other players in its place, in games of one seat; `rows`
-    what held-out rows of other people's games say. `options` are the game's where they differ from
-    the recipe's.
+    what held-out rows of other people's games say; `tasks` is for games of questions, which have no
+    opponents. `options` are the game's where they differ from the recipe's.
     """
 
     label: str
@@ -143,4 +180,5 @@ class Evaluation:
     rows: RowsScore | None = None
     beside: tuple[MatchScore, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    tasks: TasksScore | None = None
     format: int = EVALUATION_FORMAT

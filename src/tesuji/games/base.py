@@ -61,6 +61,11 @@ class Match(ABC):
         the seat may observe."""
         return None
 
+    def answer(self, seat: int) -> str | None:
+        """A right reply for `seat`, where the game comes with a key (the player `answer_key` reads
+        it, and no other); None: there is none."""
+        return None
+
     @abstractmethod
     def legal_moves(self, seat: int) -> tuple[Move, ...] | None:
         """The moves `seat` may choose from, or None where any text is a move."""
@@ -117,6 +122,16 @@ class Game(ABC):
     @abstractmethod
     def rules(self) -> str:
         """The rules in words, for a prompt and for people."""
+
+    @property
+    def held_out(self) -> "Game | None":
+        """The same game on what is kept out of training, where it keeps something out."""
+        return None
+
+    @property
+    def tasks(self) -> int | None:
+        """How many different matches there are, where seeds 0 to `tasks` - 1 are all of them."""
+        return None
 
     @abstractmethod
     def start(self, seed: int) -> Match:

@@ -18,10 +18,12 @@ from tesuji.games.base import Game, GameInfo
 
 # Family → module with names() -> tuple of names, info(name) -> GameInfo, load(name, options).
 FAMILIES = {
+    "bfcl": "tesuji.games.bfcl.game",
     "openspiel": "tesuji.games.openspiel_family",
     "poker": "tesuji.games.poker.family",
     "prompts": "tesuji.games.prompts",
     "wordle": "tesuji.games.wordle",
+    "reasoning_gym": "tesuji.games.reasoning.game",
 }
 ENTRY_POINTS = "tesuji.games"
 

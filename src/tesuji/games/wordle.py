@@ -125,14 +125,14 @@ class WordleGame(Game):
 
     def start(self, seed: int) -> "WordleMatch":
         """A match whose answer is drawn by the seed."""
-        return WordleMatch(self, random.Random(seed).choice(self.answers))
+        return WordleMatch(self, random.Random(seed).choice(self.secrets))
 
 
 class WordleMatch(Match):
     """One hidden word, and the (guess, marks) so far."""
 
-    def __init__(self, game: WordleGame, answer: str) -> None:
-        self.game, self.answer = game, answer
+    def __init__(self, game: WordleGame, secret: str) -> None:
+        self.game, self.secret = game, secret
         self.guessed: tuple[tuple[int, str], ...] = ()
         self.forfeited = False
         self._possible: tuple[int, ...] | None = None
@@ -204,7 +204,7 @@ class WordleMatch(Match):
         if not self.to_act or not known or (self.guessed and not self._allowed(move.id)):
             raise IllegalMove(f"{move.text!r} cannot be guessed here", where=self.game.name)
         word = self.game.guesses[move.id]
-        self.guessed = (*self.guessed, (move.id, marks(word, self.answer)))
+        self.guessed = (*self.guessed, (move.id, marks(word, self.secret)))
         self._possible = None
 
     def _allowed(self, guess: int) -> bool:
@@ -228,11 +228,11 @@ class WordleMatch(Match):
     def render(self) -> str:
         """The guesses with their marks, and the answer."""
         lines = [f"{word} {shown}" for word, shown in self.history]
-        return "\n".join([*lines, f"answer: {self.answer}"])
+        return "\n".join([*lines, f"answer: {self.secret}"])
 
     def clone(self) -> "WordleMatch":
         """The same answer, the same guesses."""
-        other = WordleMatch(self.game, self.answer)
+        other = WordleMatch(self.game, self.secret)
         other.guessed, other.forfeited = self.guessed, self.forfeited
         other._possible = self._possible
         return other

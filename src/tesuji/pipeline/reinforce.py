@@ -11,6 +11,7 @@ from tesuji.evaluation.certificate import as_metrics, certify
 from tesuji.evaluation.evaluate import judged_game, turn_rules
 from tesuji.evaluation.exploitability import exploitability
 from tesuji.evaluation.matches import ALONE, play_opponent, score_matches
+from tesuji.evaluation.tasks import ask, asks_questions, score_tasks
 from tesuji.games.catalogue import load_game
 from tesuji.games.poker.game import MBB
 from tesuji.games.prompts import PromptsGame
@@ -22,6 +23,7 @@ from tesuji.learners.scorer import load_scorer
 from tesuji.pipeline.bench import Workbench, model_player
 from tesuji.pipeline.plan import Step
 from tesuji.players.base import Player
+from tesuji.players.model import ModelPlayer
 from tesuji.players.registry import make_player
 from tesuji.recipe.rl import PpoStage, RLStage
 
@@ -115,6 +117,8 @@ def look(stage: RLStage, policy: Policy, bench: Workbench, rewards: Rewards) -> 
         return _look_at_prompts(stage, policy, bench, bench.game, rewards)
     game = judged_game(bench.game, section)
     player = model_player(policy, bench.recipe, "evaluated", section.temperature)
+    if asks_questions(game):
+        return _look_at_questions(stage, player, bench)
     opponents: dict[str, Player] = {ALONE: player}
     if game.num_players > 1:
         opponents = {one.label: make_player(one, game=game) for one in section.opponents}
@@ -143,6 +147,17 @@ def look(stage: RLStage, policy: Policy, bench: Workbench, rewards: Rewards) -> 
         found["exploitability"] = measured.exploitability
         found["score"] = -measured.exploitability
     return found
+
+
+def _look_at_questions(stage: RLStage, player: ModelPlayer, bench: Workbench) -> dict[str, float]:
+    """What share of the questions that no training sees is answered right, the same ones each
+    time. The mean return is the `score`."""
+    game = bench.game.held_out or bench.game
+    rules = turn_rules(bench.recipe.prompt, bench.recipe.evaluation.max_moves)
+    seed = stream(bench.recipe.seed, "look")
+    episodes = ask(game, player, episodes=stage.eval_episodes, seed=seed, rules=rules)
+    total = score_tasks(game, [("held_out", episodes)]).rows[0]
+    return {"held_out/right": total.right / total.tasks, "score": total.mean_return}
 
 
 def _look_at_prompts(

@@ -93,4 +93,8 @@ def _headline(found: Any) -> dict[str, float]:
     for score in found.positions:
         if score.positions:
             figures[f"{score.split}/optimal_moves"] = score.optimal / score.positions
+    for row in found.tasks.rows if found.tasks else ():
+        if not row.category and row.tasks:
+            figures[f"{row.split}/right"] = row.right / row.tasks
+            figures[f"{row.split}/mean_return"] = row.mean_return
     return figures | (rows_headline(found.rows) if found.rows else {})

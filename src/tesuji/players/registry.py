@@ -33,6 +33,7 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "tight_aggressive": ("tesuji.players.poker", "TightAggressivePlayer"),
     "equity": ("tesuji.players.poker", "EquityPlayer"),
     "entropy": ("tesuji.players.entropy", "EntropyPlayer"),
+    "answer_key": ("tesuji.players.answer_key", "AnswerKeyPlayer"),
 }
 
 

@@ -1,7 +1,8 @@
 """Messages to token ids and back. Sampler and trainer see the same ids because both ask here.
 
 A training row is exactly `render_prompt(...) + render_reply(...)`. Control tokens that someone
-wrote into a message ("<|im_end|>" in a chat of players) are encoded as plain text.
+wrote into a message ("<|im_end|>" in a chat of players) are encoded as plain text. A leading
+message of role `tools` becomes the template's tools, or words (`players.tools`).
 """
 
 import functools
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tesuji.core.errors import EngineError
 from tesuji.core.types import Message
+from tesuji.players.tools import in_hermes_style, split_tools, takes_tools
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -87,9 +89,13 @@ def _rendered(
     pairs: tuple[tuple[str, str], ...],
     enable_thinking: bool,
 ) -> tuple[int, ...]:
-    messages = [Message(role=role, content=content) for role, content in pairs]
+    given = [Message(role=role, content=content) for role, content in pairs]
+    tools, messages = split_tools(given)
+    if tools is not None and not takes_tools(template):
+        messages = in_hermes_style(tools, messages)
+        tools = None
     if template:
-        return tuple(_templated(tokenizer, messages, enable_thinking))
+        return tuple(_templated(tokenizer, messages, enable_thinking, tools))
     return tuple(_plain(tokenizer, messages))
 
 
@@ -112,15 +118,18 @@ def _encoded(tokenizer: "PreTrainedTokenizerBase", text: str) -> tuple[int, ...]
 
 
 def _templated(
-    tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message], enable_thinking: bool
+    tokenizer: "PreTrainedTokenizerBase",
+    messages: Sequence[Message],
+    enable_thinking: bool,
+    tools: list[dict[str, Any]] | None = None,
 ) -> list[int]:
     from jinja2 import TemplateError
 
     try:
-        return _apply(tokenizer, messages, enable_thinking)
+        return _apply(tokenizer, messages, enable_thinking, tools)
     except TemplateError as error:
         if messages[0]["role"] == "system" and len(messages) > 1:
-            return _templated(tokenizer, _without_system(messages), enable_thinking)
+            return _templated(tokenizer, _without_system(messages), enable_thinking, tools)
         raise EngineError(
             f"the chat template refuses these messages: {error}",
             where=str(tokenizer.name_or_path),
@@ -129,11 +138,16 @@ def _templated(
 
 
 def _apply(
-    tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message], enable_thinking: bool
+    tokenizer: "PreTrainedTokenizerBase",
+    messages: Sequence[Message],
+    enable_thinking: bool,
+    tools: list[dict[str, Any]] | None,
 ) -> list[int]:
     conversation: Any = list(messages)
+    given: Any = tools
     encoded: Any = tokenizer.apply_chat_template(
         conversation,
+        tools=given,
         add_generation_prompt=True,
         sanitize_control_tokens=True,
         enable_thinking=enable_thinking,

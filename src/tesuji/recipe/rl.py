@@ -20,8 +20,8 @@ class RLStage(Training):
     rewards: dict[str, RewardTerm] = {"returns": RewardTerm(weight=1.0)}
     """Terms of the reward by name: `returns` (what the game pays), `legal`, `format`, `oracle`,
     `tictactoe_table`, `length`, `reward_model` (what the reward stage before learned),
-    `wordle_partial`, `wordle_turns`, `wordle_bits`, or one of another package. A number is its
-    weight."""
+    `wordle_partial`, `wordle_turns`, `wordle_bits`, `tool_format` (the form of function calls), or
+    one of another package. A number is its weight."""
     max_steps: int = Field(1000, ge=1)
     """Rollouts, each followed by its update."""
     batch_size: int = Field(64, ge=1)

@@ -23,7 +23,7 @@ class GameSection(Section):
 
     name: str
     """Name of the game, as `tesuji games` lists it."""
-    options: dict[str, int | float | bool | str] = {}
+    options: dict[str, int | float | bool | str | list[int | float | bool | str]] = {}
     """The game's own options, e.g. `{players: 3}` for Kuhn poker."""
 
 

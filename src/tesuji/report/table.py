@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tesuji.evaluation.results import Evaluation, MatchScore
+from tesuji.report.tasks_table import tasks_table
 from tesuji.report.words import (
     SPLITS,
     alone_sentence,
@@ -32,6 +33,8 @@ def evaluation_table(before: Evaluation | None, after: Evaluation, width: int = 
     page = Table.grid()
     if after.matches:
         page.add_row(_matches(before, after, width))
+    if after.tasks is not None:
+        page.add_row(tasks_table(before, after))
     page.add_row(_facts(before, after))
     return page
 

@@ -16,6 +16,7 @@ from tesuji.report.choose import choose_games, opponent_of, seat_of
 from tesuji.report.collect import RunSummary, StageSummary
 from tesuji.report.pairs_view import pairs_view
 from tesuji.report.rows_view import rows_view
+from tesuji.report.tasks_table import tasks_view
 from tesuji.report.words import (
     SPLITS,
     certificate_sentence,
@@ -47,6 +48,7 @@ def view(run: RunSummary) -> dict[str, Any]:
         "headline": asdict(headline(after)),
         "notes": list(run.notes),
         **_judged(run.looks),
+        "tasks": tasks_view(run.looks),
         "held_out": rows_view(run.looks),
         "pairs": pairs_view(run.stages),
         "games": _games(run),
@@ -183,8 +185,11 @@ def _game(episode: Episode, look: Evaluation) -> dict[str, Any]:
     roles = {turn.seat: turn.role for turn in episode.turns}
     place = seat_of(episode)
     role = roles.get(place) or f"seat {place}"
+    title = f"{OUTCOMES[outcome(episode)]} against {opponent_of(episode)} as {role}"
+    if look.tasks is not None:
+        title = f"Earned {episode.returns[0]:g}: {role}"
     return {
-        "title": f"{OUTCOMES[outcome(episode)]} against {opponent_of(episode)} as {role}",
+        "title": title,
         "outcome": outcome(episode),
         "look": look.label,
         "ending": visible(ending_words(episode)),

@@ -11,6 +11,7 @@ from tesuji.evaluation.results import (
     Exploitability,
     MatchScore,
     PositionScore,
+    TasksScore,
     Winnings,
 )
 
@@ -217,7 +218,20 @@ def _by_rows(evaluation: Evaluation) -> Headline:
     return Headline("open", f"On held-out games {'; '.join(said)}.")
 
 
+def _by_tasks(found: TasksScore) -> Headline:
+    """The share of questions answered right, held-out ones where there are such."""
+    row = [row for row in found.rows if not row.category][-1]
+    kind = "held-out questions" if row.split == "held_out" else "questions"
+    share = percent(row.right, row.tasks)
+    range_ = interval(row.right_interval)
+    return Headline(
+        "open", f"It answers {share}% of {row.tasks:,} {kind} right (95% interval {range_})."
+    )
+
+
 def _by_matches(evaluation: Evaluation) -> Headline:
+    if evaluation.tasks is not None:
+        return _by_tasks(evaluation.tasks)
     rows = totals(evaluation)
     games, losses = sum(row.games for row in rows), sum(row.losses for row in rows)
     if games == 0:

@@ -88,7 +88,7 @@ def _task_of(episode: Episode) -> Task:
 
 
 def _key(task: Task) -> tuple[Any, ...]:
-    options = tuple(sorted(task.options.items()))
+    options = repr(sorted(task.options.items()))  # a value may be a list
     return (task.game, options, task.seed, task.players, task.opening, task.repeat)
 
 

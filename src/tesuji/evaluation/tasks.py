@@ -1,0 +1,98 @@
+"""Games of questions (function calling, procedural tasks): what share is answered right.
+
+Each question is asked once. Where the game keeps some out of training, those of both sides are
+asked, and told apart: "trained" beside "held_out".
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from statistics import fmean
+
+from tesuji.core.intervals import Interval, mean_interval, wilson
+from tesuji.core.streams import stream
+from tesuji.core.types import Ending, Episode, Task
+from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.evaluation.leaderboard import composites
+from tesuji.evaluation.matches import EVALUATED
+from tesuji.evaluation.results import TaskScore, TasksScore
+from tesuji.games.base import Game
+from tesuji.players.base import Player
+
+
+def asks_questions(game: Game) -> bool:
+    """Whether the game is one of questions that come with a key: no opponent, nothing to solve."""
+    return game.num_players == 1 and "answer_key" in game.info.players
+
+
+def sides(game: Game) -> list[tuple[str, Game]]:
+    """(name of the side, the game on it): both sides where something is held out, else one."""
+    if game.held_out is None:
+        return [("all", game)]
+    return [("trained", game), ("held_out", game.held_out)]
+
+
+def tasks_of(game: Game, episodes: int, seed: int) -> list[Task]:
+    """At most `episodes` different questions, the same for the same seed."""
+    if game.tasks is not None and game.tasks <= episodes:
+        seeds = range(game.tasks)
+    elif game.tasks is not None:
+        first = stream(seed, "tasks") % game.tasks
+        seeds = range(first, first + episodes)
+    else:
+        return [
+            Task(game.name, stream(seed, "tasks", n), (EVALUATED,), game.options)
+            for n in range(episodes)
+        ]
+    return [Task(game.name, number, (EVALUATED,), game.options) for number in seeds]
+
+
+def ask(
+    game: Game,
+    player: Player,
+    *,
+    episodes: int,
+    seed: int,
+    rules: TurnRules,
+    on_episode: Callable[[Episode], None] = lambda episode: None,
+) -> list[Episode]:
+    """Ask the player; `on_episode` sees each question's episode as it ends."""
+    played = []
+    tasks = tasks_of(game, episodes, seed)
+    for episode in play_matches(tasks, game=game, players={EVALUATED: player}, rules=rules):
+        on_episode(episode)
+        played.append(episode)
+    return played
+
+
+def score_tasks(game: Game, asked: Sequence[tuple[str, Sequence[Episode]]]) -> TasksScore:
+    """Count the episodes of each side, all together and by category (the role of the seat)."""
+    full = game.info.max_utility
+    rows = [row for split, episodes in asked for row in _rows(split, episodes, full)]
+    return TasksScore(tuple(rows), composites(game, rows))
+
+
+def _rows(split: str, episodes: Sequence[Episode], full: float) -> Iterator[TaskScore]:
+    yield _score(split, "", episodes, full)
+    categories = sorted({_category(episode) for episode in episodes})
+    for category in categories if len(categories) > 1 else ():
+        yield _score(split, category, [e for e in episodes if _category(e) == category], full)
+
+
+def _category(episode: Episode) -> str:
+    return episode.turns[0].role if episode.turns else ""
+
+
+def _score(split: str, category: str, episodes: Sequence[Episode], full: float) -> TaskScore:
+    counted = [episode for episode in episodes if episode.ending is not Ending.ERROR]
+    returns = [episode.returns[0] for episode in counted]
+    right = sum(value >= full for value in returns)
+    return TaskScore(
+        split=split,
+        category=category,
+        tasks=len(counted),
+        right=right,
+        right_interval=wilson(right, len(counted)),
+        mean_return=fmean(returns) if returns else 0.0,
+        return_interval=mean_interval(returns) if returns else Interval(0.0, 0.0),
+        unanswered=sum(episode.ending is Ending.FORFEIT for episode in counted),
+        errors=len(episodes) - len(counted),
+    )

@@ -1,0 +1,71 @@
+"""Calls in a reply, and the reply that makes them.
+
+Read are Hermes blocks, `<tool_call>{"name": ..., "arguments": {...}}</tool_call>`, and a reply
+that is nothing but such an object, or a JSON list of them (as xLAM writes it).
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+OPEN, CLOSE = "<tool_call>", "</tool_call>"
+_BLOCK = re.compile(rf"{OPEN}(.*?){CLOSE}", re.DOTALL)
+
+Call = tuple[str, dict[str, Any]]  # the function's name, its arguments by name
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The calls of a reply in order; `broken` counts tags and blocks that hold no call."""
+
+    calls: tuple[Call, ...]
+    broken: int = 0
+
+
+def read_calls(reply: str) -> Said:
+    """The calls in a reply. Never raises, whatever the reply is."""
+    blocks = _BLOCK.findall(reply)
+    if not blocks and OPEN not in reply and CLOSE not in reply:
+        return Said(_bare(reply))
+    found = [_call(block) for block in blocks]
+    calls = tuple(call for call in found if call is not None)
+    unpaired = reply.count(OPEN) + reply.count(CLOSE) - 2 * len(blocks)
+    return Said(calls, broken=len(found) - len(calls) + unpaired)
+
+
+def write_calls(calls: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """The reply that makes these calls."""
+    return "\n".join(
+        f"{OPEN}\n{json.dumps({'name': name, 'arguments': dict(arguments)})}\n{CLOSE}"
+        for name, arguments in calls
+    )
+
+
+def _bare(reply: str) -> tuple[Call, ...]:
+    """The calls of a reply that is JSON and nothing else; none where a part of it is no call."""
+    value = _json(reply)
+    found = [_as_call(item) for item in (value if isinstance(value, list) else [value])]
+    calls = tuple(call for call in found if call is not None)
+    return calls if len(calls) == len(found) else ()
+
+
+def _call(block: str) -> Call | None:
+    return _as_call(_json(block))
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _as_call(value: Any) -> Call | None:
+    if not isinstance(value, dict):
+        return None
+    name, arguments = value.get("name"), value.get("arguments", value.get("parameters"))
+    if not isinstance(name, str) or not isinstance(arguments, dict):
+        return None
+    return name, arguments

@@ -1,0 +1,79 @@
+"""Games of questions for page and terminal: a line a category, a cell a model."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from tesuji.evaluation.results import Composite, Evaluation, TaskScore
+from tesuji.report.words import interval, percent
+
+SIDES = {"trained": "training questions", "held_out": "held-out questions", "all": "all questions"}
+
+
+def tasks_view(looks: Sequence[Evaluation]) -> dict[str, Any]:
+    """`labels` and `lines` (each with `of`, `category` and a cell a look); empty where no
+    questions were asked."""
+    asked = [look for look in looks if look.tasks is not None]
+    if not asked:
+        return {}
+    cells = [_cells(look) for look in asked]
+    names = dict.fromkeys(name for found in cells for name in found)
+    return {
+        "labels": [look.label for look in asked],
+        "lines": [
+            {
+                "of": SIDES.get(split, split),
+                "category": category,
+                "cells": [found.get((split, category), "–") for found in cells],
+            }
+            for split, category in names
+        ],
+    }
+
+
+def tasks_table(before: Evaluation | None, after: Evaluation) -> Table:
+    """The same for the terminal."""
+    seen = tasks_view([look for look in (before, after) if look is not None])
+    play = "greedy" if after.temperature == 0 else f"temperature {after.temperature:g}"
+    table = Table(
+        title=f"{after.game}, {play}: % answered right (95% interval) of how many",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("questions", overflow="fold")
+    for label in seen["labels"]:
+        table.add_column(label, justify="right", overflow="fold")
+    for line in seen["lines"]:
+        table.add_row(
+            line["of"] if not line["category"] else f"  {line['category']}", *line["cells"]
+        )
+    return table
+
+
+def _cells(look: Evaluation) -> Mapping[tuple[str, str], str]:
+    """(side, category) → what is said of it, each side's categories before its summary lines."""
+    assert look.tasks is not None
+    found = {}
+    for split in dict.fromkeys(row.split for row in look.tasks.rows):
+        for row in (row for row in look.tasks.rows if row.split == split):
+            found[split, row.category] = _score(row)
+        for line in (line for line in look.tasks.composites if line.split == split):
+            found[split, f"= {line.name}"] = _composite(line)
+    return found
+
+
+def _score(row: TaskScore) -> str:
+    words = f"{percent(row.right, row.tasks)} ({interval(row.right_interval)}) of {row.tasks:,}"
+    if abs(row.mean_return - row.right / max(row.tasks, 1)) > 1e-9:  # partly right answers pay
+        words += f", mean {row.mean_return:.3f}"
+    if row.unanswered:
+        words += f", {row.unanswered:,} no reply"
+    return words + (f", {row.errors:,} errors" if row.errors else "")
+
+
+def _composite(line: Composite) -> str:
+    return f"{100 * line.share:.1f} ({interval(line.interval)})"
