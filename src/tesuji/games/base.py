@@ -12,6 +12,7 @@ the match. Where several seats move at once, `to_act` names those that have not 
 choice stays hidden until all have chosen.
 """
 
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,7 +46,19 @@ class GameInfo:
 
 
 class Match(ABC):
-    """One running match. Seats are numbered from 0; returns are from each seat's viewpoint."""
+    """One running match. Seats are numbered from 0; returns are from each seat's viewpoint.
+
+    Where the game itself `judges` replies, every one is played as it is said, the empty one too:
+    `refused` then says why the last one was no move ("": it was), and `offender` names the seat
+    whose refused reply ended the match. `reason` says in words why the match is over, where the
+    game does. `grows`: what a seat is shown begins with all it was shown at its turn before.
+    """
+
+    judges: bool = False
+    grows: bool = False
+    refused: str = ""
+    reason: str = ""
+    offender: int | None = None
 
     @property
     @abstractmethod
@@ -71,9 +84,14 @@ class Match(ABC):
         words that name none."""
         return None
 
+    def random_reply(self, seat: int, rng: random.Random) -> str | None:
+        """Where any text is a move: a reply drawn at random; None if the game knows no way."""
+        return None
+
     @abstractmethod
     def play(self, seat: int, move: Move) -> None:
-        """Choose `move` for `seat`. Raises IllegalMove, and then nothing has changed."""
+        """Choose `move` for `seat`. Raises IllegalMove, and then nothing has changed; EngineError
+        when the game's own code fails, and then the match cannot go on."""
 
     @abstractmethod
     def forfeit(self, seat: int) -> None:
@@ -86,6 +104,11 @@ class Match(ABC):
     @abstractmethod
     def role(self, seat: int) -> str:
         """The name the rules give to this seat: "x", "White", "Player 0"."""
+
+    def team(self, seat: int) -> str:
+        """The side that wins and loses together with this seat; "" where each plays alone. Secret
+        sides are told here, too: never to be shown to a player."""
+        return ""
 
     @abstractmethod
     def render(self) -> str:

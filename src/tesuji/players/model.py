@@ -110,6 +110,7 @@ class ModelPlayer(Player):
             role=request.match.role(request.seat),
             legal=request.legal,
             failed=request.failed,
+            own=request.match.messages(request.seat),
         )
         thinking = self.prompt.enable_thinking
         new = render_next(self.tokenizer, said["content"], enable_thinking=thinking)

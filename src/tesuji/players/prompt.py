@@ -63,13 +63,17 @@ def next_message(
     role: str,
     legal: tuple[Move, ...] | None,
     failed: Attempt | None = None,
+    own: tuple[Message, ...] | None = None,
 ) -> Message:
     """What a conversation that holds the earlier turns goes on with: the rules are not said again.
 
-    `failed` is this turn's first attempt, then it says what was wrong with it.
+    `failed` is this turn's first attempt, then it says what was wrong with it. Of the game's own
+    messages the last is taken.
     """
     if failed is not None:
         return _again(section, failed, legal)[1]
+    if own:
+        return own[-1]
     shown = observation.strip("\n").rstrip()
     if section.style == "compact":
         return Message(role="user", content=f"{shown}\n{role}")

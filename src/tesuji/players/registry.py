@@ -29,6 +29,10 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "ismcts": ("tesuji.players.mcts", "ISMCTSPlayer"),
     "cfr": ("tesuji.players.cfr", "CFRPlayer"),
     "scripted": ("tesuji.players.scripted", "ScriptedPlayer"),
+    "mafia-random": ("tesuji.players.mafia", "MafiaRandom"),
+    "mafia-follower": ("tesuji.players.mafia", "MafiaFollower"),
+    "mafia-bandwagon": ("tesuji.players.mafia", "MafiaBandwagon"),
+    "mafia-careful": ("tesuji.players.mafia", "MafiaCareful"),
 }
 
 
