@@ -14,7 +14,7 @@ import functools
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from tesuji.core.errors import EngineError
 from tesuji.core.streams import stream
@@ -187,7 +187,9 @@ def _play(
     ends the match as an error of nobody's."""
     seat, match = request.seat, run.match
     shown, continues = _new_part(run, request)
-    turn = Turn(seat, match.role(seat), shown, attempts, played, continues=continues)
+    turn = Turn(
+        seat, match.role(seat), shown, attempts, played, phase=match.phase, continues=continues
+    )
     run.turns.append(turn)
     run.earned.append(match.returns()[seat])
     if played is None:
@@ -247,19 +249,8 @@ def _episode(run: _Running) -> Episode:
         ending=run.ending or Ending.FINISHED,
         reason=run.reason,
         offender=run.offender,
-        provenance={**provenance, **_sides(run.match, returns)},
+        provenance={**provenance, **run.match.facts()},
     )
-
-
-def _sides(match: Match, returns: tuple[float, ...]) -> dict[str, Any]:
-    """Where seats win together: every seat's role, and the seats that won, by the names that
-    imported logs have."""
-    seats = range(len(returns))
-    if not any(match.team(seat) for seat in seats):
-        return {}
-    won = [seat for seat in seats if returns[seat] > 0] if len(set(returns)) > 1 else []
-    roles = {str(seat): match.role(seat) for seat in seats}
-    return {"roles": roles, **({"winners": won} if won else {})}
 
 
 def _with_rewards(run: _Running, returns: tuple[float, ...]) -> tuple[Turn, ...]:

@@ -11,7 +11,8 @@ from tesuji.evaluation.certificate import certify
 from tesuji.evaluation.exploitability import exploitability
 from tesuji.evaluation.matches import play_opponent, score_matches
 from tesuji.evaluation.moves import Question, score_moves
-from tesuji.evaluation.results import Evaluation, MatchScore
+from tesuji.evaluation.results import Evaluation, MatchScore, RoleScore
+from tesuji.evaluation.roles import score_roles
 from tesuji.games.base import Game
 from tesuji.players.base import Player
 from tesuji.players.registry import make_player
@@ -60,8 +61,10 @@ def evaluate(
     started = time.monotonic()
     matches: list[MatchScore] = []
     baseline: list[MatchScore] = []
+    roles: dict[bool, list[RoleScore]] = {True: [], False: []}
     for opponent, episodes, ours in _all_matches(subject, section, game, prompt, seed, watch):
         (matches if ours else baseline).extend(score_matches(opponent.label, episodes))
+        roles[ours].extend(score_roles(opponent.label, episodes))
         for episode in episodes if ours else ():
             record(episode)
     watch.doing(f"{subject.label}: positions", len(questions))
@@ -86,6 +89,8 @@ def evaluate(
         seconds=round(time.monotonic() - started, 2),
         seed=seed,
         exploitability=exploitable,
+        roles=tuple(roles[True]),
+        baseline_roles=tuple(roles[False]),
     )
 
 

@@ -39,6 +39,37 @@ class MatchScore:
 
 
 @dataclass(frozen=True, slots=True)
+class RoleScore:
+    """Results in one role, or of one side (`Village`, `Mafia`), of a game that deals its roles.
+
+    `who` is the role, the side, or "all"; `kind` says which ("role", "side", "all"). A game is
+    `clean` when no reply of anybody was refused. `own_faults` are games in which one of ours was,
+    `lost_by_fault` those that our refused reply ended, `given` those that another seat's did.
+    `for_mafia` of our `votes` that counted named a Mafioso; `survived` counts games we were in at
+    the end. Broken-off games (`errors`) stand in no other figure.
+    """
+
+    opponent: str
+    kind: str
+    who: str
+    games: int
+    wins: int
+    errors: int
+    clean: int
+    clean_wins: int
+    own_faults: int
+    lost_by_fault: int
+    given: int
+    votes: int
+    for_mafia: int
+    survived: int
+    win_interval: Interval
+    clean_interval: Interval
+    vote_interval: Interval
+    survival_interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class PositionScore:
     """Greedy moves on a fixed set of positions, judged by an oracle.
 
@@ -101,7 +132,8 @@ class Evaluation:
     """Everything one look at one model found.
 
     `label` says which model ("before", "after sft"); `matches` holds the rows per opponent and
-    seat; `baseline` the same opponents against a random player in the model's place; `rows` what
+    seat; `baseline` the same opponents against a random player in the model's place; `roles` and
+    `baseline_roles` the same by role and side, where a game deals roles; `rows` what
     held-out rows of other people's games say.
     """
 
@@ -117,4 +149,6 @@ class Evaluation:
     seed: int
     exploitability: Exploitability | None = None
     rows: RowsScore | None = None
+    roles: tuple[RoleScore, ...] = ()
+    baseline_roles: tuple[RoleScore, ...] = ()
     format: int = EVALUATION_FORMAT

@@ -105,10 +105,15 @@ class Match(ABC):
     def role(self, seat: int) -> str:
         """The name the rules give to this seat: "x", "White", "Player 0"."""
 
-    def team(self, seat: int) -> str:
-        """The side that wins and loses together with this seat; "" where each plays alone. Secret
-        sides are told here, too: never to be shown to a player."""
+    @property
+    def phase(self) -> str:
+        """The part of the match under way ("voting"), where the game has such; else ""."""
         return ""
+
+    def facts(self) -> Mapping[str, Any]:
+        """What else a record says of a match that is over, by the names imported logs have: `roles`
+        (seat → role), `winners` and `survivors` (seats). Secrets are among it: not for players."""
+        return {}
 
     @abstractmethod
     def render(self) -> str:
@@ -135,6 +140,11 @@ class Game(ABC):
     @abstractmethod
     def num_players(self) -> int:
         """How many seats a match of this game has."""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Roles that a match deals out by lot, whichever the seat; () where seats are the roles."""
+        return ()
 
     @property
     @abstractmethod

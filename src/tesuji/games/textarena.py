@@ -22,6 +22,7 @@ from typing import Any
 from tesuji.core.errors import EngineError, GameError, IllegalMove
 from tesuji.core.types import Message, Move
 from tesuji.games.base import Game, GameInfo, Match
+from tesuji.games.secretmafia import ROLES
 from tesuji.games.textarena_faults import Eliminated
 from tesuji.games.textarena_library import Library, library, making
 from tesuji.games.textarena_names import facts
@@ -35,6 +36,13 @@ LONGEST = (
 )
 PLAYERS = ("random",)
 MAFIA_PLAYERS = ("random", "mafia-random", "mafia-follower", "mafia-bandwagon", "mafia-careful")
+_PHASES = {
+    "Night-Mafia": "night_mafia",
+    "Night-Doctor": "night_doctor",
+    "Night-Detective": "night_detective",
+    "Day-Discussion": "discussion",
+    "Day-Voting": "voting",
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,11 @@ class TextArenaGame(Game):
     def is_mafia(self) -> bool:
         """Whether this is SecretMafia, whose players have roles and sides."""
         return self.name.startswith("SecretMafia-")
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """SecretMafia: the four roles."""
+        return tuple(ROLES.values()) if self.is_mafia else ()
 
     @property
     def rules(self) -> str:
@@ -194,7 +207,7 @@ class TextArenaMatch(Match):
 
     def _why_refused(self, seat: int) -> str:
         """The environment's words: of what it told the seat, or of the end of the match."""
-        told = [words for _, words, _ in self._state.observations.get(seat, ())[-1:]]
+        told = [str(words) for _, words, _ in self._state.observations.get(seat, ())[-1:]]
         _, found, why = "".join(told).partition("Reason: ")
         return why.partition(" Please resubmit")[0] if found else "no valid move, once too often"
 
@@ -252,11 +265,21 @@ class TextArenaMatch(Match):
         named = self._state.role_mapping.get(seat, role)
         return str(named) if role in ("", f"Player {seat}") else role
 
-    def team(self, seat: int) -> str:
-        """SecretMafia: "Mafia" or "Village"."""
+    @property
+    def phase(self) -> str:
+        """SecretMafia: night_mafia, night_doctor, night_detective, discussion or voting."""
+        return _PHASES[self.env.phase.value] if self._game.is_mafia else ""
+
+    def facts(self) -> Mapping[str, Any]:
+        """SecretMafia: roles, winners and survivors."""
         if not self._game.is_mafia:
-            return ""
-        return "Mafia" if self._roles[seat] == "Mafia" else "Village"
+            return {}
+        paid = self.returns()
+        return {
+            "roles": {str(seat): role for seat, role in self._roles.items()},
+            "winners": [seat for seat, amount in enumerate(paid) if amount > 0],
+            "survivors": sorted(self._state.game_state["alive_players"]),
+        }
 
     def render(self) -> str:
         """The library's log of the match: all that was said, to whomever."""

@@ -22,10 +22,10 @@ and 1 do not (15 and 5 of two players).
 PublicGoodsGame, MarketEntryGame and others for many: once every player is out for refused replies,
 the library looks for the next one for ever. `Eliminated` turns that into an error of the match.
 
-ThreeCardMonte pays a sentence instead of a number for a bad reply; it counts as 0.
+Countdown, Cryptarithm, Slitherlink, ThreeCardMonte hand over arguments in the wrong order: what the
+player said is shown as `0`, and a second refused reply pays a sentence, which counts as 0 here.
 
-CharacterConclave, Countdown, Cryptarithm, Slitherlink: the environment breaks while it is played (a
-TypeError), which ends the match as an error.
+CharacterConclave breaks at the first reply (a TypeError), so that it is listed as unavailable.
 
 All: a seed given to `reset` seeds Python's global generator, so that matches played in turns change
 each other; `textarena_random.py` keeps them apart.

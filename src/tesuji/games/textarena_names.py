@@ -110,7 +110,7 @@ MarketEntryGame 2-15/4 hidden certain nothing
 ThreePlayerTicTacToe 3 open certain nothing
 ThreePlayerGOPS 3 hidden chance nothing
 ThreePlayerIPD 3 hidden certain nothing
-CharacterConclave 3-15 hidden certain nothing . -long -extreme
+CharacterConclave 3-15 hidden certain mending . -long -extreme
 Codenames 4 hidden chance words . -hardcore
 SettlersOfCatan 4 hidden chance nothing
 SecretMafia 6-15 hidden chance nothing
@@ -185,6 +185,7 @@ def reason(needs: str) -> str:
         "openrouter": "asks a paid language model over the network while it is played",
         "source": "its file is not valid Python (an `elif` after an `else`)",
         "files": "files it reads are missing from the package",
+        "mending": "breaks at the first reply (a TypeError of its own)",
         "gym": "needs gym and babyai_text, which are not on the package index in this form",
     }.get(needs, "")
 

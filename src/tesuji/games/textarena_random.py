@@ -68,14 +68,20 @@ _RANDOM, _NUMPY = _Random(), _Numpy()
 _DONE: set[str] = set()
 
 
+def _quiet(*_: object, **__: object) -> None:
+    """Prints nothing."""
+
+
 def isolate() -> None:
-    """Put the stand-ins into every module of the library that has been imported by now."""
+    """Put the stand-ins into every module of the library that has been imported by now, and keep
+    them from printing to the terminal."""
     numpy = sys.modules.get("numpy")
     for name in [one for one in sys.modules if one.startswith("textarena")]:
         module = sys.modules[name]
         if name in _DONE or not hasattr(module, "__dict__"):
             continue
         _DONE.add(name)
+        vars(module).setdefault("print", _quiet)  # some say what they are doing
         for key, value in list(vars(module).items()):
             if value is random:
                 setattr(module, key, _RANDOM)

@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tesuji.evaluation.results import Evaluation, MatchScore
+from tesuji.report.roles import role_lines
 from tesuji.report.words import (
     SPLITS,
     certificate_sentence,
@@ -94,6 +95,8 @@ def _facts(before: Evaluation | None, after: Evaluation) -> Table:
         if look.exploitability is not None:
             name = "exploitability" if look is after else f"... {look.label}"
             facts.add_row(name, exploitability_sentence(look.exploitability))
+    for line in role_lines(after):
+        facts.add_row(f"as {line['who']}", line["sentence"])
     for score in after.positions:
         facts.add_row(SPLITS.get(score.split, score.split), positions_sentence(score))
     for look in filter(None, (before, after) if after.matches else ()):

@@ -14,6 +14,7 @@ from tesuji.games.catalogue import load_game
 from tesuji.report.board import steps
 from tesuji.report.choose import choose_games, opponent_of, seat_of
 from tesuji.report.collect import RunSummary, StageSummary
+from tesuji.report.roles import role_lines
 from tesuji.report.rows_view import rows_view
 from tesuji.report.words import (
     SPLITS,
@@ -73,6 +74,7 @@ def _judged(before: Evaluation | None, after: Evaluation | None) -> dict[str, An
             for k in looks
             if k.exploitability is not None
         ],
+        "roles": [{"label": k.label, "lines": role_lines(k)} for k in looks if k.roles],
         "illegal": [{"label": k.label, "sentence": illegal_sentence(k)} for k in played],
     }
 
