@@ -13,8 +13,7 @@ SecretMafia
 - A villager thrown out for a second bad vote may end the match (the Mafia has parity), and yet the
   votes are counted after that: the winner can change.
 
-KuhnPoker: the chips of a round are never moved; whoever wins the last round is told so, but both
-have what they began with, so that the match ends in a draw unless a reply is refused twice.
+KuhnPoker: bets and calls move no chips; every pot is the two antes, whatever was bet.
 
 Poker: who is out of chips is counted out again every round, so that rewards meant to lie between -1
 and 1 do not (15 and 5 of two players).
