@@ -173,6 +173,7 @@ def _shown(game: Game, prompt: PromptSection, position: Position) -> tuple[Messa
         seat=position.seat,
         role=position.match.role(position.seat),
         legal=position.match.legal_moves(position.seat),
+        own=position.match.messages(position.seat),
     )
 
 

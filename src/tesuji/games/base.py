@@ -69,6 +69,10 @@ class Match(ABC):
     def observe(self, seat: int) -> str:
         """What `seat` may know now, and nothing else."""
 
+    def transcript(self, seat: int) -> str:
+        """All that `seat` has been shown so far; where that is not kept, what it is shown now."""
+        return self.observe(seat)
+
     def messages(self, seat: int) -> tuple[Message, ...] | None:
         """The very messages to show a model, where the game has its own; None: made from what
         the seat may observe."""

@@ -162,6 +162,10 @@ class TextArenaMatch(Match):
         before = "" if self._new_only else self._shown[seat]
         return before + "".join(map(self._line, self._state.observations.get(seat, ())))
 
+    def transcript(self, seat: int) -> str:
+        """All that the seat has been shown at its turns."""
+        return "".join(self._lines[seat]) if self._new_only else self.observe(seat)
+
     def messages(self, seat: int) -> tuple[Message, ...]:
         """What the seat is shown, as it is: that is the prompt these environments come with."""
         return (Message(role="user", content=self.observe(seat).strip("\n")),)
@@ -225,14 +229,9 @@ class TextArenaMatch(Match):
         if self._wrapped:
             self._shown[seat] = str(shown)
         else:
-            lines = [self._line(item) for item in shown]
-            if self._new_only:
-                self._shown[seat] = "".join(lines)
-            else:
-                kept = self._lines[seat]
-                kept += lines
-                self._shown[seat] = "".join(kept)
-                self._lines[seat] = [self._shown[seat]]
+            new = "".join(map(self._line, shown))
+            self._lines[seat].append(new)
+            self._shown[seat] = new if self._new_only else "".join(self._lines[seat])
         self._to_act = (seat,)
 
     def _line(self, item: tuple[int, str, Any]) -> str:

@@ -46,16 +46,13 @@ class MafiaPlayer(Player):
         return [self._one(request) for request in requests]
 
     def _one(self, request: MoveRequest) -> Reply:
-        shown = request.observation
-        if not request.match.grows:
-            shown = "".join(turn.observation for turn in request.history) + shown
         voices = self._voices.setdefault(request.match, {})
         rng = random.Random(request.seed)
         voice = voices.get(request.seat)
         if voice is None:
             voice = voices[request.seat] = self.voice(self.style, rng)
         voice.rng = rng
-        return Reply(text=voice.reply(shown))
+        return Reply(text=voice.reply(request.match.transcript(request.seat)))
 
 
 class MafiaRandom(MafiaPlayer):
