@@ -102,6 +102,8 @@ class TextArenaMatch(Match):
     def __init__(self, game: TextArenaGame, seed: int) -> None:
         self._game, self._seed = game, seed
         self._rng = random.Random(seed)
+        self._drawing = drawing(self._rng)
+        self._tries = 0  # refused replies in a row
         self._said: list[str] = []
         self._new_only = game.options.get("observations", "all") == "new"
         self._wrapped = game.library.shows is not None and not self._new_only
@@ -119,7 +121,7 @@ class TextArenaMatch(Match):
         self._forfeited: tuple[float, ...] | None = None
         self._over = False
         try:
-            with drawing(self._rng):
+            with self._drawing:
                 self._look()
         except Exception as error:  # the library's own code: whatever it raises is its fault
             raise GameError(f"{game.name} does not start: {_words(error)}") from error
@@ -127,7 +129,7 @@ class TextArenaMatch(Match):
     def _begin(self) -> Any:
         game = self._game
         try:
-            with making(), drawing(self._rng):
+            with making(), self._drawing:
                 env = game.library.make(game.env_options, shows=self._wrapped)
                 env.reset(num_players=game.num_players, seed=self._seed)
         except Exception as error:  # the library's own code: whatever it raises is its fault
@@ -186,14 +188,15 @@ class TextArenaMatch(Match):
             raise IllegalMove(f"seat {seat} is not to move: {waiting}", where=self._game.name)
         text = move.text[-LONGEST:]
         self._said.append(text)
-        tries, flags = self._faults()
+        tries, about = self._tries, self._state.game_info[seat]
+        paid = about["invalid_move"]
         try:
-            with drawing(self._rng):
+            with self._drawing:
                 self._over, _ = self._env.step(action=text)
-                again, flagged = self._faults()
-                self.refused = (
-                    "" if flagged == flags and again <= tries else self._why_refused(seat)
-                )
+                self._tries = getattr(self._state, "error_count", 0)
+                thrown_out = about["invalid_move"] and not paid
+                refused = thrown_out or self._tries > tries
+                self.refused = self._why_refused(seat) if refused else ""
                 self._look()
         except Exception as error:  # the library's own code: whatever it raises is its fault
             self._to_act, self._over = (), True
@@ -201,13 +204,7 @@ class TextArenaMatch(Match):
                 f"the environment broke: {_words(error)}", where=self._game.name
             ) from error
         if self._over:
-            self._end(seat if flagged > flags else None)
-
-    def _faults(self) -> tuple[int, int]:
-        """(refused replies in a row, seats that paid for one)."""
-        state = self._state
-        paid = sum(about["invalid_move"] for about in state.game_info.values())
-        return getattr(state, "error_count", 0), paid
+            self._end(seat if thrown_out else None)
 
     def _why_refused(self, seat: int) -> str:
         """The environment's words: of what it told the seat, or of the end of the match."""
