@@ -15,9 +15,10 @@ from tesuji.core.errors import DataError
 from tesuji.core.types import Ending, Found
 from tesuji.datasets.store import read_pairs
 from tesuji.episodes.importers.driver import import_logs
-from tesuji.episodes.importers.secretmafia import last_message, phase_of, read_action, targets
+from tesuji.episodes.importers.secretmafia import read_action
 from tesuji.episodes.store import episode_to_row, read_episodes
 from tesuji.episodes.transcript import seen
+from tesuji.games.secretmafia import last_message, phase_of, targets
 
 
 def imported(folder: Path, **options):

@@ -26,8 +26,8 @@ from tesuji.core.types import Ending, Episode
 from tesuji.datasets.quality import indicators, quality
 from tesuji.datasets.split_matches import held_out_matches
 from tesuji.datasets.votes import voted_out
-from tesuji.episodes.importers.secretmafia import named
 from tesuji.episodes.store import write_episodes
+from tesuji.games.secretmafia import named
 
 ANY = {"select": {"seats": "all", "legal": False, "deduplicate": False}}
 

@@ -7,20 +7,20 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from tesuji.episodes.made.mafia_styles import STYLES
 
 from tesuji.cli.main import main
 from tesuji.core.errors import DataError
 from tesuji.core.files import read_json
 from tesuji.episodes.importers.driver import import_logs
-from tesuji.episodes.importers.secretmafia import MAFIA
 from tesuji.episodes.importers.summary import ImportSummary
 from tesuji.episodes.made.mafia import planted
 from tesuji.episodes.made.mafia_records import competitor_record, mgc_rows
-from tesuji.episodes.made.mafia_styles import STYLES
 from tesuji.episodes.made.mafia_table import MadeGame, play
 from tesuji.episodes.made.mafia_traps import FAULTS, FORMS, MGC_FAULTS, NOTES, REASONS
 from tesuji.episodes.made.make import make_logs
 from tesuji.episodes.store import read_episodes
+from tesuji.games.secretmafia import MAFIA
 
 pytest.importorskip("textarena")
 

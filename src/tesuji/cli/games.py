@@ -219,12 +219,15 @@ def _print_match(console: Console, game: Game, seed: int) -> None:
 
 
 def _random_move(console: Console, match: Match, seat: int, turn: int, draw: Any) -> bool:
-    """Play one; False where moves are free text, which nobody can choose at random."""
+    """Play one; False where moves are free text and the game knows none at random."""
+    from tesuji.core.types import Move
+
     legal = match.legal_moves(seat)
-    if legal is None:
+    said = match.random_reply(seat, draw) if legal is None else None
+    if legal is None and said is None:
         console.print("Moves of this game are free text; no match is played here.")
         return False
-    move = draw.choice(legal)
+    move = Move(-1, said) if said is not None else draw.choice(legal)
     console.print(f"{turn}. {match.role(seat)}: {move.text}", style="bold")
     match.play(seat, move)
     return True

@@ -88,12 +88,13 @@ class Turn:
 
     `attempts` has one entry, or two when the first reply held no legal move; the last one counts.
     `played` differs from `attempts[-1].move` only where the rules put a move in the seat's place
-    (`on_illegal: random`), and is None where the seat forfeited. `reward` is what the game paid
-    this seat for this turn, from this seat's viewpoint.
+    (`on_illegal: random`), or where the game itself judged the reply and refused it (then it is
+    what was said, and the attempt holds no move); it is None where the seat forfeited. `reward` is
+    what the game paid this seat for this turn, from this seat's viewpoint.
 
-    What other people's logs bring along: `phase` is the part of the match the turn belongs to
-    ("voting", "flop"), `continues` says that `observation` holds only what came after all that this
-    seat was shown at its turn before (`episodes.transcript` puts it together again), and
+    `continues` says that `observation` holds only what came after all that this seat was shown at
+    its turn before (`episodes.transcript` puts it together again). What other people's logs bring
+    along: `phase` is the part of the match the turn belongs to ("voting", "flop"), and
     `legal_moves` are the moves there were to choose from, where the log tells.
     """
 

@@ -22,6 +22,7 @@ from tesuji.core.types import Found, Move
 from tesuji.datasets.candidates import Candidate, Replies, Span, action_of, hash_of
 from tesuji.datasets.log_prompts import MAFIA
 from tesuji.episodes.importers import secretmafia
+from tesuji.games.secretmafia import targets
 from tesuji.players.parse import read_reply
 
 NEAR = ("prompt", "position", "phase")
@@ -202,7 +203,7 @@ def legal_there(text: str, turn: Candidate) -> bool:
 
 @lru_cache(maxsize=4096)
 def _targets(moves: tuple[str, ...]) -> tuple[Move, ...]:
-    return secretmafia.targets(f"Valid: {', '.join(moves)}")
+    return targets(f"Valid: {', '.join(moves)}")
 
 
 @lru_cache(maxsize=4096)

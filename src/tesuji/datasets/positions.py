@@ -10,6 +10,7 @@ from tesuji.core.streams import stream
 from tesuji.core.types import Move
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player
+from tesuji.players.oracle import named_move
 
 ALL_LIMIT = 200_000
 
@@ -108,14 +109,15 @@ def _walk(game: Game, players: Sequence[Player], seed: int) -> Iterator[Position
         shown, legal = match.observe(seat), match.legal_moves(seat)
         request = MoveRequest(game, match, seat, shown, legal, stream(seed, len(moves)))
         reply = dealt[seat].choose([request])[0]
-        if reply.move is None:
+        move = named_move(reply, legal)
+        if move is None:
             raise GameError(
                 f"{dealt[seat].name} named no move: {reply.error or 'it answers in words'}",
                 where="stages.data.sampled_by",
                 hint="use random, mcts, ismcts, minimax or cfr",
             )
-        match.play(seat, reply.move)
-        moves = (*moves, (seat, reply.move))
+        match.play(seat, move)
+        moves = (*moves, (seat, move))
 
 
 def _position(match: Match, moves: tuple[tuple[int, Move], ...], seed: int) -> Position | None:

@@ -6,7 +6,8 @@ replaced by the next task.
 
 Neither `concurrent` nor the company in a batch changes what is played: every decision has a
 random stream of its own, named by match seed, turn, seat and the task's `repeat`. Chance and
-opening are named by the match seed alone.
+opening are named by the match seed alone. A game that judges replies itself gets each of them as it
+was said: nothing is asked again, and what it refused is recorded as no move.
 """
 
 import functools
@@ -15,11 +16,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from tesuji.core.errors import EngineError
 from tesuji.core.streams import stream
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Task, Turn
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player, Reply
-from tesuji.players.parse import read_reply
+from tesuji.players.parse import read_reply, split_thought
 from tesuji.players.uniform import RandomPlayer
 
 GameOf = Game | Callable[[Task], Game]
@@ -41,7 +43,8 @@ class TurnRules:
 
 @dataclass(slots=True)
 class _Running:
-    """A match under way; `failed` holds first attempts without a legal move, by seat."""
+    """A match under way; by seat, `failed` holds first attempts without a legal move, `shown` all
+    that it had been shown at its last turn."""
 
     task: Task
     game: Game
@@ -49,6 +52,7 @@ class _Running:
     turns: list[Turn] = field(default_factory=list)
     earned: list[float] = field(default_factory=list)
     failed: dict[int, Attempt] = field(default_factory=dict)
+    shown: dict[int, str] = field(default_factory=dict)
     ending: Ending | None = None
     reason: str = ""
     offender: int | None = None
@@ -134,16 +138,27 @@ def _open(run: _Running, rules: TurnRules) -> None:
             return
         [reply] = opener.choose([request])
         _play(run, request, (), reply.move)
-        _close(run, rules)
+        if run.ending is None:
+            _close(run, rules)
 
 
 def read_attempt(reply: Reply, request: MoveRequest, answer: Literal["id", "move"]) -> Attempt:
     """What `reply` says: a move named directly, or the one found in its words."""
     if reply.move is not None:
         return Attempt(reply=reply.move.text, found=Found.EXACT, move=reply.move)
+    if request.match.judges:
+        return _as_said(reply)
     reader = functools.partial(request.match.read, request.seat)
     attempt = read_reply(reply.text, request.legal, prefer=answer, reader=reader)
     return replace(attempt, prompt=reply.prompt, tokens=reply.tokens)
+
+
+def _as_said(reply: Reply) -> Attempt:
+    """All that was said outside the thought is the move, also where that is nothing."""
+    text = reply.text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates cannot be stored
+    thought, said = split_thought(text)
+    move = Move(-1, said)
+    return Attempt(text, thought, Found.EXACT, move, prompt=reply.prompt, tokens=reply.tokens)
 
 
 def _apply(run: _Running, request: MoveRequest, reply: Reply, rules: TurnRules) -> None:
@@ -161,21 +176,44 @@ def _apply(run: _Running, request: MoveRequest, reply: Reply, rules: TurnRules) 
     _play(run, request, attempts, played)
     if played is None:
         _end(run, Ending.FORFEIT, f"no legal move: {attempt.problem}", seat)
-    else:
+    elif run.ending is None:
         _close(run, rules)
 
 
 def _play(
     run: _Running, request: MoveRequest, attempts: tuple[Attempt, ...], played: Move | None
 ) -> None:
-    """Record the turn and play its move; the seat forfeits where there is none."""
-    seat = request.seat
-    run.turns.append(Turn(seat, run.match.role(seat), request.observation, attempts, played))
-    run.earned.append(run.match.returns()[seat])
+    """Record the turn and play its move; the seat forfeits where there is none. A game that breaks
+    ends the match as an error of nobody's."""
+    seat, match = request.seat, run.match
+    shown, continues = _new_part(run, request)
+    turn = Turn(
+        seat, match.role(seat), shown, attempts, played, phase=match.phase, continues=continues
+    )
+    run.turns.append(turn)
+    run.earned.append(match.returns()[seat])
     if played is None:
-        run.match.forfeit(seat)
-    else:
-        run.match.play(seat, played)
+        match.forfeit(seat)
+        return
+    try:
+        match.play(seat, played)
+    except EngineError as error:
+        _end(run, Ending.ERROR, error.what, None)
+    if match.refused and attempts:
+        refused = replace(attempts[-1], found=Found.NONE, move=None, problem=match.refused)
+        run.turns[-1] = replace(turn, attempts=(*attempts[:-1], refused))
+
+
+def _new_part(run: _Running, request: MoveRequest) -> tuple[str, bool]:
+    """(what the seat is shown, whether that continues what it was shown at its turn before): of a
+    transcript that grows only what is new is kept."""
+    shown, before = request.observation, run.shown.get(request.seat)
+    if not run.match.grows:
+        return shown, False
+    run.shown[request.seat] = shown
+    if before is None or not shown.startswith(before):
+        return shown, False
+    return shown[len(before) :], True
 
 
 def _substitute(request: MoveRequest, rules: TurnRules) -> Move | None:
@@ -186,7 +224,9 @@ def _substitute(request: MoveRequest, rules: TurnRules) -> Move | None:
 
 def _close(run: _Running, rules: TurnRules) -> None:
     if not run.match.to_act:
-        _end(run, Ending.FINISHED, "", None)
+        offender = run.match.offender
+        ending = Ending.FINISHED if offender is None else Ending.FORFEIT
+        _end(run, ending, run.match.reason, offender)
     elif len(run.turns) >= rules.max_moves:
         _end(run, Ending.TRUNCATED, f"cut off after {rules.max_moves} moves", None)
 
@@ -198,6 +238,7 @@ def _end(run: _Running, ending: Ending, reason: str, offender: int | None) -> No
 def _episode(run: _Running) -> Episode:
     returns = run.match.returns()
     marks = {"repeat": run.task.repeat, "opening": run.task.opening}
+    provenance = {name: count for name, count in marks.items() if count}
     return Episode(
         game=run.game.name,
         options=dict(run.game.options),
@@ -208,7 +249,7 @@ def _episode(run: _Running) -> Episode:
         ending=run.ending or Ending.FINISHED,
         reason=run.reason,
         offender=run.offender,
-        provenance={name: count for name, count in marks.items() if count},
+        provenance={**provenance, **run.match.facts()},
     )
 
 

@@ -12,7 +12,8 @@ from tesuji.evaluation.certificate import certify
 from tesuji.evaluation.exploitability import exploitability
 from tesuji.evaluation.matches import ALONE, play_opponent, score_matches
 from tesuji.evaluation.moves import Question, score_moves
-from tesuji.evaluation.results import Evaluation, MatchScore, TasksScore
+from tesuji.evaluation.results import Evaluation, MatchScore, RoleScore, TasksScore
+from tesuji.evaluation.roles import score_roles
 from tesuji.evaluation.tasks import ask, asks_questions, score_tasks, sides
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
@@ -78,8 +79,10 @@ def evaluate(
     play = _alone if judged.num_players == 1 else _all_matches
     in_big_blinds = MBB in game.info.metrics
     found: dict[str, list[MatchScore]] = {"ours": [], "baseline": [], "beside": []}
+    roles: dict[str, list[RoleScore]] = {"ours": [], "baseline": [], "beside": []}
     for label, episodes, kind in play(subject, section, judged, prompt, seed, watch):
         found[kind].extend(score_matches(label, episodes, in_big_blinds=in_big_blinds))
+        roles[kind].extend(score_roles(label, episodes))
         for episode in episodes if kind == "ours" else ():
             record(episode)
     watch.doing(f"{subject.label}: positions", len(questions))
@@ -107,6 +110,8 @@ def evaluate(
         beside=tuple(found["beside"]),
         options=section.options,
         tasks=tasks,
+        roles=tuple(roles["ours"]),
+        baseline_roles=tuple(roles["baseline"]),
     )
 
 

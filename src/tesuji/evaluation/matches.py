@@ -7,6 +7,7 @@ legal move, `gifts` those it won because the opponent had none.
 from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 
+from tesuji.core.errors import GameError
 from tesuji.core.intervals import mean_interval, ratio_interval, wilson
 from tesuji.core.streams import stream
 from tesuji.core.types import Ending, Episode, Task
@@ -17,6 +18,7 @@ from tesuji.players.base import Player
 
 EVALUATED = "evaluated"
 ALONE = "alone"  # whom one meets in a game of one seat
+DEALS = 10_000  # looked through for a role; the rarest comes once in as many as there are seats
 
 
 def rotated_tasks(game: Game, opponent: str, episodes: int, seed: int) -> list[Task]:
@@ -34,6 +36,33 @@ def rotated_tasks(game: Game, opponent: str, episodes: int, seed: int) -> list[T
     return tasks
 
 
+def dealt_tasks(game: Game, opponent: str, episodes: int, seed: int) -> list[Task]:
+    """`episodes` tasks of a game that deals its roles: a blocked design over roles and seats.
+
+    Each run of as many matches as there are roles has the evaluated player in every role once; over
+    a whole block, roles times seats, it has every role in every seat once. The deal that gives it
+    so is looked for among the game's own, by seed.
+    """
+    roles, seats = game.roles, game.num_players
+    tasks = []
+    for index in range(episodes):
+        around, place = divmod(index, len(roles))
+        ours = (around + place) % seats
+        dealt = _seed_with(game, roles[place], ours, stream(seed, "deal", index))
+        players = tuple(EVALUATED if seat == ours else opponent for seat in range(seats))
+        tasks.append(Task(game.name, dealt, players, game.options))
+    return tasks
+
+
+def _seed_with(game: Game, role: str, seat: int, seed: int) -> int:
+    """The first of the match seeds named by `seed` that deals this seat this role."""
+    for attempt in range(DEALS):
+        found = stream(seed, attempt)
+        if game.start(found).role(seat) == role:
+            return found
+    raise GameError(f"{game.name} does not deal {role} to seat {seat}", where="evaluation")
+
+
 def play_opponent(
     game: Game,
     player: Player,
@@ -46,7 +75,8 @@ def play_opponent(
 ) -> list[Episode]:
     """Play `player` against `opponent` from all seats; `on_episode` sees each as it ends."""
     label = opponent.name if opponent.name != EVALUATED else "opponent"
-    tasks = rotated_tasks(game, label, episodes, seed)
+    design = dealt_tasks if game.roles else rotated_tasks
+    tasks = design(game, label, episodes, seed)
     played = []
     for episode in play_matches(
         tasks, game=game, players={EVALUATED: player, label: opponent}, rules=rules
@@ -73,11 +103,11 @@ def score_seat(
     opponent: str, seat: int | None, episodes: Sequence[Episode], in_big_blinds: bool = False
 ) -> MatchScore:
     """Count one set of matches. A win is a return above every other seat's, a draw a shared
-    best; with a single seat, a win is a positive return."""
+    best; with a single seat, a win is a positive return. Seats that win together all win."""
     outcomes = [outcome(episode) for episode in episodes]
     scored = [e for e in episodes if e.ending is not Ending.ERROR]
-    returns = [episode.returns[_seat(episode)] for episode in scored]
-    attempts = [a for e in episodes for t in e.turns if t.seat == _seat(e) for a in t.attempts]
+    returns = [episode.returns[seat_of(episode)] for episode in scored]
+    attempts = [a for e in episodes for t in e.turns if t.seat == seat_of(e) for a in t.attempts]
     forfeits = [e for e in episodes if e.ending is Ending.FORFEIT]
     won = [e for e, how in zip(episodes, outcomes, strict=True) if how == "win"]
     wins, losses = outcomes.count("win"), outcomes.count("loss")
@@ -89,8 +119,8 @@ def score_seat(
         draws=outcomes.count("draw"),
         losses=losses,
         errors=outcomes.count("error"),
-        forfeits=sum(e.offender == _seat(e) for e in forfeits),
-        gifts=sum(e.offender != _seat(e) for e in forfeits),
+        forfeits=sum(e.offender == seat_of(e) and outcome(e) == "loss" for e in forfeits),
+        gifts=sum(e.offender != seat_of(e) and outcome(e) == "win" for e in forfeits),
         truncated=sum(e.ending is Ending.TRUNCATED for e in episodes),
         replies=len(attempts),
         illegal=sum(attempt.move is None for attempt in attempts),
@@ -110,7 +140,7 @@ def winnings(episodes: Sequence[Episode]) -> Winnings | None:
         return None
     deals: dict[int, list[float]] = {}
     for episode in episodes:
-        deals.setdefault(episode.seed, []).append(1000 * episode.returns[_seat(episode)])
+        deals.setdefault(episode.seed, []).append(1000 * episode.returns[seat_of(episode)])
     each = [gain for gains in deals.values() for gain in gains]
     interval = ratio_interval([(sum(gains), len(gains)) for gains in deals.values()])
     return Winnings(fmean(each), interval, mean_interval(each), len(deals))
@@ -120,7 +150,9 @@ def outcome(episode: Episode) -> str:
     """ "win", "draw", "loss" or "error", for the evaluated seat."""
     if episode.ending is Ending.ERROR:
         return "error"
-    seat = _seat(episode)
+    seat = seat_of(episode)
+    if winners := episode.provenance.get("winners"):  # seats that win together
+        return "win" if seat in winners else "loss"
     ours = episode.returns[seat]
     best_other = max((r for s, r in enumerate(episode.returns) if s != seat), default=0.0)
     if ours == best_other:
@@ -130,9 +162,10 @@ def outcome(episode: Episode) -> str:
 
 def _turns(episode: Episode) -> int:
     """How many turns the evaluated seat took."""
-    seat = _seat(episode)
+    seat = seat_of(episode)
     return sum(turn.seat == seat for turn in episode.turns)
 
 
-def _seat(episode: Episode) -> int:
+def seat_of(episode: Episode) -> int:
+    """Where the evaluated player sat."""
     return episode.players.index(EVALUATED)

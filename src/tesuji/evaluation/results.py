@@ -61,6 +61,37 @@ class MatchScore:
 
 
 @dataclass(frozen=True, slots=True)
+class RoleScore:
+    """Results in one role, or of one side (`Village`, `Mafia`), of a game that deals its roles.
+
+    `who` is the role, the side, or "all"; `kind` says which ("role", "side", "all"). A game is
+    `clean` when no reply of anybody was refused. `own_faults` are games in which one of ours was,
+    `lost_by_fault` those that our refused reply ended, `given` those that another seat's did.
+    `for_mafia` of our `votes` that counted named a Mafioso; `survived` counts games we were in at
+    the end. Broken-off games (`errors`) stand in no other figure.
+    """
+
+    opponent: str
+    kind: str
+    who: str
+    games: int
+    wins: int
+    errors: int
+    clean: int
+    clean_wins: int
+    own_faults: int
+    lost_by_fault: int
+    given: int
+    votes: int
+    for_mafia: int
+    survived: int
+    win_interval: Interval
+    clean_interval: Interval
+    vote_interval: Interval
+    survival_interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class PositionScore:
     """Greedy moves on a fixed set of positions, judged by an oracle.
 
@@ -161,9 +192,10 @@ class Evaluation:
 
     `label` says which model ("before", "after sft"); `matches` holds the rows per opponent and
     seat (a game of one seat: one row, `alone`); `baseline` the same opponents against a random
-    player in the model's place; `beside` other players in its place, in games of one seat; `rows`
-    what held-out rows of other people's games say; `tasks` is for games of questions, which have no
-    opponents. `options` are the game's where they differ from the recipe's.
+    player in the model's place; `beside` other players in its place, in games of one seat; `roles`
+    and `baseline_roles` the same by role and side, where a game deals roles; `rows` what held-out
+    rows of other people's games say; `tasks` is for games of questions, which have no opponents.
+    `options` are the game's where they differ from the recipe's.
     """
 
     label: str
@@ -181,4 +213,6 @@ class Evaluation:
     beside: tuple[MatchScore, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     tasks: TasksScore | None = None
+    roles: tuple[RoleScore, ...] = ()
+    baseline_roles: tuple[RoleScore, ...] = ()
     format: int = EVALUATION_FORMAT

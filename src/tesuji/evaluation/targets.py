@@ -1,12 +1,13 @@
 """Who may be named in a vote or night action, and who a reply names, read from a row itself.
 
-The importer of the logs reads them by the same words (`episodes/importers/secretmafia.py`).
+The importer of the logs reads them by the same words (`games/secretmafia.py`).
 """
 
 from collections.abc import Sequence
 
 from tesuji.core.types import Message, Move
-from tesuji.episodes.importers.secretmafia import NAMED, last_message, read_action, targets
+from tesuji.episodes.importers.secretmafia import read_action
+from tesuji.games.secretmafia import NAMED, last_message, targets
 from tesuji.players.parse import split_thought
 
 Targets = tuple[Move, ...]

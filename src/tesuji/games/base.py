@@ -12,6 +12,7 @@ the match. Where several seats move at once, `to_act` names those that have not 
 choice stays hidden until all have chosen.
 """
 
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,7 +46,19 @@ class GameInfo:
 
 
 class Match(ABC):
-    """One running match. Seats are numbered from 0; returns are from each seat's viewpoint."""
+    """One running match. Seats are numbered from 0; returns are from each seat's viewpoint.
+
+    Where the game itself `judges` replies, every one is played as it is said, the empty one too:
+    `refused` then says why the last one was no move ("": it was), and `offender` names the seat
+    whose refused reply ended the match. `reason` says in words why the match is over, where the
+    game does. `grows`: what a seat is shown begins with all it was shown at its turn before.
+    """
+
+    judges: bool = False
+    grows: bool = False
+    refused: str = ""
+    reason: str = ""
+    offender: int | None = None
 
     @property
     @abstractmethod
@@ -55,6 +68,10 @@ class Match(ABC):
     @abstractmethod
     def observe(self, seat: int) -> str:
         """What `seat` may know now, and nothing else."""
+
+    def transcript(self, seat: int) -> str:
+        """All that `seat` has been shown so far; where that is not kept, what it is shown now."""
+        return self.observe(seat)
 
     def messages(self, seat: int) -> tuple[Message, ...] | None:
         """The very messages to show a model, where the game has its own; None: made from what
@@ -76,9 +93,14 @@ class Match(ABC):
         words that name none."""
         return None
 
+    def random_reply(self, seat: int, rng: random.Random) -> str | None:
+        """Where any text is a move: a reply drawn at random; None if the game knows no way."""
+        return None
+
     @abstractmethod
     def play(self, seat: int, move: Move) -> None:
-        """Choose `move` for `seat`. Raises IllegalMove, and then nothing has changed."""
+        """Choose `move` for `seat`. Raises IllegalMove, and then nothing has changed; EngineError
+        when the game's own code fails, and then the match cannot go on."""
 
     @abstractmethod
     def forfeit(self, seat: int) -> None:
@@ -91,6 +113,16 @@ class Match(ABC):
     @abstractmethod
     def role(self, seat: int) -> str:
         """The name the rules give to this seat: "x", "White", "Player 0"."""
+
+    @property
+    def phase(self) -> str:
+        """The part of the match under way ("voting"), where the game has such; else ""."""
+        return ""
+
+    def facts(self) -> Mapping[str, Any]:
+        """What else a record says of a match that is over, by the names imported logs have: `roles`
+        (seat → role), `winners` and `survivors` (seats). Secrets are among it: not for players."""
+        return {}
 
     @abstractmethod
     def render(self) -> str:
@@ -117,6 +149,11 @@ class Game(ABC):
     @abstractmethod
     def num_players(self) -> int:
         """How many seats a match of this game has."""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Roles that a match deals out by lot, whichever the seat; () where seats are the roles."""
+        return ()
 
     @property
     @abstractmethod

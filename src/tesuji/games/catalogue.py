@@ -16,7 +16,8 @@ from typing import Any
 from tesuji.core.errors import GameError, TesujiError
 from tesuji.games.base import Game, GameInfo
 
-# Family → module with names() -> tuple of names, info(name) -> GameInfo, load(name, options).
+# Family → module with names() -> tuple of names, info(name) -> GameInfo, load(name, options), and
+# perhaps listed() -> those of the names that a list shows.
 FAMILIES = {
     "bfcl": "tesuji.games.bfcl.game",
     "openspiel": "tesuji.games.openspiel_family",
@@ -24,6 +25,7 @@ FAMILIES = {
     "prompts": "tesuji.games.prompts",
     "wordle": "tesuji.games.wordle",
     "reasoning_gym": "tesuji.games.reasoning.game",
+    "textarena": "tesuji.games.textarena_family",
 }
 ENTRY_POINTS = "tesuji.games"
 
@@ -37,7 +39,7 @@ def list_games() -> list[GameInfo]:
         except ImportError as error:
             found.append(_unavailable(f"{family} games", family, _reason(error)))
             continue
-        found += [adapter.info(name) for name in adapter.names()]
+        found += [adapter.info(name) for name in getattr(adapter, "listed", adapter.names)()]
     taken = {info.name for info in found}
     found += [_third_party_info(point, taken) for point in _third_parties()]
     return sorted(found, key=lambda info: info.name)

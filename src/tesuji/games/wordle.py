@@ -125,7 +125,7 @@ class WordleGame(Game):
 
     def start(self, seed: int) -> "WordleMatch":
         """A match whose answer is drawn by the seed."""
-        return WordleMatch(self, random.Random(seed).choice(self.secrets))
+        return WordleMatch(self, random.Random(seed).choice(self.answers))
 
 
 class WordleMatch(Match):

@@ -2,8 +2,9 @@
 
 from tesuji.core.errors import GameError
 from tesuji.core.types import Move
-from tesuji.players.base import MoveRequest, Player
+from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.minimax import MinimaxPlayer, MoveValue, best_moves
+from tesuji.players.parse import split_thought
 
 
 def move_values(player: Player, request: MoveRequest) -> dict[Move, MoveValue] | None:
@@ -20,10 +21,18 @@ def oracle_moves(player: Player, request: MoveRequest) -> tuple[Move, ...]:
     if values is not None:
         return best_moves(values)
     reply = player.choose([request])[0]
-    if reply.move is None:
+    move = named_move(reply, request.legal)
+    if move is None:
         raise GameError(
             f"{player.name} cannot label positions: it {reply.error or 'answers in words'}",
             where="stages.data.oracle",
             hint="use minimax, mcts, ismcts or cfr",
         )
-    return (reply.move,)
+    return (move,)
+
+
+def named_move(reply: Reply, legal: tuple[Move, ...] | None) -> Move | None:
+    """The move a player names without words; its words, where any text is a move."""
+    if reply.move is not None or legal is not None or reply.error:
+        return reply.move
+    return Move(-1, split_thought(reply.text)[1])

@@ -68,7 +68,8 @@ def next_message(
     """What a conversation that holds the earlier turns goes on with: the rules are not said again.
     Of the game's own messages it is the last.
 
-    `failed` is this turn's first attempt, then it says what was wrong with it.
+    `failed` is this turn's first attempt, then it says what was wrong with it. Of the game's own
+    messages the last is taken.
     """
     if failed is not None:
         return _again(section, failed, legal)[1]

@@ -34,6 +34,10 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "equity": ("tesuji.players.poker", "EquityPlayer"),
     "entropy": ("tesuji.players.entropy", "EntropyPlayer"),
     "answer_key": ("tesuji.players.answer_key", "AnswerKeyPlayer"),
+    "mafia-random": ("tesuji.players.mafia", "MafiaRandom"),
+    "mafia-follower": ("tesuji.players.mafia", "MafiaFollower"),
+    "mafia-bandwagon": ("tesuji.players.mafia", "MafiaBandwagon"),
+    "mafia-careful": ("tesuji.players.mafia", "MafiaCareful"),
 }
 
 

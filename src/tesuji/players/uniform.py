@@ -7,7 +7,8 @@ from tesuji.players.base import MoveRequest, Player, Reply
 
 
 class RandomPlayer(Player):
-    """Chooses uniformly, from each request's own random stream. Free text gets no words."""
+    """Chooses uniformly, from each request's own random stream. Where any text is a move, the game
+    itself draws a reply, if it knows how."""
 
     name = "random"
 
@@ -16,9 +17,13 @@ class RandomPlayer(Player):
         return [self._one(request) for request in requests]
 
     def _one(self, request: MoveRequest) -> Reply:
-        if not request.legal:
+        rng = random.Random(request.seed)
+        if request.legal:
+            return Reply(move=rng.choice(request.legal))
+        text = request.match.random_reply(request.seat, rng) if request.legal is None else None
+        if text is None:
             return Reply(error="the random player needs a list of legal moves")
-        return Reply(move=random.Random(request.seed).choice(request.legal))
+        return Reply(text=text)
 
     def probabilities(self, requests: Sequence[MoveRequest]) -> list[dict[int, float]]:
         """Move id → probability for each request."""

@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tesuji.evaluation.results import Evaluation, MatchScore
+from tesuji.report.roles import role_lines
 from tesuji.report.tasks_table import tasks_table
 from tesuji.report.words import (
     SPLITS,
@@ -107,6 +108,8 @@ def _facts(before: Evaluation | None, after: Evaluation) -> Table:
         facts.add_row(f"{other.opponent} instead", alone_sentence(other))
     for look in filter(None, (before, after) if after.beside else ()):
         facts.add_row(f"alone, {look.label}", alone_sentence(totals(look)[0]))
+    for line in role_lines(after):
+        facts.add_row(f"as {line['who']}", line["sentence"])
     for score in after.positions:
         facts.add_row(SPLITS.get(score.split, score.split), positions_sentence(score))
     for look in filter(None, (before, after) if after.matches else ()):

@@ -15,6 +15,7 @@ from tesuji.report.board import steps
 from tesuji.report.choose import choose_games, opponent_of, seat_of
 from tesuji.report.collect import RunSummary, StageSummary
 from tesuji.report.pairs_view import pairs_view
+from tesuji.report.roles import role_lines
 from tesuji.report.rows_view import rows_view
 from tesuji.report.tasks_table import tasks_view
 from tesuji.report.words import (
@@ -78,6 +79,7 @@ def _judged(looks: Sequence[Evaluation]) -> dict[str, Any]:
             for k in looks
             if k.exploitability is not None
         ],
+        "roles": [{"label": k.label, "lines": role_lines(k)} for k in looks if k.roles],
         "illegal": [{"label": k.label, "sentence": illegal_sentence(k)} for k in played],
     }
 

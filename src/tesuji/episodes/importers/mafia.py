@@ -11,15 +11,8 @@ from typing import Any
 from tesuji.core.types import Ending, Episode
 from tesuji.episodes.importers.base import Importer, Record, Refused
 from tesuji.episodes.importers.numbers import by_seat, payment, payments, seat_number
-from tesuji.episodes.importers.secretmafia import (
-    GAME,
-    role_named,
-    role_told,
-    seat_told,
-    seats_told,
-    team,
-    turns,
-)
+from tesuji.episodes.importers.secretmafia import turns
+from tesuji.games.secretmafia import GAME, role_named, role_told, seat_told, seats_told, team
 
 OUTCOMES = ("win", "loss", "draw", "error", "timeout")
 NAN = float("nan")

@@ -15,6 +15,7 @@ from tesuji.episodes.importers import secretmafia
 from tesuji.episodes.importers.base import Importer, Record, Refused
 from tesuji.episodes.importers.numbers import payment, payments, seat_number
 from tesuji.episodes.transcript import shortened
+from tesuji.games.secretmafia import role_told
 
 NAN = float("nan")
 FIELDS = {"game_id", "env_name", "player_id", "rewards", "observations"}
@@ -39,7 +40,7 @@ class Mgc(Importer):
         seat = _seat(row)
         game = str(row.get("env_name") or "")
         first = seen[0] if seen else ""
-        role = secretmafia.role_told(first) if "SecretMafia" in game else ""
+        role = role_told(first) if "SecretMafia" in game else ""
         rewards = _rewards(row)
         count = max(len(rewards), seat + 1, *(s + 1 for s in rewards), 1)
         outcome, left_out = _outcome(row, rewards.get(seat), said)

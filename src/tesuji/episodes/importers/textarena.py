@@ -17,6 +17,7 @@ from tesuji.episodes.importers import secretmafia
 from tesuji.episodes.importers.base import Importer, Record, Refused
 from tesuji.episodes.importers.heard import Entry, Seats, heard, heard_elsewhere, roles_in
 from tesuji.episodes.importers.numbers import MOST_SEATS, by_seat, payments
+from tesuji.games.secretmafia import role_named
 
 NAN = float("nan")
 
@@ -86,7 +87,7 @@ def _roles(info: Mapping[int, Any]) -> dict[int, str]:
     """Roles told at the end; a game without roles writes "Player 3" there."""
     told = {seat: about.get("role") for seat, about in info.items() if isinstance(about, Mapping)}
     return {
-        seat: secretmafia.role_named(role) or role[:40]
+        seat: role_named(role) or role[:40]
         for seat, role in told.items()
         if isinstance(role, str) and role and role != f"Player {seat}"
     }

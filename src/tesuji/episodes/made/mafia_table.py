@@ -13,9 +13,9 @@ from typing import Any
 
 from tesuji.core.errors import EngineError
 from tesuji.core.streams import stream
-from tesuji.episodes.importers.secretmafia import GAME, MAFIA
-from tesuji.episodes.made.mafia_players import ScriptedPlayer
-from tesuji.episodes.made.mafia_styles import STYLES, Style
+from tesuji.games.secretmafia import GAME, MAFIA
+from tesuji.players.mafia_styles import STYLES, Style
+from tesuji.players.mafia_voices import Voice
 
 SEATS = (6, 7, 7, 7, 8, 8, 9, 9)
 ROUNDS = 3
@@ -113,7 +113,7 @@ def play(number: int, seed: int, *, seats: int | None = None, rounds: int = ROUN
     table = Table(seats or rng.choice(SEATS), stream("mafia", seed, number), rounds)
     styles = _styles(table.roles, rng)
     players = [
-        ScriptedPlayer(style, random.Random(f"mafia/{seed}/{number}/{seat}"))
+        Voice(style, random.Random(f"mafia/{seed}/{number}/{seat}"))
         for seat, style in enumerate(styles)
     ]
     steps = tuple(_play_out(table, players, rng))
@@ -136,9 +136,7 @@ def _styles(roles: Sequence[str], rng: random.Random) -> tuple[Style, ...]:
     return tuple(rng.choices(STYLES, weight)[0] for weight in weights)
 
 
-def _play_out(
-    table: Table, players: Sequence[ScriptedPlayer], rng: random.Random
-) -> Iterator[Step]:
+def _play_out(table: Table, players: Sequence[Voice], rng: random.Random) -> Iterator[Step]:
     over = False
     while not over:
         seat, shown, phase = table.look()

@@ -1,18 +1,18 @@
-"""Scripted SecretMafia players: what each style says and whom it names."""
+"""What scripted SecretMafia players say and whom they name, by style."""
 
 import random
 
-from tesuji.episodes.importers.secretmafia import NAMED
-from tesuji.episodes.made import mafia_words as words
-from tesuji.episodes.made.mafia_judgement import scapegoat, suspect, suspicion, victim, vote
-from tesuji.episodes.made.mafia_styles import Style
-from tesuji.episodes.made.mafia_view import View
+from tesuji.games.secretmafia import NAMED
+from tesuji.players import mafia_words as words
+from tesuji.players.mafia_judgement import scapegoat, suspect, suspicion, victim, vote
+from tesuji.players.mafia_styles import Style
+from tesuji.players.mafia_view import View
 
 SLIP = 0.3  # of a sloppy player's votes and night actions name nobody who can be named
 FAKE = 0.08  # of careful Mafia speeches claim an investigation
 
 
-class ScriptedPlayer:
+class Voice:
     """One seat's player; it keeps what it knows between its turns."""
 
     def __init__(self, style: Style, rng: random.Random) -> None:
