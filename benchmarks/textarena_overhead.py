@@ -2,8 +2,8 @@
 
     python benchmarks/textarena_overhead.py [seconds per environment]
 
-The library's loop (make, reset, get_observation, step) and ours (start, observe, play) take turns in
-one process, on the same seeds with the same recorded replies. Printed: microseconds a step of both,
+The library's loop (make, reset, get_observation, step) and ours (start, observe, play) take turns
+in one process, on the same seeds with the same replies. Printed: microseconds a step of both,
 what ours costs more, and that as a share of the library's own cost (the aim: below 1; below 0
 where ours is quicker, because a growing transcript is not written anew at every turn).
 """

@@ -23,19 +23,14 @@ from tesuji.core.errors import EngineError, GameError, IllegalMove
 from tesuji.core.types import Message, Move
 from tesuji.games.base import Game, GameInfo, Match
 from tesuji.games.secretmafia import ROLES
+from tesuji.games.textarena_facts import OWN_OPTIONS, describe, is_mafia
 from tesuji.games.textarena_faults import Eliminated
 from tesuji.games.textarena_library import Library, library, making
 from tesuji.games.textarena_names import facts
 from tesuji.games.textarena_random import drawing
 from tesuji.games.textarena_replies import random_reply
 
-FAMILY = "textarena"
-OWN_OPTIONS = ("num_players", "observations", "fix_night_kills")
-LONGEST = (
-    20_000  # characters of a reply; of a longer one the end is taken, as the library's clip does
-)
-PLAYERS = ("random",)
-MAFIA_PLAYERS = ("random", "mafia-random", "mafia-follower", "mafia-bandwagon", "mafia-careful")
+LONGEST = 20_000  # characters of a reply; of a longer one the end is taken, as the library clips
 _PHASES = {
     "Night-Mafia": "night_mafia",
     "Night-Doctor": "night_doctor",
@@ -63,7 +58,7 @@ class TextArenaGame(Game):
     @property
     def is_mafia(self) -> bool:
         """Whether this is SecretMafia, whose players have roles and sides."""
-        return self.name.startswith("SecretMafia-")
+        return is_mafia(self.name)
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -292,48 +287,6 @@ class TextArenaMatch(Match):
         if self._forfeited is not None:
             copy.forfeit(self._forfeited.index(-1.0))
         return copy
-
-
-def describe(name: str, unavailable: str = "") -> GameInfo:
-    """Facts about an environment; rewards of most lie between -1 and 1."""
-    known = facts(name)
-    edge = 1.0 if known.bounded else float("inf")
-    mafia = name.startswith("SecretMafia-")
-    return GameInfo(
-        name=name,
-        title=name.rpartition("-v0")[0].partition("-v0")[0] or name,
-        family=FAMILY,
-        seats=known.seats,
-        information="imperfect" if known.hidden else "perfect",
-        chance=known.chance,
-        simultaneous=False,
-        zero_sum=False,
-        min_utility=-edge,
-        max_utility=edge,
-        players=() if unavailable else MAFIA_PLAYERS if mafia else PLAYERS,
-        metrics=("roles",) if mafia and not unavailable else (),
-        unavailable=unavailable,
-    )
-
-
-def check_options(game: TextArenaGame, options: Mapping[str, Any]) -> None:
-    """Raise GameError for options that this environment does not know or cannot use."""
-    known = (*OWN_OPTIONS[: 3 if game.is_mafia else 2], *game.library.options)
-    for key in options:
-        if key not in known:
-            raise GameError(
-                f"{game.name} has no option {key!r}",
-                where="game.options",
-                hint=f"its options: {', '.join(known)}",
-            )
-    fewest, most = facts(game.name).seats
-    seats = options.get("num_players", fewest)
-    if isinstance(seats, bool) or not isinstance(seats, int) or not fewest <= seats <= most:
-        raise GameError(
-            f"num_players must be {fewest} to {most}, not {seats!r}", where="game.options"
-        )
-    if options.get("observations", "all") not in ("all", "new"):
-        raise GameError("observations must be all or new", where="game.options.observations")
 
 
 def _amount(reward: Any) -> float:

@@ -6,7 +6,8 @@ from typing import Any
 
 from tesuji.core.errors import GameError
 from tesuji.games.base import GameInfo
-from tesuji.games.textarena import TextArenaGame, check_options, describe
+from tesuji.games.textarena import TextArenaGame
+from tesuji.games.textarena_facts import check_options, describe
 from tesuji.games.textarena_names import every_name, facts, known, reason
 
 _LOADED: dict[str, TextArenaGame] = {}
@@ -37,6 +38,6 @@ def load(name: str, options: Mapping[str, Any]) -> TextArenaGame:
         if why:
             raise GameError(f"{name} is unavailable: {why}", where="game.name")
         game = TextArenaGame(name, dict(options))
-        check_options(game, options)
+        check_options(name, options, game.library.options)
         _LOADED[key] = game
     return _LOADED[key]

@@ -96,8 +96,11 @@ def _entry(name: str, spec: Any, kind: type[Any]) -> Library:
 @contextmanager
 def making() -> Iterator[None]:
     """While the library is imported or an environment made: NLTK downloads nothing."""
-    import nltk
-
+    try:
+        import nltk
+    except ImportError:  # then no module of the library that needs it can be imported either
+        yield
+        return
     with _LOCK:
         download = nltk.download
         nltk.download = lambda *_, **__: False

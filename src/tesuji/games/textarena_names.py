@@ -186,7 +186,7 @@ def reason(needs: str) -> str:
         "source": "its file is not valid Python (an `elif` after an `else`)",
         "files": "files it reads are missing from the package",
         "mending": "breaks at the first reply (a TypeError of its own)",
-        "gym": "needs gym and babyai_text, which are not on the package index in this form",
+        "gym": "needs the packages gym and babyai_text",
     }.get(needs, "")
 
 

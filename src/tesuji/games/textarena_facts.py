@@ -1,0 +1,62 @@
+"""What is known of a TextArena environment without the library, and which options fit it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tesuji.core.errors import GameError
+from tesuji.games.base import GameInfo
+from tesuji.games.textarena_names import facts
+
+FAMILY = "textarena"
+OWN_OPTIONS = ("num_players", "observations", "fix_night_kills")
+PLAYERS = ("random",)
+MAFIA_PLAYERS = ("random", "mafia-random", "mafia-follower", "mafia-bandwagon", "mafia-careful")
+
+
+def is_mafia(name: str) -> bool:
+    """Whether this is SecretMafia, whose players have roles and sides."""
+    return name.startswith("SecretMafia-")
+
+
+def describe(name: str, unavailable: str = "") -> GameInfo:
+    """Facts about an environment; rewards of most lie between -1 and 1, with one seat between 0 and
+    1 (where a refused reply may pay -1, which is scored as 0)."""
+    known = facts(name)
+    edge = 1.0 if known.bounded else float("inf")
+    mafia = is_mafia(name)
+    return GameInfo(
+        name=name,
+        title=name.rpartition("-v0")[0].partition("-v0")[0] or name,
+        family=FAMILY,
+        seats=known.seats,
+        information="imperfect" if known.hidden else "perfect",
+        chance=known.chance,
+        simultaneous=False,
+        zero_sum=False,
+        min_utility=0.0 if known.bounded and known.seats == (1, 1) else -edge,
+        max_utility=edge,
+        players=() if unavailable else MAFIA_PLAYERS if mafia else PLAYERS,
+        metrics=("roles",) if mafia and not unavailable else (),
+        unavailable=unavailable,
+    )
+
+
+def check_options(name: str, options: Mapping[str, Any], environment: Sequence[str]) -> None:
+    """Raise GameError for options that this environment does not know or cannot use;
+    `environment` are the environment's own."""
+    known = (*OWN_OPTIONS[: 3 if is_mafia(name) else 2], *environment)
+    for key in options:
+        if key not in known:
+            raise GameError(
+                f"{name} has no option {key!r}",
+                where="game.options",
+                hint=f"its options: {', '.join(known)}",
+            )
+    fewest, most = facts(name).seats
+    seats = options.get("num_players", fewest)
+    if isinstance(seats, bool) or not isinstance(seats, int) or not fewest <= seats <= most:
+        raise GameError(
+            f"num_players must be {fewest} to {most}, not {seats!r}", where="game.options"
+        )
+    if options.get("observations", "all") not in ("all", "new"):
+        raise GameError("observations must be all or new", where="game.options.observations")
