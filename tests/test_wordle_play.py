@@ -10,6 +10,8 @@ import pytest
 
 from tesuji.core.errors import GameError, RecipeError
 from tesuji.core.types import Ending, Episode, Task
+from tesuji.datasets.generate import generate
+from tesuji.datasets.store import read_positions, read_rows
 from tesuji.episodes.arena import TurnRules, play_matches
 from tesuji.episodes.rewards import make_terms
 from tesuji.episodes.store import read_episodes
@@ -20,10 +22,12 @@ from tesuji.games.wordle_words import marks
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.entropy import EntropyPlayer
 from tesuji.players.oracle import oracle_moves
+from tesuji.players.prompt import next_message
 from tesuji.players.registry import make_player
 from tesuji.players.uniform import RandomPlayer
+from tesuji.recipe.data import DataStage
 from tesuji.recipe.play import RewardTerm
-from tesuji.recipe.schema import EvaluationSection
+from tesuji.recipe.schema import EvaluationSection, Recipe
 from tesuji.recipe.sections import PlayerSection, PromptSection
 
 GOLDEN = Path(__file__).parent / "golden" / "wordle.jsonl"
@@ -204,6 +208,42 @@ def test_terms_are_for_wordle_and_form_is_per_turn_or_match() -> None:
             make_terms({name: RewardTerm(weight=1.0)}, lambda e: game)(episode, 0)
     with pytest.raises(RecipeError, match="turn or match"):
         make_terms({"format": RewardTerm.model_validate({"weight": 1, "per": "x"})}, lambda e: game)
+
+
+def test_rows_are_taught_in_the_words_of_the_game(tmp_path: Path) -> None:
+    options = {"words": 60, "length": 3, "tags": True}
+    recipe = Recipe.model_validate(
+        {
+            "name": "rows",
+            "game": {"name": "wordle", "options": options},
+            "stages": {
+                "data": {
+                    "positions": "sampled",
+                    "num_positions": 40,
+                    "sampled_by": ["entropy", "random"],
+                    "oracle": "entropy",
+                    "held_out": 0.25,
+                }
+            },
+        }
+    )
+    game, stage = load_game("wordle", options), recipe.stages["data"]
+    assert isinstance(stage, DataStage)
+    found = generate(recipe, stage, game, tmp_path)
+    assert (found["train_rows"], found["held_out_rows"]) == (30, 10)
+    rows = list(read_rows(tmp_path / "train.jsonl"))
+    assert all([m["role"] for m in row.prompt] == ["system", "user"] for row in rows)
+    assert all(row.reply.startswith("<guess>[") and len(row.reply) == 20 for row in rows)
+    asked = list(read_positions(tmp_path / "positions.jsonl", game))
+    assert len(asked) == 40 and {split for _, split in asked} == {"trained", "held_out"}
+
+
+def test_a_conversation_goes_on_with_the_last_of_the_games_own_messages() -> None:
+    match = load_game("vf-wordle").start(1)
+    told = {"observation": match.observe(0), "seat": 0, "role": "", "legal": match.legal_moves(0)}
+    own = match.messages(0) or ()
+    assert next_message(PromptSection(), own=own, **told) == own[-1]
+    assert "1999 -> " in next_message(PromptSection(), **told)["content"]
 
 
 def test_the_held_out_answers_are_what_is_judged() -> None:
