@@ -7,7 +7,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tesuji.episodes.made.mafia_styles import STYLES
 
 from tesuji.cli.main import main
 from tesuji.core.errors import DataError
@@ -21,6 +20,7 @@ from tesuji.episodes.made.mafia_traps import FAULTS, FORMS, MGC_FAULTS, NOTES, R
 from tesuji.episodes.made.make import make_logs
 from tesuji.episodes.store import read_episodes
 from tesuji.games.secretmafia import MAFIA
+from tesuji.players.mafia_styles import STYLES
 
 pytest.importorskip("textarena")
 

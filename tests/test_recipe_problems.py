@@ -34,7 +34,11 @@ def error_of(tmp_path, *lines: str) -> RecipeError:
         ("name: 3", "name", "must be a text, not 3"),
         (f"name: {'a' * 90}", "name", "must not be longer than 80 letters"),
         ("game: 3", "game", "must be a mapping of keys, not 3"),
-        ("game: {name: x, options: {k: [1]}}", "game.options.k", "a whole number or a number or"),
+        (
+            "game: {name: x, options: {k: {a: 1}}}",
+            "game.options.k",
+            "a whole number or a number or",
+        ),
         ("game: {name: x, options: }", "game.options", "must be a mapping of keys, not nothing"),
         ("stages: 3", "stages", "must be a mapping of keys, not 3"),
         ("stages: {sft: 3}", "stages.sft", "must be a mapping of keys, not 3"),

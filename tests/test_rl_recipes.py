@@ -33,8 +33,9 @@ def small(name: str) -> Recipe:
         plain["prompt"] |= {"max_length": 100, "on_illegal": "forfeit"}
     longest = plain["sampling"]["max_new_tokens"]
     plain["sampling"]["max_new_tokens"] = min(longest, 8)
-    plain["evaluation"] |= {"episodes": 2, "positions": 20, "before": False, "certificate": False}
-    plain["evaluation"] |= {"rows": 4}
+    positions = min(20, plain["evaluation"]["positions"])
+    plain["evaluation"] |= {"episodes": 2, "positions": positions, "rows": 4}
+    plain["evaluation"] |= {"before": False, "certificate": False}
     plain["evaluation"]["opponents"] = [{"player": "random"}]
     for stage in plain["stages"].values():
         _shorten(stage)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tesuji.core.errors import GameError, RecipeError
 from tesuji.evaluation.evaluate import judged_game
+from tesuji.evaluation.tasks import asks_questions
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.pipeline.checks_rl import check_rl
@@ -36,7 +37,9 @@ def check(recipe: Recipe) -> Game:
         elif isinstance(stage, RLStage):
             check_rl(recipe, game, name, stage)
         rows = stage if isinstance(stage, DataStage | LogsStage) else rows
-    _check_players(_judged(game, recipe), "evaluation", recipe.evaluation.opponents)
+    judged = _judged(game, recipe)
+    if not asks_questions(judged):  # of those nobody is an opponent
+        _check_players(judged, "evaluation", recipe.evaluation.opponents)
     if recipe.evaluation.certificate:
         _needs_certificate(game, "evaluation.certificate")
     if recipe.evaluation.exploitability and "exploitability" not in game.info.metrics:
