@@ -79,7 +79,8 @@ def _key_path(loc: Sequence[int | str], values: Any) -> KeyPath:
         if loc[0] == "stages" and index == 2:
             continue
         there = isinstance(values, dict) and part in values
-        if part in ("int", "float", "bool", "str", "list[str]") and not there:
+        tried = part in ("int", "float", "bool", "str") or str(part).startswith("list[")
+        if tried and not there:
             continue
         path.append(str(part))
         values = _inside(values, part)
@@ -98,7 +99,8 @@ def _explained_deeper(
     path: KeyPath, details: Sequence[ErrorDetails], found: Mapping[KeyPath, object]
 ) -> bool:
     """Of a key that takes a text or a list, and holds a list: only what is wrong inside counts."""
-    tried = details[0]["loc"][-1:] == ("str",) and isinstance(details[0]["input"], list)
+    scalar = details[0]["loc"][-1] in ("int", "float", "bool", "str")
+    tried = scalar and isinstance(details[0]["input"], list)
     return tried and any(len(key) > len(path) and key[: len(path)] == path for key in found)
 
 
