@@ -13,6 +13,7 @@ from made_logs import game, row, write, write_lines
 from tesuji.core.errors import DataError
 from tesuji.episodes.importers.base import Record, Refused
 from tesuji.episodes.importers.driver import import_logs
+from tesuji.episodes.importers.reading import records, rows_at_once
 from tesuji.episodes.importers.registry import KINDS, importer
 from tesuji.episodes.store import episode_to_row, read_episodes
 
@@ -84,6 +85,19 @@ def test_progress_goes_on_within_a_large_file_and_ends_at_its_total(tmp_path: Pa
     import_logs([tmp_path], tmp_path / "out", on_progress=lambda _, *place: told.append(place))
     assert len(told) >= 4 and told == sorted(told)
     assert told[-1][0] == told[-1][1] == (tmp_path / "big.jsonl").stat().st_size >> 10
+
+
+def test_rows_of_a_parquet_file_are_read_a_few_at_a_time_where_they_are_large(tmp_path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    arrow = pytest.importorskip("pyarrow")
+    for size, expected in ((1 << 20, range(7, 9)), (10, range(512, 513))):
+        texts = [os.urandom(size // 2).hex() for _ in range(20)]
+        file = tmp_path / f"{size}.parquet"
+        parquet.write_table(arrow.table({"text": texts}), file, use_dictionary=False)
+        with parquet.ParquetFile(file) as table:
+            assert rows_at_once(table.metadata) in expected
+        found = records(file, "x", lambda suffix, beginning: None)
+        assert [record.value["text"] for record in found] == texts
 
 
 @pytest.mark.parametrize(

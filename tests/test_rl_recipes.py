@@ -7,8 +7,10 @@ import pytest
 
 from tesuji.pipeline.run import run_recipe
 from tesuji.recipe.load import load_recipe
+from tesuji.recipe.preference import PairTraining
 from tesuji.recipe.rl import RLStage
 from tesuji.recipe.schema import Recipe
+from tesuji.recipe.stages import SftStage
 
 FOLDER = Path(__file__).parents[1] / "recipes"
 RECIPES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.yaml"))
@@ -27,7 +29,12 @@ def small(name: str) -> Recipe:
     plain = load_recipe(str(FOLDER / name)).model_dump(mode="json")
     plain["model"] |= {"base": "tiny", "tiny": TINY, "load_in_4bit": False}
     plain["prompt"]["on_illegal"] = "random"
+    if plain["game"]["name"] == "prompts":
+        plain["prompt"] |= {"max_length": 100, "on_illegal": "forfeit"}
+    longest = plain["sampling"]["max_new_tokens"]
+    plain["sampling"]["max_new_tokens"] = min(longest, 8)
     plain["evaluation"] |= {"episodes": 2, "positions": 20, "before": False, "certificate": False}
+    plain["evaluation"] |= {"rows": 4}
     plain["evaluation"]["opponents"] = [{"player": "random"}]
     for stage in plain["stages"].values():
         _shorten(stage)
@@ -37,6 +44,13 @@ def small(name: str) -> Recipe:
 def _shorten(stage: dict[str, Any]) -> None:
     if stage["kind"] == "data":
         stage |= {"positions": "sampled", "num_positions": 20, "held_out_from": "all"}
+        stage |= {"held_out": 0.3}
+    elif stage["kind"] == "logs":
+        kind = "poker" if "oracle" in stage["pairs"]["by"] else "mafia"
+        stage |= {"paths": [], "make": {"kind": kind, "games": 12}, "processes": 1}
+    elif stage["kind"] in ("dpo", "reward"):
+        stage |= {"max_steps": 2, "batch_size": 2, "gradient_accumulation_steps": 1}
+        stage |= {"max_length": 200}
     elif stage["kind"] == "sft":
         stage |= {"max_steps": 2, "batch_size": 4, "stop_when": "never", "max_length": 2000}
     else:
@@ -55,7 +69,7 @@ def test_a_shipped_recipe_runs_for_two_steps(name: str, tmp_path: Path) -> None:
     outcome = run_recipe(recipe, tmp_path)
     assert outcome.after is not None
     for place, (stage, section) in enumerate(recipe.stages.items()):
-        if isinstance(section, RLStage):
+        if isinstance(section, RLStage | SftStage | PairTraining):
             found = list((outcome.folder / "stages").glob(f"*-{stage}"))
             assert found, place
             assert (found[0] / "training.json").exists()

@@ -1,6 +1,7 @@
-"""`tesuji data`: make a recipe's data set alone, and look at what is in one."""
+"""`tesuji data`: read logs, make a data set, look at what is in one, give it away."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,14 +12,18 @@ from rich.text import Text
 from tesuji.cli.console import console, progress
 from tesuji.cli.data_import import EPILOG, import_
 from tesuji.cli.data_make import make_logs
+from tesuji.cli.data_stats import card, push, stats
 
 if TYPE_CHECKING:
-    from tesuji.recipe.data import DataStage
+    from tesuji.recipe.data import DataStage, LogsStage
     from tesuji.recipe.schema import Recipe
 
 app = typer.Typer(no_args_is_help=True)
 app.command("import", epilog=EPILOG)(import_)
 app.command("make-logs")(make_logs)
+app.command()(stats)
+app.command()(card)
+app.command()(push)
 
 
 @app.command()
@@ -30,14 +35,12 @@ def generate(
     out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("data"),
     stage: Annotated[str, typer.Option(help="Which stage; default: the first data stage.")] = "",
 ) -> None:
-    """Make the rows of a data stage, without training anything."""
-    from tesuji.datasets.generate import generate as make
-    from tesuji.games.catalogue import load_game
+    """Make the rows of a data or logs stage, without training anything."""
+    from tesuji.recipe.data import LogsStage
     from tesuji.recipe.load import load_recipe
 
     loaded = load_recipe(recipe, overrides or [])
     section = _data_stage(loaded, stage)
-    game = load_game(loaded.game.name, loaded.game.options)
     with progress() as bars:
         tasks: dict[str, Any] = {}
 
@@ -46,8 +49,11 @@ def generate(
                 tasks[words] = bars.add_task(words, total=total)
             bars.update(tasks[words], completed=done)
 
-        found = make(loaded, section, game, out, on_progress)
-    _print_statistics(found, out)
+        found = _make(loaded, section, out, on_progress)
+    if isinstance(section, LogsStage):
+        stats(out)
+    else:
+        _print_statistics(found, out)
     _print_rows(out / "train.jsonl", 3)
 
 
@@ -60,11 +66,31 @@ def show(
     _print_rows(file, number)
 
 
-def _data_stage(recipe: "Recipe", name: str) -> "DataStage":
-    from tesuji.core.errors import RecipeError
-    from tesuji.recipe.data import DataStage
+def _make(
+    recipe: "Recipe",
+    section: "DataStage | LogsStage",
+    out: Path,
+    on_progress: Callable[[str, int, int], None],
+) -> dict[str, Any]:
+    from tesuji.recipe.data import LogsStage
 
-    stages = {key: stage for key, stage in recipe.stages.items() if isinstance(stage, DataStage)}
+    if isinstance(section, LogsStage):
+        from tesuji.datasets.logs import build
+
+        return build(recipe, section, out, on_progress)
+    from tesuji.datasets.generate import generate
+    from tesuji.games.catalogue import load_game
+
+    game = load_game(recipe.game.name, recipe.game.options)
+    return generate(recipe, section, game, out, on_progress)
+
+
+def _data_stage(recipe: "Recipe", name: str) -> "DataStage | LogsStage":
+    from tesuji.core.errors import RecipeError
+    from tesuji.recipe.data import DataStage, LogsStage
+
+    both = (DataStage, LogsStage)
+    stages = {key: stage for key, stage in recipe.stages.items() if isinstance(stage, both)}
     if name in stages or (not name and stages):
         return stages[name or next(iter(stages))]
     what = f"no data stage {name!r} in this recipe" if name else "this recipe has no data stage"

@@ -24,7 +24,7 @@ COMMANDS = {
     "run": "Run a recipe: data, training, evaluation, report.",
     "games": "List the games, or show one: rules, a sample prompt, a sample match.",
     "recipes": "List, show or copy the recipes that come with Tesuji.",
-    "data": "Make a data set from a recipe, or look at one.",
+    "data": "Read logs, make a data set, look at one, push it to the Hub.",
     "play": "Play a match against a run's model.",
     "eval": "Evaluate a run's model against named opponents, or on a file of prompts.",
     "chat": "Talk with a run's model, or any other.",

@@ -64,6 +64,8 @@ def _first_problem(error: ValidationError) -> str:
 
 def json_safe(value: Any) -> Any:
     """The same value with everything replaced that strict JSON in UTF-8 cannot hold."""
+    if type(value) is int or value is None or (type(value) is str and value.isascii()):
+        return value  # most values are one of these: imports of many logs wait for this
     if isinstance(value, dict):
         return {json_safe(key): json_safe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

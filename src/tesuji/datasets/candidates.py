@@ -25,6 +25,8 @@ from tesuji.datasets.log_prompts import MAFIA, instruction, logged, messages
 from tesuji.datasets.votes import VOTING, voted_out
 from tesuji.episodes.store import episode_from_row
 
+FREE_TEXT = ("discussion", "chat")  # types of replies that say something in their own words
+LONGEST_MOVE = 200  # characters of a move that are kept as its label
 Span = tuple[int, int]  # where a text stands among the replies: first byte, number of bytes
 WRONG = (LookupError, TypeError, ValueError, AttributeError)
 
@@ -34,8 +36,9 @@ class Candidate:
     """One turn with a reply. `match` decides the side of the split, `shown_match` is what rows say.
 
     `prompt`, `position` and `reply` are hashes of texts, `rank` one of seed and identity: whatever
-    is drawn is drawn by it, never by the order of files. `hit`: a vote for the player voted out
-    (None: not told, or no vote). `first_failed`: the reply before the retry, if there was one.
+    is drawn is drawn by it, never by the order of files. `eliminated`: of a vote, the player who
+    was then voted out (-1: nobody; None: not told, or no vote). `first_failed`: the reply before
+    the retry, if there was one.
     """
 
     episode: int
@@ -62,9 +65,16 @@ class Candidate:
     move: tuple[int, str] | None
     legal_moves: tuple[str, ...]
     rank: int
-    hit: bool | None = None
+    eliminated: int | None = None
     first_failed: Span | None = None
     score: float | None = None
+
+    @property
+    def hit(self) -> bool | None:
+        """Whether a vote was for the player who was then voted out; None where it is not told."""
+        if self.eliminated is None or self.move is None:
+            return None
+        return self.eliminated == self.move[0]
 
 
 class Seen(NamedTuple):
@@ -137,7 +147,7 @@ def seen_turns(row: Mapping[str, Any]) -> Iterator[Seen]:
     numbers: dict[int, int] = {}
     for place, turn in enumerate(row["turns"]):
         seat = turn["seat"]
-        if not turn.get("continues"):
+        if not turn.get("continues") or seat not in parts:
             parts[seat] = []
         parts[seat].append(turn["observation"])
         numbers[seat] = numbers.get(seat, -1) + 1
@@ -179,8 +189,7 @@ def _episode(pool: Pool, index: int, row: Mapping[str, Any], seed: int) -> None:
         hashes[seat].update(part.encode())
         sizes[seat] += len(part)
         if vote := votes.pop(seat, None):
-            out = voted_out(part)
-            vote.hit = None if out is None or vote.move is None else out == vote.move[0]
+            vote.eliminated = voted_out(part)
         attempts = turn.get("attempts") or ()
         if not attempts or not attempts[-1]["reply"].strip():
             pool.silent += 1
@@ -205,7 +214,7 @@ def _candidate(
     game, role, phase = intern(row["game"]), intern(turn["role"]), intern(turn.get("phase", ""))
     last = turn["attempts"][-1]
     move = last.get("move")
-    kind = _type(game, phase, move, about.get("kind"))
+    kind = type_of(game, phase, about.get("kind"))
     shown_match = intern(str(about.get("match") or f"episode-{row.get('seed', 0)}"))
     prompt, size = _prompt_hash(game, seen, -1, shown, size)
     reply = hash_of(last["reply"])
@@ -233,7 +242,7 @@ def _candidate(
         reply_span=pool.replies.keep(last["reply"]),
         reply_characters=len(last["reply"]),
         prompt_characters=size,
-        move=(move[0], intern(move[1]) if kind != "discussion" else "") if move else None,
+        move=(move[0], _label(kind, move[1])) if move else None,
         legal_moves=tuple(intern(text) for _, text in turn.get("legal_moves", ())),
         rank=hash_of(identity),
     )
@@ -274,12 +283,18 @@ def _prompt_hash(game: str, seen: Seen, attempt: int, shown: bytes, size: int) -
     return hash_of(head, shown), size + len(head)
 
 
+def _label(kind: str, text: str) -> str:
+    """A move's text, kept in memory; "" for what is not one of a few that come again."""
+    return "" if kind in FREE_TEXT or len(text) > LONGEST_MOVE else intern(text)
+
+
 def _side_key(kind: str, attempt: Mapping[str, Any], match: str) -> str:
     prompt = attempt.get("prompt")
     return opening_key(prompt) if kind == "chat" and prompt else match
 
 
-def _type(game: str, phase: str, move: Any, source: Any) -> str:
+def type_of(game: str, phase: str, source: Any) -> str:
+    """What kind of reply is given there; `source` is the kind of log."""
     if phase == VOTING:
         return "vote"
     if phase.startswith("night"):

@@ -35,7 +35,7 @@ def front_matter(found: Mapping[str, Any]) -> dict[str, Any]:
         "pretty_name": found["name"],
         "language": ["en"],
         "task_categories": ["text-generation"],
-        "tags": ["games", "tesuji", *(_tag(game) for game in found.get("games", {}))],
+        "tags": ["games", "tesuji", *filter(None, map(_tag, found.get("games", {})))],
         "size_categories": [size],
         "configs": [
             {"config_name": config, "data_files": files} for config, files in configs.items()
@@ -49,7 +49,7 @@ def _tag(game: str) -> str:
 
 def _body(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {plain(found['name'])}\n"
-    yield "Rows and preference pairs for language models that play games, made by Tesuji.\n"
+    yield "Rows for language models that play games, made by Tesuji.\n"
     yield "| config | split | rows |\n|---|---|---:|"
     for config, split, _, count in SPLITS:
         if found.get(count):
@@ -75,7 +75,8 @@ def _body(found: Mapping[str, Any]) -> Iterator[str]:
     if warned := found.get("warnings"):
         yield "\n## Beware\n\n" + "\n".join(f"- {plain(warning)}" for warning in warned)
     yield "\n## How it was made\n"
-    yield "METHODOLOGY.md says it rule by rule; dataset_statistics.json holds all numbers.\n"
+    told = "METHODOLOGY.md says it rule by rule; " if found.get("rules") else ""
+    yield f"{told}dataset_statistics.json holds all numbers.\n"
 
 
 def _lengths(pairs: Mapping[str, Any]) -> str:

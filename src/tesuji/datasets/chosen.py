@@ -71,15 +71,17 @@ def choose(
             theirs = [turn for turn in others if chosen.held_out(turn.match) is side]
             work = _Work(stage.pairs, pool, episodes, out, seed, chosen.dropped, on_progress)
             chosen.plans += work.plans(mine, theirs)
-    _keep_agreeing(chosen, logged)
+    _keep_agreeing(chosen, logged, seed)
     if stage.pairs is not None and stage.pairs.max_pairs is not None:
         _cap(chosen, stage.pairs.max_pairs, seed)
     return chosen
 
 
-def _keep_agreeing(chosen: Chosen, logged: list[LogPair]) -> None:
+def _keep_agreeing(chosen: Chosen, logged: list[LogPair], seed: int) -> None:
     keys = [pair.key for pair in logged] + [made.key for made in chosen.plans]
-    kept = set(agreeing(keys, chosen.dropped))
+    ranks = [(0, hash_of(f"{seed}|{pair.match}|{pair.key}")) for pair in logged]
+    ranks += [(1, made.at.rank) for made in chosen.plans]
+    kept = agreeing(keys, ranks, chosen.dropped)
     made = chosen.plans
     chosen.logged = [pair for place, pair in enumerate(logged) if place in kept]
     chosen.plans = [pair for place, pair in enumerate(made, start=len(logged)) if place in kept]
@@ -87,6 +89,8 @@ def _keep_agreeing(chosen: Chosen, logged: list[LogPair]) -> None:
 
 def _cap(chosen: Chosen, most: int, seed: int) -> None:
     keys = [pair.key for pair in chosen.logged] + [made.key for made in chosen.plans]
+    if len(keys) <= most:
+        return
     order = sorted(range(len(keys)), key=lambda place: hash_of(f"{seed}|{keys[place]}"))
     kept = {keys[place] for place in order[:most]}
     chosen.dropped["max_pairs"] += len(keys) - len(kept)

@@ -9,11 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from tesuji.datasets.candidates import Candidate, Replies
+from tesuji.datasets.candidates import FREE_TEXT, Candidate, Replies
 from tesuji.datasets.quality import indicators, quality
 from tesuji.recipe.data import SelectSection
 
-FREE_TEXT = ("discussion", "chat")
 ROUNDS = 20  # of balancing several things that disturb each other
 EVEN = 1.05  # largest class over smallest one, at which they count as equal
 
@@ -44,13 +43,13 @@ def content_rules(section: SelectSection, replies: Replies) -> Iterator[Rule]:
 def _not_won(turn: Candidate) -> str:
     if turn.won is None:
         return "not known who won"
-    return "" if turn.won else "did not win"
+    if not turn.won:
+        return "did not win"
+    return "won by the illegal reply of another" if turn.forfeited else ""
 
 
 def _illegal(turn: Candidate) -> str:
-    if not turn.legal:
-        return "no legal move"
-    return "game lost by an illegal reply" if turn.forfeited else ""
+    return "" if turn.legal else "no legal move"
 
 
 def _indecisive(turn: Candidate) -> str:
@@ -78,7 +77,8 @@ class Report:
         self.rules: list[dict[str, Any]] = []
 
     def add(self, name: str, left: int, why: Counter[str]) -> None:
-        """One rule's counts."""
+        """One rule's counts; those of a reason without a name ("") say no more than the rule."""
+        why = +why
         row: dict[str, Any] = {"rule": name, "dropped": why.total(), "left": left}
         self.rules.append({**row, "why": dict(why.most_common())} if any(why) else row)
 
@@ -114,19 +114,18 @@ def select(section: SelectSection, turns: Sequence[Candidate], report: Report) -
         steps.append(("max_rows", lambda rows: capped(rows, limit)))
     for name, step in steps:
         before, left = len(left), step(left)
-        report.add(name, len(left), Counter({"": before - len(left)} if before > len(left) else {}))
+        report.add(name, len(left), Counter({"": before - len(left)}))
     return left
 
 
 def distinct(turns: Sequence[Candidate]) -> list[Candidate]:
-    """The first of several with the same prompt and reply."""
-    met: set[tuple[int, int]] = set()
-    kept = []
+    """One of several with the same prompt and reply: the first by rank."""
+    first: dict[tuple[int, int], Candidate] = {}
     for turn in turns:
-        if (key := (turn.prompt, turn.reply)) not in met:
-            met.add(key)
-            kept.append(turn)
-    return kept
+        other = first.setdefault((turn.prompt, turn.reply), turn)
+        if turn.rank < other.rank:
+            first[turn.prompt, turn.reply] = turn
+    return [turn for turn in turns if first[turn.prompt, turn.reply] is turn]
 
 
 def class_of(turn: Candidate, by: str) -> str:

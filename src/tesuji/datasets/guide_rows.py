@@ -17,11 +17,13 @@ from tesuji.players.parse import split_thought
 
 NAMES = (("SecretMafia", "mafia"), ("poker", "poker"), ("tic_tac_toe", "tictactoe"))
 
+LONGEST_NAME = 60  # of a game, in a file's name
+
 
 def prefix(game: str) -> str:
     """What a game's files are called after."""
     known = next((name for part, name in NAMES if part in game), "")
-    return known or re.sub(r"[^a-z0-9]+", "_", game.lower()).strip("_") or "games"
+    return known or re.sub(r"[^a-z0-9]+", "_", game.lower()).strip("_")[:LONGEST_NAME] or "games"
 
 
 def sft_row(

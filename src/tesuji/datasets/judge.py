@@ -56,7 +56,8 @@ def judged(
         )
     except EngineError as error:
         what = error.what.replace("no thoughts", "no verdicts")
-        raise EngineError(what, where="stages.logs.pairs.judge", hint=error.hint) from None
+        hint = error.hint.replace(", or use `thoughts: template`", "")
+        raise EngineError(what, where="stages.logs.pairs.judge", hint=hint) from None
     said = [verdict(answer) for answer in answers]
     return [_agreed(said[i], said[i + 1]) for i in range(0, len(said), 2)]
 

@@ -2,18 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tesuji.core.errors import DataError
-from tesuji.datasets.candidates import WRONG, hash_of, opening_key, rows_of, talk_hash
+from tesuji.datasets.about import OF_PAIR, facts_of, known
+from tesuji.datasets.candidates import (
+    WRONG,
+    hash_of,
+    opening_key,
+    rows_of,
+    talk_hash,
+    type_of,
+)
 
 Key = tuple[int, int, int]
 
 
 @dataclass(slots=True)
 class LogPair:
-    """One pair: where it stands, its side of the split, and what statistics need."""
+    """One pair: where it stands, its side of the split, what statistics need, and the names of the
+    facts that are known of it."""
 
     index: int
     match: str
@@ -23,7 +33,7 @@ class LogPair:
     type: str
     key: Key
     sizes: tuple[int, int]
-    prompt_characters: int
+    facts: frozenset[str]
 
 
 def log_pairs(path: Path) -> list[LogPair]:
@@ -42,14 +52,21 @@ def log_pairs(path: Path) -> list[LogPair]:
 def _pair(index: int, row: Mapping[str, Any]) -> LogPair:
     prompt, about = row["prompt"], row.get("about") or {}
     chosen, rejected = row["chosen"], row["rejected"]
+    game, phase = str(about.get("game") or ""), str(about.get("phase") or "")
     return LogPair(
         index,
         str(about.get("match") or opening_key(prompt)),
-        str(about.get("game") or ""),
+        game,
         str(about.get("by") or "log"),
         str(about.get("near") or "prompt"),
-        str(about.get("type") or "chat"),
+        str(about.get("type") or type_of(game, phase, None if game else "chat")),
         (talk_hash(prompt), hash_of(chosen.strip()), hash_of(rejected.strip())),
         (len(chosen), len(rejected)),
-        sum(len(message["content"]) for message in prompt),
+        _shared(known(facts_of(about, OF_PAIR))),
     )
+
+
+@cache
+def _shared(names: frozenset[str]) -> frozenset[str]:
+    """One object for all pairs of which the same is known."""
+    return names

@@ -13,9 +13,11 @@ episodes are read twice, once for facts and once for texts.
 """
 
 import hashlib
+import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from tesuji.datasets.plots import statistics_page
 from tesuji.datasets.statistics import statistics, warnings
 from tesuji.datasets.write_rows import Writer, write_all
 from tesuji.episodes.importers.driver import import_logs
+from tesuji.episodes.importers.walking import Named, files
 from tesuji.recipe.data import LogsStage
 from tesuji.recipe.schema import Recipe
 
@@ -49,8 +52,8 @@ def build(
     `on_progress(words, done, total)`. Raises DataError when the logs cannot be read or nothing is
     left of them, EngineError when a judge does not answer.
     """
-    paths, made = _raw_logs(stage, out, recipe.seed, on_progress)
     processed = out / "processed"
+    paths, made = _raw_logs(stage, out, recipe.seed, on_progress)
     summary = import_logs(
         paths,
         processed,
@@ -91,7 +94,8 @@ def _raw_logs(
     raw = out / "raw_logs"
     if stage.make is None:
         paths = [Path(path) for path in stage.paths]
-        _write_manifest(paths, raw / "manifest.json", on_progress)
+        named = list(files(paths, out / "processed"))
+        _write_manifest(named, raw / "manifest.json", on_progress)
         return paths, {}
     from tesuji.episodes.made.make import make_logs
 
@@ -102,30 +106,20 @@ def _raw_logs(
     return [raw], dict(planted)
 
 
-def _write_manifest(paths: list[Path], to: Path, on_progress: Progress) -> None:
+def _write_manifest(named: Sequence[Named], to: Path, on_progress: Progress) -> None:
     """Names, sizes and hashes of the user's files: enough to tell them again, and no copy."""
-    files = [pair for path in paths for pair in _files(path)]
-    rows = []
-    for number, (file, name) in enumerate(files, start=1):
+    rows: list[dict[str, Any]] = []
+    for number, (file, name) in enumerate(named, start=1):
         rows.append({"path": name, **_measured(file)})
-        if number % 100 == 0 or number == len(files):
-            on_progress("hashing", number, len(files))
+        if number % 100 == 0 or number == len(named):
+            on_progress("hashing", number, len(named))
     write_json(to, {"files": len(rows), "bytes": sum(r["bytes"] for r in rows), "list": rows})
-
-
-def _files(path: Path) -> Iterator[tuple[Path, str]]:
-    if not path.exists():
-        raise DataError("no such file or folder", where=str(path), hint="check the path")
-    if path.is_file():
-        yield path, path.name
-        return
-    for file in sorted(path.rglob("*")):
-        if file.is_file():
-            yield file, f"{path.resolve().name}/{file.relative_to(path)}"
 
 
 def _measured(file: Path) -> dict[str, Any]:
     try:
+        if not file.is_file():  # a folder that is a link, or closed; a pipe, which would wait
+            return {"bytes": 0, "unreadable": "no regular file"}
         with file.open("rb") as data:
             digest = hashlib.file_digest(data, "sha256").hexdigest()
         return {"bytes": file.stat().st_size, "sha256": digest}
@@ -160,15 +154,22 @@ def _something(chosen: Chosen, known: dict[str, Any]) -> None:
 
 
 def _origin(recipe: Recipe, stage: LogsStage) -> dict[str, Any]:
-    sources = [Path(path).name or path for path in stage.paths]
+    sources = [os.fsencode(Path(p).name or p).decode("utf-8", "replace") for p in stage.paths]
     made = stage.make.model_dump(mode="json") if stage.make else None
     return {
         "name": recipe.name,
         "sources": sources if made is None else [f"games played here: {made}"],
         "compliance": stage.compliance,
         "seed": recipe.seed,
-        "versions": {k: v for k, v in versions().items() if k in ("python", "tesuji")},
+        "versions": _versions(stage),
     }
+
+
+def _versions(stage: LogsStage) -> dict[str, str]:
+    """What the rows depend on; the packages that played, where games were played here."""
+    found = {k: v for k, v in versions().items() if k in ("python", "tesuji")}
+    played = {"mafia": "textarena", "poker": "pokerkit"}.get(stage.make.kind if stage.make else "")
+    return found | ({played: metadata.version(played)} if played else {})
 
 
 def _describe(recipe: Recipe, stage: LogsStage, found: dict[str, Any], out: Path) -> None:

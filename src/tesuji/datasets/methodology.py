@@ -15,9 +15,9 @@ from tesuji.recipe.data import LogsStage
 
 MEANING = {
     "a reply that is not empty": "Turns without any reply give nothing to learn.",
-    "seats: winners": "Only turns of players whose side won, as the log itself tells the outcome.",
-    "legal": "Only replies in which the game finds a legal move, from games that no illegal reply "
-    "ended.",
+    "seats: winners": "Only turns of players whose side won, as the log itself tells the outcome, "
+    "and not by another player's illegal reply.",
+    "legal": "Only replies in which the game finds a legal move.",
     "decisive_votes": "Of the votes, only those for the player who was then voted out, as the game "
     "told the voter at its next turn (`[GAME] Player N was eliminated by vote.`).",
     "phases": "Only the phases that the recipe names.",
@@ -57,9 +57,14 @@ def _head(stage: LogsStage, found: Mapping[str, Any]) -> Iterator[str]:
         yield f"Heuristics were used: {', '.join(used)}."
     else:
         yield (
-            "No heuristic rated the quality of any reply, and no model judged one: rows were "
+            "No heuristic about the quality of a reply, and no model, decided anything: rows were "
             "selected by what the logs say about outcome and legality, by phase where a rule below "
             "says so, and otherwise only counted, made distinct, balanced or drawn by the seed."
+        )
+    if stage.compliance != "strict":
+        yield (
+            "\n`quality_score` in `final/` is the score of a rule about form, written down for "
+            "replies in free text."
         )
     if stage.compliance == "strict":
         yield "Under `compliance: strict` a recipe that asks for one is refused before it starts."
@@ -157,8 +162,8 @@ def _prompts(stage: LogsStage, found: Mapping[str, Any]) -> Iterator[str]:
         "made of what the player had been shown by then, in this form:\n"
     )
     for game, phase in _games(found):
-        yield "    system: " + instruction(game, "ROLE", phase)
-        shown = situation(phase, 0, "...").replace("\n", "\n    ")
+        yield "    system: " + " ".join(instruction(game, "ROLE", phase).split())
+        shown = situation(" ".join(phase.split()), 0, "...").replace("\n", "\n    ")
         yield f"    user: {shown}\n"
     if stage.pairs is not None and "judge" in stage.pairs.by:
         asked = JUDGE_ASKED.replace("\n", "\n    ")

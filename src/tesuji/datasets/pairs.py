@@ -127,8 +127,8 @@ def by_outcome(
     replies: Replies,
     dropped: Dropped,
 ) -> Iterator[Plan]:
-    """A winner's reply over a loser's, both legal."""
-    good = [turn for turn in chosen if turn.won and turn.legal]
+    """A winner's reply over a loser's, both legal, of games that no illegal reply ended."""
+    good = [turn for turn in chosen if turn.won and turn.legal and not turn.forfeited]
     bad = [turn for turn in all_turns if turn.won is False and turn.legal and not turn.forfeited]
 
     def far(turn: Candidate, other: Candidate) -> bool:
@@ -231,13 +231,14 @@ def plan(match: Match, by: str, *, swapped: bool = False) -> Plan:
     )
 
 
-def agreeing(keys: Sequence[Key], dropped: Dropped) -> list[int]:
-    """Places of the pairs to keep: no two alike, and none whose contrary stands there too."""
+def agreeing(keys: Sequence[Key], ranks: Sequence[tuple[int, int]], dropped: Dropped) -> set[int]:
+    """Places of the pairs to keep: none whose contrary stands there too, and of those alike the
+    first by rank."""
     all_keys = set(keys)
     met: set[Key] = set()
-    kept = []
-    for place, key in enumerate(keys):
-        prompt, chosen, rejected = key
+    kept: set[int] = set()
+    for place in sorted(range(len(keys)), key=lambda place: ranks[place]):
+        key = prompt, chosen, rejected = keys[place]
         if chosen == rejected:
             dropped["equal"] += 1
         elif (prompt, rejected, chosen) in all_keys:
@@ -246,5 +247,5 @@ def agreeing(keys: Sequence[Key], dropped: Dropped) -> list[int]:
             dropped["duplicate"] += 1
         else:
             met.add(key)
-            kept.append(place)
+            kept.add(place)
     return kept

@@ -4,19 +4,16 @@ Bars are drawn by matplotlib as SVG; the same numbers give the same bytes. Names
 escaped by the template, and a Content-Security-Policy lets nothing run.
 """
 
-import io
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from tesuji.core.charts import ink_svg, plain
 from tesuji.core.redact import redact_all
 
-INK, BAR = "#010203", "#3b78d8"  # INK is replaced by currentColor
 SHOWN, WIDEST = 16, 28  # bars of one plot, characters of one name
-NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -93,48 +90,21 @@ def _tables(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, int]]]
 
 def bars(title: str, table: Mapping[str, int]) -> str:
     """A table of counts as horizontal bars, an SVG element."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    names = [_plain(name) for name in list(table)[:SHOWN]]
+    names = [_short(name) for name in list(table)[:SHOWN]]
     counts = list(table.values())[:SHOWN]
-    with mpl.rc_context(_style(title)):
-        figure = Figure(figsize=(4.4, 0.6 + 0.24 * len(names)), layout="constrained")
-        axes = figure.add_subplot()
-        drawn = axes.barh(range(len(names)), counts, color=BAR, height=0.7)
+
+    def draw(axes: Any) -> None:
+        drawn = axes.barh(range(len(names)), counts, height=0.7)
         axes.bar_label(drawn, labels=[f"{count:,}" for count in counts], padding=3)
         axes.set_yticks(range(len(names)), labels=names)
         axes.set_xticks([])
+        axes.spines["bottom"].set_visible(False)
         axes.margins(x=0.15)
         axes.invert_yaxis()
-        text = io.StringIO()
-        figure.savefig(text, format="svg", transparent=True, metadata=NO_METADATA)
-    return _inline(text.getvalue())
+
+    return ink_svg(title, draw, size=(4.4, 0.6 + 0.24 * len(names)))
 
 
-def _plain(name: str) -> str:
-    """Short, without what matplotlib or XML would take for something else."""
-    text = "".join(c if c.isprintable() else "?" for c in name or "none")
-    return (text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…").replace("$", r"\$")
-
-
-def _style(title: str) -> dict[str, Any]:
-    ink = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-    return {
-        "svg.fonttype": "none",
-        "svg.hashsalt": f"tesuji {title}",
-        "font.family": "sans-serif",
-        "font.size": 9,
-        **{f"axes.spines.{side}": False for side in ("top", "right", "bottom")},
-        **dict.fromkeys(ink, INK),
-    }
-
-
-def _inline(svg: str) -> str:
-    """The bare element in the page's ink, as wide as there is room."""
-    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
-    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
-    svg = re.sub(r"<style.*?</style>", "", svg)
-    head, _, body = svg.partition(">")
-    head = re.sub(r' (width|height)="[^"]*"', "", head)
-    return f'{head} role="presentation">{body}'.strip()
+def _short(name: str) -> str:
+    text = plain(name or "none")
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"

@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tesuji.datasets.candidates import Candidate, Pool, action_of
+from tesuji.datasets.candidates import FREE_TEXT, Candidate, Pool, action_of
 from tesuji.datasets.chosen import Chosen
-from tesuji.datasets.filters import FREE_TEXT
 
 FEW_ROWS, FEW_PAIRS = 50, 50
 SIDED = 0.8  # share of one label among decisions that is warned about
@@ -17,11 +16,11 @@ QUANTILES = (0, 5, 25, 50, 75, 95, 100)
 
 
 def quantiles(numbers: Iterable[int]) -> dict[str, int]:
-    """Percent → the number that so many of them do not exceed; empty for none."""
+    """Percent → the least number that so many of them do not exceed; empty for none."""
     order = sorted(numbers)
     if not order:
         return {}
-    return {f"{q}%": order[min(len(order) - 1, q * len(order) // 100)] for q in QUANTILES}
+    return {f"{q}%": order[max(0, -(-q * len(order) // 100) - 1)] for q in QUANTILES}
 
 
 def doublings(numbers: Iterable[int]) -> dict[str, int]:

@@ -1,8 +1,9 @@
 """The second reading of the episodes: the texts of the rows and pairs that were chosen."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -10,7 +11,9 @@ import orjson
 
 from tesuji.core.files import atomic_path
 from tesuji.core.types import Example, Message, Pair
+from tesuji.datasets.about import OF_PAIR, OF_ROW, SHOWN, facts_of, known
 from tesuji.datasets.candidates import (
+    FREE_TEXT,
     Candidate,
     Pool,
     Seen,
@@ -21,7 +24,6 @@ from tesuji.datasets.candidates import (
     talk_hash,
 )
 from tesuji.datasets.chosen import Chosen
-from tesuji.datasets.filters import FREE_TEXT
 from tesuji.datasets.guide_rows import preference_row, prefix, sft_row
 from tesuji.datasets.log_pairs import LogPair
 from tesuji.datasets.pairs import Plan
@@ -76,12 +78,11 @@ class Writer:
     def pair(self, pair: Pair, prompt: int, held_out: bool, legal: Sequence[str] = ()) -> None:
         """One preference, and its prompt."""
         self._write(f"{SIDES[held_out]}pairs.jsonl", pair_row(pair))
-        about = {key: value for key, value in pair.about.items() if key not in ("by", "near")}
-        self._prompt(prompt, pair.prompt, about, held_out, legal)
+        self._prompt(prompt, pair.prompt, pair.about, held_out, legal)
         if held_out:
             return
         game = prefix(pair.about["game"]) if pair.about.get("game") else self.main
-        type_ = str(pair.about.get("type", ""))
+        type_ = str(pair.about.get("type") or "")
         row = preference_row(pair.prompt, pair.chosen, pair.rejected, type_)
         self._write(f"final/{game}_dpo_dataset.jsonl", row)
 
@@ -96,9 +97,9 @@ class Writer:
         name = f"{SIDES[held_out]}prompts.jsonl"
         if (name, key) not in self._shown:
             self._shown.add((name, key))
-            facts = {k: v for k, v in about.items() if k not in ("won", "legal", "score")}
-            moves = {"legal_moves": list(legal)} if legal else {}
-            self._write(name, {"prompt": list(prompt), **moves, "about": facts})
+            facts = facts_of(about, SHOWN)
+            moves = list(legal) or None
+            self._write(name, {"prompt": list(prompt), "legal_moves": moves, "about": facts})
 
 
 def allowed(turn: Candidate) -> list[str]:
@@ -113,22 +114,58 @@ def allowed(turn: Candidate) -> list[str]:
 def write_all(
     chosen: Chosen, pool: Pool, processed: Path, writer: Writer, on_progress: Progress
 ) -> None:
-    """Write every row and pair, in the order of the episodes; then the pairs that logs hold."""
+    """Write every row and pair, in the order of the episodes; then the pairs that logs hold.
+
+    Where some facts are known of late episodes only, one of these stands first: whoever reads
+    JSON lines takes the types of the columns from the beginning of the file.
+    """
     rows: dict[int, list[Candidate]] = defaultdict(list)
     plans: dict[int, list[Plan]] = defaultdict(list)
     for turn in chosen.rows:
         rows[turn.episode].append(turn)
     for made in chosen.plans:
         plans[made.at.episode].append(made)
-    last = max([*rows, *plans], default=-1)
-    for index, (_, row) in enumerate(rows_of(processed / "episodes.jsonl")):
-        if index > last:
-            break
-        if index in rows or index in plans:
-            _episode(row, rows.get(index, ()), plans.get(index, ()), chosen, pool, writer)
-        if index % EVERY == 0 or index == last:
-            on_progress("writing", index + 1, last + 1)
+    wanted = {*rows, *plans}
+    first = _first(chosen)
+    for now in (first, wanted - first):
+        last = max(now, default=-1)
+        for index, (_, row) in enumerate(_until(processed / "episodes.jsonl", last)):
+            if index in now:
+                _episode(row, rows.get(index, ()), plans.get(index, ()), chosen, pool, writer)
+            if now is not first and (index % EVERY == 0 or index == last):
+                on_progress("writing", index + 1, last + 1)
     _logged(chosen, processed / "pairs.jsonl", writer)
+
+
+def _until(path: Path, last: int) -> Iterator[tuple[str, Any]]:
+    return islice(rows_of(path), last + 1)
+
+
+def _first(chosen: Chosen) -> set[int]:
+    """Episodes to write before the others: of each side and kind, those that know something which
+    the first ones do not."""
+    found: set[int] = set()
+    for side in (False, True):
+        turns = [turn for turn in chosen.rows if chosen.held_out(turn.match) is side]
+        plans = [made for made in chosen.plans if chosen.held_out(made.at.match) is side]
+        found |= telling((t.episode, known(_facts(t)) | _listed(t)) for t in turns)
+        found |= telling((p.at.episode, known(_pair_facts(p)) | _listed(p.at)) for p in plans)
+    return found
+
+
+def _listed(turn: Candidate) -> frozenset[str]:
+    return frozenset({"legal_moves"} if turn.legal_moves else ())
+
+
+def telling(facts: Iterable[tuple[int, frozenset[str]]]) -> set[int]:
+    """Numbers that bring a fact not known of an earlier one; none if all do so among the first."""
+    met: frozenset[str] = frozenset()
+    found: set[int] = set()
+    for place, (number, names) in enumerate(facts):
+        if place >= EVERY and names - met:
+            found.add(number)
+        met |= names
+    return found
 
 
 def _episode(
@@ -149,7 +186,7 @@ def _episode(
         prompt = prompt_of(row["game"], seen)
         if turn := wanted.get(seen.place):
             reply = pool.replies.get(turn.reply_span)
-            about = about_turn(turn, row["provenance"])
+            about = facts_of({**_facts(turn), "source": source_of(row)}, OF_ROW)
             example = Example(prompt, reply, f"{turn.position:016x}", about=about)
             writer.example(turn, example, chosen.held_out(turn.match))
         for made in paired[seen.place]:
@@ -160,25 +197,23 @@ def _episode(
 def _pair(
     made: Plan, row: Mapping[str, Any], seen: Seen, prompt: tuple[Message, ...], pool: Pool
 ) -> Pair:
-    turn, other = made.at, made.other
-    about = {
-        k: v
-        for k, v in about_turn(turn, row["provenance"]).items()
-        if k not in ("won", "legal", "score")
-    }
-    about |= {"by": made.by, "near": made.near}
-    if other is not None and other.shown_match != turn.shown_match:
-        about["rejected_match"] = other.shown_match
+    about = facts_of({**_pair_facts(made), "source": source_of(row)}, OF_PAIR)
     shown = prompt_of(row["game"], seen, 0) if made.first else prompt
     rejected = made.rejected
     bad = rejected if isinstance(rejected, str) else pool.replies.get(rejected)
-    return Pair(shown, pool.replies.get(made.chosen), bad, f"{turn.position:016x}", about)
+    return Pair(shown, pool.replies.get(made.chosen), bad, f"{made.at.position:016x}", about)
 
 
-def about_turn(turn: Candidate, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts of `datasets/about.py` that are known of a turn."""
-    file, line = provenance.get("file"), provenance.get("line")
-    facts = {
+def source_of(row: Mapping[str, Any]) -> str | None:
+    """The file an episode is from, and the line where the file holds several."""
+    about = row.get("provenance", {})
+    file, line = about.get("file"), about.get("line")
+    return f"{file}:{line}" if file and line else file
+
+
+def _facts(turn: Candidate) -> dict[str, Any]:
+    """The facts of `datasets/about.py` that a turn itself knows."""
+    return {
         "match": turn.shown_match,
         "game": turn.game,
         "seat": turn.seat,
@@ -188,19 +223,34 @@ def about_turn(turn: Candidate, provenance: Mapping[str, Any]) -> dict[str, Any]
         "won": turn.won,
         "legal": turn.legal,
         "type": turn.type,
-        "source": f"{file}:{line}" if file and line else file,
         "score": turn.score,
+        "eliminated": turn.eliminated,
     }
-    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _pair_facts(made: Plan) -> dict[str, Any]:
+    """The same of a pair."""
+    turn, other = made.at, made.other
+    far = other is not None and other.shown_match != turn.shown_match
+    rejected = {"rejected_match": other.shown_match} if far and other is not None else {}
+    return {**_facts(turn), "by": made.by, "near": made.near, **rejected}
 
 
 def _logged(chosen: Chosen, path: Path, writer: Writer) -> None:
-    wanted: dict[int, LogPair] = {pair.index: pair for pair in chosen.logged}
-    if not wanted:
-        return
-    for index, (_, row) in enumerate(rows_of(path)):
+    wanted = {pair.index: pair for pair in chosen.logged}
+    sides = [[p for p in chosen.logged if chosen.held_out(p.match) is s] for s in (False, True)]
+    first = set().union(*(telling((p.index, p.facts) for p in side) for side in sides))
+    for now in (first, wanted.keys() - first):
+        _logged_among({index: wanted[index] for index in now}, path, chosen, writer)
+
+
+def _logged_among(
+    wanted: Mapping[int, LogPair], path: Path, chosen: Chosen, writer: Writer
+) -> None:
+    for index, (_, row) in enumerate(_until(path, max(wanted, default=-1))):
         if (fact := wanted.get(index)) is None:
             continue
-        about = {**(row.get("about") or {}), "by": fact.by, "near": fact.near, "match": fact.match}
+        said = {"by": fact.by, "near": fact.near, "match": fact.match, "type": fact.type}
+        about = facts_of({**(row.get("about") or {}), **said}, OF_PAIR)
         pair = Pair(tuple(row["prompt"]), row["chosen"], row["rejected"], about=about)
         writer.pair(pair, talk_hash(row["prompt"]), chosen.held_out(fact.match))

@@ -205,5 +205,7 @@ _INFO = GameInfo(
     simultaneous=False,
     zero_sum=False,
     max_moves=1,
+    min_utility=0.0,
+    max_utility=0.0,
     players=(),
 )

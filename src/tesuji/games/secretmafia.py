@@ -27,6 +27,9 @@ _ROSTER = re.compile(r"^Players:\s*(.+)$", re.M)
 _MESSAGE = re.compile(r"^\[[^\]\n]{1,40}\]", re.M)
 _PLAYER = re.compile(r"Player\s+(\d+)", re.I)
 _TARGET = re.compile(r"\[(?:player\s*)?(\d+)\]", re.I)
+_LISTED = re.compile(r"Valid(?: targets)?:|protect:|investigate:", re.I)
+_OUT = "has been eliminated"  # for a second invalid reply, in the middle of a vote
+_GONE = re.compile(rf"^\[GAME\] ?Player (\d+) {_OUT}", re.M)
 
 
 def role_named(value: object) -> str:
@@ -56,21 +59,27 @@ def seats_told(text: str) -> int:
 
 
 def last_message(text: str) -> str:
-    """The last message of the game itself that asks for something; "" where there is none.
-
-    Text without any sender, as some scripts cut it, is taken as one message.
-    """
+    """The last message of the game itself that asks for something, and with it who was eliminated
+    since; "" where there is none. Text without any sender, as some scripts cut it, is taken as one
+    message."""
     start = text.rfind(_GAME)
     if start < 0:
         return text[-400:]
     while start >= 0:
         if start == 0 or text[start - 1] == "\n":
             following = _MESSAGE.search(text, start + 1)
-            message = text[start : following.start() if following else len(text)]
+            end = following.start() if following else len(text)
+            message = text[start:end]
             if phase_of(message):
-                return message
+                return message + eliminated(text[end:])
         start = text.rfind(_GAME, 0, start)
     return ""
+
+
+def eliminated(text: str) -> str:
+    """The lines in which the game puts players out, each after a line's end, so that they can be
+    put behind a message that lists targets."""
+    return "".join(f"\n{line[0]}" for line in _GONE.finditer(text)) if _OUT in text else ""
 
 
 def phase_of(message: str) -> str:
@@ -79,10 +88,11 @@ def phase_of(message: str) -> str:
 
 
 def targets(message: str) -> tuple[Move, ...]:
-    """The players that may be named, as the message lists them."""
-    told = re.split(r"Valid(?: targets)?:|protect:|investigate:", message, flags=re.I)
-    numbers = _TARGET.findall(told[-1]) if len(told) > 1 else []
-    return tuple(naming(number) for number in dict.fromkeys(map(_number, numbers)))
+    """The players that may be named, as the message lists them, less those who are out since."""
+    told = _LISTED.split(message)
+    numbers = dict.fromkeys(map(_number, _TARGET.findall(told[-1]))) if len(told) > 1 else {}
+    gone = set(map(_number, _GONE.findall(message))) if _OUT in message else ()
+    return tuple(naming(number) for number in numbers if number not in gone)
 
 
 def named(text: str) -> Move | None:

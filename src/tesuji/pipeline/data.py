@@ -6,6 +6,7 @@ from typing import Any
 
 from tesuji.core.types import Example, Pair
 from tesuji.datasets.generate import generate
+from tesuji.datasets.logs import build
 from tesuji.datasets.store import read_pairs, read_rows
 from tesuji.pipeline.bench import Workbench
 from tesuji.pipeline.plan import Step
@@ -29,8 +30,6 @@ def make_data(step: Step, out: Path, bench: Workbench) -> None:
 
 def read_logs(step: Step, out: Path, bench: Workbench) -> None:
     """Other people's logs, made into rows and pairs."""
-    from tesuji.datasets.logs import build
-
     assert isinstance(step.section, LogsStage)
     found = build(bench.recipe, step.section, out, _progress(step.name, bench.reporter))
     read, kept = found["imported"]["read"], found["imported"]["accepted"]

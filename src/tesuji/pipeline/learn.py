@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tesuji.evaluation.certificate import as_metrics, certify
+from tesuji.learners.dpo import train_dpo
 from tesuji.learners.models import Policy, load_policy, with_adapter
+from tesuji.learners.reward import train_reward
 from tesuji.learners.sft import Hooks, train_sft
 from tesuji.pipeline.bench import Workbench, model_player
 from tesuji.pipeline.data import pairs_for, rows_for
@@ -40,8 +42,6 @@ def fine_tune(step: Step, out: Path, bench: Workbench) -> None:
 
 def prefer(step: Step, out: Path, bench: Workbench) -> None:
     """Direct preference optimisation."""
-    from tesuji.learners.dpo import train_dpo
-
     assert isinstance(step.section, DpoStage)
     recipe = bench.recipe
     train, held_out = pairs_for(step, bench)
@@ -64,8 +64,6 @@ def prefer(step: Step, out: Path, bench: Workbench) -> None:
 
 def model_reward(step: Step, out: Path, bench: Workbench) -> None:
     """A reward model."""
-    from tesuji.learners.reward import train_reward
-
     assert isinstance(step.section, RewardStage)
     recipe = bench.recipe
     train, held_out = pairs_for(step, bench)

@@ -13,9 +13,11 @@ from tesuji.evaluation.exploitability import exploitability
 from tesuji.evaluation.matches import play_opponent, score_matches
 from tesuji.games.catalogue import load_game
 from tesuji.games.prompts import PromptsGame
+from tesuji.learners.critic import critic_from_reward
 from tesuji.learners.models import Policy, load_policy, with_adapter
 from tesuji.learners.rl.checkpoint import checkpoints
 from tesuji.learners.rl.train import RLHooks, train_rl
+from tesuji.learners.scorer import load_scorer
 from tesuji.pipeline.bench import Workbench, model_player
 from tesuji.pipeline.plan import Step
 from tesuji.players.registry import make_player
@@ -58,8 +60,6 @@ def scorer_for(step: Step, bench: Workbench) -> RewardModel | None:
     term = step.section.rewards.get("reward_model")
     if term is None:
         return None
-    from tesuji.learners.scorer import load_scorer
-
     path = term.options.get("path")
     stage = term.options.get("stage") or step.reward_from
     return load_scorer(bench.recipe.model, str(path or bench.results_of(stage) / "final"))
@@ -72,8 +72,6 @@ def _critic(step: Step, bench: Workbench) -> Policy | None:
         return None
     section = bench.recipe.model
     if stage.critic == "reward_model":
-        from tesuji.learners.critic import critic_from_reward
-
         return critic_from_reward(section, str(bench.results_of(step.reward_from) / "final"))
     source = bench.base_source() if stage.critic == "base" else stage.critic
     policy = load_policy(section, source)

@@ -82,9 +82,10 @@ class SelectSection(Section):
     """Which turns of the logs become rows. Every rule reports how many it dropped."""
 
     seats: Literal["winners", "all"] = "winners"
-    """Learn from those whose side won, or from everyone."""
+    """Learn from those whose side won by play, or from everyone. A game that ended by an illegal
+    reply was won by nobody's play."""
     legal: bool = True
-    """Drop replies that were no legal move, and those of games that they lost."""
+    """Drop replies that were no legal move."""
     decisive_votes: bool = False
     """Of the votes, keep those that hit the player who was then eliminated."""
     phases: list[str] = []

@@ -22,7 +22,8 @@ T = TypeVar("T")
 class StageSummary:
     """One stage folder. What it does not have is None or empty.
 
-    `name` is the folder's (`02-sft`), `seconds` wall-clock, `rows` the lines of its data files.
+    `name` is the folder's (`02-sft`), `seconds` wall-clock, `reward` a reward model's evaluation,
+    `rows` the lines of its data files.
     """
 
     name: str
@@ -32,6 +33,7 @@ class StageSummary:
     episodes: tuple[Episode, ...] = ()
     statistics: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
+    reward: dict[str, Any] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
 
 
@@ -46,6 +48,11 @@ class RunSummary:
     metrics: tuple[dict[str, Any], ...]
     stages: tuple[StageSummary, ...]
     notes: tuple[str, ...]
+
+    @property
+    def looks(self) -> list[Evaluation]:
+        """Every evaluation, in the order of the stages."""
+        return [stage.evaluation for stage in self._evaluated()]
 
     @property
     def before(self) -> StageSummary | None:
@@ -102,6 +109,7 @@ def _stage(folder: Path, manifest: dict[str, Any], notes: list[str]) -> StageSum
         episodes=_episodes(folder / "episodes.jsonl", notes),
         statistics=_object_if_there(folder / "dataset_statistics.json", notes),
         training=_object_if_there(folder / "training.json", notes),
+        reward=_object_if_there(folder / "reward_evaluation.json", notes),
         rows={path.name: _count_lines(path) for path in sorted(folder.glob("*.jsonl"))},
     )
 

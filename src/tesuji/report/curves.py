@@ -1,13 +1,10 @@
-"""Learning curves as inline SVG: text stays text, ink takes the page's colour.
+"""Learning curves: which metrics, in which order, one chart each."""
 
-Drawn by matplotlib without a display. The same numbers give the same bytes.
-"""
-
-import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
+
+from tesuji.core.charts import ink_svg, plain
 
 TITLES = {
     "eval/exploitability": "Exploitability",
@@ -31,8 +28,6 @@ BESIDE = {"random/success": ("success", "random play in its place")}
 LEFT_OUT = {"time", "stage", "step", "epoch", "num_tokens"}
 HELD_OUT = "eval_"  # transformers' prefix of what is measured on held-out rows
 MOST_CHARTS = 12
-INK = "#010203"  # replaced by currentColor: matplotlib itself knows no such colour
-COLOURS = ("#3b78d8", "#d9731a", "#3a9a6a", "#a35bc0")
 
 Points = list[tuple[float, float]]
 
@@ -79,57 +74,15 @@ def _is_number(value: Any) -> TypeGuard[float]:
 
 
 def _draw(name: str, lines: Mapping[str, Points]) -> str:
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(_style(name)):
-        figure = Figure(figsize=(4.6, 2.7), layout="constrained")
-        axes = figure.add_subplot()
+    def draw(axes: Any) -> None:
         for label, points in lines.items():
             style = "--" if label.endswith(", held out") else "-"
             steps, values = zip(*sorted(points), strict=True)
-            axes.plot(steps, values, style, label=_plain(label), linewidth=1.6)
-        axes.set_xlabel("step")
-        axes.set_ylabel(_plain(TITLES.get(name, name.replace("_", " "))))
+            axes.plot(steps, values, style, label=plain(label), linewidth=1.6)
         axes.grid(alpha=0.25, linewidth=0.6)
+        axes.set_xlabel("step")
+        axes.set_ylabel(plain(TITLES.get(name, name.replace("_", " "))))
         if len(lines) > 1:
             axes.legend(frameon=False)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", transparent=True, metadata=NO_METADATA)
-    return _inline(text.getvalue())
 
-
-NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-
-
-def _plain(text: str) -> str:
-    """Dollar signs would start a formula."""
-    return text.replace("$", r"\$")
-
-
-def _style(name: str) -> dict[str, Any]:
-    from cycler import cycler
-
-    ink = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-    return {
-        "svg.fonttype": "none",
-        "svg.hashsalt": f"tesuji {name}",
-        "font.family": "sans-serif",
-        "font.size": 10,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.prop_cycle": cycler(color=COLOURS),
-        "grid.color": INK,
-        **dict.fromkeys(ink, INK),
-    }
-
-
-def _inline(svg: str) -> str:
-    """The bare element: no prolog, no namespaces (HTML needs none), the page's ink, any width."""
-    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
-    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
-    svg = re.sub(r"<style.*?</style>", "", svg)
-    svg = re.sub(r' id="[^"_]+_[^"]*"', "", svg)  # nothing points to them
-    head, _, body = svg.partition(">")
-    head = re.sub(r' (width|height)="[^"]*"', "", head)
-    return f'{head} role="presentation">{body}'.strip()
+    return ink_svg(name, draw)

@@ -14,6 +14,7 @@ from tesuji.games.catalogue import load_game
 from tesuji.report.board import steps
 from tesuji.report.choose import choose_games, opponent_of, seat_of
 from tesuji.report.collect import RunSummary, StageSummary
+from tesuji.report.pairs_view import pairs_view
 from tesuji.report.roles import role_lines
 from tesuji.report.rows_view import rows_view
 from tesuji.report.words import (
@@ -38,14 +39,14 @@ GAMES_AFTER = 8
 
 def view(run: RunSummary) -> dict[str, Any]:
     """Everything both pages show. Lists and texts are empty where the run has nothing."""
-    before = run.before.evaluation if run.before else None
     after = run.after.evaluation if run.after else None
     return {
         "name": run.name,
         "headline": asdict(headline(after)),
         "notes": list(run.notes),
-        **_judged(before, after),
-        "held_out": rows_view([s.evaluation for s in run.stages if s.evaluation]),
+        **_judged(run.looks),
+        "held_out": rows_view(run.looks),
+        "pairs": pairs_view(run.stages),
         "games": _games(run),
         "data": [_about(s, _data_facts(s)) for s in run.stages if _is_data(s)],
         "training": [_about(s, facts(s.training)) for s in run.stages if s.training],
@@ -58,9 +59,8 @@ def view(run: RunSummary) -> dict[str, Any]:
     }
 
 
-def _judged(before: Evaluation | None, after: Evaluation | None) -> dict[str, Any]:
-    """What the evaluations found, before and after side by side."""
-    looks = [look for look in (before, after) if look]
+def _judged(looks: Sequence[Evaluation]) -> dict[str, Any]:
+    """What the evaluations found, side by side: before, after each stage that was looked at."""
     played = [look for look in looks if look.matches]
     return {
         "game": looks[-1].game if looks else "",

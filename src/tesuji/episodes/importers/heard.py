@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tesuji.games.secretmafia import (
     MAFIA,
+    eliminated,
     phase_of,
     role_told,
     seat_told,
@@ -40,6 +41,8 @@ def heard(log: Sequence[Entry], roles: Mapping[int, str]) -> Iterator[tuple[int,
     for who, words in log:
         if who < 0 and phase_of(words):
             call = words
+        elif who < 0:
+            call += eliminated(f"[GAME] {words}")
         secret = phase_of(call) == "night_mafia" and (who >= 0 or words == call)
         if not (secret and (who, words) == before):
             yield who, words, _audience(who, words, phase_of(call), mafia, roles), call

@@ -21,7 +21,7 @@ import orjson
 from tesuji.episodes.importers.base import Importer, Record
 
 MOST_WHOLE = 64 << 20  # bytes of a file, or of a line, read at once
-ROWS = 512  # of a Parquet file at once
+ROWS, BYTES = 512, 8 << 20  # of a Parquet file at once, at most
 TOLD = 1000  # records after which it is told how far the reading is
 TABLES = {".csv": ",", ".tsv": "\t"}
 LINES = (".jsonl", ".ndjson")
@@ -225,7 +225,7 @@ def _parquet(file: IO[bytes]) -> Iterator[tuple[int, Any]]:
     number = 0
     try:
         with pyarrow.parquet.ParquetFile(file) as table:
-            for batch in table.iter_batches(batch_size=ROWS):
+            for batch in table.iter_batches(batch_size=rows_at_once(table.metadata)):
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row
@@ -233,6 +233,12 @@ def _parquet(file: IO[bytes]) -> Iterator[tuple[int, Any]]:
         raise _Bad("not_parquet", _short(error)) from error
     if not number:
         raise _Bad("empty", "no rows in it")
+
+
+def rows_at_once(metadata: Any) -> int:
+    """As many as fit into `BYTES`, by the file's own word; rows may hold whole games."""
+    size = sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
+    return max(1, min(ROWS, BYTES * metadata.num_rows // max(1, size)))
 
 
 def _short(error: BaseException) -> str:

@@ -24,7 +24,7 @@ from tesuji.episodes.made.mafia_traps import FAULTS, FORMS, MGC_FAULTS, whole
 
 Progress = Callable[[str, int, int], None]
 VIEWS = 2  # of a game
-EVERY_FORM = 8  # of so many views each form has one
+EVERY_FORM = 10  # of so many views each form has one
 OFTEN = ("no_actions", "error", "no_actions", "error", "timeout")  # what real folders are full of
 ROUND = (*OFTEN, *(name for name in FAULTS if name not in OFTEN), "duplicate")
 ROWS_A_PART = 60

@@ -46,6 +46,11 @@ def role_enum(record: Record) -> Record:
     return {**record, "role": f"Role.{str(record['role']).upper()}"}
 
 
+def role_lower(record: Record) -> Record:
+    """The role in small letters; nothing to note."""
+    return {**record, "role": str(record["role"]).lower()}
+
+
 def role_null(record: Record) -> Record:
     """No role; it stands in the first observation."""
     return {**record, "role": None}
@@ -64,6 +69,7 @@ def fractional_reward(record: Record) -> Record:
 FORMS: dict[str, Callable[[Record], Record]] = {
     "older_shape": older_record,
     "role_enum": role_enum,
+    "role_lower": role_lower,
     "role_null": role_null,
     "fractional_reward": fractional_reward,
 }

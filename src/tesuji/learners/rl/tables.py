@@ -105,6 +105,12 @@ class Tables:
         )
         return ModelPlayer(POLICY, sampler, policy.tokenizer, self.recipe.prompt, sampling)
 
+    @property
+    def can_be_won(self) -> bool:
+        """Whether any of the games pays something itself: prompts leave that to reward terms."""
+        infos = (load_game(one.name, one.options).info for one in self.schedule.all_games())
+        return any(info.max_utility > info.min_utility for info in infos)
+
     def random_success(self, memory: Any) -> dict[str, float]:
         """How often random play succeeds against the same opponents: measured once a stage of the
         curriculum, and kept in `memory`. Nothing where any text is a move: none is random."""

@@ -37,7 +37,7 @@ from tesuji.learners.rl.rollout import Rollout, as_metrics, play
 from tesuji.learners.rl.tables import Tables
 from tesuji.learners.rl.together import gathered, gathered_sums, is_main, summed
 from tesuji.learners.rl.update import Tokens, rows_of, score, step, worth_a_pass
-from tesuji.learners.rl.watch import console_line, speed
+from tesuji.learners.rl.watch import WINNING, console_line, speed
 from tesuji.learners.rl.weights import swapped
 from tesuji.recipe.rl import GrpoStage, PpoStage, RLStage
 from tesuji.recipe.schema import Recipe
@@ -141,6 +141,8 @@ class _Training:
         flat = flatten(self._short_enough(rollout))
         sums, outcomes = gathered_sums(rollout.sums), gathered(rollout.outcomes)
         found = as_metrics(sums, outcomes)
+        if not self.tables.can_be_won:
+            found = {name: value for name, value in found.items() if name not in WINNING}
         if min(gathered([flat.tokens])):
             found |= self._learn(flat, rollout)
         lines = self.tables.schedule.observe(outcomes)

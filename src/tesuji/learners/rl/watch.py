@@ -11,11 +11,17 @@ RECENT = 20  # steps that a collapse is measured against
 MUCH_KL = 0.5  # nats a token away from the policy that sampled
 LITTLE_ENTROPY = 0.1  # of what it was at first
 SHORT = 0.25  # of the recent length
+WINNING = ("score", "success", "success_low", "success_high")  # of games that can be won
 STILL = 10  # rollouts in a row without any difference to learn from
 
 
 def console_line(step: int, metrics: Mapping[str, float]) -> str:
-    """`Step 100 | reward 0.4523 | score 0.6012 | success 45.0% [41-49]`."""
+    """`Step 100 | reward 0.4523 | score 0.6012 | success 45.0% [41-49]`; where nothing can be won
+    `Step 100 | reward 0.4523 | kl 0.0210 | length 12.3`."""
+    if "success" not in metrics:
+        kl = f"kl {metrics['kl']:.4f} | " if "kl" in metrics else ""
+        length = f"length {metrics['reply_length']:.1f}"
+        return f"Step {step} | reward {metrics['reward']:.4f} | {kl}{length}"
     low, high = 100 * metrics["success_low"], 100 * metrics["success_high"]
     return (
         f"Step {step} | reward {metrics['reward']:.4f} | score {metrics['score']:.4f} | "

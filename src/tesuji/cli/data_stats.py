@@ -1,0 +1,146 @@
+"""`tesuji data stats|card|push`: what is in a data set, its card, and its way to the Hub."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from tesuji.cli.console import console
+
+STATISTICS = "dataset_statistics.json"
+SKIPPED = ("rules", "warnings", "imported", "made", "versions")
+
+
+def stats(
+    folder: Annotated[Path, typer.Argument(help="A data set's folder, or a JSONL file of rows.")],
+) -> None:
+    """Show what is in a data set; of a folder, rewrite statistics.html."""
+    from tesuji.core.files import write_text
+
+    if folder.is_file() and folder.name != STATISTICS:
+        from tesuji.datasets.bare import bare_statistics
+
+        found = bare_statistics(folder)
+        _print(found, str(folder))
+        return
+    folder = folder.parent if folder.name == STATISTICS else folder
+    found = _read(folder)
+    _print(found, str(folder))
+    if "rules" in found:
+        from tesuji.datasets.plots import statistics_page
+
+        write_text(folder / "statistics.html", statistics_page(found))
+        _say(f"with plots: {folder / 'statistics.html'}")
+
+
+def card(
+    folder: Annotated[Path, typer.Argument(help="A data set's folder.")],
+) -> None:
+    """Write the data set's card for the Hub, README.md, from its statistics."""
+    from tesuji.core.files import write_text
+    from tesuji.datasets.card import card as made
+
+    found = _read(folder)
+    write_text(folder / "README.md", made({"name": folder.resolve().name, **found}))
+    _say(f"written: {folder / 'README.md'}")
+
+
+def push(
+    folder: Annotated[Path, typer.Argument(help="A data set's folder.")],
+    to: Annotated[str, typer.Option("--to", help="Where: owner/name on the Hugging Face Hub.")],
+    private: Annotated[
+        bool, typer.Option("--private/--public", help="Who may read it: you, or everyone.")
+    ] = True,
+    with_logs: Annotated[
+        bool, typer.Option("--with-logs", help="Push raw_logs/ and processed/ too.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be pushed, and stop.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before pushing.")] = False,
+) -> None:
+    """Push a data set to the Hugging Face Hub, after asking; the logs stay here."""
+    from tesuji.datasets import hub
+
+    hub.check_name(to)
+    names = hub.pushed(folder, with_logs=with_logs)
+    who = "private" if private else "public"
+    _list(folder, names, f"{folder} → {to} ({who})")
+    if dry_run:
+        _say("nothing was pushed: --dry-run")
+        return
+    hub.token()
+    if not yes and not typer.confirm(f"Push {len(names)} files to {to} ({who})?"):
+        _say("nothing was pushed")
+        raise typer.Exit(1)
+    _say(f"pushed: {hub.push(folder, to, names, private=private)}")
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    from tesuji.core.errors import DataError
+    from tesuji.core.files import read_json
+
+    path = folder / STATISTICS
+    if not path.is_file():
+        hint = "a folder that `tesuji run` or `tesuji data generate` has written: stages/00-logs"
+        raise DataError(f"no {STATISTICS} there", where=str(folder), hint=hint)
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise DataError("no statistics of a data set", where=str(path))
+    return found
+
+
+def _say(words: str) -> None:
+    console.print(words, markup=False, highlight=False, soft_wrap=True)
+
+
+def _print(found: Mapping[str, Any], title: str) -> None:
+    from tesuji.episodes.show import visible
+
+    table = Table("what", "value", title=Text(f"Data in {visible(title)}"), show_header=False)
+    for name, value in found.items():
+        if name not in SKIPPED and value not in ({}, []):
+            table.add_row(name.replace("_", " "), Text(visible(_words(value))))
+    console.print(table)
+    if read := found.get("imported"):
+        taken = f"{read['accepted']:,} of {read['read']:,} records taken"
+        why = _words(read["rejected_by_reason"])
+        _say(f"{taken}; the others: {why}" if why else taken)
+    if rules := found.get("rules"):
+        console.print(_rules(rules))
+    for warning in found.get("warnings", ()):
+        _say(f"beware: {visible(str(warning))}")
+
+
+def _words(value: Any) -> str:
+    """A number, or a table of numbers on one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_words(inner)}" for name, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_words, value))
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:,}" if number else str(value)
+
+
+def _rules(rules: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table("rule", "dropped", "left", "why")
+    for rule in rules:
+        counts = (f"{rule['dropped']:,}", f"{rule['left']:,}")
+        table.add_row(Text(rule["rule"]), *counts, Text(_words(rule.get("why", {}))))
+    return table
+
+
+def _list(folder: Path, names: Sequence[str], title: str) -> None:
+    from tesuji.episodes.show import visible
+
+    table = Table("file", "bytes", title=Text(visible(title)))
+    shown = names if len(names) <= 30 else names[:20]
+    for name in shown:
+        table.add_row(Text(visible(name)), f"{(folder / name).stat().st_size:,}")
+    if rest := names[len(shown) :]:
+        size = sum((folder / name).stat().st_size for name in rest)
+        table.add_row(f"and {len(rest):,} more", f"{size:,}")
+    console.print(table)

@@ -1,0 +1,121 @@
+"""The folder a stage of logs leaves: the same bytes again, and whatever logs it is made of."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from made_rows import PAIRS, ROWS, built, episode, rows, turn
+
+from tesuji.core.files import read_json
+from tesuji.episodes.store import write_episodes
+
+ASKED = {
+    "make": {"kind": "mafia", "games": 12, "traps": True},
+    "held_out": 0.25,
+    "pairs": {"by": ["outcome", "legality"]},
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("data") / "out"
+    built(out, **ASKED)
+    return out
+
+
+def data_of(out: Path) -> dict[str, bytes]:
+    """Every file but the logs themselves, by name."""
+    files = (path for path in sorted(out.rglob("*")) if path.is_file())
+    return {str(path.relative_to(out)): path.read_bytes() for path in files}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+import made_rows, test_logs_folder, tesuji.datasets.logs as logs
+step = sys.argv[2]
+def kill(words, done, total):
+    if words == step and done:
+        os.kill(os.getpid(), signal.SIGKILL)
+real = logs.build
+made_rows.build = lambda recipe, stage, out: real(recipe, stage, out, kill)
+made_rows.built(Path(sys.argv[1]), **test_logs_folder.ASKED)
+"""
+
+
+@pytest.mark.parametrize("step", ["games", "writing"])
+def test_killed_in_the_middle_and_run_again_gives_the_same_bytes(made: Path, tmp_path: Path, step):
+    out, tests = tmp_path / "out", str(Path(__file__).parent)
+    command = [sys.executable, "-c", KILLED, str(out), step, tests]
+    run = subprocess.run(command, timeout=120, env={**os.environ, "PYTHONHASHSEED": "7"})
+    assert run.returncode == -signal.SIGKILL
+    assert not (out / "train.jsonl").exists()
+    built(out, **ASKED)
+    whole = {
+        name: data for name, data in data_of(out).items() if not Path(name).name.startswith(".")
+    }
+    assert whole == data_of(made)
+
+
+def test_chats_and_pairs_of_others_pass_through_the_same_stage(tmp_path: Path):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+
+    def write(name: str, told: list) -> None:
+        (logs / name).write_text("".join(json.dumps(row) + "\n" for row in told))
+
+    write("chat.jsonl", [{"messages": [{"role": "system", "content": "S"},
+          {"role": "user", "content": f"Q{n}"}, {"role": "assistant", "content": f"A{n}"},
+          {"role": "user", "content": "and?"}, {"role": "assistant", "content": "so"}]}
+          for n in range(6)])  # fmt: skip
+    write("share.jsonl", [{"conversations": [{"from": "human", "value": f"Q{n}"},
+          {"from": "gpt", "value": f"B{n}"}]} for n in range(6)])  # fmt: skip
+    write("pairs.jsonl", [{"prompt": f"Q{n}", "chosen": "good", "rejected": f"bad {n}"}
+          for n in range(6)])  # fmt: skip
+    found = built(tmp_path / "out", [logs], select={"seats": "all"}, held_out=0.4, pairs={})
+    assert found["imported"]["by_kind"] == {"chat": 12, "pairs": 6}
+    assert (found["types"], found["matches"]["all"]) == ({"chat": found["train_rows"]}, 12)
+    assert found["train_rows"] + found["held_out_rows"] == 18
+    assert found["train_pairs"] + found["held_out_pairs"] == 6
+    said = [row for name in (*ROWS, *PAIRS) for row in rows(tmp_path / "out" / name)]
+    assert {"A3", "so", "B3"} <= {row.get("completion") for row in said}
+    sides = [
+        {
+            _opening(row["prompt"])
+            for kind in files
+            for row in rows(tmp_path / "out" / f"{kind}.jsonl")
+        }
+        for files in (("train", "pairs", "prompts"), ("held_out", "held_out_pairs"))
+    ]
+    assert all(sides) and not sides[0] & sides[1], "one question's replies are on one side"
+    assert (tmp_path / "out" / "final" / "chat_sft_dataset.jsonl").exists()
+    nobody = "of 18 of 18 turns it is not known who won"
+    both = built(tmp_path / "won", [logs])
+    assert nobody in " ".join(both["warnings"]) and both["train_pairs"] == 6
+
+
+def _opening(prompt: list[dict[str, str]]) -> str:
+    end = [message["role"] for message in prompt].index("user") + 1
+    return json.dumps(prompt[:end])
+
+
+def test_the_user_s_files_are_named_and_hashed_and_odd_names_stop_nothing(tmp_path: Path):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    write_episodes(logs / "a.jsonl", [episode("a", turn("hi"))])
+    odd = os.fsencode(str(logs)) + b"/\xff.jsonl"
+    Path(os.fsdecode(odd)).write_text("{}\n")
+    (logs / "loop").symlink_to(logs)
+    os.mkfifo(logs / "pipe")
+    found = built(tmp_path / "out", [logs])
+    manifest = read_json(tmp_path / "out" / "raw_logs" / "manifest.json")
+    assert manifest["files"] == found["imported"]["files"] == 4
+    names = {row["path"]: row for row in manifest["list"]}
+    assert set(names) == {"logs/a.jsonl", "logs/\\xff.jsonl", "logs/loop", "logs/pipe"}
+    assert len(names["logs/a.jsonl"]["sha256"]) == 64 and "unreadable" in names["logs/pipe"]
+    assert not list((tmp_path / "out" / "raw_logs").glob("*.jsonl")), "no copy is made"
