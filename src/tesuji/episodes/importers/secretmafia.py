@@ -7,13 +7,7 @@ from collections.abc import Sequence
 
 from tesuji.core.types import Attempt, Found, Move, Turn
 from tesuji.episodes.transcript import shortened
-from tesuji.games.secretmafia import (
-    NAMED,
-    last_message,
-    named,
-    phase_of,
-    targets,
-)
+from tesuji.games.secretmafia import NAMED, last_message, named, phase_of, targets
 
 
 def read_action(text: str, phase: str, legal: Sequence[Move]) -> Attempt:
