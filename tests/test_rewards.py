@@ -123,7 +123,7 @@ def test_a_move_put_in_the_seats_place_is_not_taken_for_its_own():
     assert found.parts == {"legal": (-1.0,), "format": (0.0,), "tictactoe_table": (-1.0,)}
 
 
-@pytest.mark.parametrize("name", sorted(set(BUILT_IN) - {"reward_model"}))
+@pytest.mark.parametrize("name", sorted(set(BUILT_IN) - {"reward_model", "tool_format"}))
 def test_random_opening_moves_are_worth_nothing(name: str):
     checked = 0
     for episode in random_matches("tic_tac_toe", 10, opening=5):
