@@ -29,6 +29,9 @@ def questions_for(
     """
     if section.positions == 0 or "optimal_moves" not in game.info.metrics:
         return []
+    sampled = data is not None and (data / "positions.jsonl").exists()
+    if not sampled and (game.info.chance or game.info.information != "perfect"):
+        return []  # its positions cannot be listed: they come from a data stage or not at all
     asked = list(_asked(section, game, data))
     return [_question(item, split) for item, split in _sample(asked, section.positions, seed)]
 
