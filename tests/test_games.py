@@ -263,3 +263,9 @@ def test_options_on_the_command_line() -> None:
         "swap": True,
         "game": "nim()",
     }
+
+
+def test_a_very_long_list_of_moves_is_shown_in_part() -> None:
+    result = CliRunner().invoke(app, ["show", "wordle"])
+    assert result.exit_code == 0, result.output
+    assert "more lines ..." in result.output and len(result.output.splitlines()) < 200

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=False)
 
 TURNS_SHOWN = 30
+LINES_SHOWN = 60  # of one message
 _NOT_OPPONENTS = ("model", "human", "scripted")  # as strong as whoever sits there
 
 
@@ -194,7 +195,16 @@ def _print_prompt(console: Console, game: Game, seed: int) -> None:
     )
     for message in messages:
         console.print(f"[{message['role']}]", style="dim")
-        console.print(message["content"])
+        console.print(_shortened(message["content"]))
+
+
+def _shortened(text: str) -> str:
+    """The first and last lines of a text with very many: lists of legal words are long."""
+    lines = text.split("\n")
+    if len(lines) <= LINES_SHOWN:
+        return text
+    head, tail = lines[: LINES_SHOWN - 5], lines[-5:]
+    return "\n".join([*head, f"... {len(lines) - LINES_SHOWN:,} more lines ...", *tail])
 
 
 def _print_match(console: Console, game: Game, seed: int) -> None:
