@@ -1,4 +1,4 @@
-"""What the learning recipes reach, seed by seed: the tables of docs/lab/002, 003 and 004.
+"""What the learning recipes reach, seed by seed: the tables of docs/lab/002 to 004.
 
     python benchmarks/learning.py tictactoe/tiny-grpo --seeds 1 2 3
 
