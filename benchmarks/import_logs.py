@@ -4,8 +4,8 @@
 
 The logs are competitor's SecretMafia files of 30 turns each, every turn with the whole transcript
 before it (260 kB a file): a few hundred views of games played here on TextArena, written again and
-again under other names. They lie in a temporary folder and are kept for the next time; the first
-time takes a minute and 3 GB. What is measured is `datasets.logs.build`: import, winners' legal
+again under other names. They lie in a temporary folder and are kept for the next time; 10,000 take a
+minute and 3 GB the first time (default: 1,000). What is measured is `datasets.logs.build`: import, winners' legal
 replies, pairs by outcome and legality, all files. Memory is the resident size of the process and
 its children, added up, looked at every 20 ms (what they share counts twice). `cpu_seconds`, of
 all processes together, say what the work costs on a machine that is busy with other work too.
@@ -280,7 +280,7 @@ def _parquet_file(file: Path, rows: list[bytes], copies: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--logs", type=int, default=10_000)
+    parser.add_argument("--logs", type=int, default=1_000)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--peer-logs", type=int, default=1_000, help="0: no peer")
     parser.add_argument("--rounds", type=int, default=3)
