@@ -16,7 +16,9 @@ from tesuji.games.base import Game
 from tesuji.games.bfcl.calls import write_calls
 from tesuji.games.bfcl.gold import gold_calls
 from tesuji.games.catalogue import load_game
+from tesuji.players.answer_key import AnswerKeyPlayer, slip
 from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.players.oracle import oracle_moves
 from tesuji.recipe.play import RewardTerm
 
 
@@ -148,3 +150,22 @@ def test_golden_episodes_are_replayed() -> None:
         assert match.returns() == episode.returns and not match.to_act
     assert {episode.returns[0] for episode in episodes} == {0.0, 1.0}
     assert len({episode.turns[0].role for episode in episodes}) >= 7
+
+
+def test_a_teacher_that_slips_is_wrong_in_one_place_beside_each_answer() -> None:
+    game = load_game("bfcl", {"tasks": 16, "show": "signatures"})
+    sure, slipping = (AnswerKeyPlayer(slips=count) for count in (0, 2))
+    for seed in range(16):
+        request = MoveRequest(game, game.start(seed), 0, "", None, seed=0)
+        answer = request.match.answer(0)
+        assert sure.taught(request) == oracle_moves(sure, request) == (Move(-1, answer),)
+        first, *wrong = oracle_moves(slipping, request)
+        assert first.text == answer and 1 <= len(wrong) <= 2
+        for move in wrong:
+            assert len(move.text) == len(answer)
+            assert sum(a != b for a, b in zip(move.text, answer, strict=True)) == 1
+        assert slipping.taught(request) == (first, *wrong), "the same slips every time"
+        assert slipping.choose([request])[0].text == answer, "as a player it does not slip"
+        paid = [played(game, [move.text], [seed])[0].returns[0] for move in (first, *wrong)]
+        assert paid[0] == 1.0 and 0.0 in paid[1:]
+    assert slip("?!", 0) == "?!"

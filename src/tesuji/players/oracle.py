@@ -2,6 +2,7 @@
 
 from tesuji.core.errors import GameError
 from tesuji.core.types import Move
+from tesuji.players.answer_key import AnswerKeyPlayer
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.minimax import MinimaxPlayer, MoveValue, best_moves
 from tesuji.players.parse import split_thought
@@ -13,13 +14,16 @@ def move_values(player: Player, request: MoveRequest) -> dict[Move, MoveValue] |
 
 
 def oracle_moves(player: Player, request: MoveRequest) -> tuple[Move, ...]:
-    """All moves the player holds for best: several from minimax, one from anybody else.
+    """All moves the player holds for best: several from minimax, one from anybody else; of an
+    answer key what it teaches.
 
     Raises GameError when the player answers without naming a move.
     """
     values = move_values(player, request)
     if values is not None:
         return best_moves(values)
+    if isinstance(player, AnswerKeyPlayer) and (taught := player.taught(request)):
+        return taught
     reply = player.choose([request])[0]
     move = named_move(reply, request.legal)
     if move is None:
