@@ -9,6 +9,7 @@ player; the crowd around it moves uniformly at random.
     match = game.start(seed=7)
 """
 
+import functools
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -149,11 +150,9 @@ class OpenSpielMatch(Match):
         """The moves of `seat`, no two with the same text; none where it is not to act."""
         moves = self._moves.get(seat)
         if moves is None:
-            ids, name = self._legal_ids(seat), self._state.action_to_string
-            texts = [name(seat, action) for action in ids]
-            if len(set(texts)) < len(texts):
-                texts = _told_apart(ids, texts)
-            moves = self._moves[seat] = tuple(map(Move._make, zip(ids, texts, strict=True)))
+            ids, name = tuple(self._legal_ids(seat)), self._state.action_to_string
+            texts = tuple([name(seat, action) for action in ids])
+            moves = self._moves[seat] = _named(ids, texts)
         return moves
 
     def play(self, seat: int, move: Move) -> None:
@@ -310,12 +309,15 @@ class OpenSpielMatch(Match):
         )
 
 
-def _told_apart(ids: list[int], texts: list[str]) -> list[str]:
-    """The texts, with the id behind those that occur twice."""
-    return [
-        f"{text} ({action})" if texts.count(text) > 1 else text
-        for action, text in zip(ids, texts, strict=True)
-    ]
+@functools.lru_cache(maxsize=2048)  # the same lists come again and again; making them is slow
+def _named(ids: tuple[int, ...], texts: tuple[str, ...]) -> tuple[Move, ...]:
+    """The moves, with the id behind the texts that occur twice."""
+    if len(set(texts)) < len(texts):
+        texts = tuple(
+            f"{text} ({action})" if texts.count(text) > 1 else text
+            for action, text in zip(ids, texts, strict=True)
+        )
+    return tuple(map(Move._make, zip(ids, texts, strict=True)))
 
 
 def _constant_sum(game: OpenSpielGame) -> float | None:
