@@ -410,9 +410,10 @@ def test_roles_agree_with_the_notation_of_moves(name: str) -> None:
 
 
 def test_equal_texts_are_told_apart() -> None:
-    from tesuji.games.openspiel import _told_apart
+    from tesuji.games.openspiel import _named
 
-    assert _told_apart([1, 2, 5], ["a", "b", "a"]) == ["a (1)", "b", "a (5)"]
+    moves = _named((1, 2, 5), ("a", "b", "a"))
+    assert moves == (Move(1, "a (1)"), Move(2, "b"), Move(5, "a (5)"))
 
 
 def test_the_crowd_of_a_mean_field_game_moves_at_random() -> None:
