@@ -1,6 +1,7 @@
 """One look at one player: matches, moves on positions, and the certificate."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -72,19 +73,11 @@ def evaluate(
     watch = watch or Watch()
     started = time.monotonic()
     judged = judged_game(game, section)
-    asking = asks_questions(game)
-    tasks = _ask_all(subject, section, game, prompt, seed, record, watch) if asking else None
-    if asking:
-        section = section.model_copy(update={"opponents": []})
-    play = _alone if judged.num_players == 1 else _all_matches
-    in_big_blinds = MBB in game.info.metrics
-    found: dict[str, list[MatchScore]] = {"ours": [], "baseline": [], "beside": []}
-    roles: dict[str, list[RoleScore]] = {"ours": [], "baseline": [], "beside": []}
-    for label, episodes, kind in play(subject, section, judged, prompt, seed, watch):
-        found[kind].extend(score_matches(label, episodes, in_big_blinds=in_big_blinds))
-        roles[kind].extend(score_roles(label, episodes))
-        for episode in episodes if kind == "ours" else ():
-            record(episode)
+    tasks, played = None, _Scores()
+    if asks_questions(judged):
+        tasks = _ask_all(subject, section, judged, prompt, seed, record, watch)
+    else:
+        played = _play_all(subject, section, judged, prompt, seed, record, watch)
     watch.doing(f"{subject.label}: positions", len(questions))
     positions = score_moves(
         game, subject.player, questions, answer=prompt.answer, on_progress=watch.advance
@@ -99,20 +92,53 @@ def evaluate(
         label=subject.label,
         model=subject.model,
         game=game.name,
-        matches=tuple(found["ours"]),
-        baseline=tuple(found["baseline"]),
+        matches=tuple(played.matches["ours"]),
+        baseline=tuple(played.matches["baseline"]),
         positions=positions,
         certificates=certificates,
         temperature=section.temperature,
         seconds=round(time.monotonic() - started, 2),
         seed=seed,
         exploitability=exploitable,
-        beside=tuple(found["beside"]),
+        beside=tuple(played.matches["beside"]),
         options=section.options,
         tasks=tasks,
-        roles=tuple(roles["ours"]),
-        baseline_roles=tuple(roles["baseline"]),
+        roles=tuple(played.roles["ours"]),
+        baseline_roles=tuple(played.roles["baseline"]),
     )
+
+
+Whose = Literal["ours", "baseline", "beside"]
+Played = tuple[str, list[Episode], Whose]
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """What matches brought, by whose they are."""
+
+    matches: dict[Whose, list[MatchScore]] = field(default_factory=lambda: defaultdict(list))
+    roles: dict[Whose, list[RoleScore]] = field(default_factory=lambda: defaultdict(list))
+
+
+def _play_all(
+    subject: Subject,
+    section: EvaluationSection,
+    game: Game,
+    prompt: PromptSection,
+    seed: int,
+    record: Callable[[Episode], None],
+    watch: Watch,
+) -> _Scores:
+    """Every match there is to play, scored; those of the subject are recorded."""
+    scores = _Scores()
+    play = _alone if game.num_players == 1 else _all_matches
+    in_big_blinds = MBB in game.info.metrics
+    for label, episodes, whose in play(subject, section, game, prompt, seed, watch):
+        scores.matches[whose] += score_matches(label, episodes, in_big_blinds=in_big_blinds)
+        scores.roles[whose] += score_roles(label, episodes)
+        for episode in episodes if whose == "ours" else ():
+            record(episode)
+    return scores
 
 
 def _ask_all(
@@ -146,9 +172,6 @@ def _ask_all(
     return score_tasks(game, asked)
 
 
-Played = tuple[str, list[Episode], Literal["ours", "baseline", "beside"]]
-
-
 def _alone(
     subject: Subject,
     section: EvaluationSection,
@@ -161,7 +184,7 @@ def _alone(
     game has moves to choose from, and the players named."""
     rules = turn_rules(prompt, section.max_moves)
     beside = [one for one in section.opponents if one.player != "random"]
-    players: list[tuple[str, Player, Literal["ours", "baseline", "beside"]]] = [
+    players: list[tuple[str, Player, Whose]] = [
         (ALONE, subject.player, "ours"),
         *((one.label, make_player(one, game=game), "beside") for one in beside),
     ]

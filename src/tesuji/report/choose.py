@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tesuji.core.types import Episode
-from tesuji.evaluation.matches import EVALUATED, outcome
+from tesuji.evaluation.matches import EVALUATED, outcome, seat_of
 
 LOSSES = 3
 INTEREST = ("error", "win", "draw")
@@ -42,8 +42,3 @@ def opponent_of(episode: Episode) -> str:
     """Whom the evaluated player met."""
     others = sorted(set(episode.players) - {EVALUATED})
     return ", ".join(others) or "itself"
-
-
-def seat_of(episode: Episode) -> int:
-    """Where the evaluated player sat."""
-    return episode.players.index(EVALUATED)

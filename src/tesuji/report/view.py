@@ -7,12 +7,12 @@ from typing import Any
 from tesuji.core.errors import TesujiError
 from tesuji.core.types import Episode
 from tesuji.episodes.show import ending_words, visible
-from tesuji.evaluation.matches import ALONE, EVALUATED, outcome
+from tesuji.evaluation.matches import ALONE, EVALUATED, outcome, seat_of
 from tesuji.evaluation.results import Evaluation, MatchScore
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.report.board import steps
-from tesuji.report.choose import choose_games, opponent_of, seat_of
+from tesuji.report.choose import choose_games, opponent_of
 from tesuji.report.collect import RunSummary, StageSummary
 from tesuji.report.pairs_view import pairs_view
 from tesuji.report.roles import role_lines

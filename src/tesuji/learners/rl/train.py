@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from tesuji.core.files import write_json
 from tesuji.core.metrics import MetricLog
 from tesuji.core.streams import stream
 from tesuji.core.textlog import TextLog
@@ -34,6 +33,7 @@ from tesuji.learners.rl.flat import Array, Flat, flatten, mini_batches
 from tesuji.learners.rl.loss import TokenData
 from tesuji.learners.rl.memory import Memory
 from tesuji.learners.rl.rollout import Rollout, as_metrics, play
+from tesuji.learners.rl.summary import RLSummary, why_ended
 from tesuji.learners.rl.tables import Tables
 from tesuji.learners.rl.together import gathered, gathered_sums, is_main, summed
 from tesuji.learners.rl.update import Tokens, rows_of, score, step, worth_a_pass
@@ -41,22 +41,6 @@ from tesuji.learners.rl.watch import WINNING, console_line, speed
 from tesuji.learners.rl.weights import swapped
 from tesuji.recipe.rl import GrpoStage, PpoStage, RLStage
 from tesuji.recipe.schema import Recipe
-
-
-@dataclass(frozen=True, slots=True)
-class RLSummary:
-    """What the stage did; written to `training.json`. Seconds are of this process alone."""
-
-    steps: int
-    seconds: float
-    matches: int
-    tokens: int
-    parameters: int
-    trainable_parameters: int
-    stopped_because: str
-    best_step: int
-    best_score: float | None
-    device: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,19 +317,11 @@ class _Training:
             tokens=memory.tokens,
             parameters=every,
             trainable_parameters=trainable,
-            stopped_because=_reason(memory, use_best),
+            stopped_because=why_ended(memory, use_best),
             best_step=memory.best_step,
             best_score=memory.best_score,
             device=str(self.policy.model.device),
         )
         if is_main():
-            write_json(
-                self.out / "training.json", {k: getattr(summary, k) for k in summary.__slots__}
-            )
+            summary.write(self.out)
         return summary
-
-
-def _reason(memory: Memory, use_best: bool) -> str:
-    if memory.stopped:
-        return f"the certificate held at step {memory.step}"
-    return f"all steps done; step {memory.best_step} was best" if use_best else "all steps done"
