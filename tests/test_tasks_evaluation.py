@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tesuji.core.intervals import Interval
-from tesuji.core.types import Ending
+from tesuji.core.types import Ending, Episode
 from tesuji.episodes.arena import TurnRules
 from tesuji.evaluation.evaluate import Subject, evaluate
 from tesuji.evaluation.leaderboard import composites
@@ -165,3 +165,20 @@ def test_procedural_tasks_run_the_same_way(tmp_path: Path) -> None:
     ).folder
     after = load_evaluation(run / "after" / "evaluation.json")
     assert after.tasks is not None and [r.tasks for r in after.tasks.rows] == [6, 6]
+
+
+def test_options_of_the_evaluation_reach_the_questions() -> None:
+    game = load_game("bfcl", {"tasks": 8})
+    asked: list[Episode] = []
+    found = evaluate(
+        Subject("now", "the key", make_player(KEY, game=game)),
+        EvaluationSection(episodes=4, options={"category": "multiple"}),
+        game=game,
+        prompt=PromptSection(retry=False),
+        questions=(),
+        seed=3,
+        record=asked.append,
+    )
+    assert found.tasks is not None and found.matches == ()
+    assert {episode.turns[0].role for episode in asked} == {"multiple"}
+    assert all(row.right == row.tasks > 0 for row in found.tasks.rows)

@@ -12,6 +12,7 @@ from tesuji.evaluation.evaluate import judged_game, turn_rules
 from tesuji.evaluation.exploitability import exploitability
 from tesuji.evaluation.matches import ALONE, play_opponent, score_matches
 from tesuji.evaluation.tasks import ask, asks_questions, score_tasks
+from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.poker.game import MBB
 from tesuji.games.prompts import PromptsGame
@@ -118,7 +119,7 @@ def look(stage: RLStage, policy: Policy, bench: Workbench, rewards: Rewards) -> 
     game = judged_game(bench.game, section)
     player = model_player(policy, bench.recipe, "evaluated", section.temperature)
     if asks_questions(game):
-        return _look_at_questions(stage, player, bench)
+        return _look_at_questions(stage, player, bench, game)
     opponents: dict[str, Player] = {ALONE: player}
     if game.num_players > 1:
         opponents = {one.label: make_player(one, game=game) for one in section.opponents}
@@ -149,10 +150,12 @@ def look(stage: RLStage, policy: Policy, bench: Workbench, rewards: Rewards) -> 
     return found
 
 
-def _look_at_questions(stage: RLStage, player: ModelPlayer, bench: Workbench) -> dict[str, float]:
+def _look_at_questions(
+    stage: RLStage, player: ModelPlayer, bench: Workbench, judged: Game
+) -> dict[str, float]:
     """What share of the questions that no training sees is answered right, the same ones each
     time. The mean return is the `score`."""
-    game = bench.game.held_out or bench.game
+    game = judged.held_out or judged
     rules = turn_rules(bench.recipe.prompt, bench.recipe.evaluation.max_moves)
     seed = stream(bench.recipe.seed, "look")
     episodes = ask(game, player, episodes=stage.eval_episodes, seed=seed, rules=rules)
