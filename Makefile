@@ -31,7 +31,7 @@ check: $(STAMP) ## format, lint, types and import layers
 	$(BIN)/ruff format --check src tests benchmarks examples
 	$(BIN)/ruff check src tests benchmarks examples
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/test_layers.py
+	$(BIN)/python -m pytest tests/repository/test_layers.py
 
 format: $(STAMP) ## put the code into shape
 	$(BIN)/ruff format src tests benchmarks examples

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import pyspiel
 
 from tesuji.games.catalogue import load_game
-from tesuji.games.openspiel import OpenSpielGame
+from tesuji.games.openspiel.game import OpenSpielGame
 
 GAMES = ("tic_tac_toe", "connect_four", "leduc_poker")
 

@@ -25,16 +25,16 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM, Qwen3Config
 
 from tesuji.core.types import Segment, Trace
-from tesuji.learners.models import Policy
+from tesuji.learners.model.load import Policy
+from tesuji.learners.model.tiny import build_tokenizer
 from tesuji.learners.rl.advantages import RoleBaseline
-from tesuji.learners.rl.build import build_learner, loss_options
-from tesuji.learners.rl.estimate import ESTIMATORS, Evidence
-from tesuji.learners.rl.flat import flatten
-from tesuji.learners.rl.loss import TokenData
-from tesuji.learners.rl.update import Tokens, rows_of, step
-from tesuji.learners.tiny import build_tokenizer
-from tesuji.players.sampler import LocalSampler
-from tesuji.recipe.rl import GrpoStage
+from tesuji.learners.rl.estimators import ESTIMATORS, Evidence
+from tesuji.learners.rl.update.build import build_learner, loss_options
+from tesuji.learners.rl.update.loss import TokenData
+from tesuji.learners.rl.update.optimizer_step import Tokens, rows_of, step
+from tesuji.learners.rl.update.token_layout import flatten
+from tesuji.players.sampling.local import LocalSampler
+from tesuji.recipe.schema.rl import GrpoStage
 
 SHAPES = {"8x8_80": (8, 8, 80), "4x16_512": (4, 16, 512)}
 NEW, VOCAB, LR = 8, 512, 1e-4

@@ -35,11 +35,11 @@ from typing import Any
 import orjson
 import psutil
 
-from tesuji.datasets.logs import build
-from tesuji.episodes.importers.driver import import_logs
-from tesuji.episodes.made.mafia_records import competitor_record, file_name, mgc_rows, older_record
-from tesuji.episodes.made.mafia_table import play
-from tesuji.recipe.load import load_recipe
+from tesuji.datasets.from_logs.stage import build
+from tesuji.logs.importing import import_logs
+from tesuji.logs.synthetic.mafia_files import competitor_record, file_name, mgc_rows, older_record
+from tesuji.logs.synthetic.mafia_play import play
+from tesuji.recipe.reading.load import load_recipe
 
 TURNS, VIEWS, ROUNDS = 30, 300, 14  # of a log; different ones; of a day's discussion
 SEEN_EVERY = 0.02  # seconds

@@ -14,12 +14,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tesuji.core.run import find_run
-from tesuji.evaluation.matches import ALONE
+from tesuji.core.run_folder import find_run
+from tesuji.evaluation.matches.against import ALONE
 from tesuji.evaluation.results import MatchScore
 from tesuji.evaluation.store import load_evaluation
 from tesuji.pipeline.run import Outcome, run_recipe
-from tesuji.recipe.load import load_recipe
+from tesuji.recipe.reading.load import load_recipe
 
 SHORT = ["stages.grpo.max_steps=3", "evaluation.episodes=2", "evaluation.positions=50"]
 

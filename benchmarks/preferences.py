@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.pipeline.run import run_recipe
-from tesuji.recipe.load import load_recipe
-from tesuji.recipe.schema import Recipe
+from tesuji.recipe.reading.load import load_recipe
+from tesuji.recipe.schema.recipe import Recipe
 
 SHORT = {"dpo": 3, "reward": 3, "ppo": 2, "sft": 3}
 Row = dict[str, Any]

@@ -22,12 +22,12 @@ from transformers import AutoModelForCausalLM, GenerationConfig, Qwen3Config
 from tesuji.core.types import Task
 from tesuji.episodes.arena import TurnRules, play_matches
 from tesuji.games.catalogue import load_game
-from tesuji.learners.tiny import build_tokenizer
+from tesuji.learners.model.tiny import build_tokenizer
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.model import ModelPlayer
-from tesuji.players.prompt import build_prompt, next_message
-from tesuji.players.sampler import LocalSampler
-from tesuji.recipe.sections import PromptSection, SamplingSection
+from tesuji.players.prompting.prompt import build_prompt, next_message
+from tesuji.players.sampling.local import LocalSampler
+from tesuji.recipe.schema.sections import PromptSection, SamplingSection
 
 MATCHES, NEW = 64, 4
 PROMPT = PromptSection(style="compact", answer="id", history="full", retry=False)

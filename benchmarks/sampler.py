@@ -16,8 +16,8 @@ from collections.abc import Callable
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig, Qwen3Config
 
-from tesuji.learners.tiny import build_tokenizer
-from tesuji.players.sampler import LocalSampler
+from tesuji.learners.model.tiny import build_tokenizer
+from tesuji.players.sampling.local import LocalSampler
 
 PROMPTS, LENGTH, NEW, VOCAB = 64, 80, 8, 512
 

@@ -19,14 +19,14 @@ from datasets import Dataset
 from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
-from tesuji.datasets.generate import generate
-from tesuji.datasets.store import read_rows
+from tesuji.datasets.files import read_rows
+from tesuji.datasets.from_positions.stage import generate
 from tesuji.games.catalogue import load_game
-from tesuji.learners.models import quiet_libraries
-from tesuji.learners.soft import SoftCollator, SoftTargetTrainer, to_columns
-from tesuji.learners.tiny import build_model, build_tokenizer
-from tesuji.learners.tokens import TokenRow, tokenize
-from tesuji.recipe.load import load_recipe
+from tesuji.learners.model.load import quiet_libraries
+from tesuji.learners.model.tiny import build_model, build_tokenizer
+from tesuji.learners.sft.soft_targets import SoftCollator, SoftTargetTrainer, to_columns
+from tesuji.learners.sft.tokens import TokenRow, tokenize
+from tesuji.recipe.reading.load import load_recipe
 
 ROUNDS, STEPS, BATCH = 7, 15, 128
 

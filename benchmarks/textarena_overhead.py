@@ -21,7 +21,7 @@ from tesuji.episodes.arena import play_matches
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.players.registry import make_player
-from tesuji.recipe.sections import PlayerSection
+from tesuji.recipe.schema.sections import PlayerSection
 
 GAMES = (
     "SecretMafia-v0",

@@ -15,15 +15,15 @@ from tesuji.cli.main import main
 from tesuji.core.errors import DataError, RecipeError
 from tesuji.core.files import read_jsonl, write_json, write_jsonl, write_text
 from tesuji.evaluation.prompt_files import Kept, read_prompts, results_path
-from tesuji.learners.tiny import build_model, build_tokenizer
-from tesuji.pipeline.open_model import open_model
+from tesuji.learners.model.tiny import build_model, build_tokenizer
+from tesuji.pipeline.models.by_name import open_model
 from tesuji.pipeline.plan import make_plan
-from tesuji.players.conversation import Conversation
-from tesuji.players.render import decode_reply, render_prompt
-from tesuji.players.sampler import LocalSampler
-from tesuji.recipe.load import dump_recipe, load_recipe
-from tesuji.recipe.schema import Recipe
-from tesuji.recipe.sections import TinyModel
+from tesuji.players.chat import Conversation
+from tesuji.players.prompting.chat_template import decode_reply, render_prompt
+from tesuji.players.sampling.local import LocalSampler
+from tesuji.recipe.reading.load import dump_recipe, load_recipe
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.sections import TinyModel
 
 SHAPE = {"hidden_size": 16, "num_attention_heads": 2, "num_key_value_heads": 2}
 SHAPE |= {"intermediate_size": 32, "max_position_embeddings": 128}
@@ -137,7 +137,7 @@ def test_characters_of_several_bytes_come_whole():
     talk = a_talk()
     text = "né €"
     ids = iter(build_tokenizer()(text)["input_ids"])
-    from tesuji.players import conversation
+    from tesuji.players import chat as conversation
 
     def told(*_, **__):
         yield from ids
@@ -178,8 +178,8 @@ def test_stages_folders_and_what_is_not_there(run: Path, tmp_path: Path, monkeyp
 
 
 def test_an_adapter_finds_its_base_where_the_run_was_moved(tmp_path: Path, monkeypatch):
-    from tesuji.learners.models import load_policy, with_adapter
-    from tesuji.recipe.sections import LoraSection, ModelSection
+    from tesuji.learners.model.load import load_policy, with_adapter
+    from tesuji.recipe.schema.sections import LoraSection, ModelSection
 
     monkeypatch.chdir(tmp_path)
     save(Path("runs/talk/base"), seed=1)

@@ -9,7 +9,7 @@ from made_rows import built, episode, turn, vote
 
 from tesuji.cli.main import main
 from tesuji.core.files import read_json, write_json
-from tesuji.datasets.bare import bare_statistics
+from tesuji.datasets.describe.file_statistics import bare_statistics
 from tesuji.episodes.store import write_episodes
 
 EVIL = "\x1b[2J[bold]x"

@@ -5,16 +5,16 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import RECIPES
 
 from tesuji.cli import doctor
+from tesuji.cli.browse.recipes import standalone
 from tesuji.cli.console import progress
 from tesuji.cli.main import COMMANDS, main
-from tesuji.cli.recipes import standalone
 from tesuji.core.errors import RecipeError
-from tesuji.recipe.load import load_recipe
+from tesuji.recipe.reading.load import load_recipe
 
 HEAVY = ("torch", "transformers", "trl", "peft", "pyspiel", "matplotlib", "numpy", "accelerate")
 
@@ -132,7 +132,7 @@ def test_stopping_in_the_midst_of_a_command_exits_with_130(monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tesuji.recipe.load.load_recipe", interrupted)
+    monkeypatch.setattr("tesuji.recipe.reading.load.load_recipe", interrupted)
     assert main(["run", "tictactoe/tiny"]) == 130
     assert "kept" in capsys.readouterr().err
 
@@ -191,7 +191,7 @@ def test_recipes_are_listed_and_shown_as_written(capsys):
     assert main(["recipes"]) == 0
     assert "tictactoe/tiny" in capsys.readouterr().out
     assert main(["recipes", "show", "tictactoe/tiny"]) == 0
-    shipped = Path(__file__).parents[1] / "recipes" / "tictactoe" / "tiny.yaml"
+    shipped = RECIPES / "tictactoe" / "tiny.yaml"
     assert capsys.readouterr().out == shipped.read_text(encoding="utf-8")
 
 

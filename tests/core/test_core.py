@@ -9,9 +9,9 @@ import pytest
 
 from tesuji.core import files
 from tesuji.core.errors import DataError, EngineError, TesujiError
-from tesuji.core.metrics import MetricLog
-from tesuji.core.run import RunFolder, StageFolder, find_run, key_of
-from tesuji.core.streams import stream
+from tesuji.core.metric_log import MetricLog
+from tesuji.core.run_folder import RunFolder, StageFolder, find_run, key_of
+from tesuji.core.seeds import stream
 from tesuji.core.textlog import TextLog
 
 

@@ -7,19 +7,19 @@ import pytest
 
 from tesuji.core.errors import DataError, GameError
 from tesuji.core.files import read_json
-from tesuji.datasets.generate import generate
-from tesuji.datasets.label import label
-from tesuji.datasets.positions import all_positions, sampled_positions
-from tesuji.datasets.split import held_out_keys, on_path_keys
-from tesuji.datasets.store import position_row, read_positions, read_rows
-from tesuji.datasets.symmetry import symmetry_class
+from tesuji.datasets.files import position_row, read_positions, read_rows
+from tesuji.datasets.from_positions.label import label
+from tesuji.datasets.from_positions.positions import all_positions, sampled_positions
+from tesuji.datasets.from_positions.split import held_out_keys, on_path_keys
+from tesuji.datasets.from_positions.stage import generate
+from tesuji.datasets.from_positions.symmetry import symmetry_class
 from tesuji.games.base import play_through
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import Player, Reply
-from tesuji.players.mcts import MCTSPlayer
-from tesuji.players.minimax import MinimaxPlayer
-from tesuji.players.uniform import RandomPlayer
-from tesuji.recipe.schema import Recipe
+from tesuji.players.basic.random import RandomPlayer
+from tesuji.players.search.mcts import MCTSPlayer
+from tesuji.players.search.minimax import MinimaxPlayer
+from tesuji.recipe.schema.recipe import Recipe
 
 TTT = load_game("tic_tac_toe", {})
 LABELLED = list(label(TTT, all_positions(TTT), MinimaxPlayer()))
@@ -74,7 +74,7 @@ def test_games_without_a_list_of_positions_say_what_to_do():
 
 
 def test_a_game_too_big_is_refused_before_memory_is_gone(monkeypatch):
-    monkeypatch.setattr("tesuji.datasets.positions.ALL_LIMIT", 500)
+    monkeypatch.setattr("tesuji.datasets.from_positions.positions.ALL_LIMIT", 500)
     with pytest.raises(GameError, match="more than 500 positions"):
         all_positions(load_game("connect_four", {}))
 

@@ -5,16 +5,11 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
-from fastapi import FastAPI, Request
 from fastapi.responses import (
     HTMLResponse,
     JSONResponse,
@@ -22,11 +17,13 @@ from fastapi.responses import (
     Response,
     StreamingResponse,
 )
+from llm_server import completion, serving
 
 from tesuji.core.errors import DataError, EngineError
 from tesuji.core.types import Move
-from tesuji.datasets.generate import generate
-from tesuji.datasets.llm import (
+from tesuji.datasets.files import read_rows
+from tesuji.datasets.from_positions.stage import generate
+from tesuji.datasets.llm_endpoint import (
     GIVE_UP_AFTER,
     LONGEST,
     Question,
@@ -34,63 +31,12 @@ from tesuji.datasets.llm import (
     tidy,
     write_thoughts,
 )
-from tesuji.datasets.store import read_rows
 from tesuji.games.catalogue import load_game
-from tesuji.recipe.data import EndpointSection
-from tesuji.recipe.schema import Recipe
+from tesuji.recipe.schema.data import EndpointSection
+from tesuji.recipe.schema.recipe import Recipe
 
 SECRET = "sk-thisisaverysecretkey"
 PLAIN = "hunter2hunter2"
-Answer = Callable[[int, dict[str, Any]], Response]
-
-
-def completion(text: Any) -> JSONResponse:
-    choice = {
-        "index": 0,
-        "message": {"role": "assistant", "content": text},
-        "finish_reason": "stop",
-    }
-    return JSONResponse(
-        {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
-    )
-
-
-class Server:
-    """Answers by a function of (how many requests came before, the request's body)."""
-
-    def __init__(self, answer: Answer, delay: float) -> None:
-        self.answer, self.delay = answer, delay
-        self.bodies, self.keys, self.widest, self.open = [], [], 0, 0
-        self.url = ""
-        self.app = FastAPI()
-        self.app.post("/v1/chat/completions")(self.chat)
-
-    async def chat(self, request: Request) -> Response:
-        self.open += 1
-        self.widest = max(self.widest, self.open)
-        body = await request.json()
-        self.bodies.append(body)
-        self.keys.append(request.headers.get("authorization"))
-        await asyncio.sleep(self.delay)
-        self.open -= 1
-        return self.answer(len(self.bodies) - 1, body)
-
-
-@contextmanager
-def serving(answer: Answer, delay: float = 0.02) -> Iterator[Server]:
-    server = Server(answer, delay)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        running = uvicorn.Server(uvicorn.Config(server.app, log_level="error"))
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        while not running.started:
-            time.sleep(0.01)
-        server.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        yield server
-        running.should_exit = True
-        thread.join(10)
 
 
 def endpoint(url: str, **changes) -> EndpointSection:
@@ -141,8 +87,8 @@ def test_nothing_is_asked_twice_even_after_a_failure_in_between(tmp_path: Path):
 def test_a_run_killed_in_the_middle_asks_only_for_what_is_missing(tmp_path: Path):
     code = (
         "import os, signal, sys\nfrom pathlib import Path\n"
-        "from tesuji.datasets.llm import Question, write_thoughts\n"
-        "from tesuji.recipe.data import EndpointSection\n"
+        "from tesuji.datasets.llm_endpoint import Question, write_thoughts\n"
+        "from tesuji.recipe.schema.data import EndpointSection\n"
         "ask = [Question(({'role': 'user', 'content': f'question {i}'},)) for i in range(12)]\n"
         "end = EndpointSection(base_url=sys.argv[1], model='m', concurrency=1)\n"
         "kill = lambda done: done == 5 and os.kill(os.getpid(), signal.SIGKILL)\n"

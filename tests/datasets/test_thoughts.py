@@ -6,11 +6,11 @@ from collections import Counter
 import pytest
 
 from tesuji.core.types import Move
-from tesuji.datasets.label import label
-from tesuji.datasets.positions import all_positions
-from tesuji.datasets.thoughts import about_value, template_thought
+from tesuji.datasets.from_positions.label import label
+from tesuji.datasets.from_positions.positions import all_positions
+from tesuji.datasets.from_positions.template_thoughts import about_value, template_thought
 from tesuji.games.catalogue import load_game
-from tesuji.players.minimax import MinimaxPlayer, MoveValue, best_moves
+from tesuji.players.search.minimax import MinimaxPlayer, MoveValue, best_moves
 
 TTT = load_game("tic_tac_toe", {})
 SAID = re.compile(r"As ([XO]), I (.+) at ([0-2])-([0-2])\.")

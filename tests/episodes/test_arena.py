@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from tesuji.core.streams import stream
+from tesuji.core.seeds import stream
 from tesuji.core.types import Ending, Episode, Found, Task
 from tesuji.episodes.arena import TurnRules, play_matches
 from tesuji.games.base import play_through
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest, Player, Reply
-from tesuji.players.uniform import RandomPlayer
+from tesuji.players.basic.random import RandomPlayer
 
 TTT = load_game("tic_tac_toe", {})
 

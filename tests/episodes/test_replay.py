@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from tesuji.cli.replay import app
+from tesuji.cli.browse.replay import app
 from tesuji.core.errors import DataError
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
 from tesuji.episodes.show import LONGEST, show_episode

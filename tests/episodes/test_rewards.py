@@ -10,17 +10,17 @@ import pytest
 
 from tesuji.core.errors import EngineError, GameError, RecipeError
 from tesuji.core.types import Ending, Episode, Sampled, Task
-from tesuji.episodes import reward_terms
 from tesuji.episodes.arena import TurnRules, play_matches
-from tesuji.episodes.reward_terms import BUILT_IN, Judged, Oracle, table_value
-from tesuji.episodes.rewards import TurnRewards, make_terms, reward_names, score_of
+from tesuji.episodes.rewards import terms as reward_terms
+from tesuji.episodes.rewards.terms import BUILT_IN, Judged, Oracle, table_value
+from tesuji.episodes.rewards.total import TurnRewards, make_terms, reward_names, score_of
 from tesuji.games.base import play_through
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest, Player, Reply
-from tesuji.players.minimax import MinimaxPlayer, optimal_moves
-from tesuji.players.scripted import ScriptedPlayer
-from tesuji.players.uniform import RandomPlayer
-from tesuji.recipe.play import RewardTerm
+from tesuji.players.basic.random import RandomPlayer
+from tesuji.players.basic.scripted import ScriptedPlayer
+from tesuji.players.search.minimax import MinimaxPlayer, optimal_moves
+from tesuji.recipe.schema.play import RewardTerm
 
 GAMES = {name: load_game(name, {}) for name in ("tic_tac_toe", "kuhn_poker")}
 

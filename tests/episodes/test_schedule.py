@@ -9,11 +9,11 @@ import pytest
 
 from tesuji.core.errors import DataError, RecipeError, TesujiError
 from tesuji.core.types import Task
-from tesuji.episodes.curriculum import Curriculum
-from tesuji.episodes.failures import FailureReplay
-from tesuji.episodes.schedule import POLICY, Outcome, Schedule
-from tesuji.recipe.play import CurriculumStage, FailureReplaySection, PlaySection
-from tesuji.recipe.sections import GameSection
+from tesuji.episodes.schedule.curriculum import Curriculum
+from tesuji.episodes.schedule.failure_replay import FailureReplay
+from tesuji.episodes.schedule.schedule import POLICY, Outcome, Schedule
+from tesuji.recipe.schema.play import CurriculumStage, FailureReplaySection, PlaySection
+from tesuji.recipe.schema.sections import GameSection
 
 TTT = GameSection(name="tic_tac_toe")
 KUHN = {"name": "kuhn_poker", "options": {"players": 3}}

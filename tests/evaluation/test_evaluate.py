@@ -6,21 +6,21 @@ from collections.abc import Sequence
 import pytest
 
 from tesuji.core.errors import GameError
-from tesuji.core.intervals import mean_interval, wilson
+from tesuji.core.statistics import mean_interval, wilson
 from tesuji.core.types import Ending
-from tesuji.datasets.label import label
-from tesuji.datasets.positions import all_positions
+from tesuji.datasets.from_positions.label import label
+from tesuji.datasets.from_positions.positions import all_positions
 from tesuji.episodes.arena import TurnRules
-from tesuji.evaluation.certificate import certify
 from tesuji.evaluation.evaluate import Subject, evaluate
-from tesuji.evaluation.matches import EVALUATED, play_opponent, rotated_tasks, score_matches
-from tesuji.evaluation.moves import Question, score_moves
+from tesuji.evaluation.matches.against import EVALUATED, play_opponent, rotated_tasks, score_matches
+from tesuji.evaluation.matches.certificate import certify
+from tesuji.evaluation.matches.position_moves import Question, score_moves
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest, Player, Reply
-from tesuji.players.minimax import MinimaxPlayer
-from tesuji.players.uniform import RandomPlayer
-from tesuji.recipe.schema import EvaluationSection
-from tesuji.recipe.sections import PromptSection
+from tesuji.players.basic.random import RandomPlayer
+from tesuji.players.search.minimax import MinimaxPlayer
+from tesuji.recipe.schema.recipe import EvaluationSection
+from tesuji.recipe.schema.sections import PromptSection
 
 TTT = load_game("tic_tac_toe", {})
 
@@ -181,7 +181,7 @@ def test_an_illegal_reply_loses_its_line():
 
 
 def test_a_tree_too_big_to_walk_is_refused_in_words(monkeypatch):
-    monkeypatch.setattr("tesuji.evaluation.certificate.LINE_LIMIT", 20)
+    monkeypatch.setattr("tesuji.evaluation.matches.certificate.LINE_LIMIT", 20)
     with pytest.raises(GameError, match="more than 20 lines"):
         certify(TTT, First())
 

@@ -9,23 +9,23 @@ import pytest
 import torch
 
 from tesuji.core.files import read_json, write_json
-from tesuji.core.intervals import ratio_interval
+from tesuji.core.statistics import ratio_interval
 from tesuji.core.types import Example, Message, Pair, Sampled
-from tesuji.datasets import quality
+from tesuji.datasets.from_logs import strategy_words as quality
 from tesuji.evaluation.evaluate import Watch
-from tesuji.evaluation.likelihood import Reader, Scored, clusters, likelihood, preferences
-from tesuji.evaluation.replies import Answered, Asked, answer, judge, questions
+from tesuji.evaluation.held_out.compare_models import EVERYONE, side_by_side
+from tesuji.evaluation.held_out.evaluate import decision_labels, evaluate_rows
+from tesuji.evaluation.held_out.likelihood import Reader, Scored, clusters, likelihood, preferences
+from tesuji.evaluation.held_out.replies import Answered, Asked, answer, judge, questions
 from tesuji.evaluation.results import Evaluation
-from tesuji.evaluation.rows import decision_labels, evaluate_rows
-from tesuji.evaluation.side_by_side import EVERYONE, side_by_side
 from tesuji.evaluation.store import load_evaluation, save_evaluation
 from tesuji.evaluation.strategy import indicators
 from tesuji.evaluation.targets import target_of, valid_targets
-from tesuji.learners.models import Policy
-from tesuji.learners.tiny import build_model, build_tokenizer
-from tesuji.players.render import render_prompt, render_reply
-from tesuji.recipe.sections import PromptSection, SamplingSection, TinyModel
-from tesuji.report.rows_table import rows_table, sentences
+from tesuji.learners.model.load import Policy
+from tesuji.learners.model.tiny import build_model, build_tokenizer
+from tesuji.players.prompting.chat_template import render_prompt, render_reply
+from tesuji.recipe.schema.sections import PromptSection, SamplingSection, TinyModel
+from tesuji.report.tables.held_out import rows_table, sentences
 
 SHAPE = TinyModel(
     hidden_size=16, num_attention_heads=2, num_key_value_heads=2, intermediate_size=32,

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from test_rl_train import recipe_of
+from made_recipes import recipe_of
 from typer.testing import CliRunner
 
 from tesuji.episodes.arena import TurnRules
-from tesuji.evaluation.ladder import play_ladder, rated
+from tesuji.evaluation.matches.ladder import play_ladder, rated
 from tesuji.games.catalogue import load_game
 from tesuji.pipeline.run import run_recipe
-from tesuji.players.minimax import MinimaxPlayer
-from tesuji.players.uniform import RandomPlayer
+from tesuji.players.basic.random import RandomPlayer
+from tesuji.players.search.minimax import MinimaxPlayer
 
 
 def test_the_stronger_player_stands_above_the_weaker() -> None:
@@ -35,7 +35,7 @@ def test_equals_are_rated_alike_and_less_surely_after_few_matches() -> None:
 
 
 def test_a_runs_models_can_be_put_on_the_ladder(tmp_path: Path, monkeypatch) -> None:
-    from tesuji.cli import ladder
+    from tesuji.cli.evaluate import ladder
 
     run_recipe(recipe_of(), tmp_path / "runs")
     monkeypatch.chdir(tmp_path)

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tesuji.core.errors import DataError
-from tesuji.core.intervals import wilson
-from tesuji.episodes.poker.said import read_decision
-from tesuji.evaluation.decisions import same_decision, score_decisions
-from tesuji.games.poker.said import Decision
+from tesuji.core.statistics import wilson
+from tesuji.evaluation.held_out.poker_decisions import same_decision, score_decisions
+from tesuji.games.poker.read_decision import Decision
+from tesuji.players.poker.read_reply import read_decision
 
 
 @pytest.mark.parametrize(

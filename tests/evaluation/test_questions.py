@@ -5,20 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from tesuji.core.intervals import Interval
+from tesuji.core.statistics import Interval
 from tesuji.core.types import Ending, Episode
 from tesuji.episodes.arena import TurnRules
+from tesuji.evaluation.bfcl_summary import composites
 from tesuji.evaluation.evaluate import Subject, evaluate
-from tesuji.evaluation.leaderboard import composites
+from tesuji.evaluation.questions import ask, asks_questions, score_tasks, tasks_of
 from tesuji.evaluation.results import Evaluation, TaskScore
 from tesuji.evaluation.store import load_evaluation, save_evaluation
-from tesuji.evaluation.tasks import ask, asks_questions, score_tasks, tasks_of
 from tesuji.games.catalogue import load_game
 from tesuji.pipeline.run import run_recipe
 from tesuji.players.registry import make_player
-from tesuji.recipe.schema import EvaluationSection, Recipe
-from tesuji.recipe.sections import PlayerSection, PromptSection
-from tesuji.report.tasks_table import tasks_view
+from tesuji.recipe.schema.recipe import EvaluationSection, Recipe
+from tesuji.recipe.schema.sections import PlayerSection, PromptSection
+from tesuji.report.tables.questions import tasks_view
 from tesuji.report.words import headline
 
 KEY = PlayerSection(player="answer_key")

@@ -153,7 +153,7 @@ def add_package(folder: Path, entry: str, code: str, monkeypatch: pytest.MonkeyP
 
 
 WORKING = """
-from tesuji.games.openspiel import OpenSpielGame
+from tesuji.games.openspiel.game import OpenSpielGame
 def make(name, options):
     return OpenSpielGame("nim", {"pile_sizes": "1;2", **options})
 def other(name, options):

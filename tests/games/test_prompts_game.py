@@ -11,14 +11,14 @@ from tesuji.core.types import Move, Task
 from tesuji.episodes.arena import TurnRules, play_matches
 from tesuji.episodes.store import read_episodes
 from tesuji.games.catalogue import load_game
-from tesuji.learners.models import load_policy, prepare_base
+from tesuji.learners.model.load import load_policy, prepare_base
 from tesuji.pipeline.run import run_recipe
 from tesuji.players.model import ModelPlayer
-from tesuji.players.parse import read_reply
-from tesuji.players.render import render_prompt
-from tesuji.players.sampler import LocalSampler
-from tesuji.recipe.schema import Recipe
-from tesuji.recipe.sections import ModelSection, PromptSection, SamplingSection
+from tesuji.players.prompting.chat_template import render_prompt
+from tesuji.players.prompting.parse_reply import read_reply
+from tesuji.players.sampling.local import LocalSampler
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.sections import ModelSection, PromptSection, SamplingSection
 
 HEADS = {"num_attention_heads": 2, "num_key_value_heads": 2}
 TINY = {"hidden_size": 16, "num_hidden_layers": 1, **HEADS}

@@ -9,7 +9,7 @@ from tesuji.core.types import Task
 from tesuji.episodes.arena import play_matches
 from tesuji.episodes.store import write_episodes
 from tesuji.games.catalogue import load_game
-from tesuji.players.uniform import RandomPlayer
+from tesuji.players.basic.random import RandomPlayer
 
 TABLES = (
     ("tic_tac_toe", {}),

@@ -10,7 +10,7 @@ from tesuji.episodes.arena import play_matches
 from tesuji.episodes.store import write_episodes
 from tesuji.games.catalogue import load_game
 from tesuji.players.registry import make_player
-from tesuji.recipe.sections import PlayerSection
+from tesuji.recipe.schema.sections import PlayerSection
 
 TABLES = (
     ("SecretMafia-v0", {}, ("mafia-careful",) * 6),

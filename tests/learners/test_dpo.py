@@ -10,16 +10,16 @@ import torch
 
 from tesuji.core.errors import DataError, EngineError
 from tesuji.core.files import read_json
-from tesuji.core.metrics import MetricLog
+from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Pair
-from tesuji.learners.dpo import train_dpo
-from tesuji.learners.models import Policy, load_policy, prepare_base, with_adapter
-from tesuji.learners.pair_tokens import tokenize_pairs
-from tesuji.learners.preference import preference_accuracy, reply_logprobs
-from tesuji.learners.tiny import build_model, build_tokenizer
-from tesuji.learners.trainers import Hooks
-from tesuji.recipe.preference import DpoStage
-from tesuji.recipe.sections import LoraSection, ModelSection, PromptSection, TinyModel
+from tesuji.learners.model.load import Policy, load_policy, prepare_base, with_adapter
+from tesuji.learners.model.tiny import build_model, build_tokenizer
+from tesuji.learners.pairs.accuracy import preference_accuracy, reply_logprobs
+from tesuji.learners.pairs.dpo import train_dpo
+from tesuji.learners.pairs.tokens import tokenize_pairs
+from tesuji.learners.trainer.trainer import Hooks
+from tesuji.recipe.schema.pairs import DpoStage
+from tesuji.recipe.schema.sections import LoraSection, ModelSection, PromptSection, TinyModel
 
 SHAPE = TinyModel(
     hidden_size=32, num_attention_heads=2, num_key_value_heads=2, intermediate_size=64
@@ -221,7 +221,7 @@ def test_long_prompts_lose_their_beginning_and_unfit_pairs_are_counted():
 
 
 def test_the_trainer_sees_our_ids_and_cuts_nothing(tmp_path: Path):
-    from tesuji.learners.dpo import _trainer
+    from tesuji.learners.pairs.dpo import _trainer
 
     policy = tiny_policy()
     rows = tokenize_pairs([pair("x" * 1500, "1", "2.")], policy.tokenizer, PROMPT, 4096)

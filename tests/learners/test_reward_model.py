@@ -12,24 +12,24 @@ from safetensors.torch import load_file
 
 from tesuji.core.errors import DataError, EngineError
 from tesuji.core.files import read_json
-from tesuji.core.metrics import MetricLog
+from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Pair
-from tesuji.learners.critic import critic_from_reward
-from tesuji.learners.models import load_policy, prepare_base, with_adapter
-from tesuji.learners.pair_tokens import tokenize_pairs
-from tesuji.learners.reward import train_reward
-from tesuji.learners.reward_evaluation import calibration, length_bias
-from tesuji.learners.reward_model import (
+from tesuji.learners.model.load import load_policy, prepare_base, with_adapter
+from tesuji.learners.model.tiny import build_tokenizer
+from tesuji.learners.pairs.reward import train_reward
+from tesuji.learners.pairs.reward_evaluation import calibration, length_bias
+from tesuji.learners.pairs.tokens import tokenize_pairs
+from tesuji.learners.reward_model.critic import critic_from_reward
+from tesuji.learners.reward_model.model import (
     is_reward_model,
     layers,
     new_reward_model,
     reward_head,
 )
-from tesuji.learners.scorer import load_scorer
-from tesuji.learners.tiny import build_tokenizer
-from tesuji.learners.trainers import Hooks
-from tesuji.recipe.preference import RewardStage
-from tesuji.recipe.sections import LoraSection, ModelSection, PromptSection, TinyModel
+from tesuji.learners.reward_model.scorer import load_scorer
+from tesuji.learners.trainer.trainer import Hooks
+from tesuji.recipe.schema.pairs import RewardStage
+from tesuji.recipe.schema.sections import LoraSection, ModelSection, PromptSection, TinyModel
 
 SHAPE = TinyModel(
     hidden_size=32, num_attention_heads=2, num_key_value_heads=2, intermediate_size=64
@@ -291,8 +291,8 @@ def test_length_bias_by_hand():
 
 @pytest.mark.parametrize("kind", ["full", "adapter"])
 def test_a_critic_begins_with_the_reward_models_layers_and_head(tmp_path: Path, kind: str):
-    from tesuji.learners.rl.build import build_learner
-    from tesuji.recipe.rl import PpoStage
+    from tesuji.learners.rl.update.build import build_learner
+    from tesuji.recipe.schema.rl import PpoStage
 
     section = FULL if kind == "full" else ADAPTED
     source = base(tmp_path) if kind == "full" else sft_adapter(tmp_path)

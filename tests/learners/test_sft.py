@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tesuji.core.errors import DataError, EngineError, RecipeError
-from tesuji.core.metrics import MetricLog
+from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Example
-from tesuji.learners.models import Policy, load_policy, prepare_base, with_adapter
-from tesuji.learners.optim import MuonWithAdamW, split_parameters
-from tesuji.learners.sft import Hooks, train_sft
-from tesuji.learners.tiny import build_model, build_tokenizer
-from tesuji.learners.tokens import tokenize
-from tesuji.recipe.sections import LoraSection, ModelSection, PromptSection, TinyModel
-from tesuji.recipe.stages import SftStage
+from tesuji.learners.model.load import Policy, load_policy, prepare_base, with_adapter
+from tesuji.learners.model.tiny import build_model, build_tokenizer
+from tesuji.learners.sft.tokens import tokenize
+from tesuji.learners.sft.train import Hooks, train_sft
+from tesuji.learners.trainer.muon import MuonWithAdamW, split_parameters
+from tesuji.recipe.schema.sections import LoraSection, ModelSection, PromptSection, TinyModel
+from tesuji.recipe.schema.stages import SftStage
 
 SHAPE = TinyModel(
     hidden_size=16, num_attention_heads=2, num_key_value_heads=2, intermediate_size=32
@@ -177,7 +177,7 @@ def test_loss_and_gradient_equal_trls_where_a_prompt_has_one_reply(tmp_path: Pat
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    from tesuji.learners.soft import SoftCollator, SoftTargetTrainer, to_columns
+    from tesuji.learners.sft.soft_targets import SoftCollator, SoftTargetTrainer, to_columns
 
     rows = tokenize([EXAMPLES[1], EXAMPLES[2], EXAMPLES[3]], build_tokenizer(), max_length=64).rows
     options = {

@@ -13,12 +13,12 @@ from made_logs import DAY, SPEECH, TALK, VOTE, game, older, row, write, write_li
 
 from tesuji.core.errors import DataError
 from tesuji.core.types import Ending, Found
-from tesuji.datasets.store import read_pairs
-from tesuji.episodes.importers.driver import import_logs
-from tesuji.episodes.importers.secretmafia import read_action
+from tesuji.datasets.files import read_pairs
 from tesuji.episodes.store import episode_to_row, read_episodes
 from tesuji.episodes.transcript import seen
-from tesuji.games.secretmafia import last_message, phase_of, targets
+from tesuji.games.textarena.secretmafia import last_message, phase_of, targets
+from tesuji.logs.formats.secretmafia_turns import read_action
+from tesuji.logs.importing import import_logs
 
 
 def imported(folder: Path, **options):

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_logs import game, older, row
 
-from tesuji.episodes.importers.driver import import_logs
-from tesuji.episodes.importers.registry import KINDS, importer, text_importers
 from tesuji.episodes.store import read_episodes
+from tesuji.logs.importing import import_logs
+from tesuji.logs.registry import KINDS, importer, text_importers
 
 QUICK = settings(
     max_examples=60,

@@ -11,11 +11,11 @@ import pytest
 from made_logs import game, row, write, write_lines
 
 from tesuji.core.errors import DataError
-from tesuji.episodes.importers.base import Record, Refused
-from tesuji.episodes.importers.driver import import_logs
-from tesuji.episodes.importers.reading import records, rows_at_once
-from tesuji.episodes.importers.registry import KINDS, importer
 from tesuji.episodes.store import episode_to_row, read_episodes
+from tesuji.logs.base import Record, Refused
+from tesuji.logs.importing import import_logs
+from tesuji.logs.records import records, rows_at_once
+from tesuji.logs.registry import KINDS, importer
 
 
 def refused(out: Path) -> dict[str, str]:

@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tesuji.core.types import Ending, Episode
-from tesuji.episodes.importers.base import Record, Refused
-from tesuji.episodes.importers.phh import Phh
-from tesuji.episodes.importers.pokerbench import PokerBench
-from tesuji.episodes.importers.pokerstars import PokerStars
 from tesuji.episodes.store import episode_from_row, episode_to_row
+from tesuji.logs.base import Record, Refused
+from tesuji.logs.formats.phh import Phh
+from tesuji.logs.formats.pokerbench import PokerBench
+from tesuji.logs.formats.pokerstars import PokerStars
 
 HAND = """variant = 'NT'
 antes = [0, 0, 0]

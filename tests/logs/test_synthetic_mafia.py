@@ -11,15 +11,15 @@ import pytest
 from tesuji.cli.main import main
 from tesuji.core.errors import DataError
 from tesuji.core.files import read_json
-from tesuji.episodes.importers.driver import import_logs
-from tesuji.episodes.importers.summary import ImportSummary
-from tesuji.episodes.made.mafia import planted
-from tesuji.episodes.made.mafia_records import competitor_record, mgc_rows
-from tesuji.episodes.made.mafia_table import MadeGame, play
-from tesuji.episodes.made.mafia_traps import FAULTS, FORMS, MGC_FAULTS, NOTES, REASONS
-from tesuji.episodes.made.make import make_logs
 from tesuji.episodes.store import read_episodes
-from tesuji.games.secretmafia import MAFIA
+from tesuji.games.textarena.secretmafia import MAFIA
+from tesuji.logs.importing import import_logs
+from tesuji.logs.summary import ImportSummary
+from tesuji.logs.synthetic.mafia import planted
+from tesuji.logs.synthetic.mafia_faults import FAULTS, FORMS, MGC_FAULTS, NOTES, REASONS
+from tesuji.logs.synthetic.mafia_files import competitor_record, mgc_rows
+from tesuji.logs.synthetic.mafia_play import MadeGame, play
+from tesuji.logs.synthetic.make import make_logs
 from tesuji.players.mafia_styles import STYLES
 
 pytest.importorskip("textarena")

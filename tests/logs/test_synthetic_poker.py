@@ -6,18 +6,18 @@ from collections import Counter
 
 import pytest
 
-from tesuji.episodes.importers.base import Record, Refused
-from tesuji.episodes.importers.driver import import_logs
-from tesuji.episodes.importers.phh import Phh
-from tesuji.episodes.importers.pokerbench import PokerBench
-from tesuji.episodes.importers.pokerstars import PokerStars
-from tesuji.episodes.made.poker import make_poker_logs
-from tesuji.episodes.made.poker_players import in_words
-from tesuji.episodes.made.poker_table import play
-from tesuji.episodes.made.poker_texts import pokerstars_text
-from tesuji.episodes.poker.balance import label_balance
 from tesuji.games.poker.situation import legal_moves
-from tesuji.players.poker_rule import by_rule, chance
+from tesuji.logs.base import Record, Refused
+from tesuji.logs.formats.phh import Phh
+from tesuji.logs.formats.pokerbench import PokerBench
+from tesuji.logs.formats.pokerstars import PokerStars
+from tesuji.logs.importing import import_logs
+from tesuji.logs.poker.label_balance import label_balance
+from tesuji.logs.synthetic.poker import make_poker_logs
+from tesuji.logs.synthetic.poker_files import pokerstars_text
+from tesuji.logs.synthetic.poker_play import play
+from tesuji.logs.synthetic.poker_players import in_words
+from tesuji.players.poker.tight_aggressive import by_rule, chance
 
 GAMES = 120
 REFUSED = (

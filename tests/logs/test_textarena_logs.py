@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tesuji.core.types import Ending
-from tesuji.episodes.importers.base import Record
-from tesuji.episodes.importers.textarena import TextArena
 from tesuji.episodes.transcript import seen
-from tesuji.games import secretmafia
+from tesuji.games.textarena import secretmafia
+from tesuji.logs.base import Record
+from tesuji.logs.formats.textarena import TextArena
 
 PHASES = {
     "Night-Mafia": "night_mafia",

@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 
 import torch
+from places import ROOT
 
 from tesuji.evaluation.store import load_evaluation
 from tesuji.pipeline.run import run_recipe
-from tesuji.recipe.load import load_recipe
-from tesuji.recipe.schema import Recipe
+from tesuji.recipe.reading.load import load_recipe
+from tesuji.recipe.schema.recipe import Recipe
 
 RECIPE = "recipes/tictactoe/tiny-sft-dpo-grpo.yaml"
 SHAPE = {"hidden_size": 16, "num_attention_heads": 2, "num_key_value_heads": 2}
@@ -21,7 +22,7 @@ LEARNERS = ("sft", "dpo", "grpo")
 
 def short_chain() -> Recipe:
     """The shipped recipe with few positions and few steps."""
-    plain = load_recipe(str(Path(__file__).parents[1] / RECIPE)).model_dump(mode="json")
+    plain = load_recipe(str(ROOT / RECIPE)).model_dump(mode="json")
     plain["name"] = "chain"
     plain["model"]["tiny"] |= {**SHAPE, "num_hidden_layers": 1, "intermediate_size": 32}
     stages = plain["stages"]

@@ -7,10 +7,10 @@ import pytest
 from tesuji.cli.main import main
 from tesuji.episodes.store import read_episodes
 from tesuji.evaluation.store import load_evaluation
-from tesuji.learners.models import prepare_base
+from tesuji.learners.model.load import prepare_base
 from tesuji.pipeline.run import run_recipe
-from tesuji.recipe.load import load_recipe
-from tesuji.recipe.sections import ModelSection, TinyModel
+from tesuji.recipe.reading.load import load_recipe
+from tesuji.recipe.schema.sections import ModelSection, TinyModel
 
 
 @pytest.mark.slow

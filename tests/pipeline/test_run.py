@@ -20,14 +20,14 @@ from tesuji.core.errors import DataError, EngineError, GameError, RecipeError, T
 from tesuji.core.files import read_json
 from tesuji.episodes.store import read_episodes
 from tesuji.evaluation.store import load_evaluation
-from tesuji.learners.models import prepare_base
+from tesuji.learners.model.load import prepare_base
+from tesuji.pipeline.models.of_run import open_run
 from tesuji.pipeline.plan import make_plan
-from tesuji.pipeline.reporter import Reporter
+from tesuji.pipeline.progress import Reporter
 from tesuji.pipeline.run import run_recipe
-from tesuji.pipeline.trained import open_run
-from tesuji.recipe.load import dump_recipe, load_recipe
-from tesuji.recipe.schema import Recipe
-from tesuji.recipe.sections import ModelSection, TinyModel
+from tesuji.recipe.reading.load import dump_recipe, load_recipe
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.sections import ModelSection, TinyModel
 
 SHAPE = {"hidden_size": 16, "num_attention_heads": 2, "num_key_value_heads": 2}
 SMALL = {
@@ -130,9 +130,9 @@ def killed_run(root: Path, moment: str) -> None:
     program = f"""
 import os, signal, sys
 from pathlib import Path
-from tesuji.pipeline.reporter import Reporter
+from tesuji.pipeline.progress import Reporter
 from tesuji.pipeline.run import run_recipe
-from tesuji.recipe.load import load_recipe
+from tesuji.recipe.reading.load import load_recipe
 
 class Deadly(Reporter):
     training = False

@@ -15,10 +15,10 @@ from tesuji.core.types import Ending, Move, Task
 from tesuji.episodes.arena import play_matches
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest
-from tesuji.players.cfr import CFRPlayer
-from tesuji.players.human import HumanLeft, HumanPlayer
-from tesuji.players.scripted import ScriptedPlayer
-from tesuji.players.uniform import RandomPlayer
+from tesuji.players.basic.human import HumanLeft, HumanPlayer
+from tesuji.players.basic.random import RandomPlayer
+from tesuji.players.basic.scripted import ScriptedPlayer
+from tesuji.players.search.cfr import CFRPlayer
 
 KUHN = load_game("kuhn_poker")
 TIC_TAC_TOE = load_game("tic_tac_toe")

@@ -13,10 +13,10 @@ from tesuji.core.types import Ending, Move, Task
 from tesuji.episodes.arena import play_matches
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.players.basic.random import RandomPlayer
+from tesuji.players.by_game import ByGame
 from tesuji.players.guard import GuardedPlayer
-from tesuji.players.seating import ByGame
-from tesuji.players.uniform import RandomPlayer
-from tesuji.recipe.play import OpponentSection
+from tesuji.recipe.schema.play import OpponentSection
 
 TTT = load_game("tic_tac_toe")
 KUHN = load_game("kuhn_poker", {"players": 3})
@@ -182,7 +182,7 @@ def test_players_are_made_once_per_game_and_options(monkeypatch):
         made.append((game.name, dict(game.options)))
         return RandomPlayer()
 
-    monkeypatch.setattr("tesuji.players.seating.make_player", make)
+    monkeypatch.setattr("tesuji.players.by_game.make_player", make)
     player = ByGame(OpponentSection(player="random"), games=[TTT])
     assert made == [("tic_tac_toe", {})]
     for game in (TTT, KUHN, load_game("kuhn_poker", {"players": 2}), KUHN):

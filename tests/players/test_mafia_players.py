@@ -4,22 +4,28 @@ from collections import Counter
 
 import pytest
 
-from tesuji.core.streams import stream
+from tesuji.core.seeds import stream
 from tesuji.core.types import Ending, Episode, Message, Move, Sampled, Task
 from tesuji.episodes.arena import TurnRules, play_matches
 from tesuji.evaluation.evaluate import Subject, evaluate
-from tesuji.evaluation.matches import EVALUATED, dealt_tasks, outcome, play_opponent, score_matches
-from tesuji.evaluation.roles import clean, role_of, score_roles, votes_of
+from tesuji.evaluation.matches.against import (
+    EVALUATED,
+    dealt_tasks,
+    outcome,
+    play_opponent,
+    score_matches,
+)
+from tesuji.evaluation.matches.roles import clean, role_of, score_roles, votes_of
 from tesuji.evaluation.store import load_evaluation, save_evaluation
 from tesuji.games.catalogue import load_game
 from tesuji.learners.rl.advantages import RoleBaseline
-from tesuji.learners.rl.traces import traces_of
+from tesuji.learners.rl.rollout.traces import traces_of
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.registry import make_player
-from tesuji.recipe.schema import EvaluationSection
-from tesuji.recipe.sections import PlayerSection, PromptSection
-from tesuji.report.roles import role_lines
-from tesuji.report.table import evaluation_table
+from tesuji.recipe.schema.recipe import EvaluationSection
+from tesuji.recipe.schema.sections import PlayerSection, PromptSection
+from tesuji.report.tables.matches import evaluation_table
+from tesuji.report.tables.roles import role_lines
 
 NAMES = ("mafia-random", "mafia-follower", "mafia-bandwagon", "mafia-careful")
 GAME = load_game("SecretMafia-v0")

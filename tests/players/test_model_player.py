@@ -7,14 +7,19 @@ from transformers import PreTrainedTokenizerFast
 
 from tesuji.core.errors import EngineError
 from tesuji.core.types import Attempt, Message, Move, Sampled
-from tesuji.learners.tiny import build_model, build_tokenizer
+from tesuji.learners.model.tiny import build_model, build_tokenizer
 from tesuji.players.base import MoveRequest
 from tesuji.players.model import ModelPlayer
-from tesuji.players.parse import read_reply
-from tesuji.players.prompt import answer_text, build_prompt
-from tesuji.players.render import decode_reply, end_of_reply, render_prompt, render_reply
-from tesuji.players.sampler import LocalSampler
-from tesuji.recipe.sections import PromptSection, SamplingSection, TinyModel
+from tesuji.players.prompting.chat_template import (
+    decode_reply,
+    end_of_reply,
+    render_prompt,
+    render_reply,
+)
+from tesuji.players.prompting.parse_reply import read_reply
+from tesuji.players.prompting.prompt import answer_text, build_prompt
+from tesuji.players.sampling.local import LocalSampler
+from tesuji.recipe.schema.sections import PromptSection, SamplingSection, TinyModel
 
 LEGAL = (Move(0, "o(0,0)"), Move(4, "o(1,1)"), Move(5, "o(1,2)"))
 ASK = [Message(role="user", content="...\no")]

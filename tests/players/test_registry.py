@@ -10,7 +10,7 @@ from tesuji.episodes.arena import play_matches
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest
 from tesuji.players.registry import make_player, parse_player, player_names
-from tesuji.recipe.sections import PlayerSection
+from tesuji.recipe.schema.sections import PlayerSection
 
 TIC_TAC_TOE = load_game("tic_tac_toe")
 KUHN = load_game("kuhn_poker")
@@ -139,7 +139,7 @@ def test_a_player_that_does_not_fit_the_game_names_those_that_do(name, game, ins
 def test_another_packages_player_is_found_by_its_name(monkeypatch):
     """What an installed package declares under `tesuji.players` in its pyproject.toml."""
     declared = {
-        "eager": "tesuji.players.scripted:ScriptedPlayer",
+        "eager": "tesuji.players.basic.scripted:ScriptedPlayer",
         "torn": "tesuji.players.nowhere:Player",
     }
     points = tuple(EntryPoint(name, value, "tesuji.players") for name, value in declared.items())

@@ -6,13 +6,13 @@ import pytest
 
 from tesuji.core.errors import GameError
 from tesuji.core.types import Task
-from tesuji.datasets.positions import all_positions
+from tesuji.datasets.from_positions.positions import all_positions
 from tesuji.episodes.arena import play_matches
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest
-from tesuji.players.mcts import ISMCTSPlayer, MCTSPlayer
-from tesuji.players.minimax import MinimaxPlayer, _key, best_moves, optimal_moves
-from tesuji.players.uniform import RandomPlayer
+from tesuji.players.basic.random import RandomPlayer
+from tesuji.players.search.mcts import ISMCTSPlayer, MCTSPlayer
+from tesuji.players.search.minimax import MinimaxPlayer, _key, best_moves, optimal_moves
 
 TTT = load_game("tic_tac_toe", {})
 POSITIONS = all_positions(TTT)
@@ -108,7 +108,7 @@ def test_games_minimax_does_not_fit_and_games_too_big_are_refused(monkeypatch):
     for name in ("kuhn_poker", "pig", "matrix_rps"):
         with pytest.raises(GameError, match="minimax cannot play"):
             MinimaxPlayer().solve(load_game(name, {}).start(0))
-    monkeypatch.setattr("tesuji.players.minimax.NODE_LIMIT", 1000)
+    monkeypatch.setattr("tesuji.players.search.minimax.NODE_LIMIT", 1000)
     with pytest.raises(GameError, match="too big") as caught:
         MinimaxPlayer().solve(load_game("connect_four", {}).start(0))
     assert "depth" in str(caught.value)
@@ -137,7 +137,7 @@ def test_a_game_whose_lines_go_on_and_on_is_refused(depth):
 )
 def test_lines_that_meet_in_one_board_are_followed_once(name, options, monkeypatch):
     game = load_game(name, options)
-    monkeypatch.setattr("tesuji.players.minimax.NODE_LIMIT", 10_000)
+    monkeypatch.setattr("tesuji.players.search.minimax.NODE_LIMIT", 10_000)
     MinimaxPlayer().solve(game.start(0))
 
 

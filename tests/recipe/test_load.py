@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from places import RECIPES
 
 from tesuji.core.errors import DataError, RecipeError
-from tesuji.recipe.library import library_folder, shipped_recipes
-from tesuji.recipe.load import dump_recipe, load_recipe, recipe_path, resolve
-from tesuji.recipe.schema import Recipe
+from tesuji.recipe.reading.load import dump_recipe, load_recipe, recipe_path, resolve
+from tesuji.recipe.reading.shipped import library_folder, shipped_recipes
+from tesuji.recipe.schema.recipe import Recipe
 
 SMALL = """\
 name: small
@@ -19,7 +20,6 @@ stages:
   sft:
     epochs: 2
 """
-RECIPES = Path(__file__).parents[1] / "recipes"
 LETTERS = "AbCdEfGhIjKlMnOpQrStUvWx"
 
 
@@ -62,16 +62,16 @@ def test_a_dumped_recipe_loads_as_itself(tmp_path, shipped):
 
 
 def test_an_installation_without_recipes_says_so(monkeypatch, tmp_path):
-    module = tmp_path / "src" / "tesuji" / "recipe" / "library.py"
-    monkeypatch.setattr("tesuji.recipe.library.__file__", str(module))
+    module = tmp_path / "src" / "tesuji" / "recipe" / "reading" / "shipped.py"
+    monkeypatch.setattr("tesuji.recipe.reading.shipped.__file__", str(module))
     with pytest.raises(RecipeError, match="no recipes"):
         library_folder()
 
 
 def test_a_checkout_without_links_still_finds_its_recipes(monkeypatch, tmp_path):
     (tmp_path / "recipes").mkdir()
-    module = tmp_path / "src" / "tesuji" / "recipe" / "library.py"
-    monkeypatch.setattr("tesuji.recipe.library.__file__", str(module))
+    module = tmp_path / "src" / "tesuji" / "recipe" / "reading" / "shipped.py"
+    monkeypatch.setattr("tesuji.recipe.reading.shipped.__file__", str(module))
     assert library_folder() == tmp_path / "recipes"
 
 
@@ -345,7 +345,7 @@ values = st.recursive(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.dictionaries(keys, values, max_size=6))
 def test_any_mapping_is_a_recipe_or_a_recipe_error(tmp_path, mapping):
-    from tesuji.recipe.yamlfile import dump_yaml
+    from tesuji.recipe.reading.yaml_lines import dump_yaml
 
     file = write(tmp_path / "a.yaml", SMALL)
     base = resolve(file)

@@ -3,7 +3,7 @@
 import pytest
 
 from tesuji.core.errors import RecipeError
-from tesuji.recipe.load import load_recipe
+from tesuji.recipe.reading.load import load_recipe
 
 LINES = ["name: a", "game: tic_tac_toe", "stages: {data: , sft: }"]
 

@@ -2,16 +2,15 @@
 
 import copy
 import re
-from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
+from places import DOCS
 
 from tesuji.core.errors import TesujiError
-from tesuji.recipe.library import shipped_recipes
-from tesuji.recipe.load import dump_recipe, load_recipe
-from tesuji.recipe.play import CurriculumStage, FailureReplaySection, PlaySection, RewardTerm
+from tesuji.recipe.reading.load import dump_recipe, load_recipe
+from tesuji.recipe.reading.shipped import shipped_recipes
 from tesuji.recipe.reference import (
     PAGE,
     SCHEMA,
@@ -21,11 +20,11 @@ from tesuji.recipe.reference import (
     sections,
     write_reference,
 )
-from tesuji.recipe.schema import Recipe
-from tesuji.recipe.sections import GameSection
-from tesuji.recipe.stages import STAGE_KINDS
+from tesuji.recipe.schema.play import CurriculumStage, FailureReplaySection, PlaySection, RewardTerm
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.sections import GameSection
+from tesuji.recipe.schema.stages import STAGE_KINDS
 
-DOCS = Path(__file__).parents[1] / "docs"
 LEAST = {"name": "a", "game": "tic_tac_toe", "stages": {"data": None, "sft": {}}}
 EDITOR = jsonschema.Draft202012Validator(json_schema())
 

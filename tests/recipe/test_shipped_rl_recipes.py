@@ -4,16 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import RECIPES
 
 from tesuji.pipeline.run import run_recipe
-from tesuji.recipe.load import load_recipe
-from tesuji.recipe.preference import PairTraining
-from tesuji.recipe.rl import RLStage
-from tesuji.recipe.schema import Recipe
-from tesuji.recipe.stages import SftStage
+from tesuji.recipe.reading.load import load_recipe
+from tesuji.recipe.schema.pairs import PairTraining
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.rl import RLStage
+from tesuji.recipe.schema.stages import SftStage
 
-FOLDER = Path(__file__).parents[1] / "recipes"
-RECIPES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.yaml"))
+RECIPES = sorted(str(path.relative_to(RECIPES)) for path in RECIPES.rglob("*.yaml"))
 TINY = {
     "hidden_size": 16,
     "num_hidden_layers": 1,
@@ -26,7 +26,7 @@ TINY = {
 
 def small(name: str) -> Recipe:
     """The recipe as shipped, but for the model's size and how long everything takes."""
-    plain = load_recipe(str(FOLDER / name)).model_dump(mode="json")
+    plain = load_recipe(str(RECIPES / name)).model_dump(mode="json")
     plain["model"] |= {"base": "tiny", "tiny": TINY, "load_in_4bit": False}
     plain["prompt"]["on_illegal"] = "random"
     if plain["game"]["name"] == "prompts":

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tesuji.core.errors import RecipeError
-from tesuji.recipe.yamlfile import dump_yaml, parse_yaml, read_yaml
+from tesuji.recipe.reading.yaml_lines import dump_yaml, parse_yaml, read_yaml
 
 
 def value_of(text: str):

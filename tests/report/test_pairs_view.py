@@ -1,7 +1,7 @@
 """What the report says of stages that learned from pairs."""
 
 from tesuji.report.collect import StageSummary
-from tesuji.report.pairs_view import pairs_view
+from tesuji.report.views.pairs import pairs_view
 
 SHARE = {"right": 80, "of": 100, "share": 0.8, "low": 0.71, "high": 0.87}
 HALF = {"right": 50, "of": 100, "share": 0.5, "low": 0.4, "high": 0.6}

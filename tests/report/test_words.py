@@ -7,9 +7,9 @@ import pytest
 from made_run import careful, careless, evaluation, matches
 from rich.console import Console
 
-from tesuji.core.intervals import Interval
+from tesuji.core.statistics import Interval
 from tesuji.evaluation.results import Evaluation
-from tesuji.report.table import evaluation_table
+from tesuji.report.tables.matches import evaluation_table
 from tesuji.report.words import duration, headline, interval, number, percent
 
 # Numbers in words

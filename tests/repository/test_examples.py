@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from places import ROOT
 from typer.testing import CliRunner
 
 from tesuji.cli.games import app
@@ -16,9 +17,8 @@ from tesuji.episodes.arena import play_matches
 from tesuji.games.catalogue import game_info, list_games, load_game
 from tesuji.pipeline.run import run_recipe
 from tesuji.players.registry import make_player, parse_player
-from tesuji.recipe.load import load_recipe
+from tesuji.recipe.reading.load import load_recipe
 
-ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "my_game"
 PAGE = ROOT / "docs" / "write-your-own-game.md"
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from places import SOURCE
 
-SOURCE = Path(__file__).parents[1] / "src" / "tesuji"
 ROOMS = (
-    *("core", "recipe", "games", "players", "episodes", "datasets"),
-    *("learners", "evaluation", "report", "pipeline", "cli"),
+    *("core", "recipe", "games", "players", "episodes", "logs"),
+    *("datasets", "learners", "evaluation", "report", "pipeline", "cli"),
 )
 MAY_SEE = {room: set(ROOMS[: place + 1]) for place, room in enumerate(ROOMS)}
 MAY_SEE["compute"] = {"core", "recipe", "compute"}
@@ -89,7 +89,10 @@ def test_right_imports_pass(tmp_path):
 
 
 def test_compute_sees_core_and_recipe_only(tmp_path):
-    write(tmp_path / "compute" / "modal.py", "import tesuji.core.run\nimport tesuji.games.base\n")
+    write(
+        tmp_path / "compute" / "modal.py",
+        "import tesuji.core.run_folder\nimport tesuji.games.base\n",
+    )
     assert wrong_imports(tmp_path) == ["compute/modal.py:2: compute imports games"]
 
 

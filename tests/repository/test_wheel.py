@@ -7,8 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
+from places import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +42,9 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel):
 def test_an_installed_tesuji_finds_its_recipes_by_name(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
-    code = "from tesuji.recipe.load import recipe_path; print(recipe_path('tictactoe/tiny'))"
+    code = (
+        "from tesuji.recipe.reading.load import recipe_path; print(recipe_path('tictactoe/tiny'))"
+    )
     python = [sys.executable, "-c", code]
     environment = {"PYTHONPATH": str(tmp_path)}
     found = subprocess.run(

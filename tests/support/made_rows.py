@@ -6,13 +6,13 @@ from typing import Any
 
 from tesuji.core.files import read_jsonl
 from tesuji.core.types import Attempt, Ending, Episode, Found, Message, Move, Turn
-from tesuji.datasets.candidates import Candidate, Pool, collect
-from tesuji.datasets.chosen import Chosen, choose
-from tesuji.datasets.log_pairs import log_pairs
-from tesuji.datasets.logs import build
+from tesuji.datasets.from_logs.candidates import Candidate, Pool, collect
+from tesuji.datasets.from_logs.given_pairs import log_pairs
+from tesuji.datasets.from_logs.selection import Chosen, choose
+from tesuji.datasets.from_logs.stage import build
 from tesuji.episodes.store import write_episodes
-from tesuji.recipe.data import LogsStage
-from tesuji.recipe.schema import Recipe
+from tesuji.recipe.schema.data import LogsStage
+from tesuji.recipe.schema.recipe import Recipe
 
 GAME = "SecretMafia-v0"
 LONG = "I suspect Player 2: the evidence and the pattern of votes say so, trust me on this one."
@@ -122,3 +122,10 @@ def built(
 def rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a JSONL file."""
     return [row for _, row in read_jsonl(path)]
+
+
+ASKED = {
+    "make": {"kind": "mafia", "games": 12, "traps": True},
+    "held_out": 0.25,
+    "pairs": {"by": ["outcome", "legality"]},
+}

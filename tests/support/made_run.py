@@ -1,6 +1,6 @@
 """A run folder as `tesuji run` leaves it, made up in a moment: real games, invented training.
 
-python tests/made_run.py /tmp/made     # to look at its report
+python tests/support/made_run.py /tmp/made     # to look at its report
 """
 
 import json
@@ -14,10 +14,10 @@ from pathlib import Path
 import pyspiel
 
 from tesuji.core.files import write_json, write_jsonl, write_text
-from tesuji.core.intervals import wilson
+from tesuji.core.statistics import wilson
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
 from tesuji.episodes.store import write_episodes
-from tesuji.evaluation.matches import EVALUATED, score_matches
+from tesuji.evaluation.matches.against import EVALUATED, score_matches
 from tesuji.evaluation.results import (
     Certificate,
     Evaluation,

@@ -14,7 +14,7 @@ import typer
 from tesuji.cli.console import console, err_console
 
 if TYPE_CHECKING:
-    from tesuji.players.conversation import Conversation
+    from tesuji.players.chat import Conversation
 
 app = typer.Typer()
 
@@ -38,8 +38,8 @@ def chat(
     seed: Annotated[int | None, typer.Option(help="Same seed, same replies.")] = None,
 ) -> None:
     """Talk with a run's model. `/help` lists what can be typed."""
-    from tesuji.pipeline.open_model import open_model
-    from tesuji.players.conversation import Conversation
+    from tesuji.pipeline.models.by_name import open_model
+    from tesuji.players.chat import Conversation
 
     opened = open_model(model, stage=stage, device=device)
     policy = opened.load()

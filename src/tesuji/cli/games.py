@@ -177,8 +177,8 @@ def _print_facts(console: Console, game: Game) -> None:
 
 
 def _print_prompt(console: Console, game: Game, seed: int) -> None:
-    from tesuji.players.prompt import build_prompt
-    from tesuji.recipe.sections import PromptSection
+    from tesuji.players.prompting.prompt import build_prompt
+    from tesuji.recipe.schema.sections import PromptSection
 
     match = game.start(seed)
     if not match.to_act:

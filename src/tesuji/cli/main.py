@@ -36,6 +36,18 @@ COMMANDS = {
 }
 
 
+# Where a command's module is, if not directly in cli/ under the command's name.
+MODULES = {
+    "recipes": "browse.recipes",
+    "data": "data.commands",
+    "eval": "evaluate.command",
+    "ladder": "evaluate.ladder",
+    "replay": "browse.replay",
+    "report": "browse.report",
+    "runs": "browse.runs",
+}
+
+
 def build(arguments: Sequence[str]) -> typer.Typer:
     """The whole command line; of the commands, only the one called is imported."""
     app = typer.Typer(
@@ -55,7 +67,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
 
 
 def _app_of(name: str) -> typer.Typer:
-    module = f"tesuji.cli.{name}"
+    module = f"tesuji.cli.{MODULES.get(name, name)}"
     try:
         app: typer.Typer = importlib.import_module(module).app
     except ModuleNotFoundError as error:

@@ -25,12 +25,12 @@ def play(
 ) -> None:
     """Play a match against a run's model. `?` lists the moves, `quit` leaves."""
     from tesuji.core.errors import RecipeError
-    from tesuji.core.run import find_run
+    from tesuji.core.run_folder import find_run
     from tesuji.core.types import Task
     from tesuji.episodes.arena import play_matches
     from tesuji.evaluation.evaluate import turn_rules
-    from tesuji.pipeline.trained import open_run
-    from tesuji.players.human import HumanPlayer
+    from tesuji.pipeline.models.of_run import open_run
+    from tesuji.players.basic.human import HumanPlayer
 
     trained = open_run(find_run(run))
     seats = trained.game.num_players

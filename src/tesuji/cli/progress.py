@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from tesuji.pipeline.reporter import Reporter
+from tesuji.pipeline.progress import Reporter
 
 
 class Bars(Reporter):

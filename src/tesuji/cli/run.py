@@ -12,7 +12,7 @@ from tesuji.cli.console import console, progress
 
 if TYPE_CHECKING:
     from tesuji.pipeline.run import Outcome
-    from tesuji.recipe.schema import Recipe
+    from tesuji.recipe.schema.recipe import Recipe
 
 app = typer.Typer()
 
@@ -31,13 +31,13 @@ def run(
     ),
 ) -> None:
     """Run a recipe: data, training, evaluation, report. What is done already is skipped."""
-    from tesuji.recipe.load import load_recipe
+    from tesuji.recipe.reading.load import load_recipe
 
     loaded = load_recipe(recipe, overrides or [])
     if dry_run:
         _print_plan(loaded, runs)
         return
-    from tesuji.cli.bars import Bars
+    from tesuji.cli.progress import Bars
     from tesuji.pipeline.run import run_recipe
 
     command = shlex.join(["tesuji", *sys.argv[1:]])
@@ -49,7 +49,7 @@ def run(
 def _print_plan(recipe: "Recipe", runs: Path) -> None:
     from tesuji.pipeline.checks import check
     from tesuji.pipeline.plan import make_plan
-    from tesuji.recipe.load import dump_recipe
+    from tesuji.recipe.reading.load import dump_recipe
 
     check(recipe)
     table = Table("step", "kind", "reads", "decision", "why", title=f"Plan of {recipe.name}")
@@ -63,9 +63,9 @@ def _print_plan(recipe: "Recipe", runs: Path) -> None:
 
 def _print_outcome(outcome: "Outcome") -> None:
     from tesuji.report.collect import collect
-    from tesuji.report.rows_table import rows_table
-    from tesuji.report.rows_view import rows_of
-    from tesuji.report.table import evaluation_table
+    from tesuji.report.tables.held_out import rows_table
+    from tesuji.report.tables.matches import evaluation_table
+    from tesuji.report.views.held_out import rows_of
 
     final = outcome.after or outcome.before
     if final is not None:

@@ -170,7 +170,7 @@ class Example:
     `position` identifies the situation (for splits and deduplication), `weight` is how much of
     a position's target this reply carries (1/k where k replies are equally good); SFT does not
     read it yet: there every row counts alike. `about` holds facts about where the row comes from,
-    by the names in `datasets/about.py`.
+    by the names in `datasets/columns.py`.
     """
 
     prompt: tuple[Message, ...]

@@ -13,8 +13,8 @@ from typing import Any
 from tesuji.core.errors import DataError, GameError
 from tesuji.core.files import read_jsonl
 from tesuji.core.types import Example, Message, Move, Pair
-from tesuji.datasets.label import Labelled
-from tesuji.datasets.positions import Position, key_of_position
+from tesuji.datasets.from_positions.label import Labelled
+from tesuji.datasets.from_positions.positions import Position, key_of_position
 from tesuji.games.base import Game, play_through
 
 HEAVIEST = 1e6  # weight of a row that is still believed

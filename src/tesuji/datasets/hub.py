@@ -12,7 +12,7 @@ from typing import Any
 
 from tesuji.core.errors import DataError, EngineError, RecipeError
 from tesuji.core.redact import redact
-from tesuji.datasets.card import SPLITS
+from tesuji.datasets.describe.card import SPLITS
 
 PAGES = ("README.md", "METHODOLOGY.md", "dataset_statistics.json", "statistics.html")
 ROWS = (*(file for *_, file, _ in SPLITS), "positions.jsonl")

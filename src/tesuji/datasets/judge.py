@@ -2,7 +2,7 @@
 
 A judge that changes its mind when the two change places has no opinion: such answers are dropped
 and counted. Answers are kept in `judge.sqlite`, so that a killed run asks for nothing twice; the
-asking itself is that of `datasets/llm.py`.
+asking itself is that of `datasets/llm_endpoint.py`.
 """
 
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tesuji.core.errors import EngineError
 from tesuji.core.types import Message
-from tesuji.recipe.data import EndpointSection
+from tesuji.recipe.schema.data import EndpointSection
 
 ASKED = (
     "Two players were shown the situation below. Which reply is the better one for the player who "
@@ -43,7 +43,7 @@ def judged(
 ) -> list[bool | None]:
     """Of each item whether its first reply is the better one; None where the judge does not say
     the same in both orders. Raises EngineError when the endpoint does not answer."""
-    from tesuji.datasets.llm import Question, write_thoughts
+    from tesuji.datasets.llm_endpoint import Question, write_thoughts
 
     asked = [q for prompt, a, b in items for q in (question(prompt, a, b), question(prompt, b, a))]
     questions = [Question((Message(role="user", content=text),)) for text in asked]

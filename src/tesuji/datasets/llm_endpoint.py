@@ -21,10 +21,10 @@ from typing import Any
 from tesuji.core.errors import EngineError
 from tesuji.core.files import unwritable
 from tesuji.core.redact import MARK, redact
-from tesuji.core.run import key_of
+from tesuji.core.run_folder import key_of
 from tesuji.core.types import Message, Move
 from tesuji.games.base import Game, Match
-from tesuji.recipe.data import EndpointSection
+from tesuji.recipe.schema.data import EndpointSection
 
 SHOWN = 300  # characters of an error's words that are printed
 LONGEST = 600  # characters of a thought that are kept

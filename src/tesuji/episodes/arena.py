@@ -17,12 +17,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tesuji.core.errors import EngineError
-from tesuji.core.streams import stream
+from tesuji.core.seeds import stream
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Task, Turn
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player, Reply
-from tesuji.players.parse import read_reply, split_thought
-from tesuji.players.uniform import RandomPlayer
+from tesuji.players.basic.random import RandomPlayer
+from tesuji.players.prompting.parse_reply import read_reply, split_thought
 
 GameOf = Game | Callable[[Task], Game]
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from tesuji.core.files import atomic_path, read_jsonl, unwritable
-from tesuji.core.plain import Codec
+from tesuji.core.json_dataclass import Codec
 from tesuji.core.types import EPISODE_FORMAT, Episode
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from tesuji.core.errors import RecipeError
 from tesuji.games.bfcl.game import BfclMatch
 
 if TYPE_CHECKING:
-    from tesuji.episodes.reward_terms import Judged, Term
+    from tesuji.episodes.rewards.terms import Judged, Term
 
 NAME = "tool_format"
 MOST = 0.2  # of what a right reply pays

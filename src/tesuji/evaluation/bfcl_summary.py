@@ -7,7 +7,7 @@ Its non-live figures are unweighted means, its live ones are weighted by questio
 import math
 from collections.abc import Sequence
 
-from tesuji.core.intervals import Z95, Interval
+from tesuji.core.statistics import Z95, Interval
 from tesuji.evaluation.results import Composite, TaskScore
 from tesuji.games.base import Game
 

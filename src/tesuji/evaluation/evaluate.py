@@ -6,23 +6,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tesuji.core.streams import stream
+from tesuji.core.seeds import stream
 from tesuji.core.types import Episode
 from tesuji.episodes.arena import TurnRules
-from tesuji.evaluation.certificate import certify
-from tesuji.evaluation.exploitability import exploitability
-from tesuji.evaluation.matches import ALONE, play_opponent, score_matches
-from tesuji.evaluation.moves import Question, score_moves
+from tesuji.evaluation.matches.against import ALONE, play_opponent, score_matches
+from tesuji.evaluation.matches.certificate import certify
+from tesuji.evaluation.matches.exploitability import exploitability
+from tesuji.evaluation.matches.position_moves import Question, score_moves
+from tesuji.evaluation.matches.roles import score_roles
+from tesuji.evaluation.questions import ask, asks_questions, score_tasks, sides
 from tesuji.evaluation.results import Evaluation, MatchScore, RoleScore, TasksScore
-from tesuji.evaluation.roles import score_roles
-from tesuji.evaluation.tasks import ask, asks_questions, score_tasks, sides
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.poker.game import MBB
 from tesuji.players.base import Player
 from tesuji.players.registry import make_player
-from tesuji.recipe.schema import EvaluationSection
-from tesuji.recipe.sections import PlayerSection, PromptSection
+from tesuji.recipe.schema.recipe import EvaluationSection
+from tesuji.recipe.schema.sections import PlayerSection, PromptSection
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from tesuji.core.errors import DataError
 from tesuji.core.files import read_json, read_jsonl, read_text, write_json, write_jsonl
-from tesuji.core.plain import json_safe
+from tesuji.core.json_dataclass import json_safe
 from tesuji.core.types import Message
 
 SUFFIXES = (".jsonl", ".json", ".txt")

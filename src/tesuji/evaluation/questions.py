@@ -7,12 +7,12 @@ asked, and told apart: "trained" beside "held_out".
 from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 
-from tesuji.core.intervals import Interval, mean_interval, wilson
-from tesuji.core.streams import stream
+from tesuji.core.seeds import stream
+from tesuji.core.statistics import Interval, mean_interval, wilson
 from tesuji.core.types import Ending, Episode, Task
 from tesuji.episodes.arena import TurnRules, play_matches
-from tesuji.evaluation.leaderboard import composites
-from tesuji.evaluation.matches import EVALUATED
+from tesuji.evaluation.bfcl_summary import composites
+from tesuji.evaluation.matches.against import EVALUATED
 from tesuji.evaluation.results import TaskScore, TasksScore
 from tesuji.games.base import Game
 from tesuji.players.base import Player

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tesuji.core.intervals import Interval
-from tesuji.evaluation.row_results import RowsScore
+from tesuji.core.statistics import Interval
+from tesuji.evaluation.held_out.results import RowsScore
 
 EVALUATION_FORMAT = 1
 

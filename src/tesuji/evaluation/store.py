@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tesuji.core.files import read_json, write_json
-from tesuji.core.plain import Codec
+from tesuji.core.json_dataclass import Codec
 from tesuji.evaluation.results import EVALUATION_FORMAT, Evaluation
 
 _codec = Codec(Evaluation, "an evaluation", EVALUATION_FORMAT)

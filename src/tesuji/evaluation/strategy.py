@@ -1,4 +1,4 @@
-"""Strategic words in free speech, counted as the guide counts them (`datasets/quality.py`).
+"""Strategic words in free speech, counted as `datasets/from_logs/strategy_words.py` does.
 
 It is a measure of form: a reply full of such words can be nonsense, and a good one do without. It
 is reported beside what was said in the held-out games themselves, and nothing is chosen by it here.
@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean
 
-from tesuji.datasets.quality import quality, words_in
-from tesuji.evaluation.likelihood import share
-from tesuji.evaluation.row_results import Indicators
-from tesuji.recipe.data import SelectSection
+from tesuji.datasets.from_logs.strategy_words import quality, words_in
+from tesuji.evaluation.held_out.likelihood import share
+from tesuji.evaluation.held_out.results import Indicators
+from tesuji.recipe.schema.data import SelectSection
 
 SPEECH = ("discussion", "chat")  # votes and night actions are judged by what they did
 RULE = SelectSection()  # the guide's own limits

@@ -1,14 +1,14 @@
 """Who may be named in a vote or night action, and who a reply names, read from a row itself.
 
-The importer of the logs reads them by the same words (`games/secretmafia.py`).
+The importer of the logs reads them by the same words (`games/textarena/secretmafia.py`).
 """
 
 from collections.abc import Sequence
 
 from tesuji.core.types import Message, Move
-from tesuji.episodes.importers.secretmafia import read_action
-from tesuji.games.secretmafia import NAMED, last_message, targets
-from tesuji.players.parse import split_thought
+from tesuji.games.textarena.secretmafia import NAMED, last_message, targets
+from tesuji.logs.formats.secretmafia_turns import read_action
+from tesuji.players.prompting.parse_reply import split_thought
 
 Targets = tuple[Move, ...]
 

@@ -20,12 +20,12 @@ from tesuji.games.base import Game, GameInfo
 # perhaps listed() -> those of the names that a list shows.
 FAMILIES = {
     "bfcl": "tesuji.games.bfcl.game",
-    "openspiel": "tesuji.games.openspiel_family",
+    "openspiel": "tesuji.games.openspiel.family",
     "poker": "tesuji.games.poker.family",
     "prompts": "tesuji.games.prompts",
-    "wordle": "tesuji.games.wordle",
+    "wordle": "tesuji.games.wordle.game",
     "reasoning_gym": "tesuji.games.reasoning.game",
-    "textarena": "tesuji.games.textarena_family",
+    "textarena": "tesuji.games.textarena.family",
 }
 ENTRY_POINTS = "tesuji.games"
 

@@ -7,11 +7,11 @@ from typing import IO, Any
 import orjson
 
 from tesuji.core.types import Episode, Pair
-from tesuji.episodes.importers.base import Importer, Record, Refused
-from tesuji.episodes.importers.reading import Unread
-from tesuji.episodes.importers.registry import importer, importer_for, text_importers
-from tesuji.episodes.importers.summary import Tally
 from tesuji.episodes.store import episode_to_row
+from tesuji.logs.base import Importer, Record, Refused
+from tesuji.logs.records import Unread
+from tesuji.logs.registry import importer, importer_for, text_importers
+from tesuji.logs.summary import Tally
 
 
 class Taker:

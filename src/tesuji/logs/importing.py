@@ -26,11 +26,11 @@ from typing import IO
 
 from tesuji.core.errors import DataError
 from tesuji.core.files import atomic_path, unwritable, write_json
-from tesuji.episodes.importers.reading import records
-from tesuji.episodes.importers.registry import importer
-from tesuji.episodes.importers.summary import ImportSummary, Tally
-from tesuji.episodes.importers.taking import Taker
-from tesuji.episodes.importers.walking import OUTPUTS, SUMMARY, Named, files
+from tesuji.logs.accept import Taker
+from tesuji.logs.files import OUTPUTS, SUMMARY, Named, files
+from tesuji.logs.records import records
+from tesuji.logs.registry import importer
+from tesuji.logs.summary import ImportSummary, Tally
 
 FILES, BYTES = 200, 16 << 20  # of one job, unless a single file is larger
 ALONE = 300, 32 << 20  # files, bytes that one process reads before others are worth starting

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import orjson
 
-from tesuji.episodes.importers.base import Importer, Record
+from tesuji.logs.base import Importer, Record
 
 MOST_WHOLE = 64 << 20  # bytes of a file, or of a line, read at once
 ROWS, BYTES = 512, 8 << 20  # of a Parquet file at once, at most

@@ -6,14 +6,14 @@ from functools import cache
 from typing import Any
 
 from tesuji.core.errors import DataError
-from tesuji.episodes.importers.base import Importer
+from tesuji.logs.base import Importer
 
-HERE = "tesuji.episodes.importers"
+HERE = "tesuji.logs.formats"
 # In the order in which they are asked: the more particular shapes first.
 KINDS = {
-    "episodes": ("own", "OwnEpisodes"),
-    "mafia": ("mafia", "Mafia"),
-    "mgc": ("mgc", "Mgc"),
+    "episodes": ("tesuji", "OwnEpisodes"),
+    "mafia": ("mafia_json", "Mafia"),
+    "mgc": ("mgc2025", "Mgc"),
     "textarena": ("textarena", "TextArena"),
     "pokerbench": ("pokerbench", "PokerBench"),
     "pairs": ("chat", "Pairs"),

@@ -4,17 +4,17 @@ from pathlib import Path
 
 from tesuji.core.errors import GameError, RecipeError
 from tesuji.evaluation.evaluate import judged_game
-from tesuji.evaluation.tasks import asks_questions
+from tesuji.evaluation.questions import asks_questions
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.pipeline.checks_rl import check_rl
 from tesuji.players.registry import make_player
-from tesuji.recipe.data import DataStage, LogsStage
-from tesuji.recipe.preference import PairTraining
-from tesuji.recipe.rl import RLStage
-from tesuji.recipe.schema import Recipe
-from tesuji.recipe.sections import PlayerSection
-from tesuji.recipe.stages import SftStage
+from tesuji.recipe.schema.data import DataStage, LogsStage
+from tesuji.recipe.schema.pairs import PairTraining
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.rl import RLStage
+from tesuji.recipe.schema.sections import PlayerSection
+from tesuji.recipe.schema.stages import SftStage
 
 RESERVED = ("before", "after")  # and whatever begins with `after-`
 

@@ -3,15 +3,15 @@
 from typing import Any
 
 from tesuji.core.errors import GameError, RecipeError
-from tesuji.episodes.rewards import make_terms
-from tesuji.episodes.schedule import Schedule
+from tesuji.episodes.rewards.total import make_terms
+from tesuji.episodes.schedule.schedule import Schedule
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.prompts import NAME as PROMPTS
 from tesuji.players.registry import make_player
-from tesuji.recipe.play import SELF, SNAPSHOT
-from tesuji.recipe.rl import PpoStage, RLStage
-from tesuji.recipe.schema import Recipe
+from tesuji.recipe.schema.play import SELF, SNAPSHOT
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.rl import PpoStage, RLStage
 
 
 def check_rl(recipe: Recipe, game: Game, name: str, stage: RLStage) -> None:

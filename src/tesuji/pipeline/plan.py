@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tesuji.core.errors import DataError
-from tesuji.core.run import StageFolder, key_of
-from tesuji.recipe.data import DataStage, LogsStage
-from tesuji.recipe.preference import PairTraining
-from tesuji.recipe.rl import RLStage
-from tesuji.recipe.schema import Recipe
-from tesuji.recipe.sections import Section
-from tesuji.recipe.stages import SftStage
+from tesuji.core.run_folder import StageFolder, key_of
+from tesuji.recipe.schema.data import DataStage, LogsStage
+from tesuji.recipe.schema.pairs import PairTraining
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.rl import RLStage
+from tesuji.recipe.schema.sections import Section
+from tesuji.recipe.schema.stages import SftStage
 
 MAKES_DATA = (DataStage, LogsStage)
 Decision = Literal["run", "resume", "skip"]

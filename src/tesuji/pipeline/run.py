@@ -10,18 +10,18 @@ from pathlib import Path
 
 from tesuji.core.errors import TesujiError
 from tesuji.core.files import read_json, telling_full_disk, write_json
-from tesuji.core.metrics import MetricLog
-from tesuji.core.run import RunFolder
+from tesuji.core.metric_log import MetricLog
+from tesuji.core.run_folder import RunFolder
 from tesuji.evaluation.results import Evaluation
 from tesuji.evaluation.store import load_evaluation
-from tesuji.learners.models import quiet_libraries
-from tesuji.pipeline.bench import Workbench
+from tesuji.learners.model.load import quiet_libraries
 from tesuji.pipeline.checks import check
 from tesuji.pipeline.plan import Step, make_plan
-from tesuji.pipeline.reporter import Reporter
-from tesuji.pipeline.stages import do_step
-from tesuji.recipe.load import dump_recipe
-from tesuji.recipe.schema import Recipe
+from tesuji.pipeline.progress import Reporter
+from tesuji.pipeline.step_context import Workbench
+from tesuji.pipeline.steps.run_step import do_step
+from tesuji.recipe.reading.load import dump_recipe
+from tesuji.recipe.schema.recipe import Recipe
 from tesuji.report.page import write_report
 
 

@@ -5,19 +5,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tesuji.core.metrics import MetricLog
-from tesuji.core.run import RunFolder
+from tesuji.core.metric_log import MetricLog
+from tesuji.core.run_folder import RunFolder
 from tesuji.evaluation.evaluate import Watch
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.prompts import NAME as PROMPTS
-from tesuji.learners.models import Policy, prepare_base
+from tesuji.learners.model.load import Policy, prepare_base
 from tesuji.pipeline.plan import Step
-from tesuji.pipeline.reporter import Reporter
+from tesuji.pipeline.progress import Reporter
 from tesuji.players.model import ModelPlayer
-from tesuji.players.sampler import LocalSampler
-from tesuji.recipe.schema import Recipe
-from tesuji.recipe.sections import GameSection
+from tesuji.players.sampling.local import LocalSampler
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.sections import GameSection
 
 
 @dataclass(frozen=True)

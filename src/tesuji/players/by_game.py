@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from tesuji.games.base import Game
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.registry import make_player
-from tesuji.recipe.sections import PlayerSection
+from tesuji.recipe.schema.sections import PlayerSection
 
 
 class ByGame(Player):

@@ -1,7 +1,8 @@
 """A conversation with a model, told token by token.
 
-Everything said is kept and shown again through the chat template, as `players/render.py` renders
-it. Where it grows too long for the model, the oldest exchanges are left out.
+Everything said is kept and shown again through the chat template, as
+`players/prompting/chat_template.py` renders it. Where it grows too long for the model, the oldest
+exchanges are left out.
 """
 
 import random
@@ -11,10 +12,10 @@ from typing import Any
 import torch
 
 from tesuji.core.types import Message
-from tesuji.players.context import Context
-from tesuji.players.decoding import distribution, draw
-from tesuji.players.render import decode_reply, render_prompt
-from tesuji.players.sampler import LocalSampler
+from tesuji.players.prompting.chat_template import decode_reply, render_prompt
+from tesuji.players.sampling.kv_context import Context
+from tesuji.players.sampling.local import LocalSampler
+from tesuji.players.sampling.token_draw import distribution, draw
 
 BROKEN = "\ufffd"  # what a decoder writes for the first bytes of a character
 

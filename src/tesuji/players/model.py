@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from tesuji.core.errors import EngineError
 from tesuji.core.types import Message, Move, Sampled
 from tesuji.players.base import MoveRequest, Player, Reply
-from tesuji.players.prompt import answer_text, build_prompt, next_message
-from tesuji.players.render import (
+from tesuji.players.prompting.chat_template import (
     decode_reply,
     end_of_reply,
     render_next,
     render_prompt,
     render_reply,
 )
-from tesuji.players.sampling import Choices, Sampler
-from tesuji.players.trie import forks, masked_probabilities
-from tesuji.recipe.sections import PromptSection, SamplingSection
+from tesuji.players.prompting.prompt import answer_text, build_prompt, next_message
+from tesuji.players.sampling.base import Choices, Sampler
+from tesuji.players.sampling.legal_tokens import forks, masked_probabilities
+from tesuji.recipe.schema.sections import PromptSection, SamplingSection
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

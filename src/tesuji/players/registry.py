@@ -15,29 +15,29 @@ from typing import Any
 from tesuji.core.errors import GameError, RecipeError
 from tesuji.games.base import Game
 from tesuji.players.base import Player
-from tesuji.recipe.sections import PlayerSection
-from tesuji.recipe.yamlfile import parse_yaml
+from tesuji.recipe.reading.yaml_lines import parse_yaml
+from tesuji.recipe.schema.sections import PlayerSection
 
 Factory = Callable[..., Player]
 
 _LARGEST = 2**31 - 1  # what a C++ int holds
 
 BUILT_IN: Mapping[str, tuple[str, str]] = {
-    "random": ("tesuji.players.uniform", "RandomPlayer"),
-    "minimax": ("tesuji.players.minimax", "MinimaxPlayer"),
-    "mcts": ("tesuji.players.mcts", "MCTSPlayer"),
-    "ismcts": ("tesuji.players.mcts", "ISMCTSPlayer"),
-    "cfr": ("tesuji.players.cfr", "CFRPlayer"),
-    "scripted": ("tesuji.players.scripted", "ScriptedPlayer"),
-    "always_call": ("tesuji.players.poker", "AlwaysCallPlayer"),
-    "tight_aggressive": ("tesuji.players.poker", "TightAggressivePlayer"),
-    "equity": ("tesuji.players.poker", "EquityPlayer"),
-    "entropy": ("tesuji.players.entropy", "EntropyPlayer"),
-    "answer_key": ("tesuji.players.answer_key", "AnswerKeyPlayer"),
-    "mafia-random": ("tesuji.players.mafia", "MafiaRandom"),
-    "mafia-follower": ("tesuji.players.mafia", "MafiaFollower"),
-    "mafia-bandwagon": ("tesuji.players.mafia", "MafiaBandwagon"),
-    "mafia-careful": ("tesuji.players.mafia", "MafiaCareful"),
+    "random": ("tesuji.players.basic.random", "RandomPlayer"),
+    "minimax": ("tesuji.players.search.minimax", "MinimaxPlayer"),
+    "mcts": ("tesuji.players.search.mcts", "MCTSPlayer"),
+    "ismcts": ("tesuji.players.search.mcts", "ISMCTSPlayer"),
+    "cfr": ("tesuji.players.search.cfr", "CFRPlayer"),
+    "scripted": ("tesuji.players.basic.scripted", "ScriptedPlayer"),
+    "always_call": ("tesuji.players.poker.players", "AlwaysCallPlayer"),
+    "tight_aggressive": ("tesuji.players.poker.players", "TightAggressivePlayer"),
+    "equity": ("tesuji.players.poker.players", "EquityPlayer"),
+    "entropy": ("tesuji.players.search.wordle_entropy", "EntropyPlayer"),
+    "answer_key": ("tesuji.players.basic.answer_key", "AnswerKeyPlayer"),
+    "mafia-random": ("tesuji.players.mafia.players", "MafiaRandom"),
+    "mafia-follower": ("tesuji.players.mafia.players", "MafiaFollower"),
+    "mafia-bandwagon": ("tesuji.players.mafia.players", "MafiaBandwagon"),
+    "mafia-careful": ("tesuji.players.mafia.players", "MafiaCareful"),
 }
 
 

@@ -16,9 +16,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from tesuji.core.files import write_text
-from tesuji.recipe.play import OpponentSection, RewardTerm
-from tesuji.recipe.schema import Recipe
-from tesuji.recipe.sections import GameSection, PlayerSection, Section
+from tesuji.recipe.schema.play import OpponentSection, RewardTerm
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.sections import GameSection, PlayerSection, Section
 
 PAGE = "recipe-reference.md"
 SCHEMA = "recipe.schema.json"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tesuji.core.types import Episode
-from tesuji.evaluation.matches import EVALUATED, outcome, seat_of
+from tesuji.evaluation.matches.against import EVALUATED, outcome, seat_of
 
 LOSSES = 3
 INTEREST = ("error", "win", "draw")

@@ -18,11 +18,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tesuji.core.files import write_text
-from tesuji.core.plain import json_safe
+from tesuji.core.json_dataclass import json_safe
 from tesuji.core.redact import redact_all
 from tesuji.report.collect import RunSummary, collect
-from tesuji.report.curves import draw_curves
-from tesuji.report.view import view
+from tesuji.report.views.curves import draw_curves
+from tesuji.report.views.run import view
 
 
 def write_report(run: Path) -> tuple[Path, Path]:
@@ -65,7 +65,7 @@ def render_markdown(page: dict[str, Any]) -> str:
 
 def _environment(**options: Any) -> Environment:
     environment = Environment(
-        loader=PackageLoader("tesuji.report", ""),
+        loader=PackageLoader("tesuji.report", "templates"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from tesuji.core.intervals import Interval
+from tesuji.core.statistics import Interval
 from tesuji.evaluation.results import (
     Certificate,
     Evaluation,

@@ -10,6 +10,7 @@ import datasets
 import pytest
 from huggingface_hub import DatasetCard
 from made_rows import (
+    ASKED,
     LONG,
     PAIRS,
     ROWS,
@@ -20,17 +21,16 @@ from made_rows import (
     turn,
     vote,
 )
-from test_logs_folder import ASKED
 
 from tesuji.core.files import read_json
-from tesuji.datasets.about import FACTS, OF_PAIR, OF_ROW, facts_of
-from tesuji.datasets.card import card, front_matter, plain
-from tesuji.datasets.guide_rows import prefix, sft_row
-from tesuji.datasets.methodology import methodology
-from tesuji.datasets.plots import statistics_page
-from tesuji.datasets.statistics import action_of, doublings, quantiles
-from tesuji.datasets.store import read_pairs, read_rows
-from tesuji.datasets.write_rows import telling
+from tesuji.datasets.columns import FACTS, OF_PAIR, OF_ROW, facts_of
+from tesuji.datasets.describe.card import card, front_matter, plain
+from tesuji.datasets.describe.statistics_page import statistics_page
+from tesuji.datasets.files import read_pairs, read_rows
+from tesuji.datasets.from_logs.flat_rows import prefix, sft_row
+from tesuji.datasets.from_logs.methodology import methodology
+from tesuji.datasets.from_logs.statistics import action_of, doublings, quantiles
+from tesuji.datasets.from_logs.writer import telling
 from tesuji.episodes.store import write_episodes
 
 EVIL = "<script>alert(1)</script>"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from llm_server import completion, serving
 from made_rows import (
     PAIRS,
     built,
@@ -19,12 +20,11 @@ from made_rows import (
     vote,
 )
 from pydantic import ValidationError
-from test_llm import completion, serving
 
 from tesuji.core.errors import EngineError
 from tesuji.core.types import Attempt, Ending, Episode, Found, Message, Move, Turn
+from tesuji.datasets.from_logs.pairs import agreeing
 from tesuji.datasets.judge import verdict
-from tesuji.datasets.pairs import agreeing
 from tesuji.episodes.store import write_episodes
 
 ALL = {"seats": "all", "legal": False, "deduplicate": False}

@@ -23,11 +23,11 @@ from made_rows import (
 
 from tesuji.core.errors import DataError
 from tesuji.core.types import Ending, Episode
-from tesuji.datasets.quality import indicators, quality
+from tesuji.datasets.from_logs.strategy_words import indicators, quality
 from tesuji.datasets.split_matches import held_out_matches
 from tesuji.datasets.votes import voted_out
 from tesuji.episodes.store import write_episodes
-from tesuji.games.secretmafia import named
+from tesuji.games.textarena.secretmafia import named
 
 ANY = {"select": {"seats": "all", "legal": False, "deduplicate": False}}
 

@@ -8,16 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from made_rows import PAIRS, ROWS, built, episode, rows, turn
+from made_rows import ASKED, PAIRS, ROWS, built, episode, rows, turn
+from places import SUPPORT
 
 from tesuji.core.files import read_json
 from tesuji.episodes.store import write_episodes
-
-ASKED = {
-    "make": {"kind": "mafia", "games": 12, "traps": True},
-    "held_out": 0.25,
-    "pairs": {"by": ["outcome", "legality"]},
-}
 
 
 @pytest.fixture(scope="module")
@@ -37,20 +32,20 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-import made_rows, test_logs_folder, tesuji.datasets.logs as logs
+import made_rows, tesuji.datasets.from_logs.stage as logs
 step = sys.argv[2]
 def kill(words, done, total):
     if words == step and done:
         os.kill(os.getpid(), signal.SIGKILL)
 real = logs.build
 made_rows.build = lambda recipe, stage, out: real(recipe, stage, out, kill)
-made_rows.built(Path(sys.argv[1]), **test_logs_folder.ASKED)
+made_rows.built(Path(sys.argv[1]), **made_rows.ASKED)
 """
 
 
 @pytest.mark.parametrize("step", ["games", "writing"])
 def test_killed_in_the_middle_and_run_again_gives_the_same_bytes(made: Path, tmp_path: Path, step):
-    out, tests = tmp_path / "out", str(Path(__file__).parent)
+    out, tests = tmp_path / "out", str(SUPPORT)
     command = [sys.executable, "-c", KILLED, str(out), step, tests]
     run = subprocess.run(command, timeout=120, env={**os.environ, "PYTHONHASHSEED": "7"})
     assert run.returncode == -signal.SIGKILL

@@ -3,23 +3,23 @@
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
+from places import GOLDEN
 
 from tesuji.core.errors import GameError, RecipeError
 from tesuji.core.types import Episode, Move, Task
 from tesuji.episodes.arena import TurnRules, play_matches
-from tesuji.episodes.rewards import make_terms
+from tesuji.episodes.rewards.total import make_terms
 from tesuji.episodes.store import read_episodes
 from tesuji.games.base import Game
 from tesuji.games.bfcl.calls import write_calls
 from tesuji.games.bfcl.gold import gold_calls
 from tesuji.games.catalogue import load_game
-from tesuji.players.answer_key import AnswerKeyPlayer, slip
 from tesuji.players.base import MoveRequest, Player, Reply
-from tesuji.players.oracle import oracle_moves
-from tesuji.recipe.play import RewardTerm
+from tesuji.players.basic.answer_key import AnswerKeyPlayer, slip
+from tesuji.players.search.oracle import oracle_moves
+from tesuji.recipe.schema.play import RewardTerm
 
 
 class Says(Player):
@@ -132,12 +132,12 @@ def test_form_never_outweighs_the_checker() -> None:
         assert rewards(episode, 0).total == pytest.approx((worth,))
 
 
-GOLDEN = Path(__file__).parent / "golden" / "bfcl.jsonl"
+EPISODES_FILE = GOLDEN / "bfcl.jsonl"
 
 
 def test_golden_episodes_are_replayed() -> None:
     """Ten recorded episodes, right and wrong ones of all kinds, come out as they did."""
-    episodes = list(read_episodes(GOLDEN))
+    episodes = list(read_episodes(EPISODES_FILE))
     assert len(episodes) == 10
     for episode in episodes:
         match = load_game(episode.game, episode.options).start(episode.seed)

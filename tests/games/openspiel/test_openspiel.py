@@ -12,17 +12,17 @@ import pytest
 
 from tesuji.core.errors import GameError, IllegalMove
 from tesuji.core.types import Move
-from tesuji.games import openspiel_family
 from tesuji.games.base import play_through
 from tesuji.games.catalogue import load_game
-from tesuji.games.openspiel import OpenSpielGame, OpenSpielMatch
-from tesuji.games.openspiel_facts import (
+from tesuji.games.openspiel import family as openspiel_family
+from tesuji.games.openspiel.facts import (
     ENUMERABLE,
     ISMCTS,
     SOLVABLE,
     few_histories,
     few_positions,
 )
+from tesuji.games.openspiel.game import OpenSpielGame, OpenSpielMatch
 
 FACTS = (openspiel_family.info(name) for name in openspiel_family.names())
 INFOS = {info.name: info for info in FACTS if not info.unavailable}
@@ -410,7 +410,7 @@ def test_roles_agree_with_the_notation_of_moves(name: str) -> None:
 
 
 def test_equal_texts_are_told_apart() -> None:
-    from tesuji.games.openspiel import _named
+    from tesuji.games.openspiel.game import _named
 
     moves = _named((1, 2, 5), ("a", "b", "a"))
     assert moves == (Move(1, "a (1)"), Move(2, "b"), Move(5, "a (5)"))

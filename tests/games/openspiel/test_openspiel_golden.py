@@ -1,14 +1,13 @@
 """Ten recorded matches of ten OpenSpiel games, played again move by move."""
 
-from pathlib import Path
-
 import pytest
+from places import GOLDEN
 
 from tesuji.core.types import Ending
 from tesuji.episodes.store import read_episodes
 from tesuji.games.catalogue import load_game
 
-EPISODES = list(read_episodes(Path(__file__).parent / "golden" / "openspiel.jsonl"))
+EPISODES = list(read_episodes(GOLDEN / "openspiel.jsonl"))
 
 
 def test_there_are_ten_with_everything_games_differ_in():

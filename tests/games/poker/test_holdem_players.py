@@ -5,31 +5,32 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from places import GOLDEN
 from pokerkit import Card, Deck, StandardHighHand, calculate_equities
 from rich.console import Console
 
 from tesuji.core.errors import GameError
 from tesuji.core.types import Ending, Episode, Task
 from tesuji.episodes.arena import TurnRules, play_matches
-from tesuji.episodes.importers.base import Record
-from tesuji.episodes.importers.phh import Phh
-from tesuji.episodes.poker.written import save_hands
 from tesuji.episodes.store import read_episodes
 from tesuji.evaluation.evaluate import Subject, evaluate
-from tesuji.evaluation.matches import EVALUATED, play_opponent, winnings
+from tesuji.evaluation.matches.against import EVALUATED, play_opponent, winnings
 from tesuji.games.catalogue import load_game
 from tesuji.games.poker.game import PokerGame
 from tesuji.games.poker.hand import PokerMatch
+from tesuji.logs.base import Record
+from tesuji.logs.formats.phh import Phh
+from tesuji.logs.poker.phh_writer import save_hands
 from tesuji.players.base import MoveRequest, Player
-from tesuji.players.poker_equity import KINDS, equity, rank
+from tesuji.players.basic.scripted import ScriptedPlayer
+from tesuji.players.poker.equity import KINDS, equity, rank
 from tesuji.players.registry import make_player, parse_player
-from tesuji.players.scripted import ScriptedPlayer
-from tesuji.recipe.schema import EvaluationSection
-from tesuji.recipe.sections import PromptSection
-from tesuji.report.table import evaluation_table
+from tesuji.recipe.schema.recipe import EvaluationSection
+from tesuji.recipe.schema.sections import PromptSection
+from tesuji.report.tables.matches import evaluation_table
 from tesuji.report.words import headline
 
-GOLDEN = Path(__file__).parent / "golden" / "poker.jsonl"
+EPISODES_FILE = GOLDEN / "poker.jsonl"
 SHORT = {"small_blind": 1, "big_blind": 2, "stack": 40}
 
 
@@ -245,7 +246,7 @@ def test_a_hand_cut_off_by_the_move_limit_says_nothing_of_its_end(tmp_path: Path
 
 
 def test_ten_golden_hands_are_played_again_as_they_were() -> None:
-    golden = list(read_episodes(GOLDEN))
+    golden = list(read_episodes(EPISODES_FILE))
     assert len(golden) == 10 and {episode.game for episode in golden} == set(KINDS)
     for episode in golden:
         match = load_game(episode.game, episode.options).start(episode.seed)

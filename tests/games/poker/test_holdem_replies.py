@@ -9,8 +9,8 @@ from tesuji.episodes.arena import TurnRules, play_matches
 from tesuji.games.catalogue import load_game
 from tesuji.games.poker.hand import PokerMatch
 from tesuji.players.base import MoveRequest, Player, Reply
-from tesuji.players.parse import read_reply
-from tesuji.players.scripted import ScriptedPlayer
+from tesuji.players.basic.scripted import ScriptedPlayer
+from tesuji.players.prompting.parse_reply import read_reply
 
 TEXT = {"bets": "text", "small_blind": 50, "big_blind": 100, "stack": 10_000}
 

@@ -29,10 +29,10 @@ from pokerkit import (
     StandardHighHand,
 )
 
-from tesuji.episodes.poker.balance import label_balance
-from tesuji.episodes.poker.hands import read_hand
-from tesuji.games.poker.seats import position_names
-from tesuji.games.poker.words import chips, made_hand, starting_hand
+from tesuji.games.poker.card_words import chips, made_hand, starting_hand
+from tesuji.games.poker.positions import position_names
+from tesuji.logs.poker.hand_to_episode import read_hand
+from tesuji.logs.poker.label_balance import label_balance
 
 # Tom Dwan against Phil Ivey, 2009: the example of the PHH specification.
 DWAN_IVEY = """variant = 'NT'

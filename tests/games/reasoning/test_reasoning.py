@@ -5,10 +5,10 @@ import os
 import random
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import GOLDEN
 
 from tesuji.core.errors import GameError
 from tesuji.core.types import Ending, Move, Task
@@ -19,9 +19,9 @@ from tesuji.games.reasoning.game import ReasoningMatch, names
 from tesuji.games.reasoning.library import score
 from tesuji.games.reasoning.names import AREA_OF, PREFIX, UNAVAILABLE
 from tesuji.players.registry import make_player
-from tesuji.recipe.sections import PlayerSection
+from tesuji.recipe.schema.sections import PlayerSection
 
-GOLDEN = Path(__file__).parent / "golden" / "reasoning_gym.jsonl"
+EPISODES_FILE = GOLDEN / "reasoning_gym.jsonl"
 NO_KEY = {"boxnet", "graph_color", "propositional_logic", "rubiks_cube", "rush_hour"}
 UNSTEADY = ["isomorphic_strings", "polynomial_multiplication", "ransom_note"]  # in the library
 SMALL = {  # tasks that take seconds for one question as they come
@@ -200,7 +200,7 @@ def test_the_key_plays_and_says_where_there_is_none() -> None:
 
 
 def test_golden_episodes_are_replayed() -> None:
-    episodes = list(read_episodes(GOLDEN))
+    episodes = list(read_episodes(EPISODES_FILE))
     assert len(episodes) == 10
     for episode in episodes:
         match = load_game(episode.game, episode.options).start(episode.seed)

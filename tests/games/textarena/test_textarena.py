@@ -11,11 +11,11 @@ from tesuji.core.types import Ending, Found, Move, Task
 from tesuji.episodes.arena import play_matches
 from tesuji.episodes.transcript import seen
 from tesuji.games.catalogue import game_info, load_game
-from tesuji.games.textarena import TextArenaMatch
-from tesuji.games.textarena_names import known, reason
+from tesuji.games.textarena.game import TextArenaMatch
+from tesuji.games.textarena.names import known, reason
 from tesuji.players.base import Player, Reply
 from tesuji.players.registry import make_player
-from tesuji.recipe.sections import PlayerSection
+from tesuji.recipe.schema.sections import PlayerSection
 
 SLOW = ("Sokoban-v0-medium", "Sudoku-v0-hard")  # half a minute and four seconds to begin
 PLAYABLE = [name for name, told in known().items() if not reason(told.needs) and name not in SLOW]

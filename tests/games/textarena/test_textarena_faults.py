@@ -7,7 +7,7 @@ import pytest
 from tesuji.core.errors import EngineError, GameError
 from tesuji.core.types import Move
 from tesuji.games.catalogue import load_game
-from tesuji.games.textarena import TextArenaMatch
+from tesuji.games.textarena.game import TextArenaMatch
 
 
 def mafia(seed: int = 1, **options) -> TextArenaMatch:
@@ -193,7 +193,7 @@ def test_a_table_that_is_all_out_is_an_error_and_not_for_ever():
 
 
 def test_character_conclave_breaks_at_once():
-    from tesuji.games.textarena import TextArenaGame
+    from tesuji.games.textarena.game import TextArenaGame
 
     match = TextArenaGame("CharacterConclave-v0").start(0)
     with pytest.raises(EngineError, match="TypeError"):

@@ -1,15 +1,14 @@
 """Ten recorded matches of eight environments, played again move by move."""
 
-from pathlib import Path
-
 import pytest
+from places import GOLDEN
 
 from tesuji.core.types import Ending
 from tesuji.episodes.store import read_episodes
 from tesuji.episodes.transcript import seen
 from tesuji.games.catalogue import load_game
 
-EPISODES = list(read_episodes(Path(__file__).parent / "golden" / "textarena.jsonl"))
+EPISODES = list(read_episodes(GOLDEN / "textarena.jsonl"))
 
 
 def test_there_are_ten_of_several_environments():

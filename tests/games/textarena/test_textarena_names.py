@@ -8,9 +8,9 @@ import pytest
 
 from tesuji.core.errors import GameError
 from tesuji.games.catalogue import FAMILIES, game_info, list_games, load_game
-from tesuji.games.openspiel_family import names as openspiel_names
-from tesuji.games.textarena_library import library, registry
-from tesuji.games.textarena_names import every_name, facts, known, reason
+from tesuji.games.openspiel.family import names as openspiel_names
+from tesuji.games.textarena.library import library, registry
+from tesuji.games.textarena.names import every_name, facts, known, reason
 
 
 def test_the_table_names_every_environment_of_the_registry_and_no_other():
@@ -53,7 +53,7 @@ def test_no_name_means_two_games():
 
 def test_a_list_needs_no_library_and_takes_no_time():
     code = (
-        "import sys, time; from tesuji.games import textarena_family as f; "
+        "import sys, time; from tesuji.games.textarena import family as f; "
         "t = time.monotonic(); [f.info(n) for n in f.listed()]; "
         "assert time.monotonic() - t < 0.5; assert 'textarena' not in sys.modules"
     )

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from tesuji.core.errors import DataError, GameError, IllegalMove
 from tesuji.core.types import Found, Move
 from tesuji.games.catalogue import game_info, list_games, load_game
-from tesuji.games.wordle import WordleMatch, uses_hints
-from tesuji.games.wordle_words import MarksTable, code_of, held_out, marks, word_list
-from tesuji.players.parse import read_reply
-from tesuji.players.prompt import answer_text, build_prompt
-from tesuji.recipe.sections import PromptSection
+from tesuji.games.wordle.game import WordleMatch, uses_hints
+from tesuji.games.wordle.words import MarksTable, code_of, held_out, marks, word_list
+from tesuji.players.prompting.parse_reply import read_reply
+from tesuji.players.prompting.prompt import answer_text, build_prompt
+from tesuji.recipe.schema.sections import PromptSection
 
 SMALL = {"words": 60, "length": 3}
 slow = settings(deadline=None)  # the first call reads the word list

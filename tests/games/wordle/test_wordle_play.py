@@ -7,30 +7,31 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from places import GOLDEN
 
 from tesuji.core.errors import GameError, RecipeError
 from tesuji.core.types import Ending, Episode, Task
-from tesuji.datasets.generate import generate
-from tesuji.datasets.store import read_positions, read_rows
+from tesuji.datasets.files import read_positions, read_rows
+from tesuji.datasets.from_positions.stage import generate
 from tesuji.episodes.arena import TurnRules, play_matches
-from tesuji.episodes.rewards import make_terms
+from tesuji.episodes.rewards.total import make_terms
 from tesuji.episodes.store import read_episodes
 from tesuji.evaluation.evaluate import Subject, evaluate
 from tesuji.games.catalogue import load_game
-from tesuji.games.wordle import WordleMatch
-from tesuji.games.wordle_words import marks
+from tesuji.games.wordle.game import WordleMatch
+from tesuji.games.wordle.words import marks
 from tesuji.players.base import MoveRequest, Player, Reply
-from tesuji.players.entropy import EntropyPlayer
-from tesuji.players.oracle import oracle_moves
-from tesuji.players.prompt import next_message
+from tesuji.players.basic.random import RandomPlayer
+from tesuji.players.prompting.prompt import next_message
 from tesuji.players.registry import make_player
-from tesuji.players.uniform import RandomPlayer
-from tesuji.recipe.data import DataStage
-from tesuji.recipe.play import RewardTerm
-from tesuji.recipe.schema import EvaluationSection, Recipe
-from tesuji.recipe.sections import PlayerSection, PromptSection
+from tesuji.players.search.oracle import oracle_moves
+from tesuji.players.search.wordle_entropy import EntropyPlayer
+from tesuji.recipe.schema.data import DataStage
+from tesuji.recipe.schema.play import RewardTerm
+from tesuji.recipe.schema.recipe import EvaluationSection, Recipe
+from tesuji.recipe.schema.sections import PlayerSection, PromptSection
 
-GOLDEN = Path(__file__).parent / "golden" / "wordle.jsonl"
+EPISODES_FILE = GOLDEN / "wordle.jsonl"
 WORDS = {"words": 500, "split": "all"}
 PAID = {
     "returns": RewardTerm(weight=0.5),
@@ -272,7 +273,7 @@ def test_the_held_out_answers_are_what_is_judged() -> None:
 
 
 def test_golden_episodes_are_played_again_to_the_letter() -> None:
-    episodes = list(read_episodes(GOLDEN))
+    episodes = list(read_episodes(EPISODES_FILE))
     assert len(episodes) == 10
     for episode in episodes:
         match = load_game(episode.game, episode.options).start(episode.seed)

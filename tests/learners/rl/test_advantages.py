@@ -19,9 +19,9 @@ from tesuji.learners.rl.advantages import (
     token_rewards,
     whiten,
 )
-from tesuji.learners.rl.estimate import ESTIMATORS, Evidence
-from tesuji.learners.rl.flat import flatten
-from tesuji.recipe.rl import GrpoStage, PpoStage, ReinforceStage
+from tesuji.learners.rl.estimators import ESTIMATORS, Evidence
+from tesuji.learners.rl.update.token_layout import flatten
+from tesuji.recipe.schema.rl import GrpoStage, PpoStage, ReinforceStage
 
 NUMBER = st.floats(-3, 3, allow_nan=False)
 

@@ -8,23 +8,24 @@ from pathlib import Path
 
 import pytest
 import torch
+from places import SUPPORT
 
 from tesuji.core.errors import EngineError
-from tesuji.core.metrics import MetricLog
+from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Segment, Trace
-from tesuji.learners.models import Policy, with_adapter
-from tesuji.learners.rl.actor import ActorCritic
-from tesuji.learners.rl.batch import collate, micro_batches, pack
-from tesuji.learners.rl.build import build_learner, loss_options
-from tesuji.learners.rl.flat import Flat, flatten
-from tesuji.learners.rl.loss import TokenData
+from tesuji.learners.model.load import Policy, with_adapter
+from tesuji.learners.model.tiny import build_model, build_tokenizer
 from tesuji.learners.rl.train import train_rl
-from tesuji.learners.rl.update import Learner, Tokens, rows_of, step
+from tesuji.learners.rl.update.actor_critic import ActorCritic
+from tesuji.learners.rl.update.batch import collate, micro_batches, pack
+from tesuji.learners.rl.update.build import build_learner, loss_options
+from tesuji.learners.rl.update.loss import TokenData
+from tesuji.learners.rl.update.optimizer_step import Learner, Tokens, rows_of, step
+from tesuji.learners.rl.update.token_layout import Flat, flatten
 from tesuji.learners.rl.weights import save_tensors
-from tesuji.learners.tiny import build_model, build_tokenizer
-from tesuji.recipe.rl import GrpoStage, PpoStage, RLStage
-from tesuji.recipe.schema import Recipe
-from tesuji.recipe.sections import LoraSection, TinyModel
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.rl import GrpoStage, PpoStage, RLStage
+from tesuji.recipe.schema.sections import LoraSection, TinyModel
 
 SHAPE = TinyModel(
     hidden_size=32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2,
@@ -119,7 +120,7 @@ def test_a_shared_prompt_changes_neither_log_probs_nor_gradient(lora: bool) -> N
 
 def test_log_probs_are_those_of_the_whole_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also in chunks over the vocabulary, and against a plain forward pass, segment by segment."""
-    from tesuji.learners.rl import actor as module
+    from tesuji.learners.rl.update import actor_critic as module
 
     flat = flatten(made_traces())
     model = policy().model
@@ -273,11 +274,11 @@ TWO = """
 import sys, torch
 from pathlib import Path
 torch.set_num_threads(1)
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from accelerate import PartialState
 PartialState(cpu=True)
-import test_rl_gradient as t
-from tesuji.learners.rl.together import gathered, process
+import test_gradient as t
+from tesuji.learners.rl.distributed import gathered, process
 from safetensors.torch import save_file
 
 mine, count = process()
@@ -350,7 +351,9 @@ def in_two_processes(folder: Path, script: str, *arguments: str) -> None:
 def test_two_processes_have_the_gradient_of_one(tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
-    in_two_processes(tmp_path, TWO.format(tests=str(Path(__file__).parent)), str(tmp_path))
+    in_two_processes(
+        tmp_path, TWO.format(tests=[str(SUPPORT), str(Path(__file__).parent)]), str(tmp_path)
+    )
     left, right = (load_file(tmp_path / f"run-{n}" / "trained.safetensors") for n in (0, 1))
     assert all(torch.equal(left[name], right[name]) for name in left)
     for name, stage in STAGES.items():

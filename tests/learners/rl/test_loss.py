@@ -6,7 +6,7 @@ import random
 import pytest
 import torch
 
-from tesuji.learners.rl.loss import LossOptions, TokenData, token_loss
+from tesuji.learners.rl.update.loss import LossOptions, TokenData, token_loss
 
 
 def slow(logp, old, behaviour, advantage, reference, value, old_value, target, entropy, o):

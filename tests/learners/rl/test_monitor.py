@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tesuji.learners.rl.reference import KLControl
-from tesuji.learners.rl.watch import Alarms, console_line, speed
-from tesuji.recipe.rl import GrpoStage
+from tesuji.learners.rl.monitor import Alarms, console_line, speed
+from tesuji.learners.rl.update.reference import KLControl
+from tesuji.recipe.schema.rl import GrpoStage
 
 QUIET = {"approx_kl": 0.01, "entropy": 1.0, "reply_length": 20.0, "success": 0.3}
 

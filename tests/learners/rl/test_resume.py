@@ -51,7 +51,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from tesuji.pipeline.run import run_recipe
-from tesuji.recipe.schema import Recipe
+from tesuji.recipe.schema.recipe import Recipe
 
 recipe, root, kills, seed = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), 7
 draw = random.Random(seed)

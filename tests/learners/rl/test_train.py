@@ -8,22 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_recipes import recipe_of
+from places import RECIPES
 
 from tesuji.core.errors import EngineError, RecipeError, TesujiError
-from tesuji.pipeline.reporter import Reporter
+from tesuji.pipeline.progress import Reporter
 from tesuji.pipeline.run import Outcome, run_recipe
 from tesuji.players import registry
 from tesuji.players.base import MoveRequest, Player, Reply
-from tesuji.recipe.load import load_recipe
-from tesuji.recipe.schema import Recipe
-
-TINY = {
-    "hidden_size": 16,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
-    "intermediate_size": 32,
-}
+from tesuji.recipe.reading.load import load_recipe
+from tesuji.recipe.schema.recipe import Recipe
 
 
 class Listener(Reporter):
@@ -34,23 +28,6 @@ class Listener(Reporter):
 
     def say(self, text: str) -> None:
         self.said.append(text)
-
-
-def recipe_of(kind: str = "grpo", game: str = "tic_tac_toe", **changes: Any) -> Recipe:
-    stage = {"kind": kind, "max_steps": 3, "batch_size": 8, "save_steps": 2, **changes}
-    stage.setdefault("num_generations", 4 if kind == "grpo" else 1)
-    return Recipe.model_validate(
-        {
-            "name": "small",
-            "seed": 3,
-            "game": game,
-            "model": {"base": "tiny", "tiny": TINY},
-            "prompt": {"style": "compact", "answer": "id", "retry": False},
-            "sampling": {"max_new_tokens": 3},
-            "stages": {"rl": stage},
-            "evaluation": {"episodes": 2, "positions": 0, "before": False},
-        }
-    )
 
 
 def changed(recipe: Recipe, **sections: Any) -> Recipe:
@@ -203,7 +180,7 @@ def test_a_game_that_never_ends_is_cut_off_and_learned_from(tmp_path: Path) -> N
 def test_a_reward_that_is_not_a_number_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from tesuji.episodes import rewards
+    from tesuji.episodes.rewards import total as rewards
 
     terms = {**rewards.BUILT_IN, "odd": lambda: lambda at: float("nan")}
     monkeypatch.setattr(rewards, "BUILT_IN", terms)
@@ -300,7 +277,7 @@ def test_several_games_and_their_stages_in_one_curriculum(tmp_path: Path) -> Non
 
 
 def test_every_shipped_rl_recipe_can_be_loaded() -> None:
-    folder = Path(__file__).parents[1] / "recipes"
+    folder = RECIPES
     kinds = {
         stage.kind
         for path in sorted(folder.rglob("*.yaml"))

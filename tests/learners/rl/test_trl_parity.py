@@ -14,14 +14,14 @@ from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
 from tesuji.core.types import Segment, Trace
-from tesuji.learners.models import Policy
-from tesuji.learners.rl.build import build_learner, loss_options
-from tesuji.learners.rl.flat import flatten
-from tesuji.learners.rl.loss import TokenData
-from tesuji.learners.rl.update import Tokens, rows_of, step
-from tesuji.learners.tiny import build_model, build_tokenizer
-from tesuji.recipe.rl import GrpoStage
-from tesuji.recipe.sections import TinyModel
+from tesuji.learners.model.load import Policy
+from tesuji.learners.model.tiny import build_model, build_tokenizer
+from tesuji.learners.rl.update.build import build_learner, loss_options
+from tesuji.learners.rl.update.loss import TokenData
+from tesuji.learners.rl.update.optimizer_step import Tokens, rows_of, step
+from tesuji.learners.rl.update.token_layout import flatten
+from tesuji.recipe.schema.rl import GrpoStage
+from tesuji.recipe.schema.sections import TinyModel
 
 SHAPE = TinyModel(
     hidden_size=32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tesuji.core.types import Found, Move
-from tesuji.players.parse import LONGEST, read_reply, split_thought
+from tesuji.players.prompting.parse_reply import LONGEST, read_reply, split_thought
 
 BOARD = tuple(Move(i, f"o({i // 3},{i % 3})") for i in range(9) if i != 2)
 BETS = (Move(0, "Fold"), Move(1, "Bet"), Move(2, "Bet 10"))

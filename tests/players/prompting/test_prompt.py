@@ -3,9 +3,9 @@
 import pytest
 
 from tesuji.core.types import Attempt, Found, Message, Move
-from tesuji.players.parse import read_reply
-from tesuji.players.prompt import answer_text, build_prompt
-from tesuji.recipe.sections import PromptSection
+from tesuji.players.prompting.parse_reply import read_reply
+from tesuji.players.prompting.prompt import answer_text, build_prompt
+from tesuji.recipe.schema.sections import PromptSection
 
 LEGAL = (Move(0, "o(0,0)"), Move(4, "o(1,1)"))
 

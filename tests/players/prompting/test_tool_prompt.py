@@ -11,8 +11,13 @@ from transformers import PreTrainedTokenizerFast
 from tesuji.core.errors import DataError
 from tesuji.core.types import Message
 from tesuji.games.catalogue import load_game
-from tesuji.players.render import decode_reply, render_next, render_prompt, render_reply
-from tesuji.players.tools import split_tools, takes_tools
+from tesuji.players.prompting.chat_template import (
+    decode_reply,
+    render_next,
+    render_prompt,
+    render_reply,
+)
+from tesuji.players.prompting.tool_prompt import split_tools, takes_tools
 
 PLAIN_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"

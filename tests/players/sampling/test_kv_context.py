@@ -6,9 +6,9 @@ import random
 import pytest
 import torch
 
-from tesuji.learners.tiny import build_model, build_tokenizer
-from tesuji.players.sampler import LocalSampler
-from tesuji.recipe.sections import TinyModel
+from tesuji.learners.model.tiny import build_model, build_tokenizer
+from tesuji.players.sampling.local import LocalSampler
+from tesuji.recipe.schema.sections import TinyModel
 
 LONG = TinyModel(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2)
 
@@ -86,7 +86,7 @@ def test_a_conversation_read_on_gives_what_reading_it_again_gives(model, drop):
 
 
 def test_what_is_kept_is_not_read_again(model, monkeypatch):
-    from tesuji.players.context import Context
+    from tesuji.players.sampling.kv_context import Context
 
     sampler = sampler_of(model, reuse=True)
     prompts = prompts_of([40, 50])

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from tesuji.core.errors import EngineError
-from tesuji.learners.tiny import build_tokenizer
-from tesuji.players.decoding import distribution, draw
-from tesuji.players.sampler import LocalSampler
-from tesuji.players.trie import TokenTrie, certain
+from tesuji.learners.model.tiny import build_tokenizer
+from tesuji.players.sampling.legal_tokens import TokenTrie, certain
+from tesuji.players.sampling.local import LocalSampler
+from tesuji.players.sampling.token_draw import distribution, draw
 
 TOKENIZER = build_tokenizer()
 END = TOKENIZER.eos_token_id

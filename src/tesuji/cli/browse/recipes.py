@@ -24,7 +24,7 @@ def print_list() -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from tesuji.recipe.library import shipped_recipes
+    from tesuji.recipe.reading.shipped import shipped_recipes
 
     table = Table("recipe", "what it does")
     for recipe in shipped_recipes():
@@ -65,7 +65,7 @@ def copy(
 
 def _shipped(name: str) -> Path:
     from tesuji.core.errors import RecipeError
-    from tesuji.recipe.library import find_recipe, shipped_recipes
+    from tesuji.recipe.reading.shipped import find_recipe, shipped_recipes
 
     found = find_recipe(name)
     if found is None:
@@ -77,7 +77,7 @@ def _shipped(name: str) -> Path:
 def standalone(source: Path) -> str:
     """A recipe's text that works anywhere: resolved where it includes files that lie beside it."""
     from tesuji.core.files import read_text
-    from tesuji.recipe.load import dump_recipe, load_recipe
+    from tesuji.recipe.reading.load import dump_recipe, load_recipe
 
     text = read_text(source)
     if re.search(r"^include\s*:", text, re.MULTILINE):

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from tesuji.cli.console import console
 from tesuji.core.errors import DataError
-from tesuji.core.run import RunFolder
+from tesuji.core.run_folder import RunFolder
 
 app = typer.Typer()
 

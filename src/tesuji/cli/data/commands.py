@@ -10,13 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from tesuji.cli.console import console, progress
-from tesuji.cli.data_import import EPILOG, import_
-from tesuji.cli.data_make import make_logs
-from tesuji.cli.data_stats import card, push, stats
+from tesuji.cli.data.import_logs import EPILOG, import_
+from tesuji.cli.data.make_logs import make_logs
+from tesuji.cli.data.statistics import card, push, stats
 
 if TYPE_CHECKING:
-    from tesuji.recipe.data import DataStage, LogsStage
-    from tesuji.recipe.schema import Recipe
+    from tesuji.recipe.schema.data import DataStage, LogsStage
+    from tesuji.recipe.schema.recipe import Recipe
 
 app = typer.Typer(no_args_is_help=True)
 app.command("import", epilog=EPILOG)(import_)
@@ -36,8 +36,8 @@ def generate(
     stage: Annotated[str, typer.Option(help="Which stage; default: the first data stage.")] = "",
 ) -> None:
     """Make the rows of a data or logs stage, without training anything."""
-    from tesuji.recipe.data import LogsStage
-    from tesuji.recipe.load import load_recipe
+    from tesuji.recipe.reading.load import load_recipe
+    from tesuji.recipe.schema.data import LogsStage
 
     loaded = load_recipe(recipe, overrides or [])
     section = _data_stage(loaded, stage)
@@ -72,13 +72,13 @@ def _make(
     out: Path,
     on_progress: Callable[[str, int, int], None],
 ) -> dict[str, Any]:
-    from tesuji.recipe.data import LogsStage
+    from tesuji.recipe.schema.data import LogsStage
 
     if isinstance(section, LogsStage):
-        from tesuji.datasets.logs import build
+        from tesuji.datasets.from_logs.stage import build
 
         return build(recipe, section, out, on_progress)
-    from tesuji.datasets.generate import generate
+    from tesuji.datasets.from_positions.stage import generate
     from tesuji.games.catalogue import load_game
 
     game = load_game(recipe.game.name, recipe.game.options)
@@ -87,7 +87,7 @@ def _make(
 
 def _data_stage(recipe: "Recipe", name: str) -> "DataStage | LogsStage":
     from tesuji.core.errors import RecipeError
-    from tesuji.recipe.data import DataStage, LogsStage
+    from tesuji.recipe.schema.data import DataStage, LogsStage
 
     both = (DataStage, LogsStage)
     stages = {key: stage for key, stage in recipe.stages.items() if isinstance(stage, both)}
@@ -109,7 +109,7 @@ def _print_statistics(found: dict[str, Any], out: Path) -> None:
 def _print_rows(file: Path, number: int) -> None:
     from itertools import islice
 
-    from tesuji.datasets.store import read_rows
+    from tesuji.datasets.files import read_rows
     from tesuji.episodes.show import visible
 
     rows = list(islice(read_rows(file), number))

@@ -11,7 +11,7 @@ from rich.text import Text
 from tesuji.cli.console import console, progress
 
 if TYPE_CHECKING:
-    from tesuji.episodes.importers.summary import ImportSummary
+    from tesuji.logs.summary import ImportSummary
 
 SHOWN = 5
 EPILOG = (
@@ -34,7 +34,7 @@ def import_(
     ] = None,
 ) -> None:
     """Read game logs, hand histories, chats and pairs; nothing is dropped without a reason."""
-    from tesuji.episodes.importers.driver import import_logs
+    from tesuji.logs.importing import import_logs
 
     kind, paths = _kind_and_paths(what)
     with progress() as bars:
@@ -57,7 +57,7 @@ def import_(
 def _kind_and_paths(what: list[str]) -> tuple[str, list[Path]]:
     """The first word is a kind if it is the name of one and no path."""
     from tesuji.core.errors import DataError
-    from tesuji.episodes.importers.registry import KINDS
+    from tesuji.logs.registry import KINDS
 
     named = what[0] in (*KINDS, "auto") and not Path(what[0]).exists()
     paths = [Path(word) for word in (what[1:] if named else what)]

@@ -28,7 +28,7 @@ def make_logs(
     ] = True,
 ) -> None:
     """Have scripted players play games, and write logs as other people's tools write them."""
-    from tesuji.episodes.made.make import make_logs as make
+    from tesuji.logs.synthetic.make import make_logs as make
 
     with progress() as bars:
         task = bars.add_task("games", total=games)

@@ -21,7 +21,7 @@ def stats(
     from tesuji.core.files import write_text
 
     if folder.is_file() and folder.name != STATISTICS:
-        from tesuji.datasets.bare import bare_statistics
+        from tesuji.datasets.describe.file_statistics import bare_statistics
 
         found = bare_statistics(folder)
         _print(found, str(folder))
@@ -30,7 +30,7 @@ def stats(
     found = _read(folder)
     _print(found, str(folder))
     if "rules" in found:
-        from tesuji.datasets.plots import statistics_page
+        from tesuji.datasets.describe.statistics_page import statistics_page
 
         write_text(folder / "statistics.html", statistics_page(found))
         _say(f"with plots: {folder / 'statistics.html'}")
@@ -41,7 +41,7 @@ def card(
 ) -> None:
     """Write the data set's card for the Hub, README.md, from its statistics."""
     from tesuji.core.files import write_text
-    from tesuji.datasets.card import card as made
+    from tesuji.datasets.describe.card import card as made
 
     found = _read(folder)
     write_text(folder / "README.md", made({"name": folder.resolve().name, **found}))

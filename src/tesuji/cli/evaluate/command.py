@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tesuji.cli.console import console, progress
-from tesuji.cli.eval_prompts import reply_to_prompts
+from tesuji.cli.evaluate.prompts import reply_to_prompts
 
 if TYPE_CHECKING:
     from tesuji.core.types import Episode
-    from tesuji.pipeline.trained import Trained
-    from tesuji.recipe.schema import EvaluationSection
+    from tesuji.pipeline.models.of_run import Trained
+    from tesuji.recipe.schema.recipe import EvaluationSection
 
 app = typer.Typer()
 
@@ -58,8 +58,8 @@ def evaluate(
         )
         return
     _only("matches", {"--max-new-tokens": max_new_tokens, "--batch-size": batch_size})
-    from tesuji.core.run import find_run
-    from tesuji.pipeline.trained import open_run
+    from tesuji.core.run_folder import find_run
+    from tesuji.pipeline.models.of_run import open_run
 
     trained = open_run(find_run(run))
     section = _section(trained, opponent or [], episodes, temperature)
@@ -90,14 +90,14 @@ def _section(
 def _evaluate(
     trained: "Trained", section: "EvaluationSection", seed: int, out: Path | None
 ) -> None:
-    from tesuji.cli.bars import Bars
-    from tesuji.episodes.poker.written import HANDS, save_hands
+    from tesuji.cli.progress import Bars
     from tesuji.episodes.store import write_episodes
     from tesuji.evaluation.evaluate import Subject, evaluate
     from tesuji.evaluation.store import save_evaluation
-    from tesuji.pipeline.bench import watch_with
-    from tesuji.pipeline.questions import questions_for
-    from tesuji.report.table import evaluation_table
+    from tesuji.logs.poker.phh_writer import HANDS, save_hands
+    from tesuji.pipeline.step_context import watch_with
+    from tesuji.pipeline.steps.positions import questions_for
+    from tesuji.report.tables.matches import evaluation_table
 
     player = trained.player(section.temperature)
     played: list[Episode] = []

@@ -8,7 +8,7 @@ from rich.table import Table
 from tesuji.cli.console import console, progress
 
 if TYPE_CHECKING:
-    from tesuji.evaluation.ladder import Ladder
+    from tesuji.evaluation.matches.ladder import Ladder
 
 app = typer.Typer()
 
@@ -26,12 +26,12 @@ def ladder(
     seed: Annotated[int | None, typer.Option(help="Random stream; default: the recipe's.")] = None,
 ) -> None:
     """Rate a run's models and fixed players against each other, all seats, with intervals."""
-    from tesuji.cli.bars import Bars
-    from tesuji.core.run import find_run
+    from tesuji.cli.progress import Bars
+    from tesuji.core.run_folder import find_run
     from tesuji.evaluation.evaluate import turn_rules
-    from tesuji.evaluation.ladder import play_ladder
-    from tesuji.pipeline.entrants import entrants_of
-    from tesuji.pipeline.trained import open_run
+    from tesuji.evaluation.matches.ladder import play_ladder
+    from tesuji.pipeline.models.ladder_entrants import entrants_of
+    from tesuji.pipeline.models.of_run import open_run
     from tesuji.players.registry import parse_player
 
     trained = open_run(find_run(run))

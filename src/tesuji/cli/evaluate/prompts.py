@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from tesuji.cli.console import console, progress
 
 if TYPE_CHECKING:
-    from tesuji.evaluation.likelihood import Reader
+    from tesuji.evaluation.held_out.likelihood import Reader
     from tesuji.evaluation.prompt_files import Kept, Prompt
-    from tesuji.pipeline.open_model import Opened
-    from tesuji.recipe.sections import SamplingSection
+    from tesuji.pipeline.models.by_name import Opened
+    from tesuji.recipe.schema.sections import SamplingSection
 
 AT_ONCE = 32  # replies between two writes, unless the recipe's batches are smaller
 
@@ -32,7 +32,7 @@ def reply_to_prompts(
     """
     from tesuji.core.errors import DataError
     from tesuji.evaluation.prompt_files import Kept, read_prompts, results_path, write_results
-    from tesuji.pipeline.open_model import open_model
+    from tesuji.pipeline.models.by_name import open_model
 
     prompts = read_prompts(file)
     target = out or results_path(file)
@@ -67,7 +67,7 @@ def _key(
     opened: "Opened", sampling: "SamplingSection", seed: int, prompts: Sequence["Prompt"]
 ) -> str:
     """What the replies depend on; the size of the batches is not of it."""
-    from tesuji.core.run import key_of
+    from tesuji.core.run_folder import key_of
 
     folder = Path(opened.source)
     files = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(folder.glob("*.*"))]
@@ -100,8 +100,8 @@ def _reply(
 
 
 def _reader(opened: "Opened", sampling: "SamplingSection") -> "Reader":
-    from tesuji.evaluation.likelihood import Reader
-    from tesuji.players.sampler import LocalSampler
+    from tesuji.evaluation.held_out.likelihood import Reader
+    from tesuji.players.sampling.local import LocalSampler
 
     policy = opened.load()
     policy.model.eval()
@@ -139,9 +139,9 @@ def _replies(
     new: int,
 ) -> dict[int, str]:
     """One reply a prompt, each from a random stream of its own, whatever it is batched with."""
-    from tesuji.core.streams import stream
-    from tesuji.evaluation.likelihood import telling_memory
-    from tesuji.players.render import decode_reply
+    from tesuji.core.seeds import stream
+    from tesuji.evaluation.held_out.likelihood import telling_memory
+    from tesuji.players.prompting.chat_template import decode_reply
 
     with telling_memory("replying to prompts"):
         said = reader.sampler.sample(

@@ -21,7 +21,7 @@ import orjson
 
 from tesuji.core.errors import DataError
 from tesuji.core.types import Message
-from tesuji.datasets.log_prompts import MAFIA, instruction, logged, messages
+from tesuji.datasets.from_logs.prompts import MAFIA, instruction, logged, messages
 from tesuji.datasets.votes import VOTING, voted_out
 from tesuji.episodes.store import episode_from_row
 

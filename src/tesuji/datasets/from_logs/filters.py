@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from tesuji.datasets.candidates import FREE_TEXT, Candidate, Replies
-from tesuji.datasets.quality import indicators, quality
-from tesuji.recipe.data import SelectSection
+from tesuji.datasets.from_logs.candidates import FREE_TEXT, Candidate, Replies
+from tesuji.datasets.from_logs.strategy_words import indicators, quality
+from tesuji.recipe.schema.data import SelectSection
 
 ROUNDS = 20  # of balancing several things that disturb each other
 EVEN = 1.05  # largest class over smallest one, at which they count as equal

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tesuji.core.types import Message
-from tesuji.players.parse import split_thought
+from tesuji.players.prompting.parse_reply import split_thought
 
 NAMES = (("SecretMafia", "mafia"), ("poker", "poker"), ("tic_tac_toe", "tictactoe"))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.core.errors import DataError
-from tesuji.datasets.about import OF_PAIR, facts_of, known
-from tesuji.datasets.candidates import (
+from tesuji.datasets.columns import OF_PAIR, facts_of, known
+from tesuji.datasets.from_logs.candidates import (
     WRONG,
     hash_of,
     opening_key,

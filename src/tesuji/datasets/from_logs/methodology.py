@@ -7,11 +7,11 @@ number is one of `dataset_statistics.json`; nothing is said of a step that did n
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tesuji.datasets.card import counts_table, plain
+from tesuji.datasets.describe.card import counts_table, plain
+from tesuji.datasets.from_logs.prompts import instruction, situation
+from tesuji.datasets.from_logs.strategy_words import INDICATORS
 from tesuji.datasets.judge import ASKED as JUDGE_ASKED
-from tesuji.datasets.log_prompts import instruction, situation
-from tesuji.datasets.quality import INDICATORS
-from tesuji.recipe.data import LogsStage
+from tesuji.recipe.schema.data import LogsStage
 
 MEANING = {
     "a reply that is not empty": "Turns without any reply give nothing to learn.",

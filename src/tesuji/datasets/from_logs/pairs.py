@@ -19,11 +19,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tesuji.core.types import Found, Move
-from tesuji.datasets.candidates import Candidate, Replies, Span, action_of, hash_of
-from tesuji.datasets.log_prompts import MAFIA
-from tesuji.episodes.importers import secretmafia
-from tesuji.games.secretmafia import targets
-from tesuji.players.parse import read_reply
+from tesuji.datasets.from_logs.candidates import Candidate, Replies, Span, action_of, hash_of
+from tesuji.datasets.from_logs.prompts import MAFIA
+from tesuji.games.textarena.secretmafia import targets
+from tesuji.logs.formats import secretmafia_turns as secretmafia
+from tesuji.players.prompting.parse_reply import read_reply
 
 NEAR = ("prompt", "position", "phase")
 TURNS_APART = (0, 1, -1, 2, -2)

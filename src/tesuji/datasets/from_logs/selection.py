@@ -6,11 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tesuji.core.types import Message
-from tesuji.datasets.candidates import Candidate, Pool, hash_of, prompt_of, rows_of, seen_turns
-from tesuji.datasets.filters import Report, apply, content_rules, select
-from tesuji.datasets.judge import judged
-from tesuji.datasets.log_pairs import LogPair
-from tesuji.datasets.pairs import (
+from tesuji.datasets.from_logs.candidates import (
+    Candidate,
+    Pool,
+    hash_of,
+    prompt_of,
+    rows_of,
+    seen_turns,
+)
+from tesuji.datasets.from_logs.filters import Report, apply, content_rules, select
+from tesuji.datasets.from_logs.given_pairs import LogPair
+from tesuji.datasets.from_logs.pairs import (
     Dropped,
     Match,
     Plan,
@@ -21,8 +27,9 @@ from tesuji.datasets.pairs import (
     near_matches,
     plan,
 )
+from tesuji.datasets.judge import judged
 from tesuji.datasets.split_matches import held_out_matches
-from tesuji.recipe.data import LogsStage, PairsSection
+from tesuji.recipe.schema.data import LogsStage, PairsSection
 
 Progress = Callable[[str, int, int], None]
 

@@ -23,20 +23,20 @@ from typing import Any
 
 from tesuji.core.errors import DataError
 from tesuji.core.files import unwritable, write_json, write_text
-from tesuji.core.run import versions
-from tesuji.datasets.candidates import collect
-from tesuji.datasets.card import card
-from tesuji.datasets.chosen import Chosen, choose
-from tesuji.datasets.guide_rows import prefix
-from tesuji.datasets.log_pairs import log_pairs
-from tesuji.datasets.methodology import methodology
-from tesuji.datasets.plots import statistics_page
-from tesuji.datasets.statistics import statistics, warnings
-from tesuji.datasets.write_rows import Writer, write_all
-from tesuji.episodes.importers.driver import import_logs
-from tesuji.episodes.importers.walking import Named, files
-from tesuji.recipe.data import LogsStage
-from tesuji.recipe.schema import Recipe
+from tesuji.core.run_folder import versions
+from tesuji.datasets.describe.card import card
+from tesuji.datasets.describe.statistics_page import statistics_page
+from tesuji.datasets.from_logs.candidates import collect
+from tesuji.datasets.from_logs.flat_rows import prefix
+from tesuji.datasets.from_logs.given_pairs import log_pairs
+from tesuji.datasets.from_logs.methodology import methodology
+from tesuji.datasets.from_logs.selection import Chosen, choose
+from tesuji.datasets.from_logs.statistics import statistics, warnings
+from tesuji.datasets.from_logs.writer import Writer, write_all
+from tesuji.logs.files import Named, files
+from tesuji.logs.importing import import_logs
+from tesuji.recipe.schema.data import LogsStage
+from tesuji.recipe.schema.recipe import Recipe
 
 Progress = Callable[[str, int, int], None]
 
@@ -97,7 +97,7 @@ def _raw_logs(
         named = list(files(paths, out / "processed"))
         _write_manifest(named, raw / "manifest.json", on_progress)
         return paths, {}
-    from tesuji.episodes.made.make import make_logs
+    from tesuji.logs.synthetic.make import make_logs
 
     if raw.exists():
         shutil.rmtree(raw)  # half a folder of an earlier start

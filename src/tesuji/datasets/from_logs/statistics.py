@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tesuji.datasets.candidates import FREE_TEXT, Candidate, Pool, action_of
-from tesuji.datasets.chosen import Chosen
+from tesuji.datasets.from_logs.candidates import FREE_TEXT, Candidate, Pool, action_of
+from tesuji.datasets.from_logs.selection import Chosen
 
 FEW_ROWS, FEW_PAIRS = 50, 50
 SIDED = 0.8  # share of one label among decisions that is warned about

@@ -11,8 +11,9 @@ import orjson
 
 from tesuji.core.files import atomic_path
 from tesuji.core.types import Example, Message, Pair
-from tesuji.datasets.about import OF_PAIR, OF_ROW, SHOWN, facts_of, known
-from tesuji.datasets.candidates import (
+from tesuji.datasets.columns import OF_PAIR, OF_ROW, SHOWN, facts_of, known
+from tesuji.datasets.files import example_row, pair_row
+from tesuji.datasets.from_logs.candidates import (
     FREE_TEXT,
     Candidate,
     Pool,
@@ -23,12 +24,11 @@ from tesuji.datasets.candidates import (
     seen_turns,
     talk_hash,
 )
-from tesuji.datasets.chosen import Chosen
-from tesuji.datasets.guide_rows import preference_row, prefix, sft_row
-from tesuji.datasets.log_pairs import LogPair
-from tesuji.datasets.pairs import Plan
-from tesuji.datasets.quality import quality
-from tesuji.datasets.store import example_row, pair_row
+from tesuji.datasets.from_logs.flat_rows import preference_row, prefix, sft_row
+from tesuji.datasets.from_logs.given_pairs import LogPair
+from tesuji.datasets.from_logs.pairs import Plan
+from tesuji.datasets.from_logs.selection import Chosen
+from tesuji.datasets.from_logs.strategy_words import quality
 
 Progress = Callable[[str, int, int], None]
 SIDES = ("", "held_out_")
@@ -212,7 +212,7 @@ def source_of(row: Mapping[str, Any]) -> str | None:
 
 
 def _facts(turn: Candidate) -> dict[str, Any]:
-    """The facts of `datasets/about.py` that a turn itself knows."""
+    """The facts of `datasets/columns.py` that a turn itself knows."""
     return {
         "match": turn.shown_match,
         "game": turn.game,

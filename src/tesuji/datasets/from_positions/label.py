@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tesuji.core.types import Move
-from tesuji.datasets.positions import Position
+from tesuji.datasets.from_positions.positions import Position
 from tesuji.games.base import Game
 from tesuji.players.base import Player
-from tesuji.players.minimax import MoveValue, best_moves, optimal_moves
-from tesuji.players.oracle import move_values, oracle_moves
+from tesuji.players.search.minimax import MoveValue, best_moves, optimal_moves
+from tesuji.players.search.oracle import move_values, oracle_moves
 
 
 @dataclass(frozen=True, slots=True)

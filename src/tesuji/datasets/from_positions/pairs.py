@@ -6,13 +6,13 @@ oracle knows no values but only chooses, any move that it did not choose is the 
 
 from collections.abc import Iterator
 
-from tesuji.core.streams import stream
+from tesuji.core.seeds import stream
 from tesuji.core.types import Message, Move, Pair
-from tesuji.datasets.label import Labelled
+from tesuji.datasets.from_positions.label import Labelled
 from tesuji.games.base import Game
-from tesuji.players.prompt import answer_text
-from tesuji.recipe.data import DataStage
-from tesuji.recipe.sections import PromptSection
+from tesuji.players.prompting.prompt import answer_text
+from tesuji.recipe.schema.data import DataStage
+from tesuji.recipe.schema.sections import PromptSection
 
 
 def position_pairs(

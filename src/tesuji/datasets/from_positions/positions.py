@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tesuji.core.errors import GameError
-from tesuji.core.streams import stream
+from tesuji.core.seeds import stream
 from tesuji.core.types import Move
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player
-from tesuji.players.oracle import named_move
+from tesuji.players.search.oracle import named_move
 
 ALL_LIMIT = 200_000
 

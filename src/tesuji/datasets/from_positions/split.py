@@ -6,9 +6,9 @@ from typing import Literal
 
 from tesuji.core.errors import DataError
 from tesuji.core.types import Move
-from tesuji.datasets.label import Labelled
-from tesuji.datasets.positions import key_of_position
-from tesuji.datasets.symmetry import symmetry_class
+from tesuji.datasets.from_positions.label import Labelled
+from tesuji.datasets.from_positions.positions import key_of_position
+from tesuji.datasets.from_positions.symmetry import symmetry_class
 from tesuji.games.base import Game, Match
 
 

@@ -15,20 +15,20 @@ from typing import Any
 
 from tesuji.core.errors import DataError
 from tesuji.core.files import write_json, write_jsonl
-from tesuji.core.streams import stream
+from tesuji.core.seeds import stream
 from tesuji.core.types import Example, Message, Move
-from tesuji.datasets.label import Labelled, label
-from tesuji.datasets.position_pairs import position_pairs
-from tesuji.datasets.positions import Position, all_positions, sampled_positions
-from tesuji.datasets.split import held_out_keys
-from tesuji.datasets.store import example_row, pair_row, position_row
-from tesuji.datasets.symmetry import symmetry_class
+from tesuji.datasets.files import example_row, pair_row, position_row
+from tesuji.datasets.from_positions.label import Labelled, label
+from tesuji.datasets.from_positions.pairs import position_pairs
+from tesuji.datasets.from_positions.positions import Position, all_positions, sampled_positions
+from tesuji.datasets.from_positions.split import held_out_keys
+from tesuji.datasets.from_positions.symmetry import symmetry_class
 from tesuji.games.base import Game
-from tesuji.players.prompt import answer_text, build_prompt
+from tesuji.players.prompting.prompt import answer_text, build_prompt
 from tesuji.players.registry import make_player
-from tesuji.recipe.data import DataStage
-from tesuji.recipe.schema import Recipe
-from tesuji.recipe.sections import PromptSection
+from tesuji.recipe.schema.data import DataStage
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.sections import PromptSection
 
 Progress = Callable[[str, int, int], None]
 
@@ -122,7 +122,7 @@ def _taught(stage: DataStage, item: Labelled, seed: int) -> tuple[Move, ...]:
 
 
 def _template(stage: DataStage, game: Game, item: Labelled, move: Move) -> str:
-    from tesuji.datasets.thoughts import template_thought
+    from tesuji.datasets.from_positions.template_thoughts import template_thought
 
     position, values = item.position, item.values
     if stage.oracle.options.get("depth") is not None:  # there 0 may mean that nothing was found
@@ -138,7 +138,7 @@ def _written(
     on_progress: Progress,
 ) -> Iterator[_Lesson]:
     """Thoughts from the endpoint; asked once, kept in `thoughts.sqlite` beside the rows."""
-    from tesuji.datasets.llm import thought_question, write_thoughts
+    from tesuji.datasets.llm_endpoint import thought_question, write_thoughts
 
     questions = [
         thought_question(game, item.position.match, item.position.seat, move) for item, move in bare

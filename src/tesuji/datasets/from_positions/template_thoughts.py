@@ -11,7 +11,7 @@ from itertools import chain
 
 from tesuji.core.types import Move
 from tesuji.games.base import Game, Match
-from tesuji.players.minimax import MoveValue
+from tesuji.players.search.minimax import MoveValue
 
 Board = tuple[str, ...]  # nine cells, row by row: "x", "o" or "."
 

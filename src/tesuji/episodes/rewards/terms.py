@@ -15,11 +15,11 @@ from tesuji.core.types import Episode, Message, Move, Turn
 from tesuji.episodes.tool_terms import tool_format
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player
-from tesuji.players.entropy import EntropyPlayer
-from tesuji.players.minimax import MinimaxPlayer
-from tesuji.players.parse import split_thought
+from tesuji.players.prompting.parse_reply import split_thought
 from tesuji.players.registry import make_player, player_names
-from tesuji.recipe.sections import PlayerSection
+from tesuji.players.search.minimax import MinimaxPlayer
+from tesuji.players.search.wordle_entropy import EntropyPlayer
+from tesuji.recipe.schema.sections import PlayerSection
 
 RETRIED = -0.5
 REMEMBERED = 50_000  # situations an oracle keeps its answer for

@@ -19,12 +19,13 @@ from typing import Any
 
 from tesuji.core.errors import EngineError, RecipeError
 from tesuji.core.types import Episode
-from tesuji.episodes import reward_terms, reward_wordle
-from tesuji.episodes.reward_terms import Judged, RewardModel, Term
+from tesuji.episodes.rewards import terms as reward_terms
+from tesuji.episodes.rewards import wordle as reward_wordle
+from tesuji.episodes.rewards.terms import Judged, RewardModel, Term
 from tesuji.episodes.tool_terms import NAME as TOOL_FORMAT
 from tesuji.episodes.tool_terms import check_weight
 from tesuji.games.base import Game, GameInfo
-from tesuji.recipe.play import RewardTerm
+from tesuji.recipe.schema.play import RewardTerm
 
 GameOf = Callable[[Any], Game]
 BUILT_IN = {**reward_terms.BUILT_IN, **reward_wordle.TERMS}

@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tesuji.core.errors import RecipeError
-from tesuji.episodes.reward_terms import Judged, Term
-from tesuji.games.wordle import WordleGame, WordleMatch
+from tesuji.episodes.rewards.terms import Judged, Term
+from tesuji.games.wordle.game import WordleGame, WordleMatch
 
 
 def wordle_partial() -> Term:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tesuji.core.errors import DataError, RecipeError
-from tesuji.recipe.play import CurriculumStage
+from tesuji.recipe.schema.play import CurriculumStage
 
 
 class Curriculum:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tesuji.core.types import Task
-from tesuji.recipe.play import FailureReplaySection
+from tesuji.recipe.schema.play import FailureReplaySection
 
 FAILED = 0.5  # a mean score below this is a failure
 FLOOR = 0.05  # the least weight of a remembered task in a draw

@@ -15,14 +15,14 @@ from statistics import fmean
 from typing import Any
 
 from tesuji.core.errors import RecipeError
-from tesuji.core.streams import stream
+from tesuji.core.seeds import stream
 from tesuji.core.types import Task
-from tesuji.episodes.curriculum import Curriculum
-from tesuji.episodes.failures import FailureReplay
+from tesuji.episodes.schedule.curriculum import Curriculum
+from tesuji.episodes.schedule.failure_replay import FailureReplay
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
-from tesuji.recipe.play import SELF, SNAPSHOT, CurriculumStage, OpponentSection, PlaySection
-from tesuji.recipe.sections import GameSection
+from tesuji.recipe.schema.play import SELF, SNAPSHOT, CurriculumStage, OpponentSection, PlaySection
+from tesuji.recipe.schema.sections import GameSection
 
 POLICY = "policy"
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from tesuji.evaluation.decisions import Baseline, Share
-from tesuji.evaluation.row_results import Likelihood, Preferences, Replies, RowsScore
+from tesuji.evaluation.held_out.poker_decisions import Baseline, Share
+from tesuji.evaluation.held_out.results import Likelihood, Preferences, Replies, RowsScore
 
 EVERYONE = "all"
 Cell = tuple[float, float | None, float | None, int]  # value, low, high, out of how many

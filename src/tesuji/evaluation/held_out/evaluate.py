@@ -13,10 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from tesuji.core.types import Example, Pair
-from tesuji.episodes.poker.said import read_decision
-from tesuji.evaluation.decisions import DecisionScore, Share, score_decisions
 from tesuji.evaluation.evaluate import Watch
-from tesuji.evaluation.likelihood import (
+from tesuji.evaluation.held_out.likelihood import (
     Reader,
     by_fact,
     likelihood,
@@ -24,11 +22,13 @@ from tesuji.evaluation.likelihood import (
     score_examples,
     score_pairs,
 )
-from tesuji.evaluation.replies import Answered, answer, by_role, judge, questions
-from tesuji.evaluation.row_results import RowsScore
-from tesuji.learners.models import Policy
-from tesuji.players.sampler import LocalSampler
-from tesuji.recipe.sections import PromptSection, SamplingSection
+from tesuji.evaluation.held_out.poker_decisions import DecisionScore, Share, score_decisions
+from tesuji.evaluation.held_out.replies import Answered, answer, by_role, judge, questions
+from tesuji.evaluation.held_out.results import RowsScore
+from tesuji.learners.model.load import Policy
+from tesuji.players.poker.read_reply import read_decision
+from tesuji.players.sampling.local import LocalSampler
+from tesuji.recipe.schema.sections import PromptSection, SamplingSection
 
 DECISION = "decision"
 T = TypeVar("T")

@@ -1,7 +1,7 @@
 """How likely a model finds given replies: perplexity, and which of two replies it prefers.
 
-The ids are those that training and sampling see (`players/render.py`); a reply's log-probability
-runs over its own tokens and the one that ends it, never over the prompt.
+The ids are those that training and sampling see (`players/prompting/chat_template.py`); a reply's
+log-probability runs over its own tokens and the one that ends it, never over the prompt.
 """
 
 import contextlib
@@ -12,12 +12,12 @@ from statistics import fmean
 from typing import Any
 
 from tesuji.core.errors import EngineError
-from tesuji.core.intervals import ratio_interval, wilson
+from tesuji.core.statistics import ratio_interval, wilson
 from tesuji.core.types import Example, Message, Pair
-from tesuji.evaluation.decisions import Share
-from tesuji.evaluation.row_results import Likelihood, Preferences
-from tesuji.players.render import render_prompt, render_reply
-from tesuji.players.sampler import LocalSampler
+from tesuji.evaluation.held_out.poker_decisions import Share
+from tesuji.evaluation.held_out.results import Likelihood, Preferences
+from tesuji.players.prompting.chat_template import render_prompt, render_reply
+from tesuji.players.sampling.local import LocalSampler
 
 TOKENS = 1 << 16  # most tokens in one forward pass
 LOGITS = 1 << 28  # most logits in one: a gigabyte in float32

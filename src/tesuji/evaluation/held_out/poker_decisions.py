@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tesuji.core.errors import DataError
-from tesuji.core.intervals import Interval, wilson
-from tesuji.episodes.poker.balance import LabelBalance, label_balance
-from tesuji.episodes.poker.said import read_decision
-from tesuji.games.poker.said import SIZED, Decision
+from tesuji.core.statistics import Interval, wilson
+from tesuji.games.poker.read_decision import SIZED, Decision
+from tesuji.logs.poker.label_balance import LabelBalance, label_balance
+from tesuji.players.poker.read_reply import read_decision
 
 BAND = 0.25
 T = TypeVar("T")

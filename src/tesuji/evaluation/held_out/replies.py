@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from tesuji.core.streams import stream
+from tesuji.core.seeds import stream
 from tesuji.core.types import Example, Message, Sampled
-from tesuji.evaluation.likelihood import Advance, Reader, share, telling_memory
-from tesuji.evaluation.row_results import Replies
+from tesuji.evaluation.held_out.likelihood import Advance, Reader, share, telling_memory
+from tesuji.evaluation.held_out.results import Replies
 from tesuji.evaluation.strategy import SPEECH, indicators
 from tesuji.evaluation.targets import Targets, target_of, valid_targets
-from tesuji.players.parse import split_thought
-from tesuji.players.render import decode_reply
-from tesuji.recipe.sections import SamplingSection
+from tesuji.players.prompting.chat_template import decode_reply
+from tesuji.players.prompting.parse_reply import split_thought
+from tesuji.recipe.schema.sections import SamplingSection
 
 UNJUDGED = ("discussion", "chat", "decision")  # no single move that was played
 

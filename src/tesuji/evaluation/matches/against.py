@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 
 from tesuji.core.errors import GameError
-from tesuji.core.intervals import mean_interval, ratio_interval, wilson
-from tesuji.core.streams import stream
+from tesuji.core.seeds import stream
+from tesuji.core.statistics import mean_interval, ratio_interval, wilson
 from tesuji.core.types import Ending, Episode, Task
 from tesuji.episodes.arena import TurnRules, play_matches
 from tesuji.evaluation.results import MatchScore, Winnings

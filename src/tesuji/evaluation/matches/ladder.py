@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from tesuji.core.intervals import Z95, Interval, wilson
-from tesuji.core.streams import stream
+from tesuji.core.seeds import stream
+from tesuji.core.statistics import Z95, Interval, wilson
 from tesuji.core.types import Ending
 from tesuji.episodes.arena import TurnRules
-from tesuji.evaluation.matches import EVALUATED, outcome, play_opponent
+from tesuji.evaluation.matches.against import EVALUATED, outcome, play_opponent
 from tesuji.games.base import Game
 from tesuji.players.base import Player
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tesuji.core.intervals import wilson
+from tesuji.core.statistics import wilson
 from tesuji.core.types import Move
 from tesuji.episodes.arena import read_attempt
 from tesuji.evaluation.results import PositionScore

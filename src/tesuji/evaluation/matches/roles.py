@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from tesuji.core.intervals import Interval, ratio_interval, wilson
+from tesuji.core.statistics import Interval, ratio_interval, wilson
 from tesuji.core.types import Ending, Episode, Turn
-from tesuji.evaluation.matches import outcome, seat_of
+from tesuji.evaluation.matches.against import outcome, seat_of
 from tesuji.evaluation.results import RoleScore
-from tesuji.games.secretmafia import MAFIA, named, team
+from tesuji.games.textarena.secretmafia import MAFIA, named, team
 
 
 def score_roles(opponent: str, episodes: Sequence[Episode]) -> Iterator[RoleScore]:

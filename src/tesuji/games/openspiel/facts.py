@@ -11,7 +11,7 @@ from typing import Any
 import pyspiel
 
 from tesuji.games.base import GameInfo
-from tesuji.games.openspiel_options import Options, registered
+from tesuji.games.openspiel.options import Options, registered
 
 _Kind = pyspiel.GameType
 FAMILY = "openspiel"

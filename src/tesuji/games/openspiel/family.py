@@ -7,9 +7,9 @@ from typing import Any
 
 from tesuji.core.errors import GameError
 from tesuji.games.base import GameInfo
-from tesuji.games.openspiel import OpenSpielGame
-from tesuji.games.openspiel_facts import describe_unloaded
-from tesuji.games.openspiel_options import missing, registered, wraps_a_game
+from tesuji.games.openspiel.facts import describe_unloaded
+from tesuji.games.openspiel.game import OpenSpielGame
+from tesuji.games.openspiel.options import missing, registered, wraps_a_game
 
 _LOADED: dict[str, OpenSpielGame] = {}
 

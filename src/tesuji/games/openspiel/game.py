@@ -21,10 +21,10 @@ import pyspiel
 from tesuji.core.errors import GameError, IllegalMove
 from tesuji.core.types import Move
 from tesuji.games.base import Game, GameInfo, Match
-from tesuji.games.openspiel_facts import describe
-from tesuji.games.openspiel_options import inner_game, load_spiel
-from tesuji.games.openspiel_views import View, role_of, view_of
-from tesuji.games.rules import rules_of
+from tesuji.games.openspiel.facts import describe
+from tesuji.games.openspiel.options import inner_game, load_spiel
+from tesuji.games.openspiel.rules import rules_of
+from tesuji.games.openspiel.views import View, role_of, view_of
 
 _CHANCE = int(pyspiel.PlayerId.CHANCE)
 _SIMULTANEOUS = int(pyspiel.PlayerId.SIMULTANEOUS)

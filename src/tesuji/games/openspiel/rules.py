@@ -8,8 +8,8 @@ from typing import Any
 
 from tesuji.core.types import Move
 from tesuji.games.base import GameInfo
-from tesuji.games.openspiel_options import Options, parameters, specification
-from tesuji.games.rulebook import RULES
+from tesuji.games.openspiel.options import Options, parameters, specification
+from tesuji.games.openspiel.rulebook import RULES
 
 _CHANGES = {
     "misere": "Played in reverse: whoever would win loses, all returns change their sign.",

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from tesuji.core.errors import IllegalMove
 from tesuji.core.types import Move
-from tesuji.games.poker.said import Decision, decision_in
+from tesuji.games.poker.read_decision import Decision, decision_in
 from tesuji.games.poker.situation import Situation, bet_text
 
 FOLD, CALL, FIRST_BET = 0, 1, 2

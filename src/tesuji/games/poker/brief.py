@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from pokerkit import BoardDealing, CheckingOrCalling, CompletionBettingOrRaisingTo, Folding
 
+from tesuji.games.poker.card_words import HIGH, chips
 from tesuji.games.poker.situation import Situation
-from tesuji.games.poker.words import HIGH, chips
 
 
 @dataclass

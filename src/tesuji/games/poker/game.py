@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tesuji.core.streams import stream
+from tesuji.core.seeds import stream
 from tesuji.games.base import Game, GameInfo
-from tesuji.games.poker.seats import one_of, position_names
+from tesuji.games.poker.positions import one_of, position_names
 from tesuji.games.poker.stakes import VARIANTS, Stakes, Variant, read_stakes
 
 if TYPE_CHECKING:

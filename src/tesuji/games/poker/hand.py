@@ -16,13 +16,13 @@ from pokerkit import Automation, Card, State
 from tesuji.core.errors import GameError, IllegalMove
 from tesuji.core.types import Message, Move
 from tesuji.games.base import Match
+from tesuji.games.poker.bets import bet_of, menu
 from tesuji.games.poker.brief import Betting, brief
+from tesuji.games.poker.card_words import cards_text, chips
+from tesuji.games.poker.history import Story
 from tesuji.games.poker.prompt import decision_prompt, menu_line, situation_lines, waiting_text
 from tesuji.games.poker.settle import stopped
 from tesuji.games.poker.situation import Situation, names_of, phase_of, situation
-from tesuji.games.poker.sizes import bet_of, menu
-from tesuji.games.poker.story import Story
-from tesuji.games.poker.words import cards_text, chips
 
 if TYPE_CHECKING:
     from tesuji.games.poker.game import PokerGame

@@ -23,7 +23,7 @@ from pokerkit import (
     State,
 )
 
-from tesuji.games.poker.words import chips
+from tesuji.games.poker.card_words import chips
 
 Amount = int | Decimal
 BETTING = (Folding, CheckingOrCalling, CompletionBettingOrRaisingTo, BringInPosting)

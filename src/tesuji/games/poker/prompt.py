@@ -21,10 +21,10 @@ from math import isfinite
 
 from pokerkit import Card
 
-from tesuji.games.poker.seats import one_of
+from tesuji.games.poker.card_words import cards_text, chips
+from tesuji.games.poker.history import Amount
+from tesuji.games.poker.positions import one_of
 from tesuji.games.poker.situation import Situation
-from tesuji.games.poker.story import Amount
-from tesuji.games.poker.words import cards_text, chips
 
 BOARD_NAMES = {3: "flop", 4: "turn", 5: "river"}
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pokerkit import Card, Opening, State
 
 from tesuji.core.types import Move
-from tesuji.games.poker.seats import plain_names, position_names
-from tesuji.games.poker.story import Amount, Story, Street
-from tesuji.games.poker.words import chips, made_hand, starting_hand
+from tesuji.games.poker.card_words import chips, made_hand, starting_hand
+from tesuji.games.poker.history import Amount, Story, Street
+from tesuji.games.poker.positions import plain_names, position_names
 
 BOARD_STREETS = {0: "preflop", 3: "flop", 4: "turn", 5: "river"}
 STRUCTURES = {"N": "no-limit", "P": "pot-limit", "F": "fixed-limit"}  # by the code of the variant

@@ -5,7 +5,7 @@ from typing import Any
 
 from tesuji.core.errors import GameError
 from tesuji.games.base import GameInfo
-from tesuji.games.textarena_names import facts
+from tesuji.games.textarena.names import facts
 
 FAMILY = "textarena"
 OWN_OPTIONS = ("num_players", "observations", "fix_night_kills")

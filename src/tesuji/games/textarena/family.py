@@ -6,9 +6,9 @@ from typing import Any
 
 from tesuji.core.errors import GameError
 from tesuji.games.base import GameInfo
-from tesuji.games.textarena import TextArenaGame
-from tesuji.games.textarena_facts import check_options, describe
-from tesuji.games.textarena_names import every_name, facts, known, reason
+from tesuji.games.textarena.facts import check_options, describe
+from tesuji.games.textarena.game import TextArenaGame
+from tesuji.games.textarena.names import every_name, facts, known, reason
 
 _LOADED: dict[str, TextArenaGame] = {}
 

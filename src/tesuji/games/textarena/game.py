@@ -22,13 +22,13 @@ from typing import Any
 from tesuji.core.errors import EngineError, GameError, IllegalMove
 from tesuji.core.types import Message, Move
 from tesuji.games.base import Game, GameInfo, Match
-from tesuji.games.secretmafia import ROLES
-from tesuji.games.textarena_facts import OWN_OPTIONS, describe, is_mafia
-from tesuji.games.textarena_faults import Eliminated
-from tesuji.games.textarena_library import Library, library, making
-from tesuji.games.textarena_names import facts
-from tesuji.games.textarena_random import drawing
-from tesuji.games.textarena_replies import random_reply
+from tesuji.games.textarena.facts import OWN_OPTIONS, describe, is_mafia
+from tesuji.games.textarena.known_faults import Eliminated
+from tesuji.games.textarena.library import Library, library, making
+from tesuji.games.textarena.names import facts
+from tesuji.games.textarena.random_replies import random_reply
+from tesuji.games.textarena.secretmafia import ROLES
+from tesuji.games.textarena.seeding import drawing
 
 LONGEST = 20_000  # characters of a reply; of a longer one the end is taken, as the library clips
 _PHASES = {

@@ -1,4 +1,4 @@
-"""Rule faults of TextArena 0.7.4 that we know of; `tests/test_textarena_faults.py` shows each one.
+"""Rule faults of TextArena 0.7.4 that we know of, each shown by `test_textarena_faults.py`.
 
 The environments are played as they are, faults included: that is what everybody else meets.
 

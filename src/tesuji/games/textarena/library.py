@@ -14,8 +14,8 @@ from functools import cache
 from typing import Any
 
 from tesuji.core.errors import GameError
-from tesuji.games.textarena_faults import mend_night_kills
-from tesuji.games.textarena_random import isolate
+from tesuji.games.textarena.known_faults import mend_night_kills
+from tesuji.games.textarena.seeding import isolate
 
 _LOCK = threading.RLock()
 

@@ -5,7 +5,7 @@ slash the usual number where that is not the fewest), what is hidden, chance, wh
 the endings of its names where there are several (`.` is none). So `Nim 2 open certain nothing .
 -medium` are `Nim-v0` and `Nim-v0-medium`. All but BabyAiText come in two further views, which are
 not listed but can be played: `-train` (other observations) and `-raw` (no wrappers at all).
-`tests/test_textarena_names.py` holds the table against the library's registry.
+`tests/games/textarena/test_textarena_names.py` holds the table against the library's registry.
 """
 
 import importlib.util

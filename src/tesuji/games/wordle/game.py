@@ -8,7 +8,7 @@ player is told neither the split nor the answer. A solved match returns 1, any o
 
 `vf-wordle` is the same game with the defaults of the well-known environment of that name: replies
 as `<guess>[crane]</guess>` after a thought. What that environment pays, and where ours differs, is
-in `episodes/reward_wordle.py`.
+in `episodes/rewards/wordle.py`.
 """
 
 import random
@@ -19,10 +19,10 @@ from typing import Any
 
 from tesuji.core.errors import GameError, IllegalMove
 from tesuji.core.types import Message, Move
-from tesuji.games import wordle_text
 from tesuji.games.base import Game, GameInfo, Match
-from tesuji.games.wordle_options import NAMES, WordleOptions, facts
-from tesuji.games.wordle_words import (
+from tesuji.games.wordle import prompt as wordle_text
+from tesuji.games.wordle.options import NAMES, WordleOptions, facts
+from tesuji.games.wordle.words import (
     ABSENT,
     RIGHT,
     MarksTable,

@@ -7,7 +7,7 @@ from typing import Any
 
 from tesuji.core.errors import GameError
 from tesuji.games.base import GameInfo
-from tesuji.games.wordle_words import LONGEST, SHORTEST
+from tesuji.games.wordle.words import LONGEST, SHORTEST
 
 NAME, ALIAS = "wordle", "vf-wordle"
 NAMES = (NAME, ALIAS)

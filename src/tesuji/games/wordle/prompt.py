@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tesuji.core.types import Message
-from tesuji.games.wordle_options import WordleOptions
+from tesuji.games.wordle.options import WordleOptions
 
 TAGGED = "<guess>[{}]</guess>"
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from tesuji.core.errors import EngineError
 from tesuji.core.files import read_json
-from tesuji.learners.tiny import build_model, build_tokenizer, check_shape
-from tesuji.recipe.sections import LoraSection, ModelSection
+from tesuji.learners.model.tiny import build_model, build_tokenizer, check_shape
+from tesuji.recipe.schema.sections import LoraSection, ModelSection
 
 TINY = 2_000_000  # parameters
 

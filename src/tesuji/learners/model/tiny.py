@@ -5,7 +5,7 @@ together, so that a prompt costs as many tokens as it has characters.
 """
 
 from tesuji.core.errors import RecipeError
-from tesuji.recipe.sections import TinyModel
+from tesuji.recipe.schema.sections import TinyModel
 
 PAD, END = "<|pad|>", "<|end|>"
 CHAT_TEMPLATE = (

@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tesuji.core.intervals import ratio_interval, wilson
+from tesuji.core.statistics import ratio_interval, wilson
 from tesuji.core.types import Pair
-from tesuji.learners.models import Policy
-from tesuji.learners.pair_tokens import PairRow, tokenize_pairs
-from tesuji.players.sampler import LocalSampler
-from tesuji.recipe.sections import PromptSection
+from tesuji.learners.model.load import Policy
+from tesuji.learners.pairs.tokens import PairRow, tokenize_pairs
+from tesuji.players.sampling.local import LocalSampler
+from tesuji.recipe.schema.sections import PromptSection
 
 UNLIMITED = 1 << 20  # tokens
 Logprobs = Sequence[tuple[float, float]]

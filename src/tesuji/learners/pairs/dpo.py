@@ -12,12 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tesuji.core.metrics import MetricLog
+from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Pair
-from tesuji.learners.models import Policy, with_adapter
-from tesuji.learners.pair_summary import PairSummary, log_once, summarise
-from tesuji.learners.pair_tokens import PairRow, PairTokens, tokenize_pairs, training_pairs
-from tesuji.learners.preference import (
+from tesuji.learners.model.load import Policy, with_adapter
+from tesuji.learners.pairs.accuracy import (
     Logprobs,
     Margin,
     Preference,
@@ -27,7 +25,9 @@ from tesuji.learners.preference import (
     policy_verdicts,
     reply_logprobs,
 )
-from tesuji.learners.trainers import (
+from tesuji.learners.pairs.summary import PairSummary, log_once, summarise
+from tesuji.learners.pairs.tokens import PairRow, PairTokens, tokenize_pairs, training_pairs
+from tesuji.learners.trainer.trainer import (
     Hooks,
     arguments,
     for_training,
@@ -37,8 +37,8 @@ from tesuji.learners.trainers import (
     run,
     step_of,
 )
-from tesuji.recipe.preference import DpoStage
-from tesuji.recipe.sections import LoraSection, PromptSection
+from tesuji.recipe.schema.pairs import DpoStage
+from tesuji.recipe.schema.sections import LoraSection, PromptSection
 
 REFERENCE = "ref"  # the adapter's name in TRL
 
@@ -118,7 +118,7 @@ def _trainer(
 ) -> Any:
     from trl import DPOConfig
 
-    from tesuji.learners.pair_trainers import PairDPOTrainer, dpo_columns
+    from tesuji.learners.pairs.trl_trainers import PairDPOTrainer, dpo_columns
 
     model, looking = policy.model, bool(looks.rows) and stage.eval_steps is not None
     on_gpu = model.device.type != "cpu"

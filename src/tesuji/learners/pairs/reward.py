@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.core.files import write_json
-from tesuji.core.metrics import MetricLog
+from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Pair
-from tesuji.learners.models import Policy
-from tesuji.learners.pair_summary import PairSummary, log_once, summarise
-from tesuji.learners.pair_tokens import PairRow, PairTokens, tokenize_pairs, training_pairs
-from tesuji.learners.preference import margin
-from tesuji.learners.reward_evaluation import reward_evaluation, reward_preference, spread
-from tesuji.learners.reward_model import new_reward_model, score_ids
-from tesuji.learners.scorer import FACTS
-from tesuji.learners.trainers import (
+from tesuji.learners.model.load import Policy
+from tesuji.learners.pairs.accuracy import margin
+from tesuji.learners.pairs.reward_evaluation import reward_evaluation, reward_preference, spread
+from tesuji.learners.pairs.summary import PairSummary, log_once, summarise
+from tesuji.learners.pairs.tokens import PairRow, PairTokens, tokenize_pairs, training_pairs
+from tesuji.learners.reward_model.model import new_reward_model, score_ids
+from tesuji.learners.reward_model.scorer import FACTS
+from tesuji.learners.trainer.trainer import (
     Hooks,
     arguments,
     for_training,
@@ -28,8 +28,8 @@ from tesuji.learners.trainers import (
     run,
     step_of,
 )
-from tesuji.recipe.preference import RewardStage
-from tesuji.recipe.sections import ModelSection, PromptSection
+from tesuji.recipe.schema.pairs import RewardStage
+from tesuji.recipe.schema.sections import ModelSection, PromptSection
 
 SPREAD_OVER = 500  # training pairs, where none are held out
 
@@ -97,7 +97,7 @@ def _trainer(
 ) -> Any:
     from trl import RewardConfig
 
-    from tesuji.learners.pair_trainers import PairRewardTrainer, reward_columns
+    from tesuji.learners.pairs.trl_trainers import PairRewardTrainer, reward_columns
 
     model, looking = policy.model, bool(looks.rows) and stage.eval_steps is not None
     on_gpu = model.device.type != "cpu"

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from statistics import fmean, pstdev
 from typing import Any
 
-from tesuji.learners.pair_tokens import PairRow
-from tesuji.learners.preference import Preference, accuracy, judged, margin
+from tesuji.learners.pairs.accuracy import Preference, accuracy, judged, margin
+from tesuji.learners.pairs.tokens import PairRow
 
 BINS = 10
 Scores = Sequence[tuple[float, float]]

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.core.files import write_json
-from tesuji.core.metrics import MetricLog
-from tesuji.learners.models import count_parameters
-from tesuji.learners.pair_tokens import PairTokens
-from tesuji.learners.preference import Accuracy, Margin, Preference
-from tesuji.learners.trainers import why_stopped
+from tesuji.core.metric_log import MetricLog
+from tesuji.learners.model.load import count_parameters
+from tesuji.learners.pairs.accuracy import Accuracy, Margin, Preference
+from tesuji.learners.pairs.tokens import PairTokens
+from tesuji.learners.trainer.trainer import why_stopped
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from typing import Any
 
 from tesuji.core.errors import DataError
 from tesuji.core.types import Pair
-from tesuji.players.render import render_prompt, render_reply
-from tesuji.recipe.sections import PromptSection
+from tesuji.players.prompting.chat_template import render_prompt, render_reply
+from tesuji.recipe.schema.sections import PromptSection
 
 SAME, EMPTY, TOO_LONG = "same_replies", "empty_reply", "reply_too_long"
 IN_WORDS = {

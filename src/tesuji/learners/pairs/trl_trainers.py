@@ -6,8 +6,8 @@ from typing import Any
 from datasets import Dataset
 from trl import DPOTrainer, RewardTrainer
 
-from tesuji.learners.pair_tokens import PairRow
-from tesuji.learners.trainers import refuse_nan
+from tesuji.learners.pairs.tokens import PairRow
+from tesuji.learners.trainer.trainer import refuse_nan
 
 
 class _Careful:

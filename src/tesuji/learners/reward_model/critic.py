@@ -7,9 +7,9 @@ The critic's layers are the reward model's, and the value head begins as its hea
 (`rl/actor.py: value_head`).
 """
 
-from tesuji.learners.models import Policy
-from tesuji.learners.reward_model import load_reward_model, reward_head
-from tesuji.recipe.sections import ModelSection
+from tesuji.learners.model.load import Policy
+from tesuji.learners.reward_model.model import load_reward_model, reward_head
+from tesuji.recipe.schema.sections import ModelSection
 
 
 def critic_from_reward(section: ModelSection, source: str) -> Policy:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tesuji.core.errors import EngineError
 from tesuji.core.files import read_json
-from tesuji.learners.models import (
+from tesuji.learners.model.load import (
     Policy,
     add_adapter,
     base_of,
@@ -22,8 +22,8 @@ from tesuji.learners.models import (
     load_tokenizer,
     lora_config,
 )
-from tesuji.players.render import end_of_reply
-from tesuji.recipe.sections import ModelSection
+from tesuji.players.prompting.chat_template import end_of_reply
+from tesuji.recipe.schema.sections import ModelSection
 
 HEAD = "score"
 TASK = "SEQ_CLS"

@@ -13,10 +13,10 @@ from typing import Any
 from tesuji.core.errors import EngineError
 from tesuji.core.files import read_json
 from tesuji.core.types import Message
-from tesuji.learners.models import Policy
-from tesuji.learners.reward_model import load_reward_model, score_ids
-from tesuji.players.render import render_prompt, render_reply
-from tesuji.recipe.sections import ModelSection
+from tesuji.learners.model.load import Policy
+from tesuji.learners.reward_model.model import load_reward_model, score_ids
+from tesuji.players.prompting.chat_template import render_prompt, render_reply
+from tesuji.recipe.schema.sections import ModelSection
 
 FACTS = "reward.json"  # beside the weights
 BATCH_TOKENS = 1 << 14

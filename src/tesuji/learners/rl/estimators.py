@@ -20,8 +20,8 @@ from tesuji.learners.rl.advantages import (
     returns_to_go,
     whiten,
 )
-from tesuji.learners.rl.flat import Array, Flat
-from tesuji.recipe.rl import GrpoStage, PpoStage, ReinforceStage, RLStage
+from tesuji.learners.rl.update.token_layout import Array, Flat
+from tesuji.recipe.schema.rl import GrpoStage, PpoStage, ReinforceStage, RLStage
 
 
 @dataclass(frozen=True)

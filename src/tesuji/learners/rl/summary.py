@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tesuji.core.files import write_json
-from tesuji.learners.rl.memory import Memory
+from tesuji.learners.rl.training_state import Memory
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,28 +19,28 @@ from typing import Any
 import numpy as np
 import torch
 
-from tesuji.core.metrics import MetricLog
-from tesuji.core.streams import stream
+from tesuji.core.metric_log import MetricLog
+from tesuji.core.seeds import stream
 from tesuji.core.textlog import TextLog
 from tesuji.core.types import Trace
-from tesuji.episodes.reward_terms import RewardModel
-from tesuji.learners.models import Policy, count_parameters
+from tesuji.episodes.rewards.terms import RewardModel
+from tesuji.learners.model.load import Policy, count_parameters
 from tesuji.learners.rl.advantages import moments
-from tesuji.learners.rl.build import build_learner, loss_options
 from tesuji.learners.rl.checkpoint import checkpoints, save_critic
-from tesuji.learners.rl.estimate import ESTIMATORS, Estimate, Evidence, whitened
-from tesuji.learners.rl.flat import Array, Flat, flatten, mini_batches
-from tesuji.learners.rl.loss import TokenData
-from tesuji.learners.rl.memory import Memory
-from tesuji.learners.rl.rollout import Rollout, as_metrics, play
+from tesuji.learners.rl.distributed import gathered, gathered_sums, is_main, summed
+from tesuji.learners.rl.estimators import ESTIMATORS, Estimate, Evidence, whitened
+from tesuji.learners.rl.monitor import WINNING, console_line, speed
+from tesuji.learners.rl.rollout.play import Rollout, as_metrics, play
+from tesuji.learners.rl.rollout.setup import Tables
 from tesuji.learners.rl.summary import RLSummary, why_ended
-from tesuji.learners.rl.tables import Tables
-from tesuji.learners.rl.together import gathered, gathered_sums, is_main, summed
-from tesuji.learners.rl.update import Tokens, rows_of, score, step, worth_a_pass
-from tesuji.learners.rl.watch import WINNING, console_line, speed
+from tesuji.learners.rl.training_state import Memory
+from tesuji.learners.rl.update.build import build_learner, loss_options
+from tesuji.learners.rl.update.loss import TokenData
+from tesuji.learners.rl.update.optimizer_step import Tokens, rows_of, score, step, worth_a_pass
+from tesuji.learners.rl.update.token_layout import Array, Flat, flatten, mini_batches
 from tesuji.learners.rl.weights import swapped
-from tesuji.recipe.rl import GrpoStage, PpoStage, RLStage
-from tesuji.recipe.schema import Recipe
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.rl import GrpoStage, PpoStage, RLStage
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,8 @@ from typing import Any
 
 import torch
 
-from tesuji.learners.models import Policy
+from tesuji.learners.model.load import Policy
 from tesuji.learners.rl.advantages import RoleBaseline
-from tesuji.learners.rl.build import named_parameters
 from tesuji.learners.rl.checkpoint import (
     checkpoints,
     load_copies,
@@ -16,14 +15,15 @@ from tesuji.learners.rl.checkpoint import (
     read_state,
     save_checkpoint,
 )
-from tesuji.learners.rl.flat import Flat
-from tesuji.learners.rl.reference import KLControl, Reference
-from tesuji.learners.rl.tables import Tables
-from tesuji.learners.rl.together import gathered
-from tesuji.learners.rl.update import Learner
-from tesuji.learners.rl.watch import Alarms
+from tesuji.learners.rl.distributed import gathered
+from tesuji.learners.rl.monitor import Alarms
+from tesuji.learners.rl.rollout.setup import Tables
+from tesuji.learners.rl.update.build import named_parameters
+from tesuji.learners.rl.update.optimizer_step import Learner
+from tesuji.learners.rl.update.reference import KLControl, Reference
+from tesuji.learners.rl.update.token_layout import Flat
 from tesuji.learners.rl.weights import Weights, copy_of, move_towards
-from tesuji.recipe.rl import RLStage
+from tesuji.recipe.schema.rl import RLStage
 
 PLAIN = ("step", "matches", "tokens", "best_score", "best_step", "stopped", "random_success")
 

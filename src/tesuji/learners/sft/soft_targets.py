@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from trl import SFTTrainer
 
-from tesuji.learners.tokens import TokenRow
-from tesuji.learners.trainers import refuse_nan
+from tesuji.learners.sft.tokens import TokenRow
+from tesuji.learners.trainer.trainer import refuse_nan
 
 
 def to_columns(row: TokenRow) -> dict[str, Any]:

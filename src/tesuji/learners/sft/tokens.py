@@ -13,7 +13,7 @@ from typing import Any
 
 from tesuji.core.errors import DataError
 from tesuji.core.types import Example
-from tesuji.players.render import render_prompt, render_reply
+from tesuji.players.prompting.chat_template import render_prompt, render_reply
 
 Target = dict[int, float]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.core.files import write_json
-from tesuji.core.metrics import MetricLog
+from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Example
-from tesuji.learners.models import Policy, count_parameters
-from tesuji.learners.tokens import Tokenized, tokenize
-from tesuji.learners.trainers import (
+from tesuji.learners.model.load import Policy, count_parameters
+from tesuji.learners.sft.tokens import Tokenized, tokenize
+from tesuji.learners.trainer.trainer import (
     STOPPED,
     Hooks,
     arguments,
@@ -25,8 +25,8 @@ from tesuji.learners.trainers import (
     step_of,
     why_stopped,
 )
-from tesuji.recipe.sections import PromptSection
-from tesuji.recipe.stages import SftStage
+from tesuji.recipe.schema.sections import PromptSection
+from tesuji.recipe.schema.stages import SftStage
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def _trainer(
 ) -> Any:
     from datasets import Dataset
 
-    from tesuji.learners.soft import SoftCollator, SoftTargetTrainer, to_columns
+    from tesuji.learners.sft.soft_targets import SoftCollator, SoftTargetTrainer, to_columns
 
     def dataset(tokenized: Tokenized) -> Any:
         return Dataset.from_list([to_columns(row) for row in tokenized.rows])
@@ -158,7 +158,7 @@ def _arguments(stage: SftStage, policy: Policy, *, name: str, out: Path, seed: i
 def _add_stops(trainer: Any, stage: SftStage, out: Path, hooks: Hooks) -> None:
     from transformers import EarlyStoppingCallback
 
-    from tesuji.learners.callbacks import StopWhen
+    from tesuji.learners.trainer.callbacks import StopWhen
 
     if stage.early_stopping_patience:
         trainer.add_callback(EarlyStoppingCallback(stage.early_stopping_patience))

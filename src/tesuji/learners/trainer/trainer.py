@@ -10,11 +10,11 @@ from typing import Any
 
 from tesuji.core.errors import DataError, EngineError
 from tesuji.core.files import read_json
-from tesuji.core.metrics import MetricLog
+from tesuji.core.metric_log import MetricLog
 from tesuji.core.textlog import TextLog
-from tesuji.recipe.preference import PairTraining
-from tesuji.recipe.stages import SftStage
-from tesuji.recipe.training import Training
+from tesuji.recipe.schema.pairs import PairTraining
+from tesuji.recipe.schema.stages import SftStage
+from tesuji.recipe.schema.training import Training
 
 STOPPED = "stopped.json"
 
@@ -104,7 +104,7 @@ def optimizer(stage: Training, model: Any) -> Any:
     """The stage's optimizer; None for transformers' own AdamW."""
     if stage.optimizer == "adamw":
         return None
-    from tesuji.learners.optim import MuonWithAdamW, split_parameters
+    from tesuji.learners.trainer.muon import MuonWithAdamW, split_parameters
 
     return MuonWithAdamW(
         *split_parameters(model),
@@ -118,7 +118,7 @@ def listen(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks)
     """Send what the trainer logs to our logs, not to the screen; tell `hooks` of every step."""
     from transformers import PrinterCallback
 
-    from tesuji.learners.callbacks import LogMetrics, ShowProgress
+    from tesuji.learners.trainer.callbacks import LogMetrics, ShowProgress
 
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(LogMetrics(name, metrics, TextLog(out, name)))

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tesuji.core.types import Attempt, Episode, Found, Message, Move, Pair, Turn
-from tesuji.episodes.importers.base import Importer, Record, Refused
+from tesuji.logs.base import Importer, Record, Refused
 
 SPEAKERS = {
     "human": "user",

@@ -9,10 +9,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tesuji.core.types import Ending, Episode
-from tesuji.episodes.importers.base import Importer, Record, Refused
-from tesuji.episodes.importers.numbers import by_seat, payment, payments, seat_number
-from tesuji.episodes.importers.secretmafia import turns
-from tesuji.games.secretmafia import GAME, role_named, role_told, seat_told, seats_told, team
+from tesuji.games.textarena.secretmafia import (
+    GAME,
+    role_named,
+    role_told,
+    seat_told,
+    seats_told,
+    team,
+)
+from tesuji.logs.base import Importer, Record, Refused
+from tesuji.logs.formats.secretmafia_turns import turns
+from tesuji.logs.numbers import by_seat, payment, payments, seat_number
 
 OUTCOMES = ("win", "loss", "draw", "error", "timeout")
 NAN = float("nan")

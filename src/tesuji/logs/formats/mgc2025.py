@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
-from tesuji.episodes.importers import secretmafia
-from tesuji.episodes.importers.base import Importer, Record, Refused
-from tesuji.episodes.importers.numbers import payment, payments, seat_number
 from tesuji.episodes.transcript import shortened
-from tesuji.games.secretmafia import role_told
+from tesuji.games.textarena.secretmafia import role_told
+from tesuji.logs.base import Importer, Record, Refused
+from tesuji.logs.formats import secretmafia_turns as secretmafia
+from tesuji.logs.numbers import payment, payments, seat_number
 
 NAN = float("nan")
 FIELDS = {"game_id", "env_name", "player_id", "rewards", "observations"}

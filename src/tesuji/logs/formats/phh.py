@@ -2,7 +2,7 @@
 
 The format: https://phh.readthedocs.io. A hand's text is TOML; a `.phhs` file has one hand under
 each `[1]`, `[2]`, ... Every decision of a player with known cards becomes a turn
-(`episodes/poker/hands.py`).
+(`logs/poker/hand_to_episode.py`).
 """
 
 import re
@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 from pokerkit import HandHistory
 
 from tesuji.core.types import Episode
-from tesuji.episodes.importers.base import Importer, Record, Refused
-from tesuji.episodes.poker.hands import read_hand, refusing
+from tesuji.logs.base import Importer, Record, Refused
+from tesuji.logs.poker.hand_to_episode import read_hand, refusing
 
 _SECTION = re.compile(r"^\[[^\[\]\n]+\][ \t]*(?:#.*)?$", re.MULTILINE)
 _COMMENTS = re.compile(r"^\s*#.*$", re.MULTILINE)

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
-from tesuji.episodes.importers.base import Importer, Record, Refused
-from tesuji.episodes.poker.bench import TABLE, decision_text, postflop_prompt, preflop_prompt
-from tesuji.episodes.poker.hands import GAME, refusing
-from tesuji.episodes.poker.said import read_decision
+from tesuji.logs.base import Importer, Record, Refused
+from tesuji.logs.poker.hand_to_episode import GAME, refusing
+from tesuji.logs.poker.pokerbench_text import TABLE, decision_text, postflop_prompt, preflop_prompt
+from tesuji.players.poker.read_reply import read_decision
 
 PREFLOP = frozenset({"prev_line", "hero_pos", "hero_holding", "correct_decision"})
 POSTFLOP = frozenset({"preflop_action", "board_flop", "hero_position", "holding"})

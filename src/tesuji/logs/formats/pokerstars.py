@@ -17,8 +17,8 @@ from pokerkit.notation import PokerStarsParser
 from pokerkit.utilities import parse_value
 
 from tesuji.core.types import Episode
-from tesuji.episodes.importers.base import Importer, Record, Refused
-from tesuji.episodes.poker.hands import read_hand, refusing
+from tesuji.logs.base import Importer, Record, Refused
+from tesuji.logs.poker.hand_to_episode import read_hand, refusing
 
 _HEAD = re.compile(r"^\ufeff?PokerStars (?:[A-Z][A-Za-z]* )*(?:Hand|Game) #", re.MULTILINE)
 _SKIPPED = re.compile(r"^.+: posts (?!(?:small|big) blind \D?[0-9.]).*$", re.MULTILINE)

@@ -1,13 +1,13 @@
 """SecretMafia as logs of it tell it: what was said at a turn, read as TextArena reads it.
 
-Role, phase and targets are read from a transcript by `games/secretmafia.py`.
+Role, phase and targets are read from a transcript by `games/textarena/secretmafia.py`.
 """
 
 from collections.abc import Sequence
 
 from tesuji.core.types import Attempt, Found, Move, Turn
 from tesuji.episodes.transcript import shortened
-from tesuji.games.secretmafia import NAMED, last_message, named, phase_of, targets
+from tesuji.games.textarena.secretmafia import NAMED, last_message, named, phase_of, targets
 
 
 def read_action(text: str, phase: str, legal: Sequence[Move]) -> Attempt:

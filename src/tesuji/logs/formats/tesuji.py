@@ -6,8 +6,8 @@ from typing import Any
 
 from tesuji.core.errors import DataError
 from tesuji.core.types import Ending, Episode
-from tesuji.episodes.importers.base import Importer, Record, Refused
 from tesuji.episodes.store import episode_from_row
+from tesuji.logs.base import Importer, Record, Refused
 
 FIELDS = {"format", "game", "players", "turns", "returns"}
 TYPES: Mapping[str, type] = {

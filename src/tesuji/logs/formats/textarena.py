@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tesuji.core.types import Ending, Episode, Turn
-from tesuji.episodes.importers import secretmafia
-from tesuji.episodes.importers.base import Importer, Record, Refused
-from tesuji.episodes.importers.heard import Entry, Seats, heard, heard_elsewhere, roles_in
-from tesuji.episodes.importers.numbers import MOST_SEATS, by_seat, payments
-from tesuji.games.secretmafia import role_named
+from tesuji.games.textarena.secretmafia import role_named
+from tesuji.logs.base import Importer, Record, Refused
+from tesuji.logs.formats import secretmafia_turns as secretmafia
+from tesuji.logs.formats.textarena_audience import Entry, Seats, heard, heard_elsewhere, roles_in
+from tesuji.logs.numbers import MOST_SEATS, by_seat, payments
 
 NAN = float("nan")
 

@@ -9,7 +9,7 @@ said about an invalid move are known to be private; the rest is taken as said to
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from tesuji.games.secretmafia import (
+from tesuji.games.textarena.secretmafia import (
     MAFIA,
     eliminated,
     phase_of,

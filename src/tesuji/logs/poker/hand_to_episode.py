@@ -25,8 +25,7 @@ from pokerkit import (
 )
 
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
-from tesuji.episodes.importers.base import Refused
-from tesuji.episodes.poker.results import Results, results_of
+from tesuji.games.poker.history import BETTING, Story
 from tesuji.games.poker.prompt import decision_prompt
 from tesuji.games.poker.situation import (
     STRUCTURES,
@@ -37,7 +36,8 @@ from tesuji.games.poker.situation import (
     names_of,
     situation,
 )
-from tesuji.games.poker.story import BETTING, Story
+from tesuji.logs.base import Refused
+from tesuji.logs.poker.results import Results, results_of
 
 GAME = "poker"
 MOST_SEATS = 23  # more hold'em players than that need a second deck

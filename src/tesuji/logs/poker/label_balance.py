@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tesuji.episodes.poker.said import read_decision
-from tesuji.games.poker.said import ACTIONS
+from tesuji.games.poker.read_decision import ACTIONS
+from tesuji.players.poker.read_reply import read_decision
 
 ENOUGH = 20  # decisions; below that a class can be absent by chance
 LOPSIDED = 0.9

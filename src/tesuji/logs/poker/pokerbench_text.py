@@ -14,8 +14,8 @@ from typing import Any
 
 from pokerkit import Card, StandardHighHand
 
+from tesuji.games.poker.card_words import cards_text, chips, made_hand, starting_hand
 from tesuji.games.poker.prompt import holding
-from tesuji.games.poker.words import cards_text, chips, made_hand, starting_hand
 
 TABLE = 6
 ORDER = ("SB", "BB", "UTG", "HJ", "CO", "BTN")  # who acts first after the flop

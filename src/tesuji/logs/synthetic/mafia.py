@@ -18,9 +18,9 @@ from typing import Any
 import orjson
 
 from tesuji.core.files import atomic_path
-from tesuji.episodes.made.mafia_records import competitor_record, file_name, mgc_rows
-from tesuji.episodes.made.mafia_table import MadeGame, play
-from tesuji.episodes.made.mafia_traps import FAULTS, FORMS, MGC_FAULTS, whole
+from tesuji.logs.synthetic.mafia_faults import FAULTS, FORMS, MGC_FAULTS, whole
+from tesuji.logs.synthetic.mafia_files import competitor_record, file_name, mgc_rows
+from tesuji.logs.synthetic.mafia_play import MadeGame, play
 
 Progress = Callable[[str, int, int], None]
 VIEWS = 2  # of a game

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from tesuji.episodes.made.mafia_records import older_record
+from tesuji.logs.synthetic.mafia_files import older_record
 
 Record = dict[str, Any]
 

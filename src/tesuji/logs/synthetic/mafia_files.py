@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tesuji.episodes.made.mafia_table import MadeGame, Step
-from tesuji.games.secretmafia import GAME
+from tesuji.games.textarena.secretmafia import GAME
+from tesuji.logs.synthetic.mafia_play import MadeGame, Step
 
 BEGAN = datetime(2025, 8, 1, 10, tzinfo=UTC)
 BETWEEN = timedelta(minutes=11)  # games

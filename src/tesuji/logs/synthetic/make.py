@@ -29,7 +29,7 @@ def make_logs(
         hint = "name another folder, or empty this one"
         raise DataError("the folder is not empty", where=str(out), hint=hint)
     if kind == "mafia":
-        from tesuji.episodes.made.mafia import make_mafia_logs as make
+        from tesuji.logs.synthetic.mafia import make_mafia_logs as make
     else:
-        from tesuji.episodes.made.poker import make_poker_logs as make
+        from tesuji.logs.synthetic.poker import make_poker_logs as make
     return make(out, games=games, seed=seed, traps=traps, on_progress=on_progress)

@@ -19,23 +19,23 @@ from random import Random
 from typing import Any
 
 from tesuji.core.files import write_jsonl, write_text
-from tesuji.episodes.made.poker_table import MadeHand, play
-from tesuji.episodes.made.poker_texts import (
+from tesuji.games.poker.prompt import decision_prompt
+from tesuji.games.poker.situation import Situation
+from tesuji.logs.poker.hand_to_episode import GAME
+from tesuji.logs.synthetic.poker_faults import (
+    HISTORY_TRAPS,
+    cut_text,
+    hidden,
+    unknown_decisions,
+)
+from tesuji.logs.synthetic.poker_files import (
     bench_postflop,
     bench_preflop,
     label_of,
     others,
     pokerstars_text,
 )
-from tesuji.episodes.made.poker_traps import (
-    HISTORY_TRAPS,
-    cut_text,
-    hidden,
-    unknown_decisions,
-)
-from tesuji.episodes.poker.hands import GAME
-from tesuji.games.poker.prompt import decision_prompt
-from tesuji.games.poker.situation import Situation
+from tesuji.logs.synthetic.poker_play import MadeHand, play
 
 Progress = Callable[[str, int, int], None]
 HANDS_A_FILE = 50

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pokerkit import HandHistory
 
-from tesuji.episodes.made.poker_table import MadeHand
+from tesuji.logs.synthetic.poker_play import MadeHand
 
 BETTING = ("f", "cc", "cbr")
 

@@ -14,12 +14,12 @@ from pokerkit import (
 )
 
 from tesuji.core.types import Move
-from tesuji.episodes.made.poker_players import in_words
-from tesuji.episodes.made.poker_table import BIG_BLIND, BLINDS, MadeHand
+from tesuji.games.poker.card_words import cards_text
+from tesuji.games.poker.history import Amount
 from tesuji.games.poker.situation import Situation, by_seat, legal_moves
-from tesuji.games.poker.story import Amount
-from tesuji.games.poker.words import cards_text
-from tesuji.players.poker_rule import by_rule
+from tesuji.logs.synthetic.poker_play import BIG_BLIND, BLINDS, MadeHand
+from tesuji.logs.synthetic.poker_players import in_words
+from tesuji.players.poker.tight_aggressive import by_rule
 
 CENTS = 100  # a made chip is a cent
 FIRST_HAND = 230_000_000_000

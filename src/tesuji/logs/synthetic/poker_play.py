@@ -9,9 +9,9 @@ from random import Random
 
 from pokerkit import Automation, HandHistory, NoLimitTexasHoldem, State
 
-from tesuji.episodes.made.poker_players import STYLES, Style, choose
+from tesuji.games.poker.history import Story
 from tesuji.games.poker.situation import Situation, names_of, situation
-from tesuji.games.poker.story import Story
+from tesuji.logs.synthetic.poker_players import STYLES, Style, choose
 
 BLINDS = (50, 100)
 BIG_BLIND = BLINDS[1]

@@ -7,7 +7,7 @@ from random import Random
 from typing import Literal
 
 from tesuji.games.poker.situation import Situation, bet_text
-from tesuji.players.poker_rule import Choice, by_rule, sized
+from tesuji.players.poker.tight_aggressive import Choice, by_rule, sized
 
 Style = Literal["random", "caller", "tight", "raiser"]
 STYLES: tuple[Style, ...] = ("random", "caller", "tight", "raiser")

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from tesuji.core.errors import DataError, RecipeError
-from tesuji.core.run import find_run
-from tesuji.learners.models import Policy, load_policy, quiet_libraries
+from tesuji.core.run_folder import find_run
+from tesuji.learners.model.load import Policy, load_policy, quiet_libraries
+from tesuji.pipeline.models.of_run import NO_POLICY
 from tesuji.pipeline.plan import Step, make_plan
-from tesuji.pipeline.trained import NO_POLICY
-from tesuji.recipe.load import load_recipe
-from tesuji.recipe.schema import Recipe
-from tesuji.recipe.sections import ModelSection, PromptSection, SamplingSection
+from tesuji.recipe.reading.load import load_recipe
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.sections import ModelSection, PromptSection, SamplingSection
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 BASE = "base"

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tesuji.learners.models import load_policy
-from tesuji.pipeline.bench import model_player
+from tesuji.learners.model.load import load_policy
+from tesuji.pipeline.models.of_run import NO_POLICY, Trained
 from tesuji.pipeline.plan import make_plan
-from tesuji.pipeline.trained import NO_POLICY, Trained
+from tesuji.pipeline.step_context import model_player
 from tesuji.players.base import Player
 from tesuji.players.registry import make_player
-from tesuji.recipe.sections import PlayerSection
+from tesuji.recipe.schema.sections import PlayerSection
 
 ADAPTER, WHOLE = "adapter_config.json", "config.json"
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from tesuji.core.errors import DataError
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
-from tesuji.learners.models import load_policy, quiet_libraries
-from tesuji.pipeline.bench import model_player
+from tesuji.learners.model.load import load_policy, quiet_libraries
 from tesuji.pipeline.plan import make_plan
+from tesuji.pipeline.step_context import model_player
 from tesuji.players.model import ModelPlayer
-from tesuji.recipe.load import load_recipe
-from tesuji.recipe.schema import Recipe
+from tesuji.recipe.reading.load import load_recipe
+from tesuji.recipe.schema.recipe import Recipe
 
 NO_POLICY = ("data", "logs", "reward", "evaluate")
 

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.core.types import Example, Pair
-from tesuji.datasets.generate import generate
-from tesuji.datasets.logs import build
-from tesuji.datasets.store import read_pairs, read_rows
-from tesuji.pipeline.bench import Workbench
+from tesuji.datasets.files import read_pairs, read_rows
+from tesuji.datasets.from_logs.stage import build
+from tesuji.datasets.from_positions.stage import generate
 from tesuji.pipeline.plan import Step
-from tesuji.pipeline.reporter import Reporter
-from tesuji.recipe.data import DataStage, LogsStage
-from tesuji.recipe.preference import PairTraining
-from tesuji.recipe.stages import SftStage
+from tesuji.pipeline.progress import Reporter
+from tesuji.pipeline.step_context import Workbench
+from tesuji.recipe.schema.data import DataStage, LogsStage
+from tesuji.recipe.schema.pairs import PairTraining
+from tesuji.recipe.schema.stages import SftStage
 
 
 def make_data(step: Step, out: Path, bench: Workbench) -> None:

@@ -1,14 +1,14 @@
 """An evaluation's look at held-out rows: what the data stage before kept out of training."""
 
-from tesuji.datasets.store import read_rows
-from tesuji.evaluation.row_results import RowsScore
-from tesuji.evaluation.rows import decision_labels, evaluate_rows
-from tesuji.learners.models import Policy
-from tesuji.pipeline.bench import Workbench, watch_with
-from tesuji.pipeline.data import held_out_of
+from tesuji.datasets.files import read_rows
+from tesuji.evaluation.held_out.evaluate import decision_labels, evaluate_rows
+from tesuji.evaluation.held_out.results import RowsScore
+from tesuji.learners.model.load import Policy
 from tesuji.pipeline.plan import Step
-from tesuji.recipe.data import LogsStage
-from tesuji.recipe.schema import EvaluationSection, Recipe
+from tesuji.pipeline.step_context import Workbench, watch_with
+from tesuji.pipeline.steps.data import held_out_of
+from tesuji.recipe.schema.data import LogsStage
+from tesuji.recipe.schema.recipe import EvaluationSection, Recipe
 
 OF_LOGS = 200  # rows replied to, where the recipe does not say how many
 LONGEST = 4096  # tokens of a row, where no stage says

@@ -8,14 +8,14 @@ import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tesuji.core.streams import stream
-from tesuji.datasets.label import Labelled, label
-from tesuji.datasets.positions import all_positions
-from tesuji.datasets.store import read_positions
-from tesuji.evaluation.moves import Question
+from tesuji.core.seeds import stream
+from tesuji.datasets.files import read_positions
+from tesuji.datasets.from_positions.label import Labelled, label
+from tesuji.datasets.from_positions.positions import all_positions
+from tesuji.evaluation.matches.position_moves import Question
 from tesuji.games.base import Game
 from tesuji.players.registry import make_player
-from tesuji.recipe.schema import EvaluationSection
+from tesuji.recipe.schema.recipe import EvaluationSection
 
 Asked = tuple[Labelled, str]
 

@@ -2,31 +2,31 @@
 
 from pathlib import Path
 
-from tesuji.core.streams import stream
+from tesuji.core.seeds import stream
 from tesuji.core.types import Task
 from tesuji.episodes.arena import play_matches
-from tesuji.episodes.reward_terms import RewardModel
-from tesuji.episodes.rewards import Rewards, make_terms, score_of
-from tesuji.evaluation.certificate import as_metrics, certify
+from tesuji.episodes.rewards.terms import RewardModel
+from tesuji.episodes.rewards.total import Rewards, make_terms, score_of
 from tesuji.evaluation.evaluate import judged_game, turn_rules
-from tesuji.evaluation.exploitability import exploitability
-from tesuji.evaluation.matches import ALONE, play_opponent, score_matches
-from tesuji.evaluation.tasks import ask, asks_questions, score_tasks
+from tesuji.evaluation.matches.against import ALONE, play_opponent, score_matches
+from tesuji.evaluation.matches.certificate import as_metrics, certify
+from tesuji.evaluation.matches.exploitability import exploitability
+from tesuji.evaluation.questions import ask, asks_questions, score_tasks
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.poker.game import MBB
 from tesuji.games.prompts import PromptsGame
-from tesuji.learners.critic import critic_from_reward
-from tesuji.learners.models import Policy, load_policy, with_adapter
+from tesuji.learners.model.load import Policy, load_policy, with_adapter
+from tesuji.learners.reward_model.critic import critic_from_reward
+from tesuji.learners.reward_model.scorer import load_scorer
 from tesuji.learners.rl.checkpoint import checkpoints
 from tesuji.learners.rl.train import RLHooks, train_rl
-from tesuji.learners.scorer import load_scorer
-from tesuji.pipeline.bench import Workbench, model_player
 from tesuji.pipeline.plan import Step
+from tesuji.pipeline.step_context import Workbench, model_player
 from tesuji.players.base import Player
 from tesuji.players.model import ModelPlayer
 from tesuji.players.registry import make_player
-from tesuji.recipe.rl import PpoStage, RLStage
+from tesuji.recipe.schema.rl import PpoStage, RLStage
 
 
 def reinforce(step: Step, out: Path, bench: Workbench) -> None:

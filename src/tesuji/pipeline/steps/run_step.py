@@ -5,21 +5,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tesuji.episodes.poker.written import HANDS, save_hands
 from tesuji.episodes.store import EpisodeWriter, read_episodes
-from tesuji.evaluation.certificate import as_metrics
 from tesuji.evaluation.evaluate import Subject, evaluate
+from tesuji.evaluation.matches.certificate import as_metrics
 from tesuji.evaluation.store import save_evaluation
 from tesuji.games.prompts import PromptsGame
-from tesuji.learners.models import load_policy
-from tesuji.pipeline.bench import Workbench, model_player, watch_with
-from tesuji.pipeline.data import make_data, read_logs
-from tesuji.pipeline.learn import fine_tune, model_reward, prefer
+from tesuji.learners.model.load import load_policy
+from tesuji.logs.poker.phh_writer import HANDS, save_hands
 from tesuji.pipeline.plan import Step
-from tesuji.pipeline.questions import questions_for
-from tesuji.pipeline.reinforce import reinforce
-from tesuji.pipeline.rows import look_at_rows, rows_headline
-from tesuji.recipe.schema import EvaluationSection
+from tesuji.pipeline.step_context import Workbench, model_player, watch_with
+from tesuji.pipeline.steps.data import make_data, read_logs
+from tesuji.pipeline.steps.held_out import look_at_rows, rows_headline
+from tesuji.pipeline.steps.positions import questions_for
+from tesuji.pipeline.steps.rl import reinforce
+from tesuji.pipeline.steps.train import fine_tune, model_reward, prefer
+from tesuji.recipe.schema.recipe import EvaluationSection
 
 
 def do_step(step: Step, out: Path, bench: Workbench) -> None:

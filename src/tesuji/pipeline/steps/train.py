@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tesuji.evaluation.certificate import as_metrics, certify
-from tesuji.learners.dpo import train_dpo
-from tesuji.learners.models import Policy, load_policy, with_adapter
-from tesuji.learners.reward import train_reward
-from tesuji.learners.sft import Hooks, train_sft
-from tesuji.pipeline.bench import Workbench, model_player
-from tesuji.pipeline.data import pairs_for, rows_for
+from tesuji.evaluation.matches.certificate import as_metrics, certify
+from tesuji.learners.model.load import Policy, load_policy, with_adapter
+from tesuji.learners.pairs.dpo import train_dpo
+from tesuji.learners.pairs.reward import train_reward
+from tesuji.learners.sft.train import Hooks, train_sft
 from tesuji.pipeline.plan import Step
-from tesuji.recipe.preference import DpoStage, RewardStage
-from tesuji.recipe.stages import SftStage
+from tesuji.pipeline.step_context import Workbench, model_player
+from tesuji.pipeline.steps.data import pairs_for, rows_for
+from tesuji.recipe.schema.pairs import DpoStage, RewardStage
+from tesuji.recipe.schema.stages import SftStage
 
 
 def fine_tune(step: Step, out: Path, bench: Workbench) -> None:

@@ -7,7 +7,7 @@ import random
 import string
 from collections.abc import Sequence
 
-from tesuji.core.streams import stream
+from tesuji.core.seeds import stream
 from tesuji.core.types import Move
 from tesuji.players.base import MoveRequest, Player, Reply
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from tesuji.core.errors import TesujiError
 from tesuji.core.types import Move
 from tesuji.players.base import MoveRequest, Player, Reply
-from tesuji.players.parse import read_reply
+from tesuji.players.prompting.parse_reply import read_reply
 
 HELP = ("?", "help", "h")
 LEAVE = ("quit", "exit", "q")

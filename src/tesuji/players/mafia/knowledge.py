@@ -6,7 +6,7 @@ The transcript is read as it grows. The words are those of TextArena 0.7 and of 
 import re
 from collections import Counter
 
-from tesuji.games.secretmafia import (
+from tesuji.games.textarena.secretmafia import (
     MAFIA,
     last_message,
     phase_of,

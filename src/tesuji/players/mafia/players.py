@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
 from tesuji.games.base import Match
-from tesuji.games.secretmafia import NAMED
+from tesuji.games.textarena.secretmafia import NAMED
 from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.players.mafia.styles import Voice
 from tesuji.players.mafia_styles import Style
-from tesuji.players.mafia_voices import Voice
 
 
 class Follower(Voice):

@@ -2,11 +2,11 @@
 
 import random
 
-from tesuji.games.secretmafia import NAMED
-from tesuji.players import mafia_words as words
-from tesuji.players.mafia_judgement import scapegoat, suspect, suspicion, victim, vote
+from tesuji.games.textarena.secretmafia import NAMED
+from tesuji.players.mafia import phrases as words
+from tesuji.players.mafia.knowledge import View
+from tesuji.players.mafia.suspicion import scapegoat, suspect, suspicion, victim, vote
 from tesuji.players.mafia_styles import Style
-from tesuji.players.mafia_view import View
 
 SLIP = 0.3  # of a sloppy player's votes and night actions name nobody who can be named
 FAKE = 0.08  # of careful Mafia speeches claim an investigation

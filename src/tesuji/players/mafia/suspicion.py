@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from tesuji.players.mafia_view import View
+from tesuji.players.mafia.knowledge import View
 
 NOISE = 0.8  # for one who speaks and never gives a reason
 

@@ -7,13 +7,13 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
 
-from tesuji.core.streams import stream
+from tesuji.core.seeds import stream
 from tesuji.core.types import Move
 from tesuji.games.poker.hand import PokerMatch
 from tesuji.games.poker.situation import Situation, bet_text
 from tesuji.players.base import MoveRequest, Player, Reply
-from tesuji.players.poker_equity import equity
-from tesuji.players.poker_rule import Choice, by_rule, sized
+from tesuji.players.poker.equity import equity
+from tesuji.players.poker.tight_aggressive import Choice, by_rule, sized
 
 MARGIN = 0.03  # what a call has to be worth beyond its price
 

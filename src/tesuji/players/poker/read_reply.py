@@ -1,7 +1,7 @@
 """The decision in a reply of a model: `games.poker.said`, once the thought is stripped."""
 
-from tesuji.games.poker.said import Decision, decision_in
-from tesuji.players.parse import split_thought
+from tesuji.games.poker.read_decision import Decision, decision_in
+from tesuji.players.prompting.parse_reply import split_thought
 
 
 def read_decision(text: str) -> Decision | None:

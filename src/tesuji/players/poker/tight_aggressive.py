@@ -9,9 +9,9 @@ from typing import Literal
 
 from pokerkit import Label, StandardHighHand
 
+from tesuji.games.poker.card_words import HIGH
+from tesuji.games.poker.history import Amount
 from tesuji.games.poker.situation import Situation
-from tesuji.games.poker.story import Amount
-from tesuji.games.poker.words import HIGH
 
 # Wins (ties half) against one random hand: 130,000 random deals played to the river with pokerkit.
 # Before the flop by the higher card, two to ace; the lower card is averaged over.

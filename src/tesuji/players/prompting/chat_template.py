@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tesuji.core.errors import EngineError
 from tesuji.core.types import Message
-from tesuji.players.tools import in_hermes_style, split_tools, takes_tools
+from tesuji.players.prompting.tool_prompt import in_hermes_style, split_tools, takes_tools
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

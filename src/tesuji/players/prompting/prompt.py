@@ -9,8 +9,8 @@ import re
 
 from tesuji.core.types import Attempt, Message, Move
 from tesuji.games.base import Game
-from tesuji.players.parse import split_thought
-from tesuji.recipe.sections import PromptSection
+from tesuji.players.prompting.parse_reply import split_thought
+from tesuji.recipe.schema.sections import PromptSection
 
 THINK, END_THINK = "<think>", "</think>"
 

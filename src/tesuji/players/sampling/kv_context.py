@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from tesuji.players.roomy import roomy_cache
+from tesuji.players.sampling.kv_buffer import roomy_cache
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -24,12 +24,12 @@ from torch import Tensor
 
 from tesuji.core.errors import EngineError
 from tesuji.core.types import Sampled
-from tesuji.players.context import ALL, NOBODY, Context, read_once, takes_masks
-from tesuji.players.decoding import distribution, draw
-from tesuji.players.kept import KeptContexts
-from tesuji.players.render import end_of_reply
-from tesuji.players.sampling import Choices
-from tesuji.players.trie import Branch, TokenTrie, certain
+from tesuji.players.prompting.chat_template import end_of_reply
+from tesuji.players.sampling.base import Choices
+from tesuji.players.sampling.kv_context import ALL, NOBODY, Context, read_once, takes_masks
+from tesuji.players.sampling.legal_tokens import Branch, TokenTrie, certain
+from tesuji.players.sampling.prefix_cache import KeptContexts
+from tesuji.players.sampling.token_draw import distribution, draw
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from tesuji.players.context import ALL, Context, joined, read_once
+from tesuji.players.sampling.kv_context import ALL, Context, joined, read_once
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

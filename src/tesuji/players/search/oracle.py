@@ -2,10 +2,10 @@
 
 from tesuji.core.errors import GameError
 from tesuji.core.types import Move
-from tesuji.players.answer_key import AnswerKeyPlayer
 from tesuji.players.base import MoveRequest, Player, Reply
-from tesuji.players.minimax import MinimaxPlayer, MoveValue, best_moves
-from tesuji.players.parse import split_thought
+from tesuji.players.basic.answer_key import AnswerKeyPlayer
+from tesuji.players.prompting.parse_reply import split_thought
+from tesuji.players.search.minimax import MinimaxPlayer, MoveValue, best_moves
 
 
 def move_values(player: Player, request: MoveRequest) -> dict[Move, MoveValue] | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tesuji.core.errors import GameError, RecipeError
 from tesuji.core.types import Move
-from tesuji.games.wordle import WordleGame, WordleMatch
+from tesuji.games.wordle.game import WordleGame, WordleMatch
 from tesuji.players.base import MoveRequest, Player, Reply
 
 if TYPE_CHECKING:

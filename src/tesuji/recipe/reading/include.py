@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.core.errors import RecipeError
-from tesuji.recipe.overrides import opened
-from tesuji.recipe.yamlfile import KeyPath, read_yaml
+from tesuji.recipe.reading.overrides import opened
+from tesuji.recipe.reading.yaml_lines import KeyPath, read_yaml
 
 DEEPEST = 8
 

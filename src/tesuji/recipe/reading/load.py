@@ -13,13 +13,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from tesuji.core.errors import RecipeError
-from tesuji.recipe.include import read_with_includes
-from tesuji.recipe.library import find_recipe, shipped_recipes
-from tesuji.recipe.overrides import apply_overrides, nearest
-from tesuji.recipe.problems import recipe_error
-from tesuji.recipe.schema import Recipe
-from tesuji.recipe.secrets import refuse_secrets
-from tesuji.recipe.yamlfile import Places, dump_yaml
+from tesuji.recipe.reading.include import read_with_includes
+from tesuji.recipe.reading.overrides import apply_overrides, nearest
+from tesuji.recipe.reading.problems import recipe_error
+from tesuji.recipe.reading.secrets import refuse_secrets
+from tesuji.recipe.reading.shipped import find_recipe, shipped_recipes
+from tesuji.recipe.reading.yaml_lines import Places, dump_yaml
+from tesuji.recipe.schema.recipe import Recipe
 
 COMMAND_LINE = "command line"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tesuji.core.errors import RecipeError
-from tesuji.recipe.yamlfile import KeyPath, parse_yaml
+from tesuji.recipe.reading.yaml_lines import KeyPath, parse_yaml
 
 # A bare name stands for a mapping with this key: `game: hex` is `game: {name: hex}`.
 SHORTHANDS = {"game": "name", "oracle": "player"}

@@ -7,11 +7,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from tesuji.core.errors import RecipeError
-from tesuji.recipe.overrides import nearest
-from tesuji.recipe.schema import Recipe
-from tesuji.recipe.sections import Section
-from tesuji.recipe.stages import Stage
-from tesuji.recipe.yamlfile import KeyPath, Places
+from tesuji.recipe.reading.overrides import nearest
+from tesuji.recipe.reading.yaml_lines import KeyPath, Places
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.sections import Section
+from tesuji.recipe.schema.stages import Stage
 
 STAGES: Mapping[str, type[Section]] = {
     stage.model_fields["kind"].default: stage for stage in get_args(get_args(Stage)[0])

@@ -6,8 +6,8 @@ from typing import Any
 
 from tesuji.core.errors import RecipeError
 from tesuji.core.redact import looks_secret
-from tesuji.recipe.problems import all_in_one, place
-from tesuji.recipe.yamlfile import KeyPath, Places
+from tesuji.recipe.reading.problems import all_in_one, place
+from tesuji.recipe.reading.yaml_lines import KeyPath, Places
 
 SECRET_KEY = re.compile(r"(^|[_-])(token|api[_-]?key|secret|password|passwd)$", re.IGNORECASE)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tesuji.core.errors import RecipeError
-from tesuji.recipe.yamlfile import read_yaml
+from tesuji.recipe.reading.yaml_lines import read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class ShippedRecipe:
 
 def library_folder() -> Path:
     """Where the shipped recipes are. Raises RecipeError when the installation lacks them."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parents[2]
     for folder in (package / "recipes", package.parents[1] / "recipes"):
         if folder.is_dir():  # the first is no folder where a checkout cannot hold links
             return folder.resolve()

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tesuji.recipe.sections import PlayerSection, Section, bare_player
+from tesuji.recipe.schema.sections import PlayerSection, Section, bare_player
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 

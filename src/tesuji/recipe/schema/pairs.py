@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from tesuji.recipe.training import Training
+from tesuji.recipe.schema.training import Training
 
 
 class PairTraining(Training):

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from tesuji.recipe.sections import GameSection, PlayerSection, Section, bare_player
+from tesuji.recipe.schema.sections import GameSection, PlayerSection, Section, bare_player
 
 SELF, SNAPSHOT = "self", "snapshot"
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from tesuji.recipe.sections import (
+from tesuji.recipe.schema.sections import (
     GameSection,
     ModelSection,
     PlayerSection,
@@ -14,7 +14,7 @@ from tesuji.recipe.sections import (
     Section,
     bare_player,
 )
-from tesuji.recipe.stages import Stage
+from tesuji.recipe.schema.stages import Stage
 
 Tracker = Literal["tensorboard", "wandb", "trackio"]
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tesuji.recipe.play import PlaySection, RewardTerm
-from tesuji.recipe.training import Training
+from tesuji.recipe.schema.play import PlaySection, RewardTerm
+from tesuji.recipe.schema.training import Training
 
 
 class RLStage(Training):

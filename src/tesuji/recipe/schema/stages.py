@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tesuji.recipe.data import DataStage, LogsStage
-from tesuji.recipe.preference import DpoStage, RewardStage
-from tesuji.recipe.rl import GrpoStage, PpoStage, ReinforceStage
-from tesuji.recipe.training import Training
+from tesuji.recipe.schema.data import DataStage, LogsStage
+from tesuji.recipe.schema.pairs import DpoStage, RewardStage
+from tesuji.recipe.schema.rl import GrpoStage, PpoStage, ReinforceStage
+from tesuji.recipe.schema.training import Training
 
 
 class SftStage(Training):

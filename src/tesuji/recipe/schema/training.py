@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tesuji.recipe.sections import Section
+from tesuji.recipe.schema.sections import Section
 
 
 class Training(Section):

@@ -7,9 +7,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from tesuji.core.intervals import Interval
-from tesuji.evaluation.row_results import RowsScore
-from tesuji.evaluation.side_by_side import EVERYONE, side_by_side
+from tesuji.core.statistics import Interval
+from tesuji.evaluation.held_out.compare_models import EVERYONE, side_by_side
+from tesuji.evaluation.held_out.results import RowsScore
 from tesuji.report.words import interval, percent
 
 

@@ -5,8 +5,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tesuji.evaluation.results import Evaluation, MatchScore
-from tesuji.report.roles import role_lines
-from tesuji.report.tasks_table import tasks_table
+from tesuji.report.tables.questions import tasks_table
+from tesuji.report.tables.roles import role_lines
 from tesuji.report.words import (
     SPLITS,
     alone_sentence,

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tesuji.evaluation.held_out.compare_models import EVERYONE, side_by_side
+from tesuji.evaluation.held_out.results import RowsScore
 from tesuji.evaluation.results import Evaluation
-from tesuji.evaluation.row_results import RowsScore
-from tesuji.evaluation.side_by_side import EVERYONE, side_by_side
-from tesuji.report.rows_table import cell_words, sentences, shown
+from tesuji.report.tables.held_out import cell_words, sentences, shown
 
 
 def rows_of(looks: Sequence[Evaluation]) -> dict[str, RowsScore]:

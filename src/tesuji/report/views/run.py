@@ -7,17 +7,17 @@ from typing import Any
 from tesuji.core.errors import TesujiError
 from tesuji.core.types import Episode
 from tesuji.episodes.show import ending_words, visible
-from tesuji.evaluation.matches import ALONE, EVALUATED, outcome, seat_of
+from tesuji.evaluation.matches.against import ALONE, EVALUATED, outcome, seat_of
 from tesuji.evaluation.results import Evaluation, MatchScore
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
-from tesuji.report.board import steps
 from tesuji.report.choose import choose_games, opponent_of
 from tesuji.report.collect import RunSummary, StageSummary
-from tesuji.report.pairs_view import pairs_view
-from tesuji.report.roles import role_lines
-from tesuji.report.rows_view import rows_view
-from tesuji.report.tasks_table import tasks_view
+from tesuji.report.tables.questions import tasks_view
+from tesuji.report.tables.roles import role_lines
+from tesuji.report.views.held_out import rows_view
+from tesuji.report.views.pairs import pairs_view
+from tesuji.report.views.replay import steps
 from tesuji.report.words import (
     SPLITS,
     certificate_sentence,

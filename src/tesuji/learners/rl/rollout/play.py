@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tesuji.core.errors import EngineError
-from tesuji.core.intervals import wilson
+from tesuji.core.statistics import wilson
 from tesuji.core.types import Ending, Episode, Task, Trace
 from tesuji.episodes.arena import TurnRules, play_matches
-from tesuji.episodes.rewards import Rewards, score_of
-from tesuji.episodes.schedule import POLICY, Outcome
+from tesuji.episodes.rewards.total import Rewards, score_of
+from tesuji.episodes.schedule.schedule import POLICY, Outcome
 from tesuji.games.base import Game
-from tesuji.learners.rl.traces import traces_of
+from tesuji.learners.rl.rollout.traces import traces_of
 from tesuji.players.base import Player
 
 MOST_FAILED = 0.5

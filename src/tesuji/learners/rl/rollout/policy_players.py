@@ -5,13 +5,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from tesuji.episodes.schedule import POLICY, Schedule
+from tesuji.episodes.schedule.schedule import POLICY, Schedule
 from tesuji.learners.rl.weights import Weights, copy_of, load_tensors, save_tensors, swapped
 from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.players.by_game import ByGame
 from tesuji.players.guard import GuardedPlayer
 from tesuji.players.model import ModelPlayer
-from tesuji.players.seating import ByGame
-from tesuji.recipe.play import SELF, SNAPSHOT
+from tesuji.recipe.schema.play import SELF, SNAPSHOT
 
 
 class Snapshots:

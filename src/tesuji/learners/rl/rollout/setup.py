@@ -6,29 +6,29 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.core.errors import EngineError
-from tesuji.core.streams import stream
+from tesuji.core.seeds import stream
 from tesuji.core.types import Task
 from tesuji.episodes.arena import TurnRules
-from tesuji.episodes.reward_terms import RewardModel
-from tesuji.episodes.rewards import make_terms
-from tesuji.episodes.schedule import POLICY, Schedule
+from tesuji.episodes.rewards.terms import RewardModel
+from tesuji.episodes.rewards.total import make_terms
+from tesuji.episodes.schedule.schedule import POLICY, Schedule
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
-from tesuji.learners.models import Policy
-from tesuji.learners.rl.rollout import Table, as_metrics, play
-from tesuji.learners.rl.seats import (
+from tesuji.learners.model.load import Policy
+from tesuji.learners.rl.distributed import process
+from tesuji.learners.rl.rollout.play import Table, as_metrics, play
+from tesuji.learners.rl.rollout.policy_players import (
     Snapshots,
     WithinContext,
     fixed_opponents,
     snapshot_players,
 )
-from tesuji.learners.rl.together import process
+from tesuji.players.basic.random import RandomPlayer
 from tesuji.players.model import ModelPlayer
-from tesuji.players.sampler import LocalSampler
-from tesuji.players.uniform import RandomPlayer
-from tesuji.recipe.play import SNAPSHOT
-from tesuji.recipe.rl import RLStage
-from tesuji.recipe.schema import Recipe
+from tesuji.players.sampling.local import LocalSampler
+from tesuji.recipe.schema.play import SNAPSHOT
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.rl import RLStage
 
 RANDOM_MATCHES = 200
 Precision = Callable[[], AbstractContextManager[Any]]

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from tesuji.core.errors import EngineError
-from tesuji.learners.reward_model import has_reward_head, layers, reward_head
-from tesuji.learners.rl.batch import MicroBatch
+from tesuji.learners.reward_model.model import has_reward_head, layers, reward_head
+from tesuji.learners.rl.update.batch import MicroBatch
 
 CHUNK = 1 << 24  # logits at once
 

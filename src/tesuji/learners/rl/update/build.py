@@ -4,12 +4,12 @@ from typing import Any
 
 import torch
 
-from tesuji.learners.models import Policy
-from tesuji.learners.optim import MuonWithAdamW, split_parameters
-from tesuji.learners.rl.actor import ActorCritic, critic_parameters, policy_parameters
-from tesuji.learners.rl.loss import LossOptions
-from tesuji.learners.rl.update import Learner
-from tesuji.recipe.rl import PpoStage, RLStage
+from tesuji.learners.model.load import Policy
+from tesuji.learners.rl.update.actor_critic import ActorCritic, critic_parameters, policy_parameters
+from tesuji.learners.rl.update.loss import LossOptions
+from tesuji.learners.rl.update.optimizer_step import Learner
+from tesuji.learners.trainer.muon import MuonWithAdamW, split_parameters
+from tesuji.recipe.schema.rl import PpoStage, RLStage
 
 
 def build_learner(

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from tesuji.core.errors import EngineError
-from tesuji.learners.rl.actor import ActorCritic
-from tesuji.learners.rl.batch import MicroBatch, Row, collate, micro_batches, pack
-from tesuji.learners.rl.flat import Array, Flat
-from tesuji.learners.rl.loss import LossOptions, TokenData, token_loss
-from tesuji.players.context import takes_masks
+from tesuji.learners.rl.update.actor_critic import ActorCritic
+from tesuji.learners.rl.update.batch import MicroBatch, Row, collate, micro_batches, pack
+from tesuji.learners.rl.update.loss import LossOptions, TokenData, token_loss
+from tesuji.learners.rl.update.token_layout import Array, Flat
+from tesuji.players.sampling.kv_context import takes_masks
 
 
 @dataclass

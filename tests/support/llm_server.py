@@ -1,0 +1,67 @@
+"""A chat endpoint on this machine that answers what a test wants."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import (
+    JSONResponse,
+    Response,
+)
+
+Answer = Callable[[int, dict[str, Any]], Response]
+
+
+def completion(text: Any) -> JSONResponse:
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": text},
+        "finish_reason": "stop",
+    }
+    return JSONResponse(
+        {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+    )
+
+
+class Server:
+    """Answers by a function of (how many requests came before, the request's body)."""
+
+    def __init__(self, answer: Answer, delay: float) -> None:
+        self.answer, self.delay = answer, delay
+        self.bodies, self.keys, self.widest, self.open = [], [], 0, 0
+        self.url = ""
+        self.app = FastAPI()
+        self.app.post("/v1/chat/completions")(self.chat)
+
+    async def chat(self, request: Request) -> Response:
+        self.open += 1
+        self.widest = max(self.widest, self.open)
+        body = await request.json()
+        self.bodies.append(body)
+        self.keys.append(request.headers.get("authorization"))
+        await asyncio.sleep(self.delay)
+        self.open -= 1
+        return self.answer(len(self.bodies) - 1, body)
+
+
+@contextmanager
+def serving(answer: Answer, delay: float = 0.02) -> Iterator[Server]:
+    server = Server(answer, delay)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        running = uvicorn.Server(uvicorn.Config(server.app, log_level="error"))
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        while not running.started:
+            time.sleep(0.01)
+        server.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        yield server
+        running.should_exit = True
+        thread.join(10)
