@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from tesuji.core.files import read_json
-from tesuji.evaluation.store import load_evaluation
+from tesuji.evaluation.results import load_evaluation
 
 
 def run(seed: int, folder: Path) -> tuple[float, Path]:

@@ -16,8 +16,7 @@ from pathlib import Path
 
 from tesuji.core.run_folder import find_run
 from tesuji.evaluation.matches.against import ALONE
-from tesuji.evaluation.results import MatchScore
-from tesuji.evaluation.store import load_evaluation
+from tesuji.evaluation.results import MatchScore, load_evaluation
 from tesuji.pipeline.run import Outcome, run_recipe
 from tesuji.recipe.reading.load import load_recipe
 

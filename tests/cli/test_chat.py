@@ -178,7 +178,8 @@ def test_stages_folders_and_what_is_not_there(run: Path, tmp_path: Path, monkeyp
 
 
 def test_an_adapter_finds_its_base_where_the_run_was_moved(tmp_path: Path, monkeypatch):
-    from tesuji.learners.model.load import load_policy, with_adapter
+    from tesuji.learners.model.adapter import with_adapter
+    from tesuji.learners.model.load import load_policy
     from tesuji.recipe.schema.sections import LoraSection, ModelSection
 
     monkeypatch.chdir(tmp_path)

@@ -9,10 +9,9 @@ import pytest
 
 from tesuji.core import files
 from tesuji.core.errors import DataError, EngineError, TesujiError
-from tesuji.core.metric_log import MetricLog
+from tesuji.core.metric_log import MetricLog, TextLog
 from tesuji.core.run_folder import RunFolder, StageFolder, find_run, key_of
 from tesuji.core.seeds import stream
-from tesuji.core.textlog import TextLog
 
 
 def test_an_error_says_what_where_and_what_to_do():

@@ -7,7 +7,8 @@ import pytest
 
 from tesuji.core.errors import DataError, GameError
 from tesuji.core.files import read_json
-from tesuji.datasets.files import position_row, read_positions, read_rows
+from tesuji.datasets.files import read_rows
+from tesuji.datasets.from_positions.files import position_row, read_positions
 from tesuji.datasets.from_positions.label import label
 from tesuji.datasets.from_positions.positions import all_positions, sampled_positions
 from tesuji.datasets.from_positions.split import held_out_keys, on_path_keys

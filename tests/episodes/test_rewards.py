@@ -11,9 +11,11 @@ import pytest
 from tesuji.core.errors import EngineError, GameError, RecipeError
 from tesuji.core.types import Ending, Episode, Sampled, Task
 from tesuji.episodes.arena import TurnRules, play_matches
-from tesuji.episodes.rewards import terms as reward_terms
-from tesuji.episodes.rewards.terms import BUILT_IN, Judged, Oracle, table_value
-from tesuji.episodes.rewards.total import TurnRewards, make_terms, reward_names, score_of
+from tesuji.episodes.rewards import oracle as oracle_term
+from tesuji.episodes.rewards.base import Judged
+from tesuji.episodes.rewards.oracle import Oracle
+from tesuji.episodes.rewards.tictactoe import table_value
+from tesuji.episodes.rewards.total import BUILT_IN, TurnRewards, make_terms, reward_names, score_of
 from tesuji.games.base import play_through
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest, Player, Reply
@@ -230,7 +232,7 @@ def test_an_oracle_does_not_take_a_board_for_the_whole_situation(monkeypatch):
     turns = [Judged(episode, game, at) for episode in episodes for at in range(len(episode.turns))]
     remembering = Oracle()
     found = [remembering(at) for at in turns]
-    monkeypatch.setattr(reward_terms, "REMEMBERED", 0)
+    monkeypatch.setattr(oracle_term, "REMEMBERED", 0)
     forgetting = Oracle()
     assert found == [forgetting(at) for at in turns]
     boards: dict[tuple[int, str, int], set[float]] = {}
@@ -253,7 +255,7 @@ class Counting(ScriptedPlayer):
 
 def test_an_oracle_is_asked_once_for_what_a_seat_cannot_tell_apart(monkeypatch):
     player = Counting()
-    monkeypatch.setattr(reward_terms, "make_player", lambda section, game: player)
+    monkeypatch.setattr(oracle_term, "make_player", lambda section, game: player)
     term = Oracle("ismcts")
     episodes = random_matches("kuhn_poker", 60)
     assert len({episode.seed for episode in episodes}) == 60
@@ -264,9 +266,9 @@ def test_an_oracle_is_asked_once_for_what_a_seat_cannot_tell_apart(monkeypatch):
 
 
 def test_an_oracle_forgets_the_oldest_first(monkeypatch):
-    monkeypatch.setattr(reward_terms, "REMEMBERED", 2)
+    monkeypatch.setattr(oracle_term, "REMEMBERED", 2)
     player = Counting()
-    monkeypatch.setattr(reward_terms, "make_player", lambda section, game: player)
+    monkeypatch.setattr(oracle_term, "make_player", lambda section, game: player)
     term, episode = Oracle("mcts"), play("x(1,0)", "x(1,1)", "x(1,2)")
     asked = []
     for place in (0, 1, 1, 2, 1, 0):
@@ -276,7 +278,7 @@ def test_an_oracle_forgets_the_oldest_first(monkeypatch):
 
 
 def test_an_oracle_that_answers_in_words_is_refused(monkeypatch):
-    monkeypatch.setattr(reward_terms, "make_player", lambda section, game: Talker("x(1,1)"))
+    monkeypatch.setattr(oracle_term, "make_player", lambda section, game: Talker("x(1,1)"))
     with pytest.raises(GameError, match="talker cannot judge moves of tic_tac_toe: it answers in"):
         Oracle("mcts")(Judged(play("x(1,0)", "?", "?"), GAMES["tic_tac_toe"], 0))
 

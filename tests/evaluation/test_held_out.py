@@ -9,18 +9,24 @@ import pytest
 import torch
 
 from tesuji.core.files import read_json, write_json
-from tesuji.core.statistics import ratio_interval
+from tesuji.core.statistics import clusters, ratio_interval
 from tesuji.core.types import Example, Message, Pair, Sampled
 from tesuji.datasets.from_logs import strategy_words as quality
-from tesuji.evaluation.evaluate import Watch
 from tesuji.evaluation.held_out.compare_models import EVERYONE, side_by_side
 from tesuji.evaluation.held_out.evaluate import decision_labels, evaluate_rows
-from tesuji.evaluation.held_out.likelihood import Reader, Scored, clusters, likelihood, preferences
-from tesuji.evaluation.held_out.replies import Answered, Asked, answer, judge, questions
-from tesuji.evaluation.results import Evaluation
-from tesuji.evaluation.store import load_evaluation, save_evaluation
-from tesuji.evaluation.strategy import indicators
-from tesuji.evaluation.targets import target_of, valid_targets
+from tesuji.evaluation.held_out.likelihood import Reader, Scored, likelihood, preferences
+from tesuji.evaluation.held_out.replies import (
+    Answered,
+    Asked,
+    answer,
+    indicators,
+    judge,
+    questions,
+    target_of,
+    valid_targets,
+)
+from tesuji.evaluation.results import Evaluation, load_evaluation, save_evaluation
+from tesuji.evaluation.watch import Watch
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.tiny import build_model, build_tokenizer
 from tesuji.players.prompting.chat_template import render_prompt, render_reply

@@ -11,8 +11,7 @@ from tesuji.episodes.arena import TurnRules
 from tesuji.evaluation.bfcl_summary import composites
 from tesuji.evaluation.evaluate import Subject, evaluate
 from tesuji.evaluation.questions import ask, asks_questions, score_tasks, tasks_of
-from tesuji.evaluation.results import Evaluation, TaskScore
-from tesuji.evaluation.store import load_evaluation, save_evaluation
+from tesuji.evaluation.results import Evaluation, TaskScore, load_evaluation, save_evaluation
 from tesuji.games.catalogue import load_game
 from tesuji.pipeline.run import run_recipe
 from tesuji.players.registry import make_player

@@ -10,8 +10,9 @@ from tesuji.evaluation.results import (
     Interval,
     MatchScore,
     PositionScore,
+    load_evaluation,
+    save_evaluation,
 )
-from tesuji.evaluation.store import load_evaluation, save_evaluation
 
 
 def an_evaluation() -> Evaluation:

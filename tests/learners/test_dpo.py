@@ -12,10 +12,12 @@ from tesuji.core.errors import DataError, EngineError
 from tesuji.core.files import read_json
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Pair
-from tesuji.learners.model.load import Policy, load_policy, prepare_base, with_adapter
+from tesuji.learners.model.adapter import with_adapter
+from tesuji.learners.model.load import Policy, load_policy, prepare_base
 from tesuji.learners.model.tiny import build_model, build_tokenizer
-from tesuji.learners.pairs.accuracy import preference_accuracy, reply_logprobs
+from tesuji.learners.pairs.accuracy import preference_accuracy
 from tesuji.learners.pairs.dpo import train_dpo
+from tesuji.learners.pairs.logprobs import reply_logprobs
 from tesuji.learners.pairs.tokens import tokenize_pairs
 from tesuji.learners.trainer.trainer import Hooks
 from tesuji.recipe.schema.pairs import DpoStage

@@ -14,7 +14,8 @@ from tesuji.core.errors import DataError, EngineError
 from tesuji.core.files import read_json
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Pair
-from tesuji.learners.model.load import load_policy, prepare_base, with_adapter
+from tesuji.learners.model.adapter import with_adapter
+from tesuji.learners.model.load import load_policy, prepare_base
 from tesuji.learners.model.tiny import build_tokenizer
 from tesuji.learners.pairs.reward import train_reward
 from tesuji.learners.pairs.reward_evaluation import calibration, length_bias

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tesuji.core.errors import DataError, EngineError, RecipeError
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Example
-from tesuji.learners.model.load import Policy, load_policy, prepare_base, with_adapter
+from tesuji.learners.model.adapter import with_adapter
+from tesuji.learners.model.load import Policy, load_policy, prepare_base
 from tesuji.learners.model.tiny import build_model, build_tokenizer
 from tesuji.learners.sft.tokens import tokenize
 from tesuji.learners.sft.train import Hooks, train_sft

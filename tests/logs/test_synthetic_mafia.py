@@ -20,7 +20,7 @@ from tesuji.logs.synthetic.mafia_faults import FAULTS, FORMS, MGC_FAULTS, NOTES,
 from tesuji.logs.synthetic.mafia_files import competitor_record, mgc_rows
 from tesuji.logs.synthetic.mafia_play import MadeGame, play
 from tesuji.logs.synthetic.make import make_logs
-from tesuji.players.mafia_styles import STYLES
+from tesuji.players.mafia.styles import STYLES
 
 pytest.importorskip("textarena")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from places import ROOT
 
-from tesuji.evaluation.store import load_evaluation
+from tesuji.evaluation.results import load_evaluation
 from tesuji.pipeline.run import run_recipe
 from tesuji.recipe.reading.load import load_recipe
 from tesuji.recipe.schema.recipe import Recipe

@@ -6,7 +6,7 @@ import pytest
 
 from tesuji.cli.main import main
 from tesuji.episodes.store import read_episodes
-from tesuji.evaluation.store import load_evaluation
+from tesuji.evaluation.results import load_evaluation
 from tesuji.learners.model.load import prepare_base
 from tesuji.pipeline.run import run_recipe
 from tesuji.recipe.reading.load import load_recipe

@@ -19,7 +19,7 @@ from tesuji.cli.main import main
 from tesuji.core.errors import DataError, EngineError, GameError, RecipeError, TesujiError
 from tesuji.core.files import read_json
 from tesuji.episodes.store import read_episodes
-from tesuji.evaluation.store import load_evaluation
+from tesuji.evaluation.results import load_evaluation
 from tesuji.learners.model.load import prepare_base
 from tesuji.pipeline.models.of_run import open_run
 from tesuji.pipeline.plan import make_plan

@@ -16,7 +16,7 @@ from tesuji.evaluation.matches.against import (
     score_matches,
 )
 from tesuji.evaluation.matches.roles import clean, role_of, score_roles, votes_of
-from tesuji.evaluation.store import load_evaluation, save_evaluation
+from tesuji.evaluation.results import load_evaluation, save_evaluation
 from tesuji.games.catalogue import load_game
 from tesuji.learners.rl.advantages import RoleBaseline
 from tesuji.learners.rl.rollout.traces import traces_of

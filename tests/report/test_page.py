@@ -16,13 +16,12 @@ from tesuji.core.errors import DataError
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
 from tesuji.episodes.store import read_episodes, write_episodes
 from tesuji.evaluation.matches.against import EVALUATED, outcome
-from tesuji.evaluation.store import load_evaluation, save_evaluation
+from tesuji.evaluation.results import load_evaluation, save_evaluation
 from tesuji.games.catalogue import load_game
-from tesuji.report.choose import choose_games, opponent_of
 from tesuji.report.collect import collect
 from tesuji.report.page import write_report
 from tesuji.report.views.curves import collect_series, draw_curves
-from tesuji.report.views.replay import grid_of, steps
+from tesuji.report.views.replay import choose_games, grid_of, opponent_of, steps
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> & \u2028 ' \" `"
 AFTER = Path("stages/03-after")

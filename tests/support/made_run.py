@@ -23,8 +23,8 @@ from tesuji.evaluation.results import (
     Evaluation,
     MatchScore,
     PositionScore,
+    save_evaluation,
 )
-from tesuji.evaluation.store import save_evaluation
 
 GAME = pyspiel.load_game("tic_tac_toe")
 OPPONENTS = ("random", "mcts(simulations=100)", "minimax")

@@ -1,9 +1,11 @@
 """Intervals for shares and means, at 95%."""
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import Any
 
 Z95 = 1.959963984540054
 
@@ -53,3 +55,33 @@ def ratio_interval(parts: Sequence[tuple[float, float]]) -> Interval:
     squares = sum((a - ratio * b) ** 2 for a, b in parts)
     half = Z95 * math.sqrt(squares * count / (count - 1)) / weight
     return Interval(ratio - half, ratio + half)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """`right` of `total`, with Wilson's 95% interval."""
+
+    right: int
+    total: int
+    interval: Interval
+
+    @property
+    def rate(self) -> float:
+        """The share; NaN of nothing."""
+        return self.right / self.total if self.total else float("nan")
+
+
+def clusters(rows: Iterable[tuple[Any, float, float]]) -> list[tuple[float, float]]:
+    """(row, a, b) added up to (a, b) a match; rows without one hang together by position, and
+    stand alone without that."""
+    sums: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for place, (row, a, b) in enumerate(rows):
+        total = sums[row.about.get("match") or row.position or place]
+        total[0] += a
+        total[1] += b
+    return [(a, b) for a, b in sums.values()]
+
+
+def share(rights: Sequence[bool]) -> Share:
+    """How many are true, with Wilson's interval."""
+    return Share(sum(rights), len(rights), wilson(sum(rights), len(rights)))

@@ -16,6 +16,7 @@ from tesuji.evaluation.matches.position_moves import Question, score_moves
 from tesuji.evaluation.matches.roles import score_roles
 from tesuji.evaluation.questions import ask, asks_questions, score_tasks, sides
 from tesuji.evaluation.results import Evaluation, MatchScore, RoleScore, TasksScore
+from tesuji.evaluation.watch import Watch
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.poker.game import MBB
@@ -32,14 +33,6 @@ class Subject:
     label: str
     model: str
     player: Player
-
-
-@dataclass
-class Watch:
-    """What the caller wants to hear: `doing(words, total)` at each part, then `advance(n)`."""
-
-    doing: Callable[[str, int], None] = field(default=lambda words, total: None)
-    advance: Callable[[int], None] = field(default=lambda done: None)
 
 
 def turn_rules(prompt: PromptSection, max_moves: int) -> TurnRules:

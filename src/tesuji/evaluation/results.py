@@ -5,8 +5,11 @@ All counts are from the evaluated model's viewpoint.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from tesuji.core.files import read_json, write_json
+from tesuji.core.json_dataclass import Codec
 from tesuji.core.statistics import Interval
 from tesuji.evaluation.held_out.results import RowsScore
 
@@ -216,3 +219,16 @@ class Evaluation:
     roles: tuple[RoleScore, ...] = ()
     baseline_roles: tuple[RoleScore, ...] = ()
     format: int = EVALUATION_FORMAT
+
+
+_codec = Codec(Evaluation, "an evaluation", EVALUATION_FORMAT)
+
+
+def save_evaluation(path: Path, evaluation: Evaluation) -> None:
+    """Write the evaluation, atomically. Raises DataError when it cannot be written."""
+    write_json(path, _codec.dump(evaluation))
+
+
+def load_evaluation(path: Path) -> Evaluation:
+    """Read one evaluation; DataError names the file and the field that is wrong."""
+    return _codec.load(read_json(path), where=str(path))

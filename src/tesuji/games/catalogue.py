@@ -21,7 +21,7 @@ from tesuji.games.base import Game, GameInfo
 FAMILIES = {
     "bfcl": "tesuji.games.bfcl.game",
     "openspiel": "tesuji.games.openspiel.family",
-    "poker": "tesuji.games.poker.family",
+    "poker": "tesuji.games.poker.game",
     "prompts": "tesuji.games.prompts",
     "wordle": "tesuji.games.wordle.game",
     "reasoning_gym": "tesuji.games.reasoning.game",

@@ -12,8 +12,7 @@ from tesuji.core.errors import TesujiError
 from tesuji.core.files import read_json, telling_full_disk, write_json
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.run_folder import RunFolder
-from tesuji.evaluation.results import Evaluation
-from tesuji.evaluation.store import load_evaluation
+from tesuji.evaluation.results import Evaluation, load_evaluation
 from tesuji.learners.model.load import quiet_libraries
 from tesuji.pipeline.checks import check
 from tesuji.pipeline.plan import Step, make_plan

@@ -7,7 +7,7 @@ from typing import Any
 
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.run_folder import RunFolder
-from tesuji.evaluation.evaluate import Watch
+from tesuji.evaluation.watch import Watch
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.prompts import NAME as PROMPTS

@@ -12,8 +12,7 @@ from tesuji.core.errors import DataError
 from tesuji.core.files import read_json, read_jsonl, read_text
 from tesuji.core.types import Episode
 from tesuji.episodes.store import read_episodes
-from tesuji.evaluation.results import Evaluation
-from tesuji.evaluation.store import load_evaluation
+from tesuji.evaluation.results import Evaluation, load_evaluation
 
 T = TypeVar("T")
 

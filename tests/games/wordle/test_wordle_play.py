@@ -11,7 +11,8 @@ from places import GOLDEN
 
 from tesuji.core.errors import GameError, RecipeError
 from tesuji.core.types import Ending, Episode, Task
-from tesuji.datasets.files import read_positions, read_rows
+from tesuji.datasets.files import read_rows
+from tesuji.datasets.from_positions.files import read_positions
 from tesuji.datasets.from_positions.stage import generate
 from tesuji.episodes.arena import TurnRules, play_matches
 from tesuji.episodes.rewards.total import make_terms

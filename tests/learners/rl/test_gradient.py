@@ -13,7 +13,8 @@ from places import SUPPORT
 from tesuji.core.errors import EngineError
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Segment, Trace
-from tesuji.learners.model.load import Policy, with_adapter
+from tesuji.learners.model.adapter import with_adapter
+from tesuji.learners.model.load import Policy
 from tesuji.learners.model.tiny import build_model, build_tokenizer
 from tesuji.learners.rl.train import train_rl
 from tesuji.learners.rl.update.actor_critic import ActorCritic

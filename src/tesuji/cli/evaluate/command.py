@@ -93,7 +93,7 @@ def _evaluate(
     from tesuji.cli.progress import Bars
     from tesuji.episodes.store import write_episodes
     from tesuji.evaluation.evaluate import Subject, evaluate
-    from tesuji.evaluation.store import save_evaluation
+    from tesuji.evaluation.results import save_evaluation
     from tesuji.logs.poker.phh_writer import HANDS, save_hands
     from tesuji.pipeline.step_context import watch_with
     from tesuji.pipeline.steps.positions import questions_for

@@ -8,8 +8,8 @@ from typing import Any
 
 from tesuji.core.errors import DataError
 from tesuji.core.files import read_jsonl
+from tesuji.datasets.describe.distributions import LONGER, MOST, doublings, quantiles
 from tesuji.datasets.files import read_pairs, read_rows
-from tesuji.datasets.from_logs.statistics import LONGER, MOST, doublings, quantiles
 
 TABLES = ("game", "role", "phase", "type", "won", "by", "near")
 LABEL = 40  # characters; a longer reply is no label

@@ -22,7 +22,6 @@ import orjson
 from tesuji.core.errors import DataError
 from tesuji.core.types import Message
 from tesuji.datasets.from_logs.prompts import MAFIA, instruction, logged, messages
-from tesuji.datasets.votes import VOTING, voted_out
 from tesuji.episodes.store import episode_from_row
 
 FREE_TEXT = ("discussion", "chat")  # types of replies that say something in their own words
@@ -310,3 +309,21 @@ def _won(about: Mapping[str, Any], seat: int) -> bool | None:
         return seat in winners
     known = {"win": True, "loss": False, "draw": False}.get(about.get("outcome", ""))
     return known if about.get("seat") == seat else None
+
+
+VOTING = "voting"
+
+
+_RESULT = re.compile(
+    r"^\[GAME\]\s*(?:Player (\d+) (?:was|has been) (?:eliminated by vote|voted out)"
+    r"|(No consensus))",
+    re.MULTILINE | re.IGNORECASE,
+)
+
+
+def voted_out(shown: str) -> int | None:
+    """The player the last vote told of in `shown` removed, -1 for nobody, None if none is told."""
+    told = list(_RESULT.finditer(shown))
+    if not told:
+        return None
+    return int(told[-1].group(1)) if told[-1].group(1) else -1

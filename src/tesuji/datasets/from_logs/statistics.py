@@ -4,33 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from tesuji.datasets.describe.distributions import LONGER, MOST, doublings, quantiles
 from tesuji.datasets.from_logs.candidates import FREE_TEXT, Candidate, Pool, action_of
 from tesuji.datasets.from_logs.selection import Chosen
 
 FEW_ROWS, FEW_PAIRS = 50, 50
 SIDED = 0.8  # share of one label among decisions that is warned about
-LONGER = 1.25  # mean chosen over mean rejected length (or the other way) that is warned about
 SMALL_SHARE = 0.1  # of the rows left by balancing, under which it is warned about
-MOST = 30  # names of one table that are listed
-QUANTILES = (0, 5, 25, 50, 75, 95, 100)
-
-
-def quantiles(numbers: Iterable[int]) -> dict[str, int]:
-    """Percent → the least number that so many of them do not exceed; empty for none."""
-    order = sorted(numbers)
-    if not order:
-        return {}
-    return {f"{q}%": order[max(0, -(-q * len(order) // 100) - 1)] for q in QUANTILES}
-
-
-def doublings(numbers: Iterable[int]) -> dict[str, int]:
-    """How many lie in 1, 2-3, 4-7, 8-15, ..."""
-    table = Counter(max(1, number).bit_length() - 1 for number in numbers)
-    if not table:
-        return {}
-    span = range(min(table), max(table) + 1)
-    names = {n: f"{1 << n:,}-{(2 << n) - 1:,}" if n else "1" for n in span}
-    return {names[n]: table[n] for n in span}
 
 
 def label_of(turn: Candidate) -> str:

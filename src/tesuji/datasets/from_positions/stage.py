@@ -17,7 +17,8 @@ from tesuji.core.errors import DataError
 from tesuji.core.files import write_json, write_jsonl
 from tesuji.core.seeds import stream
 from tesuji.core.types import Example, Message, Move
-from tesuji.datasets.files import example_row, pair_row, position_row
+from tesuji.datasets.files import example_row, pair_row
+from tesuji.datasets.from_positions.files import position_row
 from tesuji.datasets.from_positions.label import Labelled, label
 from tesuji.datasets.from_positions.pairs import position_pairs
 from tesuji.datasets.from_positions.positions import Position, all_positions, sampled_positions

@@ -19,16 +19,29 @@ from typing import Any
 
 from tesuji.core.errors import EngineError, RecipeError
 from tesuji.core.types import Episode
-from tesuji.episodes.rewards import terms as reward_terms
-from tesuji.episodes.rewards import wordle as reward_wordle
-from tesuji.episodes.rewards.terms import Judged, RewardModel, Term
-from tesuji.episodes.tool_terms import NAME as TOOL_FORMAT
-from tesuji.episodes.tool_terms import check_weight
+from tesuji.episodes.rewards import terms, wordle
+from tesuji.episodes.rewards.base import Judged, RewardModel, Term
+from tesuji.episodes.rewards.learned import reward_model
+from tesuji.episodes.rewards.oracle import oracle
+from tesuji.episodes.rewards.terms import TOOL_FORMAT, check_weight
+from tesuji.episodes.rewards.tictactoe import tictactoe_table
 from tesuji.games.base import Game, GameInfo
 from tesuji.recipe.schema.play import RewardTerm
 
 GameOf = Callable[[Any], Game]
-BUILT_IN = {**reward_terms.BUILT_IN, **reward_wordle.TERMS}
+BUILT_IN: Mapping[str, Callable[..., Term]] = {
+    "returns": terms.returns,
+    "legal": terms.legal,
+    "format": terms.format_,
+    "length": terms.length,
+    "oracle": oracle,
+    "reward_model": reward_model,
+    "tool_format": terms.tool_format,
+    "tictactoe_table": tictactoe_table,
+    "wordle_partial": wordle.wordle_partial,
+    "wordle_turns": wordle.wordle_turns,
+    "wordle_bits": wordle.wordle_bits,
+}
 SERVICES = ("game_of", "scorer")
 
 

@@ -15,11 +15,9 @@ apart.
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from tesuji.core.errors import RecipeError
-from tesuji.episodes.rewards.terms import Judged, Term
+from tesuji.episodes.rewards.base import Judged, Term
 from tesuji.games.wordle.game import WordleGame, WordleMatch
 
 
@@ -89,10 +87,3 @@ def _wordle(at: Judged, name: str) -> None:
             where=f"rewards.{name}",
             hint="use `returns` for other games",
         )
-
-
-TERMS: Mapping[str, Any] = {
-    "wordle_partial": wordle_partial,
-    "wordle_turns": wordle_turns,
-    "wordle_bits": wordle_bits,
-}

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from tesuji.evaluation.held_out.poker_decisions import Baseline, Share
+from tesuji.core.statistics import Share
+from tesuji.evaluation.held_out.poker_decisions import Baseline
 from tesuji.evaluation.held_out.results import Likelihood, Preferences, Replies, RowsScore
 
 EVERYONE = "all"

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from tesuji.core.statistics import Share
 from tesuji.core.types import Example, Pair
-from tesuji.evaluation.evaluate import Watch
 from tesuji.evaluation.held_out.likelihood import (
     Reader,
     by_fact,
@@ -22,9 +22,10 @@ from tesuji.evaluation.held_out.likelihood import (
     score_examples,
     score_pairs,
 )
-from tesuji.evaluation.held_out.poker_decisions import DecisionScore, Share, score_decisions
+from tesuji.evaluation.held_out.poker_decisions import DecisionScore, score_decisions
 from tesuji.evaluation.held_out.replies import Answered, answer, by_role, judge, questions
 from tesuji.evaluation.held_out.results import RowsScore
+from tesuji.evaluation.watch import Watch
 from tesuji.learners.model.load import Policy
 from tesuji.players.poker.read_reply import read_decision
 from tesuji.players.sampling.local import LocalSampler

@@ -6,15 +6,14 @@ log-probability runs over its own tokens and the one that ends it, never over th
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 from tesuji.core.errors import EngineError
-from tesuji.core.statistics import ratio_interval, wilson
+from tesuji.core.statistics import clusters, ratio_interval, share
 from tesuji.core.types import Example, Message, Pair
-from tesuji.evaluation.held_out.poker_decisions import Share
 from tesuji.evaluation.held_out.results import Likelihood, Preferences
 from tesuji.players.prompting.chat_template import render_prompt, render_reply
 from tesuji.players.sampling.local import LocalSampler
@@ -181,17 +180,6 @@ def preferences(pairs: Sequence[Scored]) -> Preferences | None:
     )
 
 
-def clusters(rows: Iterable[tuple[Any, float, float]]) -> list[tuple[float, float]]:
-    """(row, a, b) added up to (a, b) a match; rows without one hang together by position, and
-    stand alone without that."""
-    sums: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0.0])
-    for place, (row, a, b) in enumerate(rows):
-        total = sums[row.about.get("match") or row.position or place]
-        total[0] += a
-        total[1] += b
-    return [(a, b) for a, b in sums.values()]
-
-
 def by_fact(rows: Sequence[Scored], fact: str) -> Mapping[str, list[Scored]]:
     """The rows by a fact of theirs; rows that do not have it are left out."""
     groups: dict[str, list[Scored]] = defaultdict(list)
@@ -199,8 +187,3 @@ def by_fact(rows: Sequence[Scored], fact: str) -> Mapping[str, list[Scored]]:
         if row.row.about.get(fact):
             groups[str(row.row.about[fact])].append(row)
     return dict(sorted(groups.items()))
-
-
-def share(rights: Sequence[bool]) -> Share:
-    """How many are true, with Wilson's interval."""
-    return Share(sum(rights), len(rights), wilson(sum(rights), len(rights)))

@@ -15,27 +15,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tesuji.core.errors import DataError
-from tesuji.core.statistics import Interval, wilson
+from tesuji.core.statistics import Share, wilson
 from tesuji.games.poker.read_decision import SIZED, Decision
 from tesuji.logs.poker.label_balance import LabelBalance, label_balance
 from tesuji.players.poker.read_reply import read_decision
 
 BAND = 0.25
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """`right` of `total`, with Wilson's 95% interval."""
-
-    right: int
-    total: int
-    interval: Interval
-
-    @property
-    def rate(self) -> float:
-        """The share; NaN of nothing."""
-        return self.right / self.total if self.total else float("nan")
 
 
 @dataclass(frozen=True, slots=True)

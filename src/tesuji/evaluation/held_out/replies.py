@@ -6,20 +6,26 @@ valid target scores stands beside it.
 """
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from tesuji.core.seeds import stream
-from tesuji.core.types import Example, Message, Sampled
-from tesuji.evaluation.held_out.likelihood import Advance, Reader, share, telling_memory
-from tesuji.evaluation.held_out.results import Replies
-from tesuji.evaluation.strategy import SPEECH, indicators
-from tesuji.evaluation.targets import Targets, target_of, valid_targets
+from tesuji.core.statistics import share
+from tesuji.core.types import Example, Message, Move, Sampled
+from tesuji.datasets.from_logs.strategy_words import quality, words_in
+from tesuji.evaluation.held_out.likelihood import Advance, Reader, telling_memory
+from tesuji.evaluation.held_out.results import Indicators, Replies
+from tesuji.games.textarena.secretmafia import NAMED, last_message, targets
+from tesuji.players.mafia.read_reply import read_action
 from tesuji.players.prompting.chat_template import decode_reply
 from tesuji.players.prompting.parse_reply import split_thought
+from tesuji.recipe.schema.data import SelectSection
 from tesuji.recipe.schema.sections import SamplingSection
+
+Targets = tuple[Move, ...]
+
 
 UNJUDGED = ("discussion", "chat", "decision")  # no single move that was played
 
@@ -175,3 +181,41 @@ def _said(text: str) -> str:
 
 def _mean(values: Sequence[float]) -> float | None:
     return fmean(values) if values else None
+
+
+def valid_targets(prompt: Sequence[Message]) -> Targets:
+    """The players that the prompt's last game message lists; empty where it lists none."""
+    shown = next((m["content"] for m in reversed(prompt) if m["role"] == "user"), "")
+    return targets(last_message(shown))
+
+
+def target_of(reply: str, valid: Targets) -> int | None:
+    """The valid player that a reply names (the last bracket counts), its thought stripped."""
+    move = read_action(split_thought(reply)[1], NAMED[0], valid).move
+    return None if move is None else move.id
+
+
+SPEECH = ("discussion", "chat")  # votes and night actions are judged by what they did
+
+
+RULE = SelectSection()  # the guide's own limits
+
+
+def indicators(said: Sequence[tuple[str, str]]) -> Indicators | None:
+    """Words and scores over (reply, role of who said it); nobody is taken for a winner, so that
+    scores can be compared. None of none."""
+    if not said:
+        return None
+    found = [words_in(reply) for reply, _ in said]
+    counts = Counter(word for words in found for word in words)
+    return Indicators(
+        replies=len(said),
+        words=fmean(map(len, found)),
+        score=fmean(quality(reply, won=False, role=role) for reply, role in said),
+        passing=share([_passes(reply, len(w)) for (reply, _), w in zip(said, found, strict=True)]),
+        counts=dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
+    )
+
+
+def _passes(reply: str, words: int) -> bool:
+    return len(reply) >= RULE.min_characters and words >= RULE.min_indicators

@@ -7,8 +7,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tesuji.core.statistics import Interval
-from tesuji.evaluation.held_out.poker_decisions import DecisionScore, Share
+from tesuji.core.statistics import Interval, Share
+from tesuji.evaluation.held_out.poker_decisions import DecisionScore
 
 
 @dataclass(frozen=True, slots=True)

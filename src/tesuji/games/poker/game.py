@@ -12,15 +12,15 @@ folds, so that a deal can be played again with the seats swapped.
 """
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tesuji.core.seeds import stream
 from tesuji.games.base import Game, GameInfo
 from tesuji.games.poker.positions import one_of, position_names
-from tesuji.games.poker.stakes import VARIANTS, Stakes, Variant, read_stakes
+from tesuji.games.poker.stakes import MOST_SEATS, VARIANTS, Stakes, Variant, read_stakes
 
 if TYPE_CHECKING:
     from tesuji.games.poker.hand import PokerMatch
@@ -129,3 +129,20 @@ class PokerGame(Game):
         from tesuji.games.poker.hand import PokerMatch
 
         return PokerMatch(self, tuple(deck))
+
+
+def names() -> tuple[str, ...]:
+    """The games of this family."""
+    return tuple(VARIANTS)
+
+
+def info(name: str) -> GameInfo:
+    """Facts about a game with its default options; `seats` are the fewest and the most."""
+    return replace(PokerGame(name).info, seats=(2, MOST_SEATS))
+
+
+def load(name: str, options: Mapping[str, Any]) -> PokerGame:
+    """The game with these options. Raises GameError for impossible ones."""
+    game = PokerGame(name, dict(options))
+    _ = game.stakes  # so that impossible options are refused here
+    return game

@@ -6,7 +6,7 @@ What a seat is told comes from its own cards and from what everybody at the tabl
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,16 @@ from tesuji.core.errors import GameError, IllegalMove
 from tesuji.core.types import Message, Move
 from tesuji.games.base import Match
 from tesuji.games.poker.bets import bet_of, menu
-from tesuji.games.poker.brief import Betting, brief
 from tesuji.games.poker.card_words import cards_text, chips
 from tesuji.games.poker.history import Story
-from tesuji.games.poker.prompt import decision_prompt, menu_line, situation_lines, waiting_text
-from tesuji.games.poker.settle import stopped
+from tesuji.games.poker.prompt import (
+    Betting,
+    brief,
+    decision_prompt,
+    menu_line,
+    situation_lines,
+    waiting_text,
+)
 from tesuji.games.poker.situation import Situation, names_of, phase_of, situation
 
 if TYPE_CHECKING:
@@ -259,3 +264,30 @@ def _cards(texts: tuple[str, ...]) -> tuple[Card, ...]:
 def _amount(at: Situation, text: str) -> int:
     """The total that a bet in the words of a move names."""
     return int(at.most or 0) if text == "all-in" else int(text.rpartition(" ")[2])
+
+
+def stopped(state: State, offender: int) -> tuple[int, ...]:
+    """Chips won or lost by seat when `offender` gives up now and nobody plays on.
+
+    The offender loses what it has put in, as with a fold. Everybody else still in the hand takes
+    the own chips back; the dead ones (of the offender and of those who folded) are shared evenly,
+    layer by layer, so that nobody wins more from a seat than was put in against it. Odd chips go to
+    the first seats.
+    """
+    put = [
+        int(begin - left) for begin, left in zip(state.starting_stacks, state.stacks, strict=True)
+    ]
+    live = [seat for seat in state.player_indices if state.statuses[seat] and seat != offender]
+    gains = [0 if seat in live else -chips for seat, chips in enumerate(put)]
+    below = 0
+    for level in sorted(set(put)):
+        dead = sum(min(level, put[seat]) - min(below, put[seat]) for seat in _others(put, live))
+        reached = [seat for seat in live if put[seat] >= level] or live
+        for place, seat in enumerate(reached):
+            gains[seat] += dead // len(reached) + (place < dead % len(reached))
+        below = level
+    return tuple(gains)
+
+
+def _others(put: Sequence[int], live: Sequence[int]) -> list[int]:
+    return [seat for seat in range(len(put)) if seat not in live]

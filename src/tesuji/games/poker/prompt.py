@@ -17,11 +17,12 @@ What counts most stands last, since a prompt that is too long loses its beginnin
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from math import isfinite
 
-from pokerkit import Card
+from pokerkit import BoardDealing, Card, CheckingOrCalling, CompletionBettingOrRaisingTo, Folding
 
-from tesuji.games.poker.card_words import cards_text, chips
+from tesuji.games.poker.card_words import HIGH, cards_text, chips
 from tesuji.games.poker.history import Amount
 from tesuji.games.poker.positions import one_of
 from tesuji.games.poker.situation import Situation
@@ -159,3 +160,46 @@ def _bets(at: Situation) -> list[str]:
     if not at.all_in:
         return [f"{verb} between {chips(at.least)} and {chips(at.most)}"]
     return [f"{verb} {chips(at.least)} or more", f"go all-in with {chips(at.stack)}"]
+
+
+@dataclass
+class Betting:
+    """The betting so far in letters."""
+
+    letters: list[str] = field(default_factory=list)
+
+    def read(self, operation: object) -> None:
+        """Take in one of pokerkit's operations."""
+        match operation:
+            case BoardDealing():
+                self.letters.append("/")
+            case Folding():
+                self.letters.append("f")
+            case CheckingOrCalling(amount=amount):
+                self.letters.append("c" if amount else "k")
+            case CompletionBettingOrRaisingTo(amount=amount):
+                self.letters.append(f"r{chips(amount)}")
+
+    def __str__(self) -> str:
+        return "".join(self.letters)
+
+
+def brief(at: Situation, betting: Betting) -> str:
+    """The two lines."""
+    hole = sorted(at.hole, key=lambda card: (-HIGH[card.rank.value], card.suit.value))
+    parts = ["".join(map(repr, hole)), "".join(map(repr, at.board)), _class(at)]
+    cards = " ".join(filter(None, parts))
+    money = f"p{chips(at.pot)} c{chips(at.to_call)} s{chips(at.stack)}"
+    return f"{cards}\n{betting} {money}".replace("\n ", "\n")
+
+
+def _class(at: Situation) -> str:
+    """Before the flop what the two cards are together, then the made hand without its ranks."""
+    if at.board:
+        return at.hand.partition(",")[0]
+    if len(at.hole) != 2:
+        return ""
+    first, second = at.hole
+    if first.rank == second.rank:
+        return "pair"
+    return "suited" if first.suit == second.suit else "offsuit"

@@ -14,7 +14,7 @@ from typing import Any
 from tesuji.core.errors import EngineError
 from tesuji.core.files import read_json
 from tesuji.learners.model.tiny import build_model, build_tokenizer, check_shape
-from tesuji.recipe.schema.sections import LoraSection, ModelSection
+from tesuji.recipe.schema.sections import ModelSection
 
 TINY = 2_000_000  # parameters
 
@@ -75,44 +75,6 @@ def base_of(source: str) -> str | None:
         return named
     beside = (parent / "base" for parent in Path(source).resolve().parents)
     return next((str(base) for base in beside if (base / "config.json").is_file()), named)
-
-
-def with_adapter(policy: Policy, lora: LoraSection) -> Policy:
-    """Add fresh LoRA adapters (Hu et al. 2021) to a model that has none."""
-    from peft import PeftModel
-
-    if isinstance(policy.model, PeftModel):
-        return policy
-    model = add_adapter(policy.model, lora_config(lora, "CAUSAL_LM"))
-    return Policy(model, policy.tokenizer, policy.source)
-
-
-def lora_config(lora: LoraSection, task: str) -> Any:
-    """The recipe's adapter as PEFT's configuration."""
-    from peft import LoraConfig
-
-    return LoraConfig(
-        r=lora.r,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=lora.target_modules,
-        task_type=task,
-    )
-
-
-def add_adapter(model: Any, config: Any) -> Any:
-    """The model with an adapter of this configuration around it. Raises EngineError where the
-    configuration does not fit the model."""
-    from peft import get_peft_model, prepare_model_for_kbit_training
-
-    if getattr(model, "is_loaded_in_4bit", False):
-        model = prepare_model_for_kbit_training(model)
-    try:
-        return get_peft_model(model, config)
-    except ValueError as error:
-        raise EngineError(
-            str(error), where="model.lora.target_modules", hint="`all-linear` fits every model"
-        ) from error
 
 
 def device_of(section: ModelSection) -> str:

@@ -17,8 +17,8 @@ from typing import Any
 from tesuji.core.statistics import ratio_interval, wilson
 from tesuji.core.types import Pair
 from tesuji.learners.model.load import Policy
+from tesuji.learners.pairs.logprobs import reply_logprobs
 from tesuji.learners.pairs.tokens import PairRow, tokenize_pairs
-from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.sections import PromptSection
 
 UNLIMITED = 1 << 20  # tokens
@@ -78,16 +78,6 @@ def preference_accuracy(
     longest = getattr(policy.model.config, "max_position_embeddings", None) or UNLIMITED
     rows = tokenize_pairs(pairs, policy.tokenizer, prompt, min(max_length, longest)).rows
     return policy_preference(rows, reply_logprobs(policy, rows, batch_size))
-
-
-def reply_logprobs(
-    policy: Policy, rows: Sequence[PairRow], batch_size: int
-) -> list[tuple[float, float]]:
-    """Natural-log probability of each row's (chosen, rejected) reply, summed over its tokens."""
-    sampler = LocalSampler(policy.model, policy.tokenizer, batch_size=max(2, batch_size))
-    prompts = [row.prompt_ids for row in rows]
-    found = sampler.score(prompts, [(row.chosen_ids, row.rejected_ids) for row in rows])
-    return [(chosen, rejected) for chosen, rejected in found]
 
 
 def policy_preference(rows: Sequence[PairRow], logprobs: Logprobs) -> Preference:

@@ -14,7 +14,8 @@ from typing import Any
 
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Pair
-from tesuji.learners.model.load import Policy, with_adapter
+from tesuji.learners.model.adapter import with_adapter
+from tesuji.learners.model.load import Policy
 from tesuji.learners.pairs.accuracy import (
     Logprobs,
     Margin,
@@ -23,8 +24,8 @@ from tesuji.learners.pairs.accuracy import (
     margin,
     policy_preference,
     policy_verdicts,
-    reply_logprobs,
 )
+from tesuji.learners.pairs.logprobs import reply_logprobs
 from tesuji.learners.pairs.summary import PairSummary, log_once, summarise
 from tesuji.learners.pairs.tokens import PairRow, PairTokens, tokenize_pairs, training_pairs
 from tesuji.learners.trainer.trainer import (

@@ -13,15 +13,8 @@ from torch import Tensor, nn
 
 from tesuji.core.errors import EngineError
 from tesuji.core.files import read_json
-from tesuji.learners.model.load import (
-    Policy,
-    add_adapter,
-    base_of,
-    load_model,
-    load_policy,
-    load_tokenizer,
-    lora_config,
-)
+from tesuji.learners.model.adapter import add_adapter, lora_config
+from tesuji.learners.model.load import Policy, base_of, load_model, load_policy, load_tokenizer
 from tesuji.players.prompting.chat_template import end_of_reply
 from tesuji.recipe.schema.sections import ModelSection
 

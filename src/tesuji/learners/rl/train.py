@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from tesuji.core.metric_log import MetricLog
+from tesuji.core.files import write_json
+from tesuji.core.metric_log import MetricLog, TextLog
 from tesuji.core.seeds import stream
-from tesuji.core.textlog import TextLog
 from tesuji.core.types import Trace
-from tesuji.episodes.rewards.terms import RewardModel
+from tesuji.episodes.rewards.base import RewardModel
 from tesuji.learners.model.load import Policy, count_parameters
 from tesuji.learners.rl.advantages import moments
 from tesuji.learners.rl.checkpoint import checkpoints, save_critic
@@ -32,7 +32,6 @@ from tesuji.learners.rl.estimators import ESTIMATORS, Estimate, Evidence, whiten
 from tesuji.learners.rl.monitor import WINNING, console_line, speed
 from tesuji.learners.rl.rollout.play import Rollout, as_metrics, play
 from tesuji.learners.rl.rollout.setup import Tables
-from tesuji.learners.rl.summary import RLSummary, why_ended
 from tesuji.learners.rl.training_state import Memory
 from tesuji.learners.rl.update.build import build_learner, loss_options
 from tesuji.learners.rl.update.loss import TokenData
@@ -41,6 +40,26 @@ from tesuji.learners.rl.update.token_layout import Array, Flat, flatten, mini_ba
 from tesuji.learners.rl.weights import swapped
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import GrpoStage, PpoStage, RLStage
+
+
+@dataclass(frozen=True, slots=True)
+class RLSummary:
+    """What the stage did; written to `training.json`. Seconds are of this process alone."""
+
+    steps: int
+    seconds: float
+    matches: int
+    tokens: int
+    parameters: int
+    trainable_parameters: int
+    stopped_because: str
+    best_step: int
+    best_score: float | None
+    device: str
+
+    def write(self, out: Path) -> None:
+        """Put it into the stage's folder."""
+        write_json(out / "training.json", {name: getattr(self, name) for name in self.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,3 +344,10 @@ class _Training:
         if is_main():
             summary.write(self.out)
         return summary
+
+
+def why_ended(memory: Memory, use_best: bool) -> str:
+    """In words for people."""
+    if memory.stopped:
+        return f"the certificate held at step {memory.step}"
+    return f"all steps done; step {memory.best_step} was best" if use_best else "all steps done"

@@ -7,8 +7,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from tesuji.core.files import write_json
-from tesuji.core.metric_log import MetricLog
-from tesuji.core.textlog import TextLog
+from tesuji.core.metric_log import MetricLog, TextLog
 
 CLOCK = ("train_runtime", "train_tokens_per_second", "num_input_tokens_seen")
 

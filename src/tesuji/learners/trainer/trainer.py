@@ -10,8 +10,7 @@ from typing import Any
 
 from tesuji.core.errors import DataError, EngineError
 from tesuji.core.files import read_json
-from tesuji.core.metric_log import MetricLog
-from tesuji.core.textlog import TextLog
+from tesuji.core.metric_log import MetricLog, TextLog
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.stages import SftStage
 from tesuji.recipe.schema.training import Training

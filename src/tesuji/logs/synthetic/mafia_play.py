@@ -14,8 +14,7 @@ from typing import Any
 from tesuji.core.errors import EngineError
 from tesuji.core.seeds import stream
 from tesuji.games.textarena.secretmafia import GAME, MAFIA
-from tesuji.players.mafia.styles import Voice
-from tesuji.players.mafia_styles import STYLES, Style
+from tesuji.players.mafia.styles import STYLES, Style, Voice
 
 SEATS = (6, 7, 7, 7, 8, 8, 9, 9)
 ROUNDS = 3

@@ -52,17 +52,3 @@ def _longest(recipe: Recipe) -> int:
     """The longest row that any stage learns from: all are judged alike."""
     lengths = [getattr(stage, "max_length", 0) for stage in recipe.stages.values()]
     return max(lengths, default=0) or LONGEST
-
-
-def rows_headline(found: RowsScore) -> dict[str, float]:
-    """The main figures as metrics."""
-    figures = {}
-    if found.likelihood is not None:
-        figures["held_out/perplexity"] = found.likelihood.perplexity
-    if found.preferences is not None:
-        figures["held_out/preference_accuracy"] = found.preferences.summed.rate
-    if found.replies is not None and found.replies.legal.total:
-        figures["held_out/legal"] = found.replies.legal.rate
-    if found.decisions is not None:
-        figures["held_out/decisions"] = found.decisions.action.rate
-    return figures

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tesuji.core.seeds import stream
-from tesuji.datasets.files import read_positions
+from tesuji.datasets.from_positions.files import read_positions
 from tesuji.datasets.from_positions.label import Labelled, label
 from tesuji.datasets.from_positions.positions import all_positions
 from tesuji.evaluation.matches.position_moves import Question

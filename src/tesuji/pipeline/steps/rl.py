@@ -5,7 +5,7 @@ from pathlib import Path
 from tesuji.core.seeds import stream
 from tesuji.core.types import Task
 from tesuji.episodes.arena import play_matches
-from tesuji.episodes.rewards.terms import RewardModel
+from tesuji.episodes.rewards.base import RewardModel
 from tesuji.episodes.rewards.total import Rewards, make_terms, score_of
 from tesuji.evaluation.evaluate import judged_game, turn_rules
 from tesuji.evaluation.matches.against import ALONE, play_opponent, score_matches
@@ -16,7 +16,8 @@ from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.poker.game import MBB
 from tesuji.games.prompts import PromptsGame
-from tesuji.learners.model.load import Policy, load_policy, with_adapter
+from tesuji.learners.model.adapter import with_adapter
+from tesuji.learners.model.load import Policy, load_policy
 from tesuji.learners.reward_model.critic import critic_from_reward
 from tesuji.learners.reward_model.scorer import load_scorer
 from tesuji.learners.rl.checkpoint import checkpoints

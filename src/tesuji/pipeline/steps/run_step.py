@@ -3,19 +3,18 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tesuji.episodes.store import EpisodeWriter, read_episodes
 from tesuji.evaluation.evaluate import Subject, evaluate
-from tesuji.evaluation.matches.certificate import as_metrics
-from tesuji.evaluation.store import save_evaluation
+from tesuji.evaluation.metrics import headline
+from tesuji.evaluation.results import save_evaluation
 from tesuji.games.prompts import PromptsGame
 from tesuji.learners.model.load import load_policy
 from tesuji.logs.poker.phh_writer import HANDS, save_hands
 from tesuji.pipeline.plan import Step
 from tesuji.pipeline.step_context import Workbench, model_player, watch_with
 from tesuji.pipeline.steps.data import make_data, read_logs
-from tesuji.pipeline.steps.held_out import look_at_rows, rows_headline
+from tesuji.pipeline.steps.held_out import look_at_rows
 from tesuji.pipeline.steps.positions import questions_for
 from tesuji.pipeline.steps.rl import reinforce
 from tesuji.pipeline.steps.train import fine_tune, model_reward, prefer
@@ -68,7 +67,7 @@ def _evaluate(step: Step, out: Path, bench: Workbench) -> None:
     found = replace(found, rows=look_at_rows(step, section, policy, bench))
     save_evaluation(out / "evaluation.json", found)
     bench.metrics.forget_after(step.name, -1)
-    bench.metrics.log(step.name, 0, _headline(found))
+    bench.metrics.log(step.name, 0, headline(found))
 
 
 def _shown(source: str, bench: Workbench) -> str:
@@ -76,25 +75,3 @@ def _shown(source: str, bench: Workbench) -> str:
     path = Path(source)
     inside = path.is_relative_to(bench.run.path)
     return str(path.relative_to(bench.run.path)) if inside else source
-
-
-def _headline(found: Any) -> dict[str, float]:
-    """The evaluation's main figures as metrics."""
-    figures = as_metrics(found.certificates) if found.certificates else {}
-    if found.exploitability is not None:
-        figures["exploitability"] = found.exploitability.exploitability
-    for row in found.matches:
-        if row.seat is None and row.games:
-            figures[f"{row.opponent}/win_rate"] = row.wins / row.games
-            figures[f"{row.opponent}/loss_rate"] = row.losses / row.games
-            figures[f"{row.opponent}/turns"] = row.turns
-        if row.seat is None and row.winnings is not None:
-            figures[f"{row.opponent}/mbb"] = row.winnings.mbb
-    for score in found.positions:
-        if score.positions:
-            figures[f"{score.split}/optimal_moves"] = score.optimal / score.positions
-    for row in found.tasks.rows if found.tasks else ():
-        if not row.category and row.tasks:
-            figures[f"{row.split}/right"] = row.right / row.tasks
-            figures[f"{row.split}/mean_return"] = row.mean_return
-    return figures | (rows_headline(found.rows) if found.rows else {})

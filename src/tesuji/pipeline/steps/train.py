@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tesuji.evaluation.matches.certificate import as_metrics, certify
-from tesuji.learners.model.load import Policy, load_policy, with_adapter
+from tesuji.learners.model.adapter import with_adapter
+from tesuji.learners.model.load import Policy, load_policy
 from tesuji.learners.pairs.dpo import train_dpo
 from tesuji.learners.pairs.reward import train_reward
 from tesuji.learners.sft.train import Hooks, train_sft

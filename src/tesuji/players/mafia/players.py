@@ -15,8 +15,7 @@ from weakref import WeakKeyDictionary
 from tesuji.games.base import Match
 from tesuji.games.textarena.secretmafia import NAMED
 from tesuji.players.base import MoveRequest, Player, Reply
-from tesuji.players.mafia.styles import Voice
-from tesuji.players.mafia_styles import Style
+from tesuji.players.mafia.styles import Style, Voice
 
 
 class Follower(Voice):

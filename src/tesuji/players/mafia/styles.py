@@ -1,13 +1,22 @@
-"""What scripted SecretMafia players say and whom they name, by style."""
+"""What scripted SecretMafia players say and whom they name, by style.
+
+careful     reasons from claims, kills and votes; speaks of evidence; names only who can be named
+bandwagon   says and votes what others did
+random      talks about anything, names anybody who can be named
+quiet       a word at a time
+sloppy      now and then names nobody, or one who cannot be named, which costs it the game
+"""
 
 import random
+from typing import Literal, get_args
 
 from tesuji.games.textarena.secretmafia import NAMED
 from tesuji.players.mafia import phrases as words
 from tesuji.players.mafia.knowledge import View
 from tesuji.players.mafia.suspicion import scapegoat, suspect, suspicion, victim, vote
-from tesuji.players.mafia_styles import Style
 
+Style = Literal["careful", "bandwagon", "random", "quiet", "sloppy"]
+STYLES: tuple[Style, ...] = get_args(Style)
 SLIP = 0.3  # of a sloppy player's votes and night actions name nobody who can be named
 FAKE = 0.08  # of careful Mafia speeches claim an investigation
 

@@ -11,13 +11,12 @@ from tesuji.evaluation.matches.against import ALONE, EVALUATED, outcome, seat_of
 from tesuji.evaluation.results import Evaluation, MatchScore
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
-from tesuji.report.choose import choose_games, opponent_of
 from tesuji.report.collect import RunSummary, StageSummary
 from tesuji.report.tables.questions import tasks_view
 from tesuji.report.tables.roles import role_lines
 from tesuji.report.views.held_out import rows_view
 from tesuji.report.views.pairs import pairs_view
-from tesuji.report.views.replay import steps
+from tesuji.report.views.replay import choose_games, opponent_of, steps
 from tesuji.report.words import (
     SPLITS,
     certificate_sentence,

@@ -9,7 +9,7 @@ from tesuji.core.errors import EngineError
 from tesuji.core.seeds import stream
 from tesuji.core.types import Task
 from tesuji.episodes.arena import TurnRules
-from tesuji.episodes.rewards.terms import RewardModel
+from tesuji.episodes.rewards.base import RewardModel
 from tesuji.episodes.rewards.total import make_terms
 from tesuji.episodes.schedule.schedule import POLICY, Schedule
 from tesuji.games.base import Game

@@ -1,0 +1,45 @@
+"""LoRA adapters: a new one on a model, with the targets its recipe names."""
+
+from typing import Any
+
+from tesuji.core.errors import EngineError
+from tesuji.learners.model.load import Policy
+from tesuji.recipe.schema.sections import LoraSection
+
+
+def with_adapter(policy: Policy, lora: LoraSection) -> Policy:
+    """Add fresh LoRA adapters (Hu et al. 2021) to a model that has none."""
+    from peft import PeftModel
+
+    if isinstance(policy.model, PeftModel):
+        return policy
+    model = add_adapter(policy.model, lora_config(lora, "CAUSAL_LM"))
+    return Policy(model, policy.tokenizer, policy.source)
+
+
+def lora_config(lora: LoraSection, task: str) -> Any:
+    """The recipe's adapter as PEFT's configuration."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.target_modules,
+        task_type=task,
+    )
+
+
+def add_adapter(model: Any, config: Any) -> Any:
+    """The model with an adapter of this configuration around it. Raises EngineError where the
+    configuration does not fit the model."""
+    from peft import get_peft_model, prepare_model_for_kbit_training
+
+    if getattr(model, "is_loaded_in_4bit", False):
+        model = prepare_model_for_kbit_training(model)
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        raise EngineError(
+            str(error), where="model.lora.target_modules", hint="`all-linear` fits every model"
+        ) from error
