@@ -13,7 +13,7 @@ from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import RLStage
 from tesuji.recipe.schema.stages import SftStage
 
-RECIPES = sorted(str(path.relative_to(RECIPES)) for path in RECIPES.rglob("*.yaml"))
+NAMES = sorted(str(path.relative_to(RECIPES)) for path in RECIPES.rglob("*.yaml"))
 TINY = {
     "hidden_size": 16,
     "num_hidden_layers": 1,
@@ -64,7 +64,7 @@ def _shorten(stage: dict[str, Any]) -> None:
                 opponent |= {"simulations": 5} if opponent["player"] == "mcts" else {}
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_recipe_runs_for_two_steps(name: str, tmp_path: Path) -> None:
     recipe = small(name)
     outcome = run_recipe(recipe, tmp_path)
