@@ -21,8 +21,7 @@ from typing import NamedTuple
 from tesuji.core.types import Found, Move
 from tesuji.datasets.from_logs.candidates import Candidate, Replies, Span, action_of, hash_of
 from tesuji.datasets.from_logs.prompts import MAFIA
-from tesuji.games.textarena.secretmafia import targets
-from tesuji.players.mafia.read_reply import read_action
+from tesuji.games.textarena.secretmafia import read_action, targets
 from tesuji.players.prompting.parse_reply import read_reply
 
 NEAR = ("prompt", "position", "phase")
