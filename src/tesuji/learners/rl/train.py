@@ -11,7 +11,6 @@ import random
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from tesuji.core.metric_log import MetricLog, TextLog
 from tesuji.core.seeds import stream
 from tesuji.core.types import Trace
 from tesuji.episodes.rewards.base import RewardModel
+from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy, count_parameters
 from tesuji.learners.rl.advantages import moments
 from tesuji.learners.rl.checkpoint import checkpoints, save_critic
@@ -62,20 +62,6 @@ class RLSummary:
         write_json(out / "training.json", {name: getattr(self, name) for name in self.__slots__})
 
 
-@dataclass(frozen=True, slots=True)
-class RLHooks:
-    """What the caller wants to hear and decide while training runs.
-
-    `evaluate(step)` gives metrics, among them `score`, higher being better; `stop_when(step)` is
-    asked every `stop_check_steps`.
-    """
-
-    on_step: Callable[[int, int, str], None] = lambda step, total, note: None
-    say: Callable[[str], None] = lambda text: None
-    evaluate: Callable[[int], dict[str, float]] | None = None
-    stop_when: Callable[[int], bool] | None = None
-
-
 def train_rl(
     stage: RLStage,
     policy: Policy,
@@ -86,7 +72,7 @@ def train_rl(
     metrics: MetricLog,
     critic: Policy | None = None,
     scorer: RewardModel | None = None,
-    hooks: RLHooks | None = None,
+    hooks: Hooks | None = None,
 ) -> RLSummary:
     """Train `policy.model` in place and save what is handed on to `out/final`. `scorer` is the
     learned reward model, where the rewards name it.
@@ -95,7 +81,7 @@ def train_rl(
     Raises EngineError when training cannot go on; the last checkpoint stays.
     """
     return _Training(
-        stage, policy, recipe, name, out, metrics, critic, scorer, hooks or RLHooks()
+        stage, policy, recipe, name, out, metrics, critic, scorer, hooks or Hooks()
     ).run()
 
 
@@ -112,7 +98,7 @@ class _Training:
         metrics: MetricLog,
         critic: Policy | None,
         scorer: RewardModel | None,
-        hooks: RLHooks,
+        hooks: Hooks,
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.stage, self.policy, self.recipe = stage, policy, recipe
