@@ -157,12 +157,11 @@ def _written(
 def _rows(
     game: Game, prompt: PromptSection, lessons: Sequence[_Lesson]
 ) -> Iterator[dict[str, Any]]:
-    replies = Counter(lesson.item.position.key for lesson in lessons)
     for lesson in lessons:
         position = lesson.item.position
         shown = _shown(game, prompt, position)
         reply = answer_text(prompt, lesson.move, lesson.thought or "")
-        yield example_row(Example(shown, reply, position.key, 1 / replies[position.key]))
+        yield example_row(Example(shown, reply, position.key))
 
 
 def _shown(game: Game, prompt: PromptSection, position: Position) -> tuple[Message, ...]:

@@ -6,7 +6,7 @@ from tesuji.core.seeds import stream
 from tesuji.core.types import Task
 from tesuji.episodes.arena import play_matches
 from tesuji.episodes.rewards.base import RewardModel
-from tesuji.episodes.rewards.total import Rewards, make_terms, score_of
+from tesuji.episodes.rewards.total import Rewards, make_terms, score_of, section_of
 from tesuji.evaluation.evaluate import judged_game, turn_rules
 from tesuji.evaluation.matches.against import ALONE, play_opponent, score_matches
 from tesuji.evaluation.matches.certificate import as_metrics, certify
@@ -64,7 +64,7 @@ def reinforce(step: Step, out: Path, bench: Workbench) -> None:
 def scorer_for(step: Step, bench: Workbench) -> RewardModel | None:
     """The reward model that the stage's rewards name, loaded; None where they name none."""
     assert isinstance(step.section, RLStage)
-    term = step.section.rewards.get("reward_model")
+    term = section_of(step.section.rewards, "reward_model")
     if term is None:
         return None
     path = term.options.get("path")

@@ -37,8 +37,7 @@ def fine_tune(step: Step, out: Path, bench: Workbench) -> None:
         metrics=bench.metrics,
         hooks=Hooks(_on_step(step.name, bench), _certified(step.name, stage, policy, bench)),
     )
-    took = f"{summary.steps:,} steps in {summary.seconds:.0f} s"
-    bench.reporter.say(f"{step.name}: {took}; {summary.stopped_because}")
+    bench.reporter.say(f"{step.name}: {summary.in_words()}")
 
 
 def prefer(step: Step, out: Path, bench: Workbench) -> None:
