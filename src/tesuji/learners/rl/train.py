@@ -10,16 +10,15 @@ that is not in the checkpoint follows from the recipe and its seed.
 import shutil
 import time
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from tesuji.core.files import write_json
 from tesuji.core.metric_log import MetricLog, TextLog
 from tesuji.episodes.rewards.base import RewardModel
 from tesuji.learners.hooks import Hooks
-from tesuji.learners.model.load import Policy, count_parameters
+from tesuji.learners.model.load import Policy
 from tesuji.learners.rl.checkpoint import save_model
 from tesuji.learners.rl.distributed import gathered, gathered_sums, is_main
 from tesuji.learners.rl.metrics import rollout_metrics, speed
@@ -37,24 +36,23 @@ from tesuji.learners.rl.update.learn import (
 )
 from tesuji.learners.rl.update.optimizer_step import Learner
 from tesuji.learners.rl.weights import swapped
+from tesuji.learners.trainer.summary import TrainingSummary, model_facts
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import RLStage
 
 
-@dataclass(frozen=True, slots=True)
-class RLSummary:
-    """What the stage did; written to `training.json`. Seconds are of this process alone."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RLSummary(TrainingSummary):
+    """What the stage did; its tokens are those that were sampled."""
 
-    steps: int
-    seconds: float
     matches: int
-    tokens: int
-    parameters: int
-    trainable_parameters: int
-    stopped_because: str
     best_step: int
     best_score: float | None
-    device: str
+
+    def in_words(self) -> str:
+        """One line for the screen."""
+        took = f"{self.steps:,} steps, {self.matches:,} matches in {self.seconds:.0f} s"
+        return f"{took}; {self.stopped_because}"
 
 
 def train_rl(
@@ -115,7 +113,7 @@ class _Loop:
         handed_on = self.hand_on()
         summary = self.summary(handed_on, time.monotonic() - started)
         if is_main():
-            write_json(self.out / "training.json", asdict(summary))
+            summary.write(self.out)
         return summary
 
     def step(self) -> None:
@@ -223,18 +221,15 @@ class _Loop:
     def summary(self, use_best: bool, seconds: float) -> RLSummary:
         """What the stage did."""
         state = self.state
-        every, trainable = count_parameters(self.policy.model)
         return RLSummary(
             steps=state.step,
             seconds=round(seconds, 2),
             matches=state.matches,
             tokens=state.tokens,
-            parameters=every,
-            trainable_parameters=trainable,
             stopped_because=why_ended(state, use_best),
             best_step=state.best_step,
             best_score=state.best_score,
-            device=str(self.policy.model.device),
+            **model_facts(self.policy.model),
         )
 
 

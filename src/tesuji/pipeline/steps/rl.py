@@ -57,8 +57,7 @@ def reinforce(step: Step, out: Path, bench: Workbench) -> None:
         scorer=scorer,
         hooks=_hooks(step.name, stage, policy, bench, rewards),
     )
-    took = f"{summary.steps:,} steps, {summary.matches:,} matches in {summary.seconds:.0f} s"
-    bench.reporter.say(f"{step.name}: {took}; {summary.stopped_because}")
+    bench.reporter.say(f"{step.name}: {summary.in_words()}")
 
 
 def scorer_for(step: Step, bench: Workbench) -> RewardModel | None:
