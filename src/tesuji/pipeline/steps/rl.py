@@ -45,7 +45,7 @@ def reinforce(step: Step, out: Path, bench: Workbench) -> None:
         first = look(stage, policy, bench, rewards)
         bench.metrics.forget_after(step.name, -1)
         bench.metrics.log(step.name, 0, {f"eval/{name}": value for name, value in first.items()})
-    bench.reporter.begin(f"{step.name}: playing and learning", stage.max_steps)
+    bench.progress.begin(f"{step.name}: playing and learning", stage.max_steps)
     summary = train_rl(
         stage,
         policy,
@@ -57,7 +57,7 @@ def reinforce(step: Step, out: Path, bench: Workbench) -> None:
         scorer=scorer,
         hooks=_hooks(step.name, stage, policy, bench, rewards),
     )
-    bench.reporter.say(f"{step.name}: {summary.in_words()}")
+    bench.progress.say(f"{step.name}: {summary.in_words()}")
 
 
 def scorer_for(step: Step, bench: Workbench) -> RewardModel | None:
@@ -86,7 +86,7 @@ def _critic(step: Step, bench: Workbench) -> Policy | None:
 
 def _hooks(name: str, stage: RLStage, policy: Policy, bench: Workbench, rewards: Rewards) -> Hooks:
     def on_step(done: int, total: int, line: str) -> None:
-        bench.reporter.update(done, line.partition(" | ")[2])
+        bench.progress.update(done, line.partition(" | ")[2])
 
     player = model_player(policy, bench.recipe, name, temperature=0.0)
 
@@ -100,7 +100,7 @@ def _hooks(name: str, stage: RLStage, policy: Policy, bench: Workbench, rewards:
 
     return Hooks(
         on_step=on_step,
-        say=bench.reporter.say,
+        say=bench.progress.say,
         evaluate=evaluate if stage.eval_steps else None,
         stop_when=certified if stage.stop_when == "certificate" else None,
     )
