@@ -21,9 +21,10 @@ from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.poker.game import MBB
 from tesuji.players.base import Player
-from tesuji.players.registry import make_player
+from tesuji.players.basic.random import RandomPlayer
+from tesuji.players.registry import can_play, make_player
 from tesuji.recipe.schema.recipe import EvaluationSection
-from tesuji.recipe.schema.sections import PlayerSection, PromptSection
+from tesuji.recipe.schema.sections import PromptSection
 
 
 @dataclass(frozen=True)
@@ -180,8 +181,8 @@ def _alone(
         (ALONE, subject.player, "ours"),
         *((one.label, make_player(one, game=game), "beside") for one in beside),
     ]
-    if "random" in game.info.players and section.opponents:
-        players.append((ALONE, make_player(PlayerSection(player="random"), game=game), "baseline"))
+    if can_play("random", game.info) and section.opponents:
+        players.append((ALONE, RandomPlayer(), "baseline"))
     for label, player, kind in players if section.opponents else ():
         who = subject.label if kind == "ours" else player.name
         progress.begin(f"{who}: {game.name}", section.episodes)
@@ -208,7 +209,7 @@ def _all_matches(
     """(opponent, episodes, whose they are) for every opponent, twice."""
     rules = turn_rules(prompt, section.max_moves)
     for opponent in section.opponents:
-        stand_in = make_player(PlayerSection(player="random"), game=game)
+        stand_in = RandomPlayer()
         rival = make_player(opponent, game=game)
         for player, ours in ((subject.player, True), (stand_in, False)):
             who = subject.label if ours else "random in its place"
