@@ -17,12 +17,13 @@ from fastapi.responses import (
     Response,
     StreamingResponse,
 )
+from listener import Listener
 from llm_server import completion, serving
 
 from tesuji.core.errors import DataError, EngineError
 from tesuji.core.types import Move
 from tesuji.datasets.files import read_rows
-from tesuji.datasets.from_positions.stage import generate
+from tesuji.datasets.from_positions.stage import make_data
 from tesuji.datasets.llm_endpoint import (
     GIVE_UP_AFTER,
     LONGEST,
@@ -59,14 +60,14 @@ def echo(number: int, body: dict[str, Any]) -> Response:
 
 
 def test_answers_come_in_order_within_the_allowed_width(tmp_path: Path):
-    done: list[int] = []
+    listener = Listener()
     with serving(echo) as server:
         found = write_thoughts(
-            questions(20), endpoint(server.url, concurrency=3), tmp_path / "c", done.append
+            questions(20), endpoint(server.url, concurrency=3), tmp_path / "c", listener
         )
     assert found == [f"I answer question {i}." for i in range(20)]
     assert 1 < server.widest <= 3
-    assert done == list(range(21))
+    assert [done for _, done, _ in listener.steps] == list(range(21))
 
 
 def test_nothing_is_asked_twice_even_after_a_failure_in_between(tmp_path: Path):
@@ -87,12 +88,15 @@ def test_nothing_is_asked_twice_even_after_a_failure_in_between(tmp_path: Path):
 def test_a_run_killed_in_the_middle_asks_only_for_what_is_missing(tmp_path: Path):
     code = (
         "import os, signal, sys\nfrom pathlib import Path\n"
+        "from tesuji.core.progress import Progress\n"
         "from tesuji.datasets.llm_endpoint import Question, write_thoughts\n"
         "from tesuji.recipe.schema.data import EndpointSection\n"
         "ask = [Question(({'role': 'user', 'content': f'question {i}'},)) for i in range(12)]\n"
         "end = EndpointSection(base_url=sys.argv[1], model='m', concurrency=1)\n"
-        "kill = lambda done: done == 5 and os.kill(os.getpid(), signal.SIGKILL)\n"
-        "write_thoughts(ask, end, Path(sys.argv[2]), kill)\n"
+        "class Kill(Progress):\n"
+        "    def update(self, done, note=''):\n"
+        "        done == 5 and os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_thoughts(ask, end, Path(sys.argv[2]), Kill())\n"
     )
     cache = tmp_path / "c.sqlite"
     with serving(echo) as server:
@@ -368,8 +372,8 @@ def test_a_data_stage_with_an_endpoint_writes_thoughts_and_counts_what_is_missin
             }
         )
         game = load_game("tic_tac_toe", {})
-        found = generate(recipe, recipe.stages["data"], game, tmp_path)
-        again = generate(recipe, recipe.stages["data"], game, tmp_path)
+        found = make_data(recipe, recipe.stages["data"], game, tmp_path)
+        again = make_data(recipe, recipe.stages["data"], game, tmp_path)
     rows = list(read_rows(tmp_path / "train.jsonl"))
     assert found["rows_without_thought"] == again["rows_without_thought"] >= 1
     assert len(rows) == found["train_rows"] > 0

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from tesuji.core.progress import SILENT, Progress
 from tesuji.core.statistics import Share
 from tesuji.core.types import Example, Pair
 from tesuji.evaluation.held_out.likelihood import (
@@ -24,7 +25,6 @@ from tesuji.evaluation.held_out.likelihood import (
 from tesuji.evaluation.held_out.poker_decisions import DecisionScore, score_decisions
 from tesuji.evaluation.held_out.replies import Answered, Asked, answer, by_role, judge, questions
 from tesuji.evaluation.held_out.results import RowsScore
-from tesuji.evaluation.watch import Watch
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.memory import telling_memory
 from tesuji.learners.pairs.accuracy import score_pairs
@@ -50,7 +50,7 @@ def evaluate_rows(
     pair_length: int | None = None,
     limit: int,
     seed: int,
-    watch: Watch | None = None,
+    progress: Progress = SILENT,
 ) -> RowsScore:
     """Read every held-out row and pair, reply to `limit` prompts, and add up what comes of it.
 
@@ -59,13 +59,14 @@ def evaluate_rows(
     where that is another), and what the model can hold. `sampling.legal_only` is not followed:
     replies are free. Raises EngineError.
     """
-    watch = watch or Watch()
     started = time.monotonic()
     reader = _reader(policy, prompt, sampling, max_length)
     good = [row for row in examples if not _lost(row)]
-    figures = _read_rows(reader, good, watch)
-    figures |= _read_pairs(reader, pairs, prompt, pair_length or max_length, watch)
-    figures |= _reply(reader, questions(good, limit, seed), sampling, seed, training_labels, watch)
+    figures = _read_rows(reader, good, progress)
+    figures |= _read_pairs(reader, pairs, prompt, pair_length or max_length, progress)
+    figures |= _reply(
+        reader, questions(good, limit, seed), sampling, seed, training_labels, progress
+    )
     return RowsScore(
         rows=len(examples),
         lost=len(examples) - len(good),
@@ -75,11 +76,11 @@ def evaluate_rows(
     )
 
 
-def _read_rows(reader: Reader, rows: Sequence[Example], watch: Watch) -> dict[str, Any]:
+def _read_rows(reader: Reader, rows: Sequence[Example], progress: Progress) -> dict[str, Any]:
     """The fields of RowsScore that rows give: likelihoods."""
-    watch.doing("held-out rows", len(rows))
+    progress.begin("held-out rows", len(rows))
     with telling_memory("while reading held-out rows"):
-        read = score_examples(reader, rows, watch.advance)
+        read = score_examples(reader, rows, progress)
     return {
         "cut": read.cut,
         "dropped": read.dropped,
@@ -90,15 +91,19 @@ def _read_rows(reader: Reader, rows: Sequence[Example], watch: Watch) -> dict[st
 
 
 def _read_pairs(
-    reader: Reader, pairs: Sequence[Pair], prompt: PromptSection, max_length: int, watch: Watch
+    reader: Reader,
+    pairs: Sequence[Pair],
+    prompt: PromptSection,
+    max_length: int,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Those that pairs give: preferences, of the pairs and tokens that training would judge."""
-    watch.doing("held-out pairs", len(pairs))
+    progress.begin("held-out pairs", len(pairs))
     longest = min(max_length, reader.sampler.longest or max_length)
     tokens = tokenize_pairs(pairs, reader.tokenizer, prompt, longest)
-    watch.advance(len(pairs) - len(tokens.rows))
+    progress.advance(len(pairs) - len(tokens.rows))
     with telling_memory("while reading held-out rows"):
-        scored = score_pairs(reader.sampler, tokens.rows, watch.advance)
+        scored = score_pairs(reader.sampler, tokens.rows, progress)
     return {
         "pairs_cut": tokens.cut,
         "pairs_dropped": len(pairs) - len(tokens.rows),
@@ -113,11 +118,11 @@ def _reply(
     sampling: SamplingSection,
     seed: int,
     training_labels: Mapping[str, int],
-    watch: Watch,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Those that the model's own replies give."""
-    watch.doing("replies to held-out prompts", len(asked))
-    answers, cut = answer(reader, asked, sampling, seed, watch.advance)
+    progress.begin("replies to held-out prompts", len(asked))
+    answers, cut = answer(reader, asked, sampling, seed, progress)
     decisions, decisions_by_role = _decisions(answers, training_labels)
     return {
         "prompts_cut": cut,

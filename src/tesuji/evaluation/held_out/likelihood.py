@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from tesuji.core.progress import Progress
 from tesuji.core.statistics import clusters, ratio_interval, share
 from tesuji.core.types import Example, Message
 from tesuji.evaluation.held_out.results import Likelihood, Preferences
-from tesuji.learners.model.logprobs import Advance, Scored, Unscored, score_replies
+from tesuji.learners.model.logprobs import Scored, Unscored, score_replies
 from tesuji.learners.pairs.accuracy import margins, policy_verdicts
 from tesuji.learners.sft.tokens import cut_prompt
 from tesuji.players.prompting.chat_template import render_prompt, render_reply
@@ -47,7 +48,7 @@ class ScoredRows:
     dropped: int
 
 
-def score_examples(reader: Reader, rows: Sequence[Example], advance: Advance) -> ScoredRows:
+def score_examples(reader: Reader, rows: Sequence[Example], progress: Progress) -> ScoredRows:
     """The log-probability of every row's reply."""
     unscored, cut = [], 0
     for row in rows:
@@ -56,8 +57,8 @@ def score_examples(reader: Reader, rows: Sequence[Example], advance: Advance) ->
             unscored.append(Unscored(row, fitted[0], [reply]))
             cut += fitted[1]
     dropped = len(rows) - len(unscored)
-    advance(dropped)
-    return ScoredRows(tuple(score_replies(reader.sampler, unscored, advance)), cut, dropped)
+    progress.advance(dropped)
+    return ScoredRows(tuple(score_replies(reader.sampler, unscored, progress)), cut, dropped)
 
 
 def likelihood(rows: Sequence[Scored]) -> Likelihood | None:

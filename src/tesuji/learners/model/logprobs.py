@@ -3,16 +3,16 @@
 A reply's log-probability runs over its own tokens and the one that ends it, never over the prompt.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tesuji.core.progress import SILENT, Progress
 from tesuji.players.sampling.local import LocalSampler
 
 TOKENS = 1 << 16  # most tokens in one forward pass
 LOGITS = 1 << 28  # most logits in one: a gigabyte in float32
 
-Advance = Callable[[int], None]
 Ids = Sequence[int]
 
 
@@ -36,9 +36,9 @@ class Scored:
 
 
 def score_replies(
-    sampler: LocalSampler, rows: Sequence[Unscored], advance: Advance = lambda done: None
+    sampler: LocalSampler, rows: Sequence[Unscored], progress: Progress = SILENT
 ) -> list[Scored]:
-    """The log-probability of every reply after its row's prompt, in the rows' order; `advance`
+    """The log-probability of every reply after its row's prompt, in the rows' order; `progress`
     hears of rows that are done. Raises EngineError where a row is longer than the model can hold.
     """
     logprobs: list[list[float]] = [[] for _ in rows]
@@ -46,7 +46,7 @@ def score_replies(
         scores = sampler.score([rows[i].prompt for i in chunk], [rows[i].replies for i in chunk])
         for place, some in zip(chunk, scores, strict=True):
             logprobs[place] = some
-        advance(len(chunk))
+        progress.advance(len(chunk))
     return [
         Scored(row.row, tuple(some), tuple(map(len, row.replies)))
         for row, some in zip(rows, logprobs, strict=True)

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from tesuji.core.progress import SILENT, Progress
 from tesuji.core.statistics import Share, clusters, ratio_interval, share
-from tesuji.learners.model.logprobs import Advance, Scored, Unscored, score_replies
+from tesuji.learners.model.logprobs import Scored, Unscored, score_replies
 from tesuji.learners.pairs.tokens import PairRow
 from tesuji.players.sampling.local import LocalSampler
 
@@ -49,11 +50,11 @@ class Margin:
 
 
 def score_pairs(
-    sampler: LocalSampler, rows: Sequence[PairRow], advance: Advance = lambda done: None
+    sampler: LocalSampler, rows: Sequence[PairRow], progress: Progress = SILENT
 ) -> list[Scored]:
     """The log-probabilities of every pair's two replies, the chosen one's first."""
     unscored = [Unscored(r.pair, r.prompt_ids, (r.chosen_ids, r.rejected_ids)) for r in rows]
-    return score_replies(sampler, unscored, advance)
+    return score_replies(sampler, unscored, progress)
 
 
 def policy_preference(scored: Sequence[Scored]) -> Preference:
