@@ -23,7 +23,7 @@ from llm_server import completion, serving
 from tesuji.core.errors import DataError, EngineError
 from tesuji.core.types import Move
 from tesuji.datasets.files import read_rows
-from tesuji.datasets.from_positions.stage import generate
+from tesuji.datasets.from_positions.stage import make_data
 from tesuji.datasets.llm_endpoint import (
     GIVE_UP_AFTER,
     LONGEST,
@@ -372,8 +372,8 @@ def test_a_data_stage_with_an_endpoint_writes_thoughts_and_counts_what_is_missin
             }
         )
         game = load_game("tic_tac_toe", {})
-        found = generate(recipe, recipe.stages["data"], game, tmp_path)
-        again = generate(recipe, recipe.stages["data"], game, tmp_path)
+        found = make_data(recipe, recipe.stages["data"], game, tmp_path)
+        again = make_data(recipe, recipe.stages["data"], game, tmp_path)
     rows = list(read_rows(tmp_path / "train.jsonl"))
     assert found["rows_without_thought"] == again["rows_without_thought"] >= 1
     assert len(rows) == found["train_rows"] > 0
