@@ -1,4 +1,4 @@
-"""The gradient of a step does not depend on the micro-batch, nor on memory that ran out on the way."""
+"""A step has the same gradient whatever the micro-batch, also where memory ran out on the way."""
 
 import pytest
 import torch
