@@ -18,9 +18,8 @@ from tesuji.core.types import Example, Message, Move, Sampled
 from tesuji.datasets.from_logs.strategy_words import quality, words_in
 from tesuji.evaluation.held_out.likelihood import Reader
 from tesuji.evaluation.held_out.results import Indicators, Replies
-from tesuji.games.textarena.secretmafia import NAMED, last_message, targets
+from tesuji.games.textarena.secretmafia import NAMED, last_message, read_action, targets
 from tesuji.learners.model.memory import telling_memory
-from tesuji.players.mafia.read_reply import read_action
 from tesuji.players.prompting.chat_template import decode_reply
 from tesuji.players.prompting.parse_reply import split_thought
 from tesuji.recipe.schema.data import SelectSection
