@@ -71,6 +71,16 @@ def episode(
     return Episode(game, {}, 0, ("",) * 6, turns, (0.0,) * 6, ending, provenance=facts)
 
 
+def decision(reply: str, legal: tuple[str, ...], match: str) -> Episode:
+    """A hand of poker: a solver's decision among the legal ones."""
+    prompt = (Message(role="user", content=f"You hold Ah Kh in {match}. Your decision:"),)
+    moves = tuple(Move(n, text) for n, text in enumerate(legal))
+    move = Move(legal.index(reply), reply)
+    attempt = Attempt(reply, found=Found.EXACT, move=move, prompt=prompt)
+    one = Turn(0, "CO", "", (attempt,), move, phase="preflop", legal_moves=moves)
+    return episode(match, one, game="poker", winners=None, kind="pokerbench", oracle=True)
+
+
 def stage(paths: Sequence[Path | str] = ("x",), **changes: Any) -> LogsStage:
     """The stage, without held-out matches and pairs unless asked for."""
     named = {} if "make" in changes else {"paths": [str(path) for path in paths]}
