@@ -3,7 +3,7 @@
 A row is `{"prompt": [messages], "completion": "...", "position": key, "weight": 1/k}`: the
 prompt-completion shape TRL knows; a pair is `{"prompt": [messages], "chosen": "...", "rejected":
 "..."}`. Files of other people's with `prompt` as plain text are read too. `about` holds what is
-known about where a row comes from (`about.py`).
+known about where a row comes from (`columns.py`).
 """
 
 from collections.abc import Iterator, Mapping

@@ -26,9 +26,9 @@ _WELCOME = "Welcome to Secret Mafia"
 
 def roles_in(log: Sequence[Entry]) -> dict[int, str]:
     """seat → role, as SecretMafia told each player at the beginning."""
-    told = [words for who, words in log if who < 0 and words.startswith(_WELCOME)]
-    found = {seat_told(words): role_told(words) for words in told}
-    return {seat: role for seat, role in found.items() if seat is not None and role}
+    prompts = [words for who, words in log if who < 0 and words.startswith(_WELCOME)]
+    roles = {seat_told(words): role_told(words) for words in prompts}
+    return {seat: role for seat, role in roles.items() if seat is not None and role}
 
 
 def heard(log: Sequence[Entry], roles: Mapping[int, str]) -> Iterator[tuple[int, str, Seats, str]]:

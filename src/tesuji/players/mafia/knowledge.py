@@ -1,6 +1,6 @@
 """What a scripted SecretMafia player knows: only what stood in its own transcript.
 
-The transcript is read as it grows. The words are those of TextArena 0.7 and of `mafia_words`.
+The transcript is read as it grows. The words are those of TextArena 0.7 and of `phrases`.
 """
 
 import re
