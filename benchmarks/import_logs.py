@@ -35,6 +35,7 @@ from typing import Any
 import orjson
 import psutil
 
+from tesuji.core.progress import Progress
 from tesuji.datasets.from_logs.stage import build
 from tesuji.logs.importing import import_logs
 from tesuji.logs.synthetic.mafia_files import competitor_record, file_name, mgc_rows, older_record
@@ -91,24 +92,29 @@ def cached(count: int) -> Path:
     return folder
 
 
+class Clock(Progress):
+    """When each part of the work began."""
+
+    def __init__(self) -> None:
+        self.began: dict[str, float] = {}
+
+    def begin(self, words: str, total: int | None = None) -> None:
+        self.began[words] = time.perf_counter()
+
+
 def build_all(logs: Path, out: Path, processes: int, pairs: bool = True) -> dict[str, Any]:
     """Import, selection, pairs, files; seconds of each part, and what came of it."""
     settings = ["make=null", f"paths=[{logs}]", f"processes={processes}", "held_out=0.1"]
     settings += [] if pairs else ["pairs=null"]
     recipe = load_recipe("mafia/tiny", [f"stages.logs.{setting}" for setting in settings])
-    first: dict[str, float] = {}
-    last: dict[str, float] = {"hashing": time.perf_counter()}
-
-    def on_progress(words: str, done: int, total: int) -> None:
-        last[words] = time.perf_counter()
-        first.setdefault(words, last[words])
-
+    clock = Clock()
     began = time.perf_counter()
-    found = build(recipe, recipe.stages["logs"], out, on_progress)  # type: ignore[arg-type]
+    found = build(recipe, recipe.stages["logs"], out, clock)  # type: ignore[arg-type]
     end = time.perf_counter()
-    seconds = {"all": end - began, "hash": last["hashing"] - began}
-    seconds |= {"import": first["selecting"] - last["hashing"]}
-    seconds |= {"select": first["writing"] - first["selecting"], "write": end - first["writing"]}
+    at = clock.began
+    seconds = {"all": end - began, "hash": at["reading kB"] - began}
+    seconds |= {"import": at["selecting"] - at["reading kB"]}
+    seconds |= {"select": at["writing"] - at["selecting"], "write": end - at["writing"]}
     lines = {name: _lines(out / f"{name}.jsonl") for name in ("train", "held_out", "pairs")}
     return {"seconds": seconds, "lines": lines, "imported": found["imported"]}
 

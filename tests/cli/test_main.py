@@ -11,8 +11,8 @@ from places import RECIPES
 
 from tesuji.cli import doctor
 from tesuji.cli.browse.recipes import standalone
-from tesuji.cli.console import progress
 from tesuji.cli.main import COMMANDS, main
+from tesuji.cli.progress import Bar
 from tesuji.core.errors import RecipeError
 from tesuji.recipe.reading.load import load_recipe
 
@@ -179,10 +179,10 @@ def test_no_control_codes_where_the_output_is_no_terminal(tmp_path):
 
 
 def test_bars_show_a_note_and_stay_silent_outside_a_terminal(capsys):
-    with progress() as bars:
-        task = bars.add_task("train", total=10)
-        bars.update(task, completed=5, note="loss 0.1")
-        shown = [column(bars.tasks[0]) for column in bars.columns]
+    with Bar() as bar:
+        bar.begin("train", 10)
+        bar.update(5, "loss 0.1")
+        shown = [column(bar.drawn.tasks[0]) for column in bar.drawn.columns]
     assert any(str(cell) == "loss 0.1" for cell in shown)
     assert capsys.readouterr().out.strip() == ""
 

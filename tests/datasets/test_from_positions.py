@@ -7,7 +7,7 @@ import pytest
 
 from tesuji.core.errors import DataError, GameError
 from tesuji.core.files import read_json
-from tesuji.datasets.files import read_rows
+from tesuji.datasets.files import example_row, read_rows
 from tesuji.datasets.from_positions.files import position_row, read_positions
 from tesuji.datasets.from_positions.label import label
 from tesuji.datasets.from_positions.positions import all_positions, sampled_positions
@@ -141,10 +141,6 @@ def test_the_stage_writes_rows_positions_and_statistics_that_agree(tmp_path: Pat
     for row in train + held_out:
         taught.setdefault(row.position, set()).add(row.reply)
     assert taught == best
-    totals: dict[str, float] = {}
-    for row in train:
-        totals[row.position] = totals.get(row.position, 0.0) + row.weight
-    assert all(total == pytest.approx(1.0, abs=1e-4) for total in totals.values())
 
 
 def test_one_move_a_position_when_asked(tmp_path: Path):
@@ -213,13 +209,6 @@ def test_a_player_that_answers_in_words_is_no_oracle():
         ('{"prompt": [], "completion": "b"}', "prompt"),
         ('{"prompt": [{"role": "user"}], "completion": "b"}', "prompt"),
         ('{"completion": "b"}', "prompt"),
-        ('{"prompt": "a", "completion": "b", "weight": "1"}', "weight"),
-        ('{"prompt": "a", "completion": "b", "weight": null}', "weight"),
-        ('{"prompt": "a", "completion": "b", "weight": true}', "weight"),
-        ('{"prompt": "a", "completion": "b", "weight": 0}', "weight"),
-        ('{"prompt": "a", "completion": "b", "weight": NaN}', "weight"),
-        ('{"prompt": "a", "completion": "b", "weight": Infinity}', "weight"),
-        ('{"prompt": "a", "completion": "b", "weight": 1' + "0" * 400 + "}", "weight"),
     ],
 )
 def test_a_wrong_row_names_its_line(tmp_path: Path, row: str, message: str):
@@ -236,6 +225,15 @@ def test_rows_of_other_peoples_are_read(tmp_path: Path):
     (row,) = read_rows(path)
     assert row.prompt == ({"role": "user", "content": "2+2?"},)
     assert row.reply == "4"
+
+
+def test_the_weight_of_older_files_is_passed_over(tmp_path: Path):
+    path = tmp_path / "rows.jsonl"
+    row = {"prompt": "2+2?", "completion": "4", "position": "p"}
+    path.write_text("".join(json.dumps(row | {"weight": w}) + "\n" for w in (0.25, 1.0, None)))
+    first, *others = read_rows(path)
+    assert others == [first] * 2
+    assert "weight" not in example_row(first)
 
 
 def test_positions_of_another_game_are_refused(tmp_path: Path):

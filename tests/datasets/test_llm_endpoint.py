@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from listener import Listener
 from llm_server import completion, echo, endpoint, number_of, questions, serving
 
 from tesuji.core.errors import EngineError
@@ -20,14 +21,14 @@ from tesuji.recipe.schema.recipe import Recipe
 
 
 def test_answers_come_in_order_within_the_allowed_width(tmp_path: Path):
-    done: list[int] = []
+    listener = Listener()
     with serving(echo) as server:
         thoughts = write_thoughts(
-            questions(20), endpoint(server.url, concurrency=3), tmp_path / "c", done.append
+            questions(20), endpoint(server.url, concurrency=3), tmp_path / "c", listener
         )
     assert thoughts == [f"I answer question {i}." for i in range(20)]
     assert 1 < server.widest <= 3
-    assert done == list(range(21))
+    assert [done for _, done, _ in listener.steps] == list(range(21))
 
 
 def test_nothing_is_asked_twice_even_after_a_failure_in_between(tmp_path: Path):
@@ -48,12 +49,15 @@ def test_nothing_is_asked_twice_even_after_a_failure_in_between(tmp_path: Path):
 def test_a_run_killed_in_the_middle_asks_only_for_what_is_missing(tmp_path: Path):
     code = (
         "import os, signal, sys\nfrom pathlib import Path\n"
+        "from tesuji.core.progress import Progress\n"
         "from tesuji.datasets.llm_endpoint import Question, write_thoughts\n"
         "from tesuji.recipe.schema.data import EndpointSection\n"
         "ask = [Question(({'role': 'user', 'content': f'question {i}'},)) for i in range(12)]\n"
         "end = EndpointSection(base_url=sys.argv[1], model='m', concurrency=1)\n"
-        "kill = lambda done: done == 5 and os.kill(os.getpid(), signal.SIGKILL)\n"
-        "write_thoughts(ask, end, Path(sys.argv[2]), kill)\n"
+        "class Kill(Progress):\n"
+        "    def update(self, done, note=''):\n"
+        "        done == 5 and os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_thoughts(ask, end, Path(sys.argv[2]), Kill())\n"
     )
     cache = tmp_path / "c.sqlite"
     with serving(echo) as server:

@@ -8,6 +8,7 @@ from importlib import metadata
 import numpy as np
 import pytest
 
+from tesuji.core import plugins
 from tesuji.core.errors import EngineError, GameError, RecipeError
 from tesuji.core.types import Ending, Episode, Sampled, Task
 from tesuji.episodes.arena import TurnRules, play_matches
@@ -25,6 +26,7 @@ from tesuji.players.search.minimax import MinimaxPlayer, optimal_moves
 from tesuji.recipe.schema.play import RewardTerm
 
 GAMES = {name: load_game(name, {}) for name in ("tic_tac_toe", "kuhn_poker")}
+FOR_OTHER_GAMES = ("tool_format", "wordle_partial", "wordle_turns", "wordle_bits")
 
 
 def game_of(episode: Episode):
@@ -125,7 +127,7 @@ def test_a_move_put_in_the_seats_place_is_not_taken_for_its_own():
     assert found.parts == {"legal": (-1.0,), "format": (0.0,), "tictactoe_table": (-1.0,)}
 
 
-@pytest.mark.parametrize("name", sorted(set(BUILT_IN) - {"reward_model", "tool_format"}))
+@pytest.mark.parametrize("name", sorted(set(BUILT_IN) - {*FOR_OTHER_GAMES, "reward_model"}))
 def test_random_opening_moves_are_worth_nothing(name: str):
     checked = 0
     for episode in random_matches("tic_tac_toe", 10, opening=5):
@@ -430,12 +432,12 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
         metadata.EntryPoint(name, f"{__name__}:{name}", "tesuji.rewards")
         for name in ("corner", "undefined", "seats", "anything", "missing")
     )
-    real = metadata.entry_points
+    real = plugins._declared
 
-    def entry_points(**params):
-        return entries if params.get("group") == "tesuji.rewards" else real(**params)
+    def declared(group, path):
+        return tuple(entries) if group == "tesuji.rewards" else real(group, path)
 
-    monkeypatch.setattr(metadata, "entry_points", entry_points)
+    monkeypatch.setattr(plugins, "_declared", declared)
 
 
 @pytest.mark.usefixtures("installed")

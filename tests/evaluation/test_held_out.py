@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from listener import Listener
 
 from tesuji.core.files import read_json, write_json
+from tesuji.core.progress import SILENT
 from tesuji.core.statistics import clusters, ratio_interval
 from tesuji.core.types import Example, Message, Pair, Sampled
 from tesuji.datasets.from_logs import strategy_words as quality
@@ -26,7 +28,6 @@ from tesuji.evaluation.held_out.replies import (
     valid_targets,
 )
 from tesuji.evaluation.results import Evaluation, load_evaluation, save_evaluation
-from tesuji.evaluation.watch import Watch
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.tiny import build_model, build_tokenizer
 from tesuji.players.prompting.chat_template import render_prompt, render_reply
@@ -245,7 +246,7 @@ def test_a_model_that_says_one_thing_is_seen_to(policy: Policy):
     sampler = Says(render_reply(policy.tokenizer, "[2]"))
     reader = Reader(sampler, policy.tokenizer, 60, 60)
     asked = questions(the_rows(), limit=9, seed=1)
-    said, cut = answer(reader, asked, SamplingSection(max_new_tokens=10), 1, lambda n: None)
+    said, cut = answer(reader, asked, SamplingSection(max_new_tokens=10), 1, SILENT)
     assert {one.text for one in said} == {"[2]"}
     assert cut == 4 and {len(ids) for ids in sampler.seen} == {50}  # 60 less the reply's room
     found = judge(said)
@@ -273,13 +274,14 @@ def test_decisions_stand_beside_the_commonest_label(policy: Policy):
 
 def a_score(policy: Policy):
     pairs = [Pair(shown("Go."), "[1]", "[2]", about={"role": "Doctor"})]
-    heard = []
+    listener = Listener()
     found = evaluate_rows(
         policy, examples=the_rows(), pairs=pairs, training_labels={},
         sampling=SamplingSection(max_new_tokens=4), **READ,
-        watch=Watch(lambda words, total: heard.append(total), lambda done: heard.append(-done)),
+        progress=listener,
     )  # fmt: skip
-    assert sum(heard) == 0 and len(heard) >= 6  # every piece of work came to its end
+    ends = {words: (done, total) for words, done, total in listener.steps}  # of each piece of work
+    assert len(ends) == 3 and all(done == total for done, total in ends.values())
     return found
 
 

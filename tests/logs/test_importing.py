@@ -8,9 +8,11 @@ import os
 from pathlib import Path
 
 import pytest
+from listener import Listener
 from made_logs import game, row, write, write_lines
 
 from tesuji.core.errors import DataError
+from tesuji.core.progress import Progress
 from tesuji.episodes.store import episode_to_row, read_episodes
 from tesuji.logs.base import Record, Refused
 from tesuji.logs.importing import import_logs
@@ -68,12 +70,13 @@ def test_a_process_that_dies_is_reported_with_the_files_it_read(tmp_path: Path) 
     for name in "abcd":
         write_lines(tmp_path / "logs" / f"{name}.jsonl", [row()] * 6000)
 
-    def kill(words: str, done: int, total: int) -> None:
-        for process in multiprocessing.active_children():
-            process.kill()
+    class Killer(Progress):
+        def update(self, done: int, note: str = "") -> None:
+            for process in multiprocessing.active_children():
+                process.kill()
 
     with pytest.raises(DataError, match="was stopped") as error:
-        import_logs([tmp_path / "logs"], tmp_path / "out", processes=2, on_progress=kill)
+        import_logs([tmp_path / "logs"], tmp_path / "out", processes=2, progress=Killer())
     assert "logs/" in error.value.where
     assert not (tmp_path / "out" / "episodes.jsonl").exists()
     assert not list((tmp_path / "out").iterdir())
@@ -81,10 +84,11 @@ def test_a_process_that_dies_is_reported_with_the_files_it_read(tmp_path: Path) 
 
 def test_progress_goes_on_within_a_large_file_and_ends_at_its_total(tmp_path: Path) -> None:
     write_lines(tmp_path / "big.jsonl", [row()] * 3500)
-    told: list[tuple[int, int]] = []
-    import_logs([tmp_path], tmp_path / "out", on_progress=lambda _, *place: told.append(place))
-    assert len(told) >= 4 and told == sorted(told)
-    assert told[-1][0] == told[-1][1] == (tmp_path / "big.jsonl").stat().st_size >> 10
+    listener = Listener()
+    import_logs([tmp_path], tmp_path / "out", progress=listener)
+    done = [step[1] for step in listener.steps]
+    assert len(done) >= 4 and done == sorted(done)
+    assert done[-1] == listener.steps[-1][2] == (tmp_path / "big.jsonl").stat().st_size >> 10
 
 
 def test_rows_of_a_parquet_file_are_read_a_few_at_a_time_where_they_are_large(tmp_path) -> None:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from listener import Listener
 
 from tesuji.cli.main import main
 from tesuji.core.errors import DataError
@@ -224,12 +225,12 @@ def test_the_global_random_numbers_are_left_as_they_were() -> None:
 
 @pytest.mark.parametrize("games_", [1, 2, 3])
 def test_few_games_hold_every_trap_of_their_folder(tmp_path: Path, games_: int) -> None:
-    told: list[tuple[int, int]] = []
+    listener = Listener()
     counts = make_logs(
         "mafia", tmp_path / "logs", games=games_, seed=2, traps=True,
-        on_progress=lambda words, done, total: told.append((done, total)),
+        progress=listener,
     )  # fmt: skip
-    assert told == [(n, games_) for n in range(1, games_ + 1)]
+    assert listener.steps == [("games", n, games_) for n in range(1, games_ + 1)]
     assert min(counts[name] for name in FAULTS) > 0
     assert ("mgc_error" in counts) is (games_ > 2)
     summary = import_logs([tmp_path / "logs"], tmp_path / "out")

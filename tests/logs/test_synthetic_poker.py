@@ -5,6 +5,7 @@ import json
 from collections import Counter
 
 import pytest
+from listener import Listener
 
 from tesuji.games.poker.situation import legal_moves
 from tesuji.logs.base import Record, Refused
@@ -137,11 +138,9 @@ def test_the_same_seed_makes_the_same_files(tmp_path):
 
 
 def test_progress_and_few_games(tmp_path):
-    seen = []
-    counts = make_poker_logs(
-        tmp_path, games=1, seed=0, traps=True, on_progress=lambda *step: seen.append(step)
-    )
-    assert seen == [("hands", 1, 1)]
+    listener = Listener()
+    counts = make_poker_logs(tmp_path, games=1, seed=0, traps=True, progress=listener)
+    assert listener.steps == [("hands", 1, 1)]
     assert counts["games"] == 1
 
 

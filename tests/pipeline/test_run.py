@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from listener import Listener
 from safetensors.torch import load_file
 
 from tesuji.cli.main import main
@@ -23,7 +24,6 @@ from tesuji.evaluation.results import load_evaluation
 from tesuji.learners.model.load import prepare_base
 from tesuji.pipeline.models.of_run import open_run
 from tesuji.pipeline.plan import make_plan
-from tesuji.pipeline.progress import Reporter
 from tesuji.pipeline.run import run_recipe
 from tesuji.recipe.reading.load import dump_recipe, load_recipe
 from tesuji.recipe.schema.recipe import Recipe
@@ -52,14 +52,6 @@ def small(**changes) -> Recipe:
 def with_sft(**changes) -> Recipe:
     stages = {**SMALL["stages"], "sft": {**SMALL["stages"]["sft"], **changes}}
     return small(stages=stages)
-
-
-class Listener(Reporter):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
 
 
 def decisions(recipe: Recipe, root: Path) -> dict[str, str]:
@@ -98,9 +90,9 @@ def test_nothing_is_done_twice(finished: Path):
     listener = Listener()
     weights = finished / "stages" / "02-sft" / "final" / "model.safetensors"
     before = weights.stat().st_mtime_ns
-    run_recipe(small(), finished.parent, reporter=listener)
+    run_recipe(small(), finished.parent, progress=listener)
     assert weights.stat().st_mtime_ns == before
-    assert sum("nothing it depends on has changed" in line for line in listener.said) == 4
+    assert sum("nothing it depends on has changed" in line for line in listener.lines) == 4
 
 
 def test_a_change_redoes_what_depends_on_it_and_nothing_else(finished: Path):
@@ -130,11 +122,11 @@ def killed_run(root: Path, moment: str) -> None:
     program = f"""
 import os, signal, sys
 from pathlib import Path
-from tesuji.pipeline.progress import Reporter
+from tesuji.core.progress import Progress
 from tesuji.pipeline.run import run_recipe
 from tesuji.recipe.reading.load import load_recipe
 
-class Deadly(Reporter):
+class Deadly(Progress):
     training = False
     def begin(self, words, total=None):
         self.training = "training" in words
@@ -144,7 +136,7 @@ class Deadly(Reporter):
         if self.training and str(done) == {moment!r}:
             os.kill(os.getpid(), signal.SIGKILL)
 
-run_recipe(load_recipe({str(root / "small.yaml")!r}), Path({str(root)!r}), reporter=Deadly())
+run_recipe(load_recipe({str(root / "small.yaml")!r}), Path({str(root)!r}), progress=Deadly())
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=120)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()

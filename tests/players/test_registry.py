@@ -143,7 +143,7 @@ def test_another_packages_player_is_found_by_its_name(monkeypatch):
         "torn": "tesuji.players.nowhere:Player",
     }
     points = tuple(EntryPoint(name, value, "tesuji.players") for name, value in declared.items())
-    monkeypatch.setattr("tesuji.players.registry._entry_points", lambda: points)
+    monkeypatch.setattr("tesuji.core.plugins._declared", lambda group, path: points)
     assert make_player(parse_player("eager:policy=last"), game=KUHN).policy == "last"
     with pytest.raises(RecipeError, match=r"'torn' of .* does not load"):
         make_player(parse_player("torn"), game=KUHN)

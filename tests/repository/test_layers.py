@@ -23,10 +23,9 @@ ORDER = {
     "logs": "base numbers files records summary poker formats synthetic registry accept importing",
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
     "learners": "model trainer sft reward_model pairs rl",
-    "evaluation": "watch prompt_files held_out results bfcl_summary matches questions metrics"
-    " evaluate",
+    "evaluation": "prompt_files held_out results bfcl_summary matches questions metrics evaluate",
     "report": "words collect tables views page",
-    "pipeline": "plan progress step_context checks_rl checks models steps run",
+    "pipeline": "plan step_context checks_rl checks models steps run",
     "cli": "console progress run play chat games doctor data evaluate browse main",
 }
 ROOMS = tuple(ORDER[""].split())

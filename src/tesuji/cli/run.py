@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from tesuji.cli.console import console, progress
+from tesuji.cli.console import console
 
 if TYPE_CHECKING:
     from tesuji.pipeline.run import Outcome
@@ -37,12 +37,12 @@ def run(
     if dry_run:
         _print_plan(loaded, runs)
         return
-    from tesuji.cli.progress import Bars
+    from tesuji.cli.progress import Bar
     from tesuji.pipeline.run import run_recipe
 
     command = shlex.join(["tesuji", *sys.argv[1:]])
-    with progress() as bars:
-        outcome = run_recipe(loaded, runs, command=command, reporter=Bars(bars, console))
+    with Bar() as bar:
+        outcome = run_recipe(loaded, runs, command=command, progress=bar)
     _print_outcome(outcome)
 
 

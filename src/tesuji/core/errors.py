@@ -13,6 +13,9 @@ The CLI prints that one message and exits with 2; any other exception is a bug a
 traceback.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class TesujiError(Exception):
     """Base of all errors that are the user's to mend.
@@ -54,3 +57,9 @@ class EngineError(TesujiError):
 
 class ComputeError(TesujiError):
     """The machine cannot do what was asked of it."""
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """The beginning of a hint: "did you mean minimax? " where `word` is nearly a known one."""
+    near = difflib.get_close_matches(str(word), list(known), n=1)
+    return f"did you mean {near[0]}? " if near else ""

@@ -168,16 +168,13 @@ class Task:
 class Example:
     """One supervised example: the messages shown and the reply to learn.
 
-    `position` identifies the situation (for splits and deduplication), `weight` is how much of
-    a position's target this reply carries (1/k where k replies are equally good); SFT does not
-    read it yet: there every row counts alike. `about` holds facts about where the row comes from,
-    by the names in `datasets/columns.py`.
+    `position` identifies the situation (for splits and deduplication). `about` holds facts about
+    where the row comes from, by the names in `datasets/columns.py`.
     """
 
     prompt: tuple[Message, ...]
     reply: str
     position: str = ""
-    weight: float = 1.0
     about: Mapping[str, Any] = field(default_factory=dict)
 
 

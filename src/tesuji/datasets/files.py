@@ -1,9 +1,9 @@
 """The files of a data stage: rows for training, and the positions they came from.
 
-A row is `{"prompt": [messages], "completion": "...", "position": key, "weight": 1/k}`: the
-prompt-completion shape TRL knows; a pair is `{"prompt": [messages], "chosen": "...", "rejected":
-"..."}`. Files of other people's with `prompt` as plain text are read too. `about` holds what is
-known about where a row comes from (`columns.py`).
+A row is `{"prompt": [messages], "completion": "...", "position": key}`: the prompt-completion shape
+TRL knows; a pair is `{"prompt": [messages], "chosen": "...", "rejected": "..."}`. Files of other
+people's with `prompt` as plain text are read too. `about` holds what is known about where a row
+comes from (`columns.py`). The `weight` of older files is passed over: every row counts alike.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,8 +14,6 @@ from tesuji.core.errors import DataError
 from tesuji.core.files import read_jsonl
 from tesuji.core.types import Example, Message, Pair
 
-HEAVIEST = 1e6  # weight of a row that is still believed
-
 
 def example_row(example: Example) -> dict[str, Any]:
     """An example as one JSON line."""
@@ -23,7 +21,6 @@ def example_row(example: Example) -> dict[str, Any]:
         "prompt": list(example.prompt),
         "completion": example.reply,
         "position": example.position,
-        "weight": round(example.weight, 6),
     }
     return {**row, "about": dict(example.about)} if example.about else row
 
@@ -46,8 +43,7 @@ def read_rows(path: Path) -> Iterator[Example]:
         row = _object(row, where)
         reply = _reply(row, "response" if "response" in row else "completion", where)
         prompt = _messages(row.get("prompt"), where)
-        weight = _weight(row.get("weight", 1.0), where)
-        yield Example(prompt, reply, str(row.get("position", "")), weight, _about(row))
+        yield Example(prompt, reply, str(row.get("position", "")), _about(row))
 
 
 def read_pairs(path: Path) -> Iterator[Pair]:
@@ -76,13 +72,6 @@ def _object(row: Any, where: str) -> dict[str, Any]:
 def _about(row: Mapping[str, Any]) -> dict[str, Any]:
     about = row.get("about")
     return about if isinstance(about, dict) else {}
-
-
-def _weight(value: Any, where: str) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < value <= HEAVIEST:
-        raise DataError("`weight` must be a number above 0, at most a million", where=where)
-    return float(value)
 
 
 def _messages(value: Any, where: str) -> tuple[Message, ...]:

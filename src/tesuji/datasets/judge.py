@@ -6,10 +6,11 @@ asking itself is that of `datasets/llm_endpoint.py`.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tesuji.core.errors import EngineError
+from tesuji.core.progress import Progress
 from tesuji.core.types import Message
 from tesuji.recipe.schema.data import EndpointSection
 
@@ -39,7 +40,7 @@ def judged(
     items: Sequence[Asked],
     endpoint: EndpointSection,
     cache: Path,
-    on_progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> list[bool | None]:
     """Of each item whether its first reply is the better one; None where the judge does not say
     the same in both orders. Raises EngineError when the endpoint does not answer."""
@@ -47,13 +48,9 @@ def judged(
 
     texts = [q for prompt, a, b in items for q in (question(prompt, a, b), question(prompt, b, a))]
     questions = [Question((Message(role="user", content=text),)) for text in texts]
+    progress.begin("judging", len(questions))
     try:
-        answers = write_thoughts(
-            questions,
-            endpoint,
-            cache,
-            on_progress=lambda done: on_progress("judging", done, len(questions)),
-        )
+        answers = write_thoughts(questions, endpoint, cache, progress)
     except EngineError as error:
         what = error.what.replace("no thoughts", "no verdicts")
         hint = error.hint.replace(", or use `thoughts: template`", "")

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 
 from tesuji.core.errors import EngineError
 from tesuji.core.files import unwritable
+from tesuji.core.progress import SILENT, Progress
 from tesuji.core.redact import MARK, redact
 from tesuji.core.run_folder import key_of
 from tesuji.core.types import Message, Move
@@ -55,7 +56,7 @@ def write_thoughts(
     questions: Sequence[Question],
     endpoint: EndpointSection,
     cache: Path,
-    on_progress: Callable[[int], None] = lambda done: None,
+    progress: Progress = SILENT,
 ) -> list[str | None]:
     """One thought a question, in order; None where the endpoint gave none after all retries.
 
@@ -66,9 +67,9 @@ def write_thoughts(
     with _Cache.opened(cache) as kept:
         known = kept.known(keys)
         missing = {k: q for k, q in zip(keys, questions, strict=True) if k not in known}
-        on_progress(len(keys) - len(missing))
+        progress.update(len(keys) - len(missing))
         if missing:
-            work = _Work(endpoint, kept, on_progress, len(keys) - len(missing), len(missing))
+            work = _Work(endpoint, kept, progress, len(keys) - len(missing), len(missing))
             asyncio.run(work.ask_all(missing))
             known |= work.thoughts
     return [known.get(key) for key in keys]
@@ -109,11 +110,11 @@ class _Work:
         self,
         endpoint: EndpointSection,
         cache: "_Cache",
-        on_progress: Callable[[int], None],
+        progress: Progress,
         done: int,
         missing: int,
     ) -> None:
-        self.endpoint, self.cache, self.on_progress = endpoint, cache, on_progress
+        self.endpoint, self.cache, self.progress = endpoint, cache, progress
         self.done, self.ever_answered = done, done > 0
         self.patience = GIVE_UP_AFTER if done else min(GIVE_UP_AFTER, missing)
         self.bearable = max(GIVE_UP_AFTER, int(MOST_MISSING * (done + missing)))
@@ -137,7 +138,7 @@ class _Work:
             except (_NoThought, _NoAnswer) as error:
                 self._do_without(error)
         self.done += 1
-        self.on_progress(self.done)
+        self.progress.update(self.done)
 
     def _keep(self, key: str, thought: str) -> None:
         self.thoughts[key] = thought

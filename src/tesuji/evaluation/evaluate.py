@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tesuji.core.progress import SILENT, Progress
 from tesuji.core.seeds import stream
 from tesuji.core.types import Episode
 from tesuji.episodes.arena import TurnRules
@@ -16,7 +17,6 @@ from tesuji.evaluation.matches.position_moves import Question, score_moves
 from tesuji.evaluation.matches.roles import score_roles
 from tesuji.evaluation.questions import ask, asks_questions, score_tasks, sides
 from tesuji.evaluation.results import Evaluation, MatchScore, RoleScore, TasksScore
-from tesuji.evaluation.watch import Watch
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.poker.game import MBB
@@ -56,30 +56,29 @@ def evaluate(
     questions: Sequence[Question],
     seed: int,
     record: Callable[[Episode], None] = lambda episode: None,
-    watch: Watch | None = None,
+    progress: Progress = SILENT,
 ) -> Evaluation:
     """Play every opponent, answer every question, walk the tree if asked; `record` each episode.
 
     A random player is put through the same matches, so that every figure has its baseline. A game
     of one seat is played once, by the subject, by a random player, and by each of the opponents.
     """
-    watch = watch or Watch()
     started = time.monotonic()
     judged = judged_game(game, section)
     tasks, played = None, _Scores()
     if asks_questions(judged):
-        tasks = _ask_all(subject, section, judged, prompt, seed, record, watch)
+        tasks = _ask_all(subject, section, judged, prompt, seed, record, progress)
     else:
-        played = _play_all(subject, section, judged, prompt, seed, record, watch)
-    watch.doing(f"{subject.label}: positions", len(questions))
+        played = _play_all(subject, section, judged, prompt, seed, record, progress)
+    progress.begin(f"{subject.label}: positions", len(questions))
     positions = score_moves(
-        game, subject.player, questions, answer=prompt.answer, on_progress=watch.advance
+        game, subject.player, questions, answer=prompt.answer, progress=progress
     )
-    watch.doing(f"{subject.label}: certificate", 0)
+    progress.begin(f"{subject.label}: certificate")
     certificates = (
         certify(game, subject.player, answer=prompt.answer) if section.certificate else ()
     )
-    watch.doing(f"{subject.label}: exploitability", 0)
+    progress.begin(f"{subject.label}: exploitability")
     exploitable = exploitability(game, subject.player) if section.exploitability else None
     return Evaluation(
         label=subject.label,
@@ -120,13 +119,13 @@ def _play_all(
     prompt: PromptSection,
     seed: int,
     record: Callable[[Episode], None],
-    watch: Watch,
+    progress: Progress,
 ) -> _Scores:
     """Every match there is to play, scored; those of the subject are recorded."""
     scores = _Scores()
     play = _alone if game.num_players == 1 else _all_matches
     in_big_blinds = MBB in game.info.metrics
-    for label, episodes, whose in play(subject, section, game, prompt, seed, watch):
+    for label, episodes, whose in play(subject, section, game, prompt, seed, progress):
         scores.matches[whose] += score_matches(label, episodes, in_big_blinds=in_big_blinds)
         scores.roles[whose] += score_roles(label, episodes)
         for episode in episodes if whose == "ours" else ():
@@ -141,18 +140,18 @@ def _ask_all(
     prompt: PromptSection,
     seed: int,
     record: Callable[[Episode], None],
-    watch: Watch,
+    progress: Progress,
 ) -> TasksScore:
     """Ask the questions of each side, at most `section.episodes` of it."""
 
     def on_episode(episode: Episode) -> None:
         record(episode)
-        watch.advance(1)
+        progress.advance()
 
     rules = turn_rules(prompt, section.max_moves)
     asked = []
     for split, side in sides(game):
-        watch.doing(f"{subject.label}: questions, {split}", section.episodes)
+        progress.begin(f"{subject.label}: questions, {split}", section.episodes)
         told = ask(
             side,
             subject.player,
@@ -171,7 +170,7 @@ def _alone(
     game: Game,
     prompt: PromptSection,
     seed: int,
-    watch: Watch,
+    progress: Progress,
 ) -> Iterator[Played]:
     """(label, episodes, whose they are) of a game of one seat: the subject, random play where the
     game has moves to choose from, and the players named."""
@@ -185,7 +184,7 @@ def _alone(
         players.append((ALONE, make_player(PlayerSection(player="random"), game=game), "baseline"))
     for label, player, kind in players if section.opponents else ():
         who = subject.label if kind == "ours" else player.name
-        watch.doing(f"{who}: {game.name}", section.episodes)
+        progress.begin(f"{who}: {game.name}", section.episodes)
         episodes = play_opponent(
             game,
             player,
@@ -193,7 +192,7 @@ def _alone(
             episodes=section.episodes,
             seed=stream(seed, ALONE),
             rules=rules,
-            on_episode=lambda episode: watch.advance(1),
+            on_episode=lambda episode: progress.advance(),
         )
         yield label, episodes, kind
 
@@ -204,7 +203,7 @@ def _all_matches(
     game: Game,
     prompt: PromptSection,
     seed: int,
-    watch: Watch,
+    progress: Progress,
 ) -> Iterator[Played]:
     """(opponent, episodes, whose they are) for every opponent, twice."""
     rules = turn_rules(prompt, section.max_moves)
@@ -213,7 +212,7 @@ def _all_matches(
         rival = make_player(opponent, game=game)
         for player, ours in ((subject.player, True), (stand_in, False)):
             who = subject.label if ours else "random in its place"
-            watch.doing(f"{who} against {opponent.label}", section.episodes)
+            progress.begin(f"{who} against {opponent.label}", section.episodes)
             episodes = play_opponent(
                 game,
                 player,
@@ -221,6 +220,6 @@ def _all_matches(
                 episodes=section.episodes,
                 seed=stream(seed, opponent.label),
                 rules=rules,
-                on_episode=lambda episode: watch.advance(1),
+                on_episode=lambda episode: progress.advance(),
             )
             yield opponent.label, episodes, "ours" if ours else "baseline"

@@ -3,17 +3,20 @@
     game = load_game("kuhn_poker", {"players": 3})
 
 Importing this module imports no game library. Another package adds a game with an entry point of
-the group `tesuji.games`: its name is the game's, its value a callable `(name, options) -> Game`.
+the group `tesuji.games`: its name is the game's, its value a callable `(name, options) -> Game`,
+which is given the name that was asked for (`package:name` where the short one is not enough).
 Whatever cannot be imported is listed with the reason and harms nobody.
 """
 
 import difflib
 import importlib
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from dataclasses import replace
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from tesuji.core.errors import GameError, TesujiError
+from tesuji.core.plugins import OURS, Plugins, package_of
 from tesuji.games.base import Game, GameInfo
 
 # Family → module with names() -> tuple of names, info(name) -> GameInfo, load(name, options), and
@@ -27,44 +30,68 @@ FAMILIES = {
     "reasoning_gym": "tesuji.games.reasoning.game",
     "textarena": "tesuji.games.textarena.family",
 }
-ENTRY_POINTS = "tesuji.games"
+PLUGINS = Plugins("tesuji.games", "game", GameError)
 
 
 def list_games() -> list[GameInfo]:
     """Every game known here, by name; `unavailable` says why one cannot be played."""
-    found: list[GameInfo] = []
+    listed: list[GameInfo] = []
     for family, module in FAMILIES.items():
         try:
             adapter = importlib.import_module(module)
         except ImportError as error:
-            found.append(_unavailable(f"{family} games", family, _reason(error)))
+            listed.append(_unavailable(f"{family} games", family, _reason(error)))
             continue
-        found += [adapter.info(name) for name in getattr(adapter, "listed", adapter.names)()]
-    taken = {info.name for info in found}
-    found += [_third_party_info(point, taken) for point in _third_parties()]
-    return sorted(found, key=lambda info: info.name)
+        listed += [adapter.info(name) for name in getattr(adapter, "listed", adapter.names)()]
+    ours = {info.name for info in listed}
+    theirs = PLUGINS.entries()
+    taken = ours & {point.name for point in theirs}
+    listed = [replace(i, name=f"{OURS}:{i.name}") if i.name in taken else i for i in listed]
+    listed += [_third_party_info(point, PLUGINS.name_of(point, ours)) for point in theirs]
+    return sorted(listed, key=lambda info: info.name)
 
 
 def game_info(name: str) -> GameInfo:
     """Facts about one game with its default options. Raises GameError for an unknown name."""
-    adapter = _adapter_of(name)
-    if adapter is not None:
-        info: GameInfo = adapter.info(name)
-        return info
-    return _third_party_info(_third_party(name), set())
+    source, short = _source(name)
+    if isinstance(source, EntryPoint):
+        return _third_party_info(source, name)
+    info: GameInfo = source.info(short)
+    return info
 
 
 def load_game(name: str, options: Mapping[str, Any] | None = None) -> Game:
     """The game with these options.
 
-    Raises GameError for an unknown name (with the nearest ones), for a wrong option (with the
-    known ones), and for a game that is unavailable here (with the reason).
+    Raises GameError for an unknown name (with the nearest ones), for one that several games have
+    (with their whole names), for a wrong option (with the known ones), and for a game that is
+    unavailable here (with the reason).
     """
-    adapter = _adapter_of(name)
-    if adapter is not None:
-        game: Game = adapter.load(name, options or {})
-        return game
-    return _third_party_game(_third_party(name), options or {})
+    source, short = _source(name)
+    if isinstance(source, EntryPoint):
+        return _third_party_game(source, name, options or {})
+    game: Game = source.load(short, options or {})
+    return game
+
+
+def _source(name: str) -> tuple[Any, str]:
+    """What has this game, a module of a family or an entry point, and the name it has there.
+
+    One of ours is called by its short name in all its matches and records. Once it was asked for by
+    its whole name, the short one therefore means it, whoever else has a game of that name.
+    """
+    package, _, short = name.rpartition(":")
+    adapter = _adapter_of(short) if package in ("", OURS) else None
+    if adapter is not None and (package or short in _settled):
+        _settled.add(short)
+        return adapter, short
+    point = PLUGINS.find(name, (name,) if adapter else (), "game.name")
+    if point is None:
+        raise _unknown(name)
+    return (point, name) if isinstance(point, EntryPoint) else (adapter, name)
+
+
+_settled: set[str] = set()
 
 
 def _adapter_of(name: str) -> Any:
@@ -79,47 +106,33 @@ def _adapter_of(name: str) -> Any:
     return None
 
 
-def _third_parties() -> tuple[EntryPoint, ...]:
-    return tuple(entry_points(group=ENTRY_POINTS))
-
-
-def _third_party(name: str) -> EntryPoint:
-    for point in _third_parties():
-        if point.name == name:
-            return point
-    raise _unknown(name)
-
-
-def _third_party_game(point: EntryPoint, options: Mapping[str, Any]) -> Game:
+def _third_party_game(point: EntryPoint, name: str, options: Mapping[str, Any]) -> Game:
     try:
         make: Callable[[str, Mapping[str, Any]], Game] = point.load()
-        game = make(point.name, options)
+        game = make(name, options)
     except TesujiError:
         raise
     except Exception as error:  # another package's code: any failure is the same to us
         raise GameError(
-            f"{point.name} is unavailable: {_reason(error)}",
+            f"{name} is unavailable: {_reason(error)}",
             where=f"entry point {point.value}",
             hint="mend or remove the package that brings this game",
         ) from error
     if not isinstance(game, Game):
         raise GameError(
-            f"{point.name} is unavailable: it made {type(game).__name__}, not a Game",
+            f"{name} is unavailable: it made {type(game).__name__}, not a Game",
             where=f"entry point {point.value}",
         )
     return game
 
 
-def _third_party_info(point: EntryPoint, taken: set[str]) -> GameInfo:
-    family = point.dist.name if point.dist else "entry point"
-    if point.name in taken:
-        return _unavailable(point.name, family, "another game here has this name")
+def _third_party_info(point: EntryPoint, name: str) -> GameInfo:
     try:
-        return _third_party_game(point, {}).info
+        return replace(_third_party_game(point, name, {}).info, name=name)
     except TesujiError as error:
-        return _unavailable(point.name, family, error.what)
+        return _unavailable(name, package_of(point), error.what)
     except Exception as error:  # a broken `info` of another package
-        return _unavailable(point.name, family, _reason(error))
+        return _unavailable(name, package_of(point), _reason(error))
 
 
 def _unavailable(name: str, family: str, reason: str) -> GameInfo:
@@ -142,7 +155,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _unknown(name: str) -> GameError:
-    known = [point.name for point in _third_parties()]
+    known = [point.name for point in PLUGINS.entries()]
     closed = []
     for family, module in FAMILIES.items():
         try:

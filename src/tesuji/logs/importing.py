@@ -26,6 +26,7 @@ from typing import IO
 
 from tesuji.core.errors import DataError
 from tesuji.core.files import atomic_path, unwritable, write_json
+from tesuji.core.progress import SILENT, Progress
 from tesuji.logs.accept import Taker
 from tesuji.logs.files import OUTPUTS, SUMMARY, Named, files
 from tesuji.logs.records import records
@@ -34,7 +35,6 @@ from tesuji.logs.summary import ImportSummary, Tally
 
 FILES, BYTES = 200, 16 << 20  # of one job, unless a single file is larger
 ALONE = 300, 32 << 20  # files, bytes that one process reads before others are worth starting
-Progress = Callable[[str, int, int], None]
 
 
 def import_logs(
@@ -44,7 +44,7 @@ def import_logs(
     format: str = "auto",
     include: Collection[str] = (),
     processes: int | None = None,
-    on_progress: Progress = lambda words, done, total: None,
+    progress: Progress = SILENT,
 ) -> ImportSummary:
     """Read every file under `paths` and write the four files into `out`.
 
@@ -66,7 +66,7 @@ def import_logs(
                 _Job(tuple(job), format, frozenset(include), Path(parts), number)
                 for number, job in enumerate(jobs)
             ]
-            bar = _Bar(on_progress, sum(job.kilobytes for job in work))
+            bar = _Bar(progress, sum(job.kilobytes for job in work))
             number = _processes(processes, tally.numbers["files"], bar.total)
             for job, counts in zip(work, _all(work, number, bar), strict=True):
                 tally.add(counts)
@@ -82,17 +82,18 @@ def import_logs(
 class _Bar:
     """Tells how far the reading is, in kB."""
 
-    def __init__(self, on_progress: Progress, total: int) -> None:
-        self.on_progress, self.total, self.done = on_progress, total, 0
+    def __init__(self, progress: Progress, total: int) -> None:
+        self.progress, self.total, self.done = progress, total, 0
+        progress.begin("reading kB", total)
 
     def finished(self, kilobytes: int) -> None:
         """So much more is read and joined."""
         self.done += kilobytes
-        self.on_progress("reading kB", self.done, self.total)
+        self.progress.update(self.done)
 
     def within(self, kilobytes: int) -> None:
         """The job under way is so far."""
-        self.on_progress("reading kB", min(self.done + kilobytes, self.total), self.total)
+        self.progress.update(min(self.done + kilobytes, self.total))
 
 
 def _jobs(named: Iterator[Named]) -> Iterator[list[Named]]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tesuji.core.errors import GameError, RecipeError
-from tesuji.episodes.rewards.total import make_terms
+from tesuji.episodes.rewards.total import make_terms, section_of
 from tesuji.episodes.schedule.schedule import Schedule
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
@@ -43,7 +43,7 @@ def _check_learned(recipe: Recipe, name: str, stage: RLStage) -> None:
     """A reward model, where the stage wants one, has been trained by then, or lies in a folder."""
     stages = list(recipe.stages.items())
     before = [n for n, s in stages[: list(recipe.stages).index(name)] if s.kind == "reward"]
-    term = stage.rewards.get("reward_model")
+    term = section_of(stage.rewards, "reward_model")
     wanted = term.options.get("stage") if term else None
     if wanted and wanted not in before:
         raise RecipeError(

@@ -11,12 +11,12 @@ from pathlib import Path
 from tesuji.core.errors import TesujiError
 from tesuji.core.files import read_json, telling_full_disk, write_json
 from tesuji.core.metric_log import MetricLog
+from tesuji.core.progress import SILENT, Progress
 from tesuji.core.run_folder import RunFolder
 from tesuji.evaluation.results import Evaluation, load_evaluation
 from tesuji.learners.model.load import quiet_libraries
 from tesuji.pipeline.checks import check
 from tesuji.pipeline.plan import Step, make_plan
-from tesuji.pipeline.progress import Reporter
 from tesuji.pipeline.step_context import Workbench
 from tesuji.pipeline.steps.run_step import do_step
 from tesuji.recipe.reading.load import dump_recipe
@@ -36,14 +36,13 @@ class Outcome:
 
 
 def run_recipe(
-    recipe: Recipe, root: Path, *, command: str = "", reporter: Reporter | None = None
+    recipe: Recipe, root: Path, *, command: str = "", progress: Progress = SILENT
 ) -> Outcome:
     """Run every step that is not done yet and write the report.
 
     Raises TesujiErrors; what was finished before stays and is not done again.
     """
     quiet_libraries()
-    reporter = reporter or Reporter()
     started = time.monotonic()
     run = RunFolder(root / recipe.name)
     game = check(recipe)
@@ -55,7 +54,7 @@ def run_recipe(
         metrics = MetricLog(
             run.path, report_to=recipe.report_to, run_name=recipe.name, config=config
         )
-        bench = Workbench(recipe, game, run, plan, metrics, reporter)
+        bench = Workbench(recipe, game, run, plan, metrics, progress)
         try:
             for step in plan:
                 _one(step, bench)
@@ -78,7 +77,7 @@ def run_recipe(
 def _one(step: Step, bench: Workbench) -> None:
     folder = step.folder(bench.run.path)
     if step.decision == "skip":
-        bench.reporter.say(f"{step.name}: {step.why}")
+        bench.progress.say(f"{step.name}: {step.why}")
         return
     folder.begin(step.key)
     bench.run.note_stage(step.name, {"status": "running", "key": step.key})

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.core.metric_log import MetricLog
+from tesuji.core.progress import Progress
 from tesuji.core.run_folder import RunFolder
-from tesuji.evaluation.watch import Watch
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.prompts import NAME as PROMPTS
 from tesuji.learners.model.load import Policy, prepare_base
 from tesuji.pipeline.plan import Step
-from tesuji.pipeline.progress import Reporter
 from tesuji.players.model import ModelPlayer
 from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.recipe import Recipe
@@ -29,7 +28,7 @@ class Workbench:
     run: RunFolder
     plan: Sequence[Step]
     metrics: MetricLog
-    reporter: Reporter
+    progress: Progress
 
     def results_of(self, name: str) -> Path:
         """The folder of the step called `name`."""
@@ -76,20 +75,3 @@ def model_player(
         reuse=recipe.prompt.history == "full",
     )
     return ModelPlayer(name, sampler, policy.tokenizer, recipe.prompt, sampling)
-
-
-def watch_with(reporter: Reporter) -> Watch:
-    """An evaluation's progress, told to `reporter`."""
-    done = 0
-
-    def doing(words: str, total: int) -> None:
-        nonlocal done
-        done = 0
-        reporter.begin(words, total or None)
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        reporter.update(done)
-
-    return Watch(doing, advance)

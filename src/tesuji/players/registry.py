@@ -4,21 +4,22 @@ Another package adds a player through the entry-point group `tesuji.players`: a 
 callable that takes the game and the recipe's options and returns a `Player`.
 """
 
-import difflib
 import importlib
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from importlib import metadata
+from importlib.metadata import EntryPoint
 from typing import Any
 
-from tesuji.core.errors import GameError, RecipeError
+from tesuji.core.errors import GameError, RecipeError, did_you_mean
+from tesuji.core.plugins import OURS, Plugins, package_of
 from tesuji.games.base import Game
 from tesuji.players.base import Player
 from tesuji.recipe.reading.yaml_lines import parse_yaml
 from tesuji.recipe.schema.sections import PlayerSection
 
 Factory = Callable[..., Player]
+PLUGINS = Plugins("tesuji.players", "player", RecipeError)
 
 _LARGEST = 2**31 - 1  # what a C++ int holds
 
@@ -46,9 +47,10 @@ def make_player(section: PlayerSection, *, game: Game) -> Player:
 
     Raises RecipeError for an unknown name or option, GameError when it cannot play this game.
     """
-    factory = _factory(section.player)
+    source = find_player(section.player)
+    factory = _factory(source)
     options = _checked(section, factory)
-    if section.player in BUILT_IN and section.player not in game.info.players:
+    if isinstance(source, str) and source not in game.info.players:
         known = ", ".join(name for name in game.info.players if name in BUILT_IN)
         raise GameError(
             f"{section.player} cannot play {game.name}",
@@ -66,7 +68,7 @@ def parse_player(text: str) -> PlayerSection:
     Values are YAML, as in a recipe; a list stands in brackets. Raises RecipeError when an option
     is not `key=value`, or is set twice.
     """
-    name, _, rest = text.partition(":")
+    name, rest = _name_and_options(text)
     options: dict[str, Any] = {}
     for part in filter(None, _OUTSIDE_BRACKETS.split(rest)):
         key, equals, value = part.partition("=")
@@ -81,41 +83,37 @@ def parse_player(text: str) -> PlayerSection:
     return PlayerSection.model_validate({"player": name.strip(), **options})
 
 
+def _name_and_options(text: str) -> tuple[str, str]:
+    """A name may be a whole one, `package:name`; then options stand behind a second colon."""
+    name, _, rest = text.partition(":")
+    if name.strip() in {OURS, *map(package_of, PLUGINS.entries())}:
+        short, _, rest = rest.partition(":")
+        name = f"{name}:{short}"
+    return name, rest
+
+
 _OUTSIDE_BRACKETS = re.compile(r",(?![^\[]*\])")
 
 
 def player_names() -> tuple[str, ...]:
     """Every name a recipe may use, ours first."""
-    return (*BUILT_IN, *(entry.name for entry in _entry_points()))
+    return PLUGINS.names(BUILT_IN)
 
 
-def _factory(name: str) -> Factory:
-    if name in BUILT_IN:
-        module, attribute = BUILT_IN[name]
-        return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
-    for entry in _entry_points():
-        if entry.name == name:
-            return _load(entry)
-    near = difflib.get_close_matches(name, player_names(), n=1)
-    guess = f"did you mean {near[0]}? " if near else ""
-    raise RecipeError(
-        f"there is no player {name!r}",
-        where="player",
-        hint=f"{guess}known: {', '.join(player_names())}",
-    )
+def find_player(name: str, where: str = "player") -> str | EntryPoint:
+    """Ours by its short name, or another package's. Raises RecipeError for a name that nobody has,
+    or several."""
+    return PLUGINS.get(name, BUILT_IN, where)
 
 
-def _load(entry: metadata.EntryPoint) -> Factory:
-    try:
-        return entry.load()  # type: ignore[no-any-return]
-    except Exception as error:  # somebody else's package: whatever it raises is their fault
-        raise RecipeError(
-            f"the player {entry.name!r} of {entry.value} does not load: {error}", where="player"
-        ) from error
-
-
-def _entry_points() -> tuple[metadata.EntryPoint, ...]:
-    return tuple(metadata.entry_points(group="tesuji.players"))
+def _factory(source: str | EntryPoint) -> Factory:
+    factory: Factory
+    if isinstance(source, str):
+        module, attribute = BUILT_IN[source]
+        factory = getattr(importlib.import_module(module), attribute)
+    else:
+        factory = PLUGINS.load(source, "player")
+    return factory
 
 
 def _checked(section: PlayerSection, factory: Factory) -> dict[str, Any]:
@@ -124,13 +122,11 @@ def _checked(section: PlayerSection, factory: Factory) -> dict[str, Any]:
     known = [name for name in parameters if name != "game"]
     for key, value in section.options.items():
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            guess = f"did you mean {near[0]}? " if near else ""
             listed = ", ".join(known) or "none"
             raise RecipeError(
                 f"{section.player} has no option {key!r}",
                 where=f"player: {section.player}",
-                hint=f"{guess}its options: {listed}",
+                hint=f"{did_you_mean(key, known)}its options: {listed}",
             )
         _check_number(section.player, key, value, parameters[key].default)
     return section.options

@@ -8,26 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from listener import Listener
 from made_recipes import recipe_of
 from places import RECIPES
 
 from tesuji.core.errors import EngineError, RecipeError, TesujiError
-from tesuji.pipeline.progress import Reporter
 from tesuji.pipeline.run import Outcome, run_recipe
 from tesuji.players import registry
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.recipe.reading.load import load_recipe
 from tesuji.recipe.schema.recipe import Recipe
-
-
-class Listener(Reporter):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
 
 
 def changed(recipe: Recipe, **sections: Any) -> Recipe:
@@ -39,10 +29,10 @@ def changed(recipe: Recipe, **sections: Any) -> Recipe:
 
 def run(recipe: Recipe, root: Path) -> tuple[Outcome, list[str], list[dict[str, Any]]]:
     listener = Listener()
-    outcome = run_recipe(recipe, root, reporter=listener)
+    outcome = run_recipe(recipe, root, progress=listener)
     lines = (outcome.folder / "metrics.jsonl").read_text().splitlines()
     rows = [row for line in lines if (row := json.loads(line))["stage"] == "rl"]
-    return outcome, listener.said, rows
+    return outcome, listener.lines, rows
 
 
 @pytest.mark.parametrize("kind", ["grpo", "ppo", "reinforce++"])

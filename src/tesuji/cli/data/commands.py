@@ -1,7 +1,6 @@
 """`tesuji data`: read logs, make a data set, look at what is in one, give it away."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,12 +8,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from tesuji.cli.console import console, progress
+from tesuji.cli.console import console
 from tesuji.cli.data.import_logs import EPILOG, import_
 from tesuji.cli.data.make_logs import make_logs
 from tesuji.cli.data.statistics import card, push, stats
 
 if TYPE_CHECKING:
+    from tesuji.core.progress import Progress
     from tesuji.recipe.schema.data import DataStage, LogsStage
     from tesuji.recipe.schema.recipe import Recipe
 
@@ -36,20 +36,14 @@ def generate(
     stage: Annotated[str, typer.Option(help="Which stage; default: the first data stage.")] = "",
 ) -> None:
     """Make the rows of a data or logs stage, without training anything."""
+    from tesuji.cli.progress import Bar
     from tesuji.recipe.reading.load import load_recipe
     from tesuji.recipe.schema.data import LogsStage
 
     loaded = load_recipe(recipe, overrides or [])
     section = _data_stage(loaded, stage)
-    with progress() as bars:
-        tasks: dict[str, Any] = {}
-
-        def on_progress(words: str, done: int, total: int) -> None:
-            if words not in tasks:
-                tasks[words] = bars.add_task(words, total=total)
-            bars.update(tasks[words], completed=done)
-
-        found = _make(loaded, section, out, on_progress)
+    with Bar() as bar:
+        found = _make(loaded, section, out, bar)
     if isinstance(section, LogsStage):
         stats(out)
     else:
@@ -67,22 +61,19 @@ def show(
 
 
 def _make(
-    recipe: "Recipe",
-    section: "DataStage | LogsStage",
-    out: Path,
-    on_progress: Callable[[str, int, int], None],
+    recipe: "Recipe", section: "DataStage | LogsStage", out: Path, progress: "Progress"
 ) -> dict[str, Any]:
     from tesuji.recipe.schema.data import LogsStage
 
     if isinstance(section, LogsStage):
         from tesuji.datasets.from_logs.stage import build
 
-        return build(recipe, section, out, on_progress)
+        return build(recipe, section, out, progress)
     from tesuji.datasets.from_positions.stage import generate
     from tesuji.games.catalogue import load_game
 
     game = load_game(recipe.game.name, recipe.game.options)
-    return generate(recipe, section, game, out, on_progress)
+    return generate(recipe, section, game, out, progress)
 
 
 def _data_stage(recipe: "Recipe", name: str) -> "DataStage | LogsStage":

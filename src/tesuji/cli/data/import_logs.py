@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from tesuji.cli.console import console, progress
+from tesuji.cli.console import console
 
 if TYPE_CHECKING:
     from tesuji.logs.summary import ImportSummary
@@ -34,22 +34,19 @@ def import_(
     ] = None,
 ) -> None:
     """Read game logs, hand histories, chats and pairs; nothing is dropped without a reason."""
+    from tesuji.cli.progress import Bar
     from tesuji.logs.importing import import_logs
 
     kind, paths = _kind_and_paths(what)
-    with progress() as bars:
-        task = bars.add_task("reading", total=None)
-
-        def on_progress(words: str, done: int, total: int) -> None:
-            bars.update(task, description=words, completed=done, total=total)
-
+    with Bar() as bar:
+        bar.begin("reading")
         summary = import_logs(
             paths,
             out,
             format=kind,
             include=_included(include or []),
             processes=processes,
-            on_progress=on_progress,
+            progress=bar,
         )
     _print(summary, out)
 

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from tesuji.cli.console import console, progress
+from tesuji.cli.console import console
 
 
 class Kind(StrEnum):
@@ -28,15 +28,11 @@ def make_logs(
     ] = True,
 ) -> None:
     """Have scripted players play games, and write logs as other people's tools write them."""
+    from tesuji.cli.progress import Bar
     from tesuji.logs.synthetic.make import make_logs as make
 
-    with progress() as bars:
-        task = bars.add_task("games", total=games)
-
-        def on_progress(words: str, done: int, total: int) -> None:
-            bars.update(task, description=words, completed=done, total=total)
-
-        counts = make(kind.value, out, games=games, seed=seed, traps=traps, on_progress=on_progress)
+    with Bar() as bar:
+        counts = make(kind.value, out, games=games, seed=seed, traps=traps, progress=bar)
     _print(counts, out)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tesuji.cli.console import console, progress
+from tesuji.cli.console import console
 from tesuji.cli.evaluate.prompts import reply_to_prompts
 
 if TYPE_CHECKING:
@@ -90,18 +90,17 @@ def _section(
 def _evaluate(
     trained: "Trained", section: "EvaluationSection", seed: int, out: Path | None
 ) -> None:
-    from tesuji.cli.progress import Bars
+    from tesuji.cli.progress import Bar
     from tesuji.episodes.store import write_episodes
     from tesuji.evaluation.evaluate import Subject, evaluate
     from tesuji.evaluation.results import save_evaluation
     from tesuji.logs.poker.phh_writer import HANDS, save_hands
-    from tesuji.pipeline.step_context import watch_with
     from tesuji.pipeline.steps.positions import questions_for
     from tesuji.report.tables.matches import evaluation_table
 
     player = trained.player(section.temperature)
     played: list[Episode] = []
-    with progress() as bars:
+    with Bar() as bar:
         found = evaluate(
             Subject("now", trained.source, player),
             section,
@@ -110,7 +109,7 @@ def _evaluate(
             questions=questions_for(section, trained.game, trained.data, trained.recipe.seed),
             seed=seed,
             record=played.append,
-            watch=watch_with(Bars(bars, console)),
+            progress=bar,
         )
     console.print(evaluation_table(None, found, width=console.width))
     if out is not None:

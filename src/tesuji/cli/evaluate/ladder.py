@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from tesuji.cli.console import console, progress
+from tesuji.cli.console import console
 
 if TYPE_CHECKING:
     from tesuji.evaluation.matches.ladder import Ladder
@@ -26,7 +26,7 @@ def ladder(
     seed: Annotated[int | None, typer.Option(help="Random stream; default: the recipe's.")] = None,
 ) -> None:
     """Rate a run's models and fixed players against each other, all seats, with intervals."""
-    from tesuji.cli.progress import Bars
+    from tesuji.cli.progress import Bar
     from tesuji.core.run_folder import find_run
     from tesuji.evaluation.evaluate import turn_rules
     from tesuji.evaluation.matches.ladder import play_ladder
@@ -38,15 +38,8 @@ def ladder(
     fixed = [parse_player(text) for text in opponent or ["random"]]
     entrants = entrants_of(trained, fixed, checkpoints, temperature)
     recipe = trained.recipe
-    played = 0
-    with progress() as bars:
-        bar = Bars(bars, console)
+    with Bar() as bar:
         bar.begin("ladder", len(entrants) * (len(entrants) - 1) // 2 * episodes)
-
-        def on_episode() -> None:
-            nonlocal played
-            played += 1
-            bar.update(played)
 
         found = play_ladder(
             trained.game,
@@ -54,9 +47,8 @@ def ladder(
             episodes=episodes,
             seed=recipe.seed if seed is None else seed,
             rules=turn_rules(recipe.prompt, recipe.evaluation.max_moves),
-            on_episode=on_episode,
+            on_episode=bar.advance,
         )
-        bar.end()
     console.print(_table(found, trained.game.name, episodes))
 
 

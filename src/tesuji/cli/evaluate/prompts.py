@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tesuji.cli.console import console, progress
+from tesuji.cli.console import console
 
 if TYPE_CHECKING:
     from tesuji.evaluation.held_out.likelihood import Reader
@@ -83,6 +83,8 @@ def _reply(
     prompts: Sequence["Prompt"],
     kept: "Kept",
 ) -> None:
+    from tesuji.cli.progress import Bar
+
     left = [place for place in range(len(prompts)) if place not in kept.replies]
     if not left:
         return
@@ -92,11 +94,12 @@ def _reply(
     cut = sum(was_cut for _, was_cut in fitted.values())
     if cut:
         console.print(f"{cut:,} prompts are too long and lose their beginning")
-    with progress() as bars:
-        bar = bars.add_task("replies", total=len(prompts), completed=len(kept.replies))
+    with Bar() as bar:
+        bar.begin("replies", len(prompts))
+        bar.update(len(kept.replies))
         for chunk in _chunks(fitted, sampling.batch_size):
             kept.add(_replies(reader, chunk, fitted, sampling, seed, new))
-            bars.update(bar, advance=len(chunk))
+            bar.advance(len(chunk))
 
 
 def _reader(opened: "Opened", sampling: "SamplingSection") -> "Reader":

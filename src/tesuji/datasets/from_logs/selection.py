@@ -2,10 +2,11 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tesuji.core.progress import Progress
 from tesuji.core.types import Message
 from tesuji.datasets.from_logs.candidates import (
     Candidate,
@@ -30,8 +31,6 @@ from tesuji.datasets.from_logs.pairs import (
 )
 from tesuji.datasets.judge import judged
 from tesuji.recipe.schema.data import LogsStage, PairsSection
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(slots=True)
@@ -58,7 +57,7 @@ def choose(
     episodes: Path,
     out: Path,
     seed: int,
-    on_progress: Progress,
+    progress: Progress,
 ) -> Chosen:
     """Apply the rules, split by match, and make the pairs. Raises EngineError for a judge that
     does not answer."""
@@ -76,7 +75,7 @@ def choose(
         for side in (False, True):
             mine = [turn for turn in good if chosen.held_out(turn.match) is side]
             theirs = [turn for turn in others if chosen.held_out(turn.match) is side]
-            work = _Work(stage.pairs, pool, episodes, out, seed, chosen.dropped, on_progress)
+            work = _Work(stage.pairs, pool, episodes, out, seed, chosen.dropped, progress)
             chosen.plans += work.plans(mine, theirs)
     _keep_agreeing(chosen, logged, seed)
     if stage.pairs is not None and stage.pairs.max_pairs is not None:
@@ -115,7 +114,7 @@ class _Work:
     out: Path
     seed: int
     dropped: Dropped
-    on_progress: Progress
+    progress: Progress
 
     def plans(self, good: Sequence[Candidate], others: Sequence[Candidate]) -> list[Plan]:
         """The pairs of every kind that is asked for."""
@@ -150,7 +149,7 @@ class _Work:
         ]
         if not items:
             return []
-        better = judged(items, self.section.judge, self.out / "judge.sqlite", self.on_progress)
+        better = judged(items, self.section.judge, self.out / "judge.sqlite", self.progress)
         return list(self._judged_plans(matches, better))
 
     def _judged_plans(self, matches: Sequence[Match], better: Sequence[bool | None]) -> list[Plan]:

@@ -15,7 +15,7 @@ episodes are read twice, once for facts and once for texts.
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Any
 
 from tesuji.core.errors import DataError
 from tesuji.core.files import unwritable, write_json, write_text
+from tesuji.core.progress import SILENT, Progress
 from tesuji.core.run_folder import versions
 from tesuji.datasets.describe.card import card
 from tesuji.datasets.describe.statistics_page import statistics_page
@@ -38,48 +39,46 @@ from tesuji.logs.importing import import_logs
 from tesuji.recipe.schema.data import LogsStage
 from tesuji.recipe.schema.recipe import Recipe
 
-Progress = Callable[[str, int, int], None]
-
 
 def build(
     recipe: Recipe,
     stage: LogsStage,
     out: Path,
-    on_progress: Progress = lambda words, done, total: None,
+    progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Make the data of one stage in the folder `out` and return its statistics.
 
-    `on_progress(words, done, total)`. Raises DataError when the logs cannot be read or nothing is
-    left of them, EngineError when a judge does not answer.
+    Raises DataError when the logs cannot be read or nothing is left of them, EngineError when a
+    judge does not answer.
     """
     processed = out / "processed"
-    paths, made = _raw_logs(stage, out, recipe.seed, on_progress)
+    paths, made = _raw_logs(stage, out, recipe.seed, progress)
     summary = import_logs(
         paths,
         processed,
         format=stage.format,
         include=stage.include,
         processes=stage.processes,
-        on_progress=on_progress,
+        progress=progress,
     )
     known = {"imported": summary.as_json(), "made": made}
-    return _build(recipe, stage, out, known, on_progress)
+    return _build(recipe, stage, out, known, progress)
 
 
 def _build(
-    recipe: Recipe, stage: LogsStage, out: Path, known: dict[str, Any], on_progress: Progress
+    recipe: Recipe, stage: LogsStage, out: Path, known: dict[str, Any], progress: Progress
 ) -> dict[str, Any]:
     processed = out / "processed"
-    on_progress("selecting", 0, 0)
+    progress.begin("selecting")
     pool = collect(processed / "episodes.jsonl", recipe.seed)
     with closing(pool.replies), ExitStack() as stack:
         logged = log_pairs(processed / "pairs.jsonl")
         episodes = processed / "episodes.jsonl"
-        chosen = choose(stage, pool, logged, episodes, out, recipe.seed, on_progress)
+        chosen = choose(stage, pool, logged, episodes, out, recipe.seed, progress)
         _something(chosen, known)
         scored = stage.compliance != "strict"
         writer = Writer(out, stack, main=_main(chosen, stage), scored=scored)
-        write_all(chosen, pool, processed, writer, on_progress)
+        write_all(chosen, pool, processed, writer, progress)
         stats = {**_origin(recipe, stage), **known, **statistics(chosen, pool, writer.counts)}
         wants = stage.pairs is not None
         stats["warnings"] = warnings(stats, chosen, wants_pairs=wants, held_out=stage.held_out)
@@ -88,31 +87,31 @@ def _build(
 
 
 def _raw_logs(
-    stage: LogsStage, out: Path, seed: int, on_progress: Progress
+    stage: LogsStage, out: Path, seed: int, progress: Progress
 ) -> tuple[list[Path], dict[str, int]]:
     """(what to read, what was made and planted)."""
     raw = out / "raw_logs"
     if stage.make is None:
         paths = [Path(path) for path in stage.paths]
         named = list(files(paths, out / "processed"))
-        _write_manifest(named, raw / "manifest.json", on_progress)
+        _write_manifest(named, raw / "manifest.json", progress)
         return paths, {}
     from tesuji.logs.synthetic.make import make_logs
 
     if raw.exists():
         shutil.rmtree(raw)  # half a folder of an earlier start
     kind, games, traps = stage.make.kind, stage.make.games, stage.make.traps
-    planted = make_logs(kind, raw, games=games, seed=seed, traps=traps, on_progress=on_progress)
+    planted = make_logs(kind, raw, games=games, seed=seed, traps=traps, progress=progress)
     return [raw], dict(planted)
 
 
-def _write_manifest(named: Sequence[Named], to: Path, on_progress: Progress) -> None:
+def _write_manifest(named: Sequence[Named], to: Path, progress: Progress) -> None:
     """Names, sizes and hashes of the user's files: enough to tell them again, and no copy."""
     rows: list[dict[str, Any]] = []
-    for number, (file, name) in enumerate(named, start=1):
+    progress.begin("hashing", len(named))
+    for file, name in named:
         rows.append({"path": name, **_measured(file)})
-        if number % 100 == 0 or number == len(named):
-            on_progress("hashing", number, len(named))
+        progress.advance()
     write_json(to, {"files": len(rows), "bytes": sum(r["bytes"] for r in rows), "list": rows})
 
 

@@ -1,7 +1,7 @@
 """The second reading of the episodes: the texts of the rows and pairs that were chosen."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import IO, Any
 import orjson
 
 from tesuji.core.files import atomic_path
+from tesuji.core.progress import Progress
 from tesuji.core.types import Example, Message, Pair
 from tesuji.datasets.columns import OF_PAIR, OF_ROW, SHOWN, facts_of, known
 from tesuji.datasets.files import example_row, pair_row
@@ -30,7 +31,6 @@ from tesuji.datasets.from_logs.pairs import Plan
 from tesuji.datasets.from_logs.selection import Chosen
 from tesuji.datasets.from_logs.strategy_words import quality
 
-Progress = Callable[[str, int, int], None]
 SIDES = ("", "held_out_")
 EVERY = 100  # episodes between two words of progress
 
@@ -112,7 +112,7 @@ def allowed(turn: Candidate) -> list[str]:
 
 
 def write_all(
-    chosen: Chosen, pool: Pool, processed: Path, writer: Writer, on_progress: Progress
+    chosen: Chosen, pool: Pool, processed: Path, writer: Writer, progress: Progress
 ) -> None:
     """Write every row and pair, in the order of the episodes; then the pairs that logs hold.
 
@@ -127,13 +127,14 @@ def write_all(
         plans[made.at.episode].append(made)
     wanted = {*rows, *plans}
     first = _first(chosen)
+    progress.begin("writing", max(wanted, default=-1) + 1)
     for now in (first, wanted - first):
         last = max(now, default=-1)
         for index, (_, row) in enumerate(_until(processed / "episodes.jsonl", last)):
             if index in now:
                 _episode(row, rows.get(index, ()), plans.get(index, ()), chosen, pool, writer)
             if now is not first and (index % EVERY == 0 or index == last):
-                on_progress("writing", index + 1, last + 1)
+                progress.update(index + 1)
     _logged(chosen, processed / "pairs.jsonl", writer)
 
 

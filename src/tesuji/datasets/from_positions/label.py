@@ -1,8 +1,9 @@
 """Positions with an oracle's answers: which moves are best, and which keep the value."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from tesuji.core.progress import SILENT, Progress
 from tesuji.core.types import Move
 from tesuji.datasets.from_positions.positions import Position
 from tesuji.games.base import Game
@@ -28,12 +29,13 @@ def label(
     game: Game,
     positions: Sequence[Position],
     oracle: Player,
-    on_progress: Callable[[int], None] = lambda done: None,
+    progress: Progress = SILENT,
 ) -> Iterator[Labelled]:
     """Ask the oracle about every position. Raises GameError when it cannot answer."""
-    for done, position in enumerate(positions, start=1):
+    progress.begin("labelling", len(positions))
+    for position in positions:
         yield _label_one(game, position, oracle)
-        on_progress(done)
+        progress.advance()
 
 
 def _label_one(game: Game, position: Position, oracle: Player) -> Labelled:

@@ -8,13 +8,14 @@ dataset_statistics.json         what is in them
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tesuji.core.errors import DataError
 from tesuji.core.files import write_json, write_jsonl
+from tesuji.core.progress import SILENT, Progress
 from tesuji.core.seeds import stream
 from tesuji.core.types import Example, Message, Move
 from tesuji.datasets.files import example_row, pair_row
@@ -30,8 +31,6 @@ from tesuji.players.registry import make_player
 from tesuji.recipe.schema.data import DataStage
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.sections import PromptSection
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +48,18 @@ def generate(
     stage: DataStage,
     game: Game,
     out: Path,
-    on_progress: Progress = lambda words, done, total: None,
+    progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Make the data of one stage in the folder `out` and return its statistics.
 
-    `on_progress(words, done, total)`. Raises GameError when the oracle does not fit the game,
-    DataError when nothing is left to train on, EngineError when an endpoint fails.
+    Raises GameError when the oracle does not fit the game, DataError when nothing is left to train
+    on, EngineError when an endpoint fails.
     """
-    labelled = _labelled(stage, game, recipe.seed, on_progress)
+    labelled = _labelled(stage, game, recipe.seed, progress)
     hidden = held_out_keys(
         game, labelled, share=stage.held_out, among=stage.held_out_from, seed=recipe.seed
     )
-    lessons = list(_lessons(stage, game, labelled, recipe.seed, out, on_progress))
+    lessons = list(_lessons(stage, game, labelled, recipe.seed, out, progress))
     quarantined = [lesson for lesson in lessons if lesson.thought is None]
     kept = [lesson for lesson in lessons if lesson.thought is not None]
     train = [lesson for lesson in kept if lesson.item.position.key not in hidden]
@@ -84,11 +83,10 @@ def generate(
     return stats
 
 
-def _labelled(stage: DataStage, game: Game, seed: int, on_progress: Progress) -> list[Labelled]:
+def _labelled(stage: DataStage, game: Game, seed: int, progress: Progress) -> list[Labelled]:
     oracle = make_player(stage.oracle, game=game)
     positions = _positions(stage, game, seed)
-    total = len(positions)
-    return list(label(game, positions, oracle, lambda done: on_progress("labelling", done, total)))
+    return list(label(game, positions, oracle, progress))
 
 
 def _positions(stage: DataStage, game: Game, seed: int) -> list[Position]:
@@ -104,12 +102,12 @@ def _lessons(
     labelled: Sequence[Labelled],
     seed: int,
     out: Path,
-    on_progress: Progress,
+    progress: Progress,
 ) -> Iterator[_Lesson]:
     """Every move to teach, with its thought."""
     bare = [(item, move) for item in labelled for move in _taught(stage, item, seed)]
     if stage.thoughts == "llm":
-        yield from _written(stage, game, bare, out, on_progress)
+        yield from _written(stage, game, bare, out, progress)
         return
     for item, move in bare:
         thought = _template(stage, game, item, move) if stage.thoughts == "template" else ""
@@ -136,7 +134,7 @@ def _written(
     game: Game,
     bare: Sequence[tuple[Labelled, Move]],
     out: Path,
-    on_progress: Progress,
+    progress: Progress,
 ) -> Iterator[_Lesson]:
     """Thoughts from the endpoint; asked once, kept in `thoughts.sqlite` beside the rows."""
     from tesuji.datasets.llm_endpoint import thought_question, write_thoughts
@@ -144,12 +142,8 @@ def _written(
     questions = [
         thought_question(game, item.position.match, item.position.seat, move) for item, move in bare
     ]
-    thoughts = write_thoughts(
-        questions,
-        stage.endpoint,
-        out / "thoughts.sqlite",
-        on_progress=lambda done: on_progress("thoughts", done, len(questions)),
-    )
+    progress.begin("thoughts", len(questions))
+    thoughts = write_thoughts(questions, stage.endpoint, out / "thoughts.sqlite", progress)
     for (item, move), thought in zip(bare, thoughts, strict=True):
         yield _Lesson(item, move, thought)
 
@@ -157,12 +151,11 @@ def _written(
 def _rows(
     game: Game, prompt: PromptSection, lessons: Sequence[_Lesson]
 ) -> Iterator[dict[str, Any]]:
-    replies = Counter(lesson.item.position.key for lesson in lessons)
     for lesson in lessons:
         position = lesson.item.position
         messages = _messages(game, prompt, position)
         reply = answer_text(prompt, lesson.move, lesson.thought or "")
-        yield example_row(Example(messages, reply, position.key, 1 / replies[position.key]))
+        yield example_row(Example(messages, reply, position.key))
 
 
 def _messages(game: Game, prompt: PromptSection, position: Position) -> tuple[Message, ...]:

@@ -1,12 +1,11 @@
 """`oracle`: what a move gives away against best play, for games that can be solved or searched."""
 
-import difflib
 from typing import Any
 
-from tesuji.core.errors import GameError, RecipeError
+from tesuji.core.errors import GameError
 from tesuji.episodes.rewards.base import Judged, Term
 from tesuji.players.base import MoveRequest, Player
-from tesuji.players.registry import make_player, player_names
+from tesuji.players.registry import find_player, make_player
 from tesuji.players.search.minimax import MinimaxPlayer
 from tesuji.players.search.wordle_entropy import EntropyPlayer
 from tesuji.recipe.schema.sections import PlayerSection
@@ -84,12 +83,5 @@ def _cannot_judge(player: Player, at: Judged, why: str) -> GameError:
 
 def oracle(player: str = "minimax", simulations: int | None = None) -> Term:
     """`Oracle`, with the options of a recipe. Raises RecipeError for an unknown player."""
-    if player not in (known := player_names()):
-        near = difflib.get_close_matches(str(player), known, n=1)
-        guess = f"did you mean {near[0]}? " if near else ""
-        raise RecipeError(
-            f"there is no player {player!r}",
-            where="rewards.oracle.player",
-            hint=f"{guess}known: {', '.join(known)}",
-        )
+    find_player(str(player), "rewards.oracle.player")
     return Oracle(player, **({} if simulations is None else {"simulations": simulations}))

@@ -9,15 +9,14 @@ an episode's game, and `scorer`, the learned reward model) and returns a `Term`.
 many turns faster at once than one by one has a method `prepare(turns)`, called before them.
 """
 
-import difflib
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Any
 
-from tesuji.core.errors import EngineError, RecipeError
+from tesuji.core.errors import EngineError, RecipeError, did_you_mean
+from tesuji.core.plugins import OURS, Plugins
 from tesuji.core.types import Episode
 from tesuji.episodes.rewards import terms, wordle
 from tesuji.episodes.rewards.base import Judged, RewardModel, Term
@@ -42,6 +41,7 @@ BUILT_IN: Mapping[str, Callable[..., Term]] = {
     "wordle_turns": wordle.wordle_turns,
     "wordle_bits": wordle.wordle_bits,
 }
+PLUGINS = Plugins("tesuji.rewards", "reward term", RecipeError)
 SERVICES = ("game_of", "scorer")
 
 
@@ -98,17 +98,22 @@ def make_terms(
         name: (section.weight, _make(name, section, {"game_of": game_of, "scorer": scorer}))
         for name, section in sections.items()
     }
-    if (shaping := sections.get(TOOL_FORMAT)) is not None:
-        paid = sections.get("returns")
+    if (shaping := section_of(sections, TOOL_FORMAT)) is not None:
+        paid = section_of(sections, "returns")
         check_weight(shaping.weight, paid.weight if paid else 0.0)
     if not terms:
         raise RecipeError("no term at all", where="rewards", hint="rewards: {returns: 1.0}")
     return Rewards(terms, game_of)
 
 
+def section_of(sections: Mapping[str, RewardTerm], name: str) -> RewardTerm | None:
+    """What a recipe says of one of our terms, by its short or its whole name; None: nothing."""
+    return sections.get(name) or sections.get(f"{OURS}:{name}")
+
+
 def reward_names() -> tuple[str, ...]:
     """Every term a recipe may name, ours first."""
-    return (*BUILT_IN, *(entry.name for entry in metadata.entry_points(group="tesuji.rewards")))
+    return PLUGINS.names(BUILT_IN)
 
 
 def score_of(episode: Episode, seat: int, info: GameInfo) -> float:
@@ -122,7 +127,7 @@ def score_of(episode: Episode, seat: int, info: GameInfo) -> float:
 
 
 def _make(name: str, section: RewardTerm, services: Mapping[str, Any]) -> Term:
-    factory = BUILT_IN.get(name) or _third_party(name)
+    factory = _factory(name)
     signature = inspect.signature(factory)
     given = {key: service for key, service in services.items() if key in signature.parameters}
     _check_options(name, section.options, signature)
@@ -145,36 +150,17 @@ def _check_options(name: str, options: Iterable[str], signature: inspect.Signatu
             raise RecipeError(
                 f"the reward term {name} has no option {key!r}",
                 where=f"rewards.{name}",
-                hint=f"{_guess(key, known)}its options: {', '.join(['weight', *known])}",
+                hint=f"{did_you_mean(key, known)}its options: {', '.join(['weight', *known])}",
             )
 
 
-def _guess(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {near[0]}? " if near else ""
-
-
-def _third_party(name: str) -> Callable[..., Term]:
-    for entry in metadata.entry_points(group="tesuji.rewards"):
-        if entry.name == name:
-            return _load(entry)
-    known = reward_names()
-    raise RecipeError(
-        f"there is no reward term {name!r}",
-        where=f"rewards.{name}",
-        hint=f"{_guess(name, known)}known: {', '.join(known)}",
+def _factory(name: str) -> Callable[..., Term]:
+    where = f"rewards.{name}"
+    source = PLUGINS.get(name, BUILT_IN, where)
+    factory: Callable[..., Term] = (
+        BUILT_IN[source] if isinstance(source, str) else PLUGINS.load(source, where)
     )
-
-
-def _load(entry: metadata.EntryPoint) -> Callable[..., Term]:
-    try:
-        loaded: Callable[..., Term] = entry.load()
-    except Exception as error:  # somebody else's package: whatever it raises is their fault
-        raise RecipeError(
-            f"the reward term {entry.name!r} of {entry.value} does not load: {error}",
-            where=f"rewards.{entry.name}",
-        ) from error
-    return loaded
+    return factory
 
 
 def _value(name: str, term: Term, at: Judged) -> float:

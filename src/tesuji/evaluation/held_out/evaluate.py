@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from tesuji.core.progress import SILENT, Progress
 from tesuji.core.statistics import Share
 from tesuji.core.types import Example, Pair
 from tesuji.evaluation.held_out.likelihood import (
@@ -25,7 +26,6 @@ from tesuji.evaluation.held_out.likelihood import (
 from tesuji.evaluation.held_out.poker_decisions import DecisionScore, score_decisions
 from tesuji.evaluation.held_out.replies import Answered, answer, by_role, judge, questions
 from tesuji.evaluation.held_out.results import RowsScore
-from tesuji.evaluation.watch import Watch
 from tesuji.learners.model.load import Policy
 from tesuji.players.poker.read_reply import read_decision
 from tesuji.players.sampling.local import LocalSampler
@@ -47,7 +47,7 @@ def evaluate_rows(
     max_length: int,
     limit: int,
     seed: int,
-    watch: Watch | None = None,
+    progress: Progress = SILENT,
 ) -> RowsScore:
     """Read every held-out row and pair, reply to `limit` prompts, and add up what is found.
 
@@ -55,17 +55,16 @@ def evaluate_rows(
     model's. Prompt and reply together take at most `max_length` tokens, and what the model can
     hold. `sampling.legal_only` is not followed: replies are free. Raises EngineError.
     """
-    watch = watch or Watch()
     started = time.monotonic()
     reader = _reader(subject_policy, prompt, sampling, max_length)
     good = [row for row in examples if not _lost(row)]
-    watch.doing("held-out rows", len(good))
-    read = score_examples(reader, good, watch.advance)
-    watch.doing("held-out pairs", len(pairs))
-    compared = score_pairs(reader, pairs, watch.advance)
+    progress.begin("held-out rows", len(good))
+    read = score_examples(reader, good, progress)
+    progress.begin("held-out pairs", len(pairs))
+    compared = score_pairs(reader, pairs, progress)
     asked = questions(good, limit, seed)
-    watch.doing("replies to held-out prompts", len(asked))
-    answers, cut = answer(reader, asked, sampling, seed, watch.advance)
+    progress.begin("replies to held-out prompts", len(asked))
+    answers, cut = answer(reader, asked, sampling, seed, progress)
     decisions, decisions_by_role = _decisions(answers, training_labels)
     return RowsScore(
         rows=len(examples),

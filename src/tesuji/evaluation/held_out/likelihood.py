@@ -6,12 +6,13 @@ log-probability runs over its own tokens and the one that ends it, never over th
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 from tesuji.core.errors import EngineError
+from tesuji.core.progress import Progress
 from tesuji.core.statistics import clusters, ratio_interval, share
 from tesuji.core.types import Example, Message, Pair
 from tesuji.evaluation.held_out.results import Likelihood, Preferences
@@ -20,8 +21,6 @@ from tesuji.players.sampling.local import LocalSampler
 
 TOKENS = 1 << 16  # most tokens in one forward pass
 LOGITS = 1 << 28  # most logits in one: a gigabyte in float32
-
-Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,32 +63,32 @@ class ScoredRows:
     dropped: int
 
 
-def score_examples(reader: Reader, rows: Sequence[Example], advance: Advance) -> ScoredRows:
+def score_examples(reader: Reader, rows: Sequence[Example], progress: Progress) -> ScoredRows:
     """The log-probability of every row's reply."""
-    return _score(reader, [(row, row.prompt, [row.reply]) for row in rows], advance)
+    return _score(reader, [(row, row.prompt, [row.reply]) for row in rows], progress)
 
 
-def score_pairs(reader: Reader, pairs: Sequence[Pair], advance: Advance) -> ScoredRows:
+def score_pairs(reader: Reader, pairs: Sequence[Pair], progress: Progress) -> ScoredRows:
     """Those of every pair's two replies, chosen first, after the same prompt."""
-    return _score(reader, [(p, p.prompt, [p.chosen, p.rejected]) for p in pairs], advance)
+    return _score(reader, [(p, p.prompt, [p.chosen, p.rejected]) for p in pairs], progress)
 
 
 def _score(
-    reader: Reader, rows: Sequence[tuple[Any, Sequence[Message], list[str]]], advance: Advance
+    reader: Reader, rows: Sequence[tuple[Any, Sequence[Message], list[str]]], progress: Progress
 ) -> ScoredRows:
     kept, prompts, choices, cut = [], [], [], 0
     for row, messages, texts in rows:
         replies = [reader.reply(text) for text in texts]
         fitted = reader.prompt(messages, max(map(len, replies)))
         if fitted is None:
-            advance(1)
+            progress.advance()
             continue
         cut += fitted[1]
         kept.append(row)
         prompts.append(fitted[0])
         choices.append(replies)
     scored = []
-    found = _logprobs(reader, prompts, choices, advance)
+    found = _logprobs(reader, prompts, choices, progress)
     for row, replies, logprobs in zip(kept, choices, found, strict=True):
         scored.append(Scored(row, tuple(logprobs), tuple(map(len, replies))))
     return ScoredRows(tuple(scored), cut, len(rows) - len(kept))
@@ -99,7 +98,7 @@ def _logprobs(
     reader: Reader,
     prompts: Sequence[list[int]],
     choices: Sequence[list[list[int]]],
-    advance: Advance,
+    progress: Progress,
 ) -> list[list[float]]:
     found: list[list[float]] = [[] for _ in prompts]
     for chunk in _chunks(prompts, choices, reader):
@@ -107,7 +106,7 @@ def _logprobs(
             scores = reader.sampler.score([prompts[i] for i in chunk], [choices[i] for i in chunk])
         for index, some in zip(chunk, scores, strict=True):
             found[index] = some
-        advance(len(chunk))
+        progress.advance(len(chunk))
     return found
 
 

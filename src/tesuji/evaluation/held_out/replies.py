@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from tesuji.core.progress import Progress
 from tesuji.core.seeds import stream
 from tesuji.core.statistics import share
 from tesuji.core.types import Example, Message, Move, Sampled
 from tesuji.datasets.from_logs.strategy_words import quality, words_in
-from tesuji.evaluation.held_out.likelihood import Advance, Reader, telling_memory
+from tesuji.evaluation.held_out.likelihood import Reader, telling_memory
 from tesuji.evaluation.held_out.results import Indicators, Replies
 from tesuji.games.textarena.secretmafia import NAMED, last_message, targets
 from tesuji.players.mafia.read_reply import read_action
@@ -71,7 +72,7 @@ def answer(
     asked: Sequence[Asked],
     sampling: SamplingSection,
     seed: int,
-    advance: Advance,
+    progress: Progress,
 ) -> tuple[list[Answered], int]:
     """One free reply a prompt, and how many prompts were cut at their beginning. Each reply has a
     random stream of its own. Replies take at most half of what the model can hold."""
@@ -91,7 +92,7 @@ def answer(
                 stop_ids=reader.sampler.stop_ids,
             )
         found.update(zip(chunk, replies, strict=True))
-        advance(len(chunk))
+        progress.advance(len(chunk))
     answered = [_answered(reader, one, found[place]) for place, one in enumerate(asked)]
     return answered, sum(cut for _, cut in fitted)
 

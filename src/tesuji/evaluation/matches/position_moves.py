@@ -3,10 +3,11 @@
 Every position is asked about once, with no retry: an illegal reply is not an optimal move.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tesuji.core.progress import SILENT, Progress
 from tesuji.core.statistics import wilson
 from tesuji.core.types import Move
 from tesuji.episodes.arena import read_attempt
@@ -35,13 +36,13 @@ def score_moves(
     questions: Sequence[Question],
     *,
     answer: Literal["id", "move"] = "move",
-    on_progress: Callable[[int], None] = lambda done: None,
+    progress: Progress = SILENT,
 ) -> tuple[PositionScore, ...]:
-    """One score a split, "trained" before "held_out"; `on_progress` hears of each chunk's size."""
+    """One score a split, "trained" before "held_out"."""
     moves: list[Move | None] = []
     for start in range(0, len(questions), CHUNK):
         moves += _answers(game, player, questions[start : start + CHUNK], answer)
-        on_progress(len(moves) - start)
+        progress.advance(len(moves) - start)
     splits = sorted({question.split for question in questions}, reverse=True)
     return tuple(
         _score(split, [(q, m) for q, m in zip(questions, moves, strict=True) if q.split == split])

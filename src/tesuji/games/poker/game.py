@@ -64,7 +64,7 @@ class PokerGame(Game):
     @property
     def num_players(self) -> int:
         """Seats at the table."""
-        return len(self.stakes.stacks)
+        return self.stakes.num_players
 
     @cached_property
     def info(self) -> GameInfo:
@@ -128,7 +128,7 @@ class PokerGame(Game):
         looked at."""
         from tesuji.games.poker.hand import PokerMatch
 
-        return PokerMatch(self, tuple(deck))
+        return PokerMatch(self.stakes, tuple(deck))
 
 
 def names() -> tuple[str, ...]:

@@ -8,7 +8,7 @@ What a seat is told comes from its own cards and from what everybody at the tabl
 import random
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pokerkit
 from pokerkit import Automation, Card, State
@@ -28,9 +28,7 @@ from tesuji.games.poker.prompt import (
     waiting_text,
 )
 from tesuji.games.poker.situation import Situation, names_of, phase_of, situation
-
-if TYPE_CHECKING:
-    from tesuji.games.poker.game import PokerGame
+from tesuji.games.poker.stakes import Stakes
 
 BOARD = 5
 AUTOMATIONS = (
@@ -48,9 +46,9 @@ AUTOMATIONS = (
 class PokerMatch(Match):
     """A hand with its cards laid out. `offender` is the seat that forfeited, if one did."""
 
-    def __init__(self, game: "PokerGame", deck: tuple[str, ...]) -> None:
-        self.game, self.deck = game, deck
-        self.state: State = _state(game)
+    def __init__(self, stakes: Stakes, deck: tuple[str, ...]) -> None:
+        self.stakes, self.deck = stakes, deck
+        self.state: State = _state(stakes)
         self.names = names_of(self.state)
         self.offender: int | None = None
         self.moves: list[tuple[int, Move]] = []
@@ -66,33 +64,33 @@ class PokerMatch(Match):
 
     def hole(self, seat: int) -> tuple[Card, ...]:
         """The cards dealt to a seat."""
-        each = self.game.variant.hole
+        each = self.stakes.variant.hole
         return _cards(self.deck[seat * each : (seat + 1) * each])
 
     def situation(self, seat: int) -> Situation:
         """What `seat` knows now, as facts; of bets and prices only if it is to act."""
         self._check_seat(seat)
         if seat not in self._known:
-            words = self.game.variant.words
+            words = self.stakes.variant.words
             self._known[seat] = situation(self.state, self._story, self.hole(seat), words, seat)
         return self._known[seat]
 
     def observe(self, seat: int) -> str:
         """What `seat` knows now: in words, or briefly, as `shown` has it."""
         at = self.situation(seat)
-        if self.game.stakes.shown == "brief":
+        if self.stakes.shown == "brief":
             return brief(at, self._betting)
         if seat not in self.to_act:
             turn = f"It is {self.names[self.to_act[0]]}'s turn." if self.to_act else "It is over."
             return waiting_text(at, turn)
-        if self.game.stakes.bets == "text":
+        if self.stakes.bets == "text":
             return decision_prompt(at)
         texts = [move.text for move in self._menu]
         return "\n".join([*situation_lines(at), menu_line(texts)])
 
     def messages(self, seat: int) -> tuple[Message, ...] | None:
         """Where bets are named freely, the question as rows of poker data put it."""
-        if self.game.stakes.bets == "menu" or self.game.stakes.shown == "brief":
+        if self.stakes.bets == "menu" or self.stakes.shown == "brief":
             return None
         return (Message(role="user", content=self.observe(seat)),)
 
@@ -111,9 +109,9 @@ class PokerMatch(Match):
 
         Raises IllegalMove, with the reason, where they name none that is allowed.
         """
-        if self.game.stakes.bets == "menu" or said.strip().isdecimal():
+        if self.stakes.bets == "menu" or said.strip().isdecimal():
             return None
-        named = bet_of(self.situation(seat), said, self.game.big_blind)
+        named = bet_of(self.situation(seat), said, self.stakes.big_blind)
         return next((move for move in self._menu if move.text == named.text), named)
 
     def play(self, seat: int, move: Move) -> None:
@@ -135,14 +133,14 @@ class PokerMatch(Match):
 
     def returns(self) -> tuple[float, ...]:
         """Big blinds won or lost, nothing before the hand is over."""
-        return tuple(gain / self.game.big_blind for gain in self.chips())
+        return tuple(gain / self.stakes.big_blind for gain in self.chips())
 
     def chips(self) -> tuple[int, ...]:
         """Whole chips won or lost; they add up to 0."""
         if self.offender is not None:
             return stopped(self.state, self.offender)
         if self.state.status:
-            return (0,) * self.game.num_players
+            return (0,) * self.stakes.num_players
         return tuple(int(payoff) for payoff in self.state.payoffs)
 
     def role(self, seat: int) -> str:
@@ -168,7 +166,7 @@ class PokerMatch(Match):
 
     def clone(self) -> "PokerMatch":
         """The same cards, the same moves again; pokerkit's own state copies slowly."""
-        other = PokerMatch(self.game, self.deck)
+        other = PokerMatch(self.stakes, self.deck)
         for seat, move in self.moves:
             other.play(seat, move)
         other.offender = self.offender
@@ -182,18 +180,18 @@ class PokerMatch(Match):
     def _total(self, seat: int, move: Move) -> int:
         """What the move bets to, 0 for a fold, a check or a call. Raises IllegalMove."""
         if seat not in self.to_act:
-            raise IllegalMove(f"seat {seat} is not to act", where=self.game.name)
+            raise IllegalMove(f"seat {seat} is not to act", where=self.stakes.game)
         if move in self._menu:
             return self._menu[move]
         at = self.situation(seat)
         listed = ", ".join(f"{known.id} ({known.text})" for known in self._menu)
-        if self.game.stakes.bets == "text" and move.id < 0:
-            named = bet_of(at, move.text, self.game.big_blind)
+        if self.stakes.bets == "text" and move.id < 0:
+            named = bet_of(at, move.text, self.stakes.big_blind)
             if named.text == move.text:
                 return 0 if move.text in ("fold", "check", "call") else _amount(at, move.text)
         raise IllegalMove(
             f"{move.text or move.id!r} (id {move.id}) is not legal here",
-            where=self.game.name,
+            where=self.stakes.game,
             hint=f"legal: {listed}",
         )
 
@@ -209,7 +207,7 @@ class PokerMatch(Match):
         self._known: dict[int, Situation] = {}
         self._menu: dict[Move, int] = {}
         if (seat := state.actor_index) is not None:
-            self._menu = menu(self.situation(seat), self.game.stakes.sizes)
+            self._menu = menu(self.situation(seat), self.stakes.sizes)
 
     def _deal(self) -> None:
         state = self.state
@@ -219,34 +217,36 @@ class PokerMatch(Match):
             state.burn_card("??")
         else:
             dealt = len(self._board())
-            start = self.game.variant.hole * self.game.num_players + dealt
+            start = self.stakes.variant.hole * self.stakes.num_players + dealt
             state.deal_board(_cards(self.deck[start : start + state.board_dealing_count]))
 
     def _board(self) -> tuple[Card, ...]:
         return tuple(self.state.get_board_cards(0)) if self.state.board_cards else ()
 
     def _check_seat(self, seat: int) -> None:
-        count = self.game.num_players
+        count = self.stakes.num_players
         if not 0 <= seat < count:
-            raise GameError(f"{self.game.name} has no seat {seat}", hint=f"seats: 0 to {count - 1}")
+            raise GameError(
+                f"{self.stakes.game} has no seat {seat}", hint=f"seats: 0 to {count - 1}"
+            )
 
 
-def table_of(game: "PokerGame") -> Any:
+def table_of(stakes: Stakes) -> Any:
     """pokerkit's game with these stakes, which makes states and hand histories."""
-    stakes, seats = game.stakes, game.num_players
+    seats = stakes.num_players
     blinds: tuple[int, ...] = (stakes.small_blind, stakes.big_blind)
-    if game.variant.button_blind:  # with two players pokerkit keeps the blinds swapped
+    if stakes.variant.button_blind:  # with two players pokerkit keeps the blinds swapped
         blinds = (stakes.big_blind, 0) if seats == 2 else (0,) * (seats - 1) + (stakes.big_blind,)
-    make = getattr(pokerkit, game.variant.table)
+    make = getattr(pokerkit, stakes.variant.table)
     return make(AUTOMATIONS, True, stakes.ante, blinds, stakes.big_blind)
 
 
-def _state(game: "PokerGame") -> State:
+def _state(stakes: Stakes) -> State:
     """A hand about to be dealt. pokerkit shuffles a deck with Python's global generator, which is
     put back as it was; its deck only says which cards there are, ours is dealt."""
     before = random.getstate()
     try:
-        return table_of(game)(game.stakes.stacks, game.num_players)
+        return table_of(stakes)(stakes.stacks, stakes.num_players)
     finally:
         random.setstate(before)
 

@@ -41,9 +41,10 @@ VARIANTS = {
 
 @dataclass(frozen=True, slots=True)
 class Stakes:
-    """What is played for. Chips are whole numbers; `stacks` go by seat (seat 0 is first to act
-    after the flop), `sizes` are the bets of the menu as shares of the pot."""
+    """What is played, and for what. Chips are whole numbers; `stacks` go by seat (seat 0 is first
+    to act after the flop), `sizes` are the bets of the menu as shares of the pot."""
 
+    game: str
     stacks: tuple[int, ...]
     small_blind: int
     big_blind: int
@@ -51,6 +52,16 @@ class Stakes:
     bets: Bets
     sizes: tuple[float, ...]
     shown: Shown
+
+    @property
+    def variant(self) -> Variant:
+        """The kind of poker."""
+        return VARIANTS[self.game]
+
+    @property
+    def num_players(self) -> int:
+        """Seats at the table."""
+        return len(self.stacks)
 
 
 DEFAULTS: Mapping[str, Any] = {
@@ -78,6 +89,7 @@ def read_stakes(name: str, options: Mapping[str, Any]) -> Stakes:
     usual = VARIANTS[name].ante * big
     given["ante"] = usual if given["ante"] is None else given["ante"]
     return Stakes(
+        game=name,
         stacks=_stacks(name, given),
         small_blind=small,
         big_blind=big,

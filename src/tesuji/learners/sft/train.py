@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tesuji.core.files import write_json
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Example
-from tesuji.learners.model.load import Policy, count_parameters
+from tesuji.learners.model.load import Policy
 from tesuji.learners.sft.tokens import Tokenized, tokenize
+from tesuji.learners.trainer.summary import TrainingSummary, trainer_facts
 from tesuji.learners.trainer.trainer import (
     STOPPED,
     Hooks,
@@ -23,26 +23,18 @@ from tesuji.learners.trainer.trainer import (
     optimizer,
     run,
     step_of,
-    why_stopped,
 )
 from tesuji.recipe.schema.sections import PromptSection
 from tesuji.recipe.schema.stages import SftStage
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingSummary:
-    """What a training stage did; written to `training.json`. Seconds are of training alone."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SftSummary(TrainingSummary):
+    """`rows_cut` lost their prompt's beginning to the length limit, `rows_dropped` did not fit."""
 
-    steps: int
-    seconds: float
     rows: int
     rows_cut: int
     rows_dropped: int
-    tokens: int
-    parameters: int
-    trainable_parameters: int
-    stopped_because: str
-    device: str
 
 
 def train_sft(
@@ -57,7 +49,7 @@ def train_sft(
     seed: int,
     metrics: MetricLog,
     hooks: Hooks | None = None,
-) -> TrainingSummary:
+) -> SftSummary:
     """Train `policy.model` in place and save it to `out/final`.
 
     Picks up at the newest checkpoint in `out/checkpoints`, if there is one. Raises DataError for
@@ -74,20 +66,14 @@ def train_sft(
     seconds = run(trainer, name, out, checkpoint)
     policy.model.save_pretrained(out / "final")
     policy.tokenizer.save_pretrained(out / "final")
-    every, trainable = count_parameters(policy.model)
-    summary = TrainingSummary(
-        steps=trainer.state.global_step,
-        seconds=round(seconds, 2),
+    summary = SftSummary(
         rows=len(rows.rows),
         rows_cut=rows.cut,
         rows_dropped=rows.dropped,
         tokens=rows.tokens,
-        parameters=every,
-        trainable_parameters=trainable,
-        stopped_because=why_stopped(trainer, out),
-        device=str(policy.model.device),
+        **trainer_facts(trainer, out, seconds),
     )
-    write_json(out / "training.json", {k: getattr(summary, k) for k in summary.__slots__})
+    summary.write(out)
     return summary
 
 

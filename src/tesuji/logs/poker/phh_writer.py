@@ -55,7 +55,7 @@ def history_of(game: PokerGame, episode: Episode, number: int = 0) -> HandHistor
     over = not match.to_act or episode.ending is Ending.FORFEIT
     gains = zip(game.stakes.stacks, match.chips(), strict=True)
     return HandHistory.from_game_state(
-        table_of(game),
+        table_of(game.stakes),
         match.state,
         players=list(episode.players),
         finishing_stacks=[stack + gain for stack, gain in gains] if over else None,

@@ -9,7 +9,6 @@ written. So no game stands in both, and all views of a game share its `game_id`.
 
 import math
 from collections import Counter
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -18,11 +17,11 @@ from typing import Any
 import orjson
 
 from tesuji.core.files import atomic_path
+from tesuji.core.progress import SILENT, Progress
 from tesuji.logs.synthetic.mafia_faults import FAULTS, FORMS, MGC_FAULTS, whole
 from tesuji.logs.synthetic.mafia_files import competitor_record, file_name, mgc_rows
 from tesuji.logs.synthetic.mafia_play import MadeGame, play
 
-Progress = Callable[[str, int, int], None]
 VIEWS = 2  # of a game
 EVERY_FORM = 10  # of so many views each form has one
 OFTEN = ("no_actions", "error", "no_actions", "error", "timeout")  # what real folders are full of
@@ -36,7 +35,7 @@ def make_mafia_logs(
     games: int,
     seed: int,
     traps: bool,
-    on_progress: Progress = lambda _what, _done, _total: None,
+    progress: Progress = SILENT,
 ) -> dict[str, int]:
     """Play `games` games and write them under `out`; return what was written and planted.
 
@@ -48,13 +47,14 @@ def make_mafia_logs(
     """
     competitor = _Competitor(out / "competitor", games, traps)
     mgc = _Mgc(out / "mgc", traps)
+    progress.begin("games", games)
     for number in range(games):
         game = play(number, seed)
         if number % 3 == 2:
             mgc.take(game)
         else:
             competitor.take(game, Random(f"mafia/views/{seed}/{number}"))
-        on_progress("games", number + 1, games)
+        progress.advance()
     competitor.finish()
     mgc.finish()
     return {"games": games, **competitor.counts, **mgc.counts}

@@ -1,10 +1,10 @@
 """Logs to try things with, where there are none at hand: games played here by scripted players."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, get_args
 
 from tesuji.core.errors import DataError
+from tesuji.core.progress import SILENT, Progress
 
 Kind = Literal["mafia", "poker"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -17,7 +17,7 @@ def make_logs(
     games: int,
     seed: int,
     traps: bool,
-    on_progress: Callable[[str, int, int], None] = lambda words, done, total: None,
+    progress: Progress = SILENT,
 ) -> dict[str, int]:
     """Play `games` games and write their logs under `out`; return what was written and planted.
 
@@ -32,4 +32,4 @@ def make_logs(
         from tesuji.logs.synthetic.mafia import make_mafia_logs as make
     else:
         from tesuji.logs.synthetic.poker import make_poker_logs as make
-    return make(out, games=games, seed=seed, traps=traps, on_progress=on_progress)
+    return make(out, games=games, seed=seed, traps=traps, progress=progress)

@@ -13,12 +13,13 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from tesuji.core.files import write_jsonl, write_text
+from tesuji.core.progress import SILENT, Progress
 from tesuji.games.poker.prompt import decision_prompt
 from tesuji.games.poker.situation import Situation
 from tesuji.logs.poker.hand_to_episode import GAME
@@ -37,7 +38,6 @@ from tesuji.logs.synthetic.poker_files import (
 )
 from tesuji.logs.synthetic.poker_play import MadeHand, play
 
-Progress = Callable[[str, int, int], None]
 HANDS_A_FILE = 50
 SINGLE_FILES = 10
 EVERY = 12  # of so many hands one has a given fault
@@ -51,7 +51,7 @@ def make_poker_logs(
     games: int,
     seed: int,
     traps: bool,
-    on_progress: Progress = lambda _what, _done, _total: None,
+    progress: Progress = SILENT,
 ) -> dict[str, int]:
     """Play `games` hands and write them under `out`; return what was written and planted.
 
@@ -62,9 +62,10 @@ def make_poker_logs(
     `unfinished` and `equal_pairs`. Raises DataError when `out` cannot be written.
     """
     hands = []
+    progress.begin("hands", games)
     for number in range(games):
         hands.append(play(number, seed, even=number % 4 == 3))
-        on_progress("hands", number + 1, games)
+        progress.advance()
     even = hands[3::4]
     rest = [hand for hand in hands if hand.number % 4 != 3]
     stars = [hand for hand in rest[2::5] if not any(hand.history.antes)]

@@ -1,15 +1,14 @@
 """The steps that make data, and what other steps read of it."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tesuji.core.progress import Named
 from tesuji.core.types import Example, Pair
 from tesuji.datasets.files import read_pairs, read_rows
 from tesuji.datasets.from_logs.stage import build
 from tesuji.datasets.from_positions.stage import generate
 from tesuji.pipeline.plan import Step
-from tesuji.pipeline.progress import Reporter
 from tesuji.pipeline.step_context import Workbench
 from tesuji.recipe.schema.data import DataStage, LogsStage
 from tesuji.recipe.schema.pairs import PairTraining
@@ -19,11 +18,11 @@ from tesuji.recipe.schema.stages import SftStage
 def make_data(step: Step, out: Path, bench: Workbench) -> None:
     """Positions of the game, labelled."""
     assert isinstance(step.section, DataStage)
-    on_progress = _progress(step.name, bench.reporter)
-    found = generate(bench.recipe, step.section, bench.game, out, on_progress)
+    progress = Named(step.name, bench.progress)
+    found = generate(bench.recipe, step.section, bench.game, out, progress)
     pairs = f" and {found['train_pairs']:,} pairs" if "train_pairs" in found else ""
-    bench.reporter.say(
-        f"{step.name}: {found['positions']:,} positions, {found['train_rows']:,} rows{pairs} to "
+    progress.say(
+        f"{found['positions']:,} positions, {found['train_rows']:,} rows{pairs} to "
         f"learn from, {found['held_out_positions']:,} positions held out"
     )
 
@@ -31,28 +30,16 @@ def make_data(step: Step, out: Path, bench: Workbench) -> None:
 def read_logs(step: Step, out: Path, bench: Workbench) -> None:
     """Other people's logs, made into rows and pairs."""
     assert isinstance(step.section, LogsStage)
-    found = build(bench.recipe, step.section, out, _progress(step.name, bench.reporter))
+    progress = Named(step.name, bench.progress)
+    found = build(bench.recipe, step.section, out, progress)
     read, kept = found["imported"]["read"], found["imported"]["accepted"]
-    bench.reporter.say(
-        f"{step.name}: {kept:,} of {read:,} records taken; {found['train_rows']:,} rows and "
+    progress.say(
+        f"{kept:,} of {read:,} records taken; {found['train_rows']:,} rows and "
         f"{found['train_pairs']:,} pairs to learn from, {found['held_out_rows']:,} and "
         f"{found['held_out_pairs']:,} held out"
     )
     for warning in found["warnings"]:
-        bench.reporter.say(f"{step.name}: {warning}")
-
-
-def _progress(name: str, reporter: Reporter) -> Callable[[str, int, int], None]:
-    doing = ""
-
-    def on_progress(words: str, done: int, total: int) -> None:
-        nonlocal doing
-        if words != doing:
-            doing = words
-            reporter.begin(f"{name}: {words}", total or None)
-        reporter.update(done)
-
-    return on_progress
+        progress.say(warning)
 
 
 def rows_for(step: Step, bench: Workbench) -> tuple[list[Example], list[Example]]:

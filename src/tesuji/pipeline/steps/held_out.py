@@ -5,7 +5,7 @@ from tesuji.evaluation.held_out.evaluate import decision_labels, evaluate_rows
 from tesuji.evaluation.held_out.results import RowsScore
 from tesuji.learners.model.load import Policy
 from tesuji.pipeline.plan import Step
-from tesuji.pipeline.step_context import Workbench, watch_with
+from tesuji.pipeline.step_context import Workbench
 from tesuji.pipeline.steps.data import held_out_of
 from tesuji.recipe.schema.data import LogsStage
 from tesuji.recipe.schema.recipe import EvaluationSection, Recipe
@@ -37,7 +37,7 @@ def look_at_rows(
         max_length=_longest(recipe),
         limit=limit,
         seed=recipe.seed,
-        watch=watch_with(bench.reporter),
+        progress=bench.progress,
     )
 
 

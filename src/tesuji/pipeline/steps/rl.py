@@ -6,7 +6,7 @@ from tesuji.core.seeds import stream
 from tesuji.core.types import Task
 from tesuji.episodes.arena import play_matches
 from tesuji.episodes.rewards.base import RewardModel
-from tesuji.episodes.rewards.total import Rewards, make_terms, score_of
+from tesuji.episodes.rewards.total import Rewards, make_terms, score_of, section_of
 from tesuji.evaluation.evaluate import judged_game, turn_rules
 from tesuji.evaluation.matches.against import ALONE, play_opponent, score_matches
 from tesuji.evaluation.matches.certificate import as_metrics, certify
@@ -44,7 +44,7 @@ def reinforce(step: Step, out: Path, bench: Workbench) -> None:
         first = look(stage, policy, bench, rewards)
         bench.metrics.forget_after(step.name, -1)
         bench.metrics.log(step.name, 0, {f"eval/{name}": value for name, value in first.items()})
-    bench.reporter.begin(f"{step.name}: playing and learning", stage.max_steps)
+    bench.progress.begin(f"{step.name}: playing and learning", stage.max_steps)
     summary = train_rl(
         stage,
         policy,
@@ -57,13 +57,13 @@ def reinforce(step: Step, out: Path, bench: Workbench) -> None:
         hooks=_hooks(step.name, stage, policy, bench, rewards),
     )
     took = f"{summary.steps:,} steps, {summary.matches:,} matches in {summary.seconds:.0f} s"
-    bench.reporter.say(f"{step.name}: {took}; {summary.stopped_because}")
+    bench.progress.say(f"{step.name}: {took}; {summary.stopped_because}")
 
 
 def scorer_for(step: Step, bench: Workbench) -> RewardModel | None:
     """The reward model that the stage's rewards name, loaded; None where they name none."""
     assert isinstance(step.section, RLStage)
-    term = step.section.rewards.get("reward_model")
+    term = section_of(step.section.rewards, "reward_model")
     if term is None:
         return None
     path = term.options.get("path")
@@ -88,7 +88,7 @@ def _hooks(
     name: str, stage: RLStage, policy: Policy, bench: Workbench, rewards: Rewards
 ) -> RLHooks:
     def on_step(done: int, total: int, line: str) -> None:
-        bench.reporter.update(done, line.partition(" | ")[2])
+        bench.progress.update(done, line.partition(" | ")[2])
 
     player = model_player(policy, bench.recipe, name, temperature=0.0)
 
@@ -102,7 +102,7 @@ def _hooks(
 
     return RLHooks(
         on_step=on_step,
-        say=bench.reporter.say,
+        say=bench.progress.say,
         evaluate=evaluate if stage.eval_steps else None,
         stop_when=certified if stage.stop_when == "certificate" else None,
     )

@@ -12,7 +12,7 @@ from tesuji.games.prompts import PromptsGame
 from tesuji.learners.model.load import load_policy
 from tesuji.logs.poker.phh_writer import HANDS, save_hands
 from tesuji.pipeline.plan import Step
-from tesuji.pipeline.step_context import Workbench, model_player, watch_with
+from tesuji.pipeline.step_context import Workbench, model_player
 from tesuji.pipeline.steps.data import make_data, read_logs
 from tesuji.pipeline.steps.held_out import look_at_rows
 from tesuji.pipeline.steps.positions import questions_for
@@ -35,7 +35,7 @@ def do_step(step: Step, out: Path, bench: Workbench) -> None:
         "evaluate": _evaluate,
     }
     work[step.kind](step, out, bench.fitted(step))
-    bench.reporter.end()
+    bench.progress.end()
 
 
 def _evaluate(step: Step, out: Path, bench: Workbench) -> None:
@@ -61,7 +61,7 @@ def _evaluate(step: Step, out: Path, bench: Workbench) -> None:
             questions=questions_for(step.section, bench.game, data, recipe.seed),
             seed=recipe.seed,
             record=writer.write,
-            watch=watch_with(bench.reporter),
+            progress=bench.progress,
         )
     save_hands(out / HANDS, bench.game, read_episodes(episodes))
     found = replace(found, rows=look_at_rows(step, section, policy, bench))

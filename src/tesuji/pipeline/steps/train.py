@@ -24,7 +24,7 @@ def fine_tune(step: Step, out: Path, bench: Workbench) -> None:
     if recipe.model.lora is not None:
         policy = with_adapter(policy, recipe.model.lora)
     train, held_out = rows_for(step, bench)
-    bench.reporter.begin(f"{step.name}: training")
+    bench.progress.begin(f"{step.name}: training")
     summary = train_sft(
         stage,
         policy,
@@ -37,8 +37,7 @@ def fine_tune(step: Step, out: Path, bench: Workbench) -> None:
         metrics=bench.metrics,
         hooks=Hooks(_on_step(step.name, bench), _certified(step.name, stage, policy, bench)),
     )
-    took = f"{summary.steps:,} steps in {summary.seconds:.0f} s"
-    bench.reporter.say(f"{step.name}: {took}; {summary.stopped_because}")
+    bench.progress.say(f"{step.name}: {summary.in_words()}")
 
 
 def prefer(step: Step, out: Path, bench: Workbench) -> None:
@@ -46,7 +45,7 @@ def prefer(step: Step, out: Path, bench: Workbench) -> None:
     assert isinstance(step.section, DpoStage)
     recipe = bench.recipe
     train, held_out = pairs_for(step, bench)
-    bench.reporter.begin(f"{step.name}: training")
+    bench.progress.begin(f"{step.name}: training")
     summary = train_dpo(
         step.section,
         load_policy(recipe.model, bench.model_source(step)),
@@ -60,7 +59,7 @@ def prefer(step: Step, out: Path, bench: Workbench) -> None:
         metrics=bench.metrics,
         hooks=Hooks(_on_step(step.name, bench)),
     )
-    bench.reporter.say(f"{step.name}: {summary.in_words()}")
+    bench.progress.say(f"{step.name}: {summary.in_words()}")
 
 
 def model_reward(step: Step, out: Path, bench: Workbench) -> None:
@@ -68,7 +67,7 @@ def model_reward(step: Step, out: Path, bench: Workbench) -> None:
     assert isinstance(step.section, RewardStage)
     recipe = bench.recipe
     train, held_out = pairs_for(step, bench)
-    bench.reporter.begin(f"{step.name}: training")
+    bench.progress.begin(f"{step.name}: training")
     summary = train_reward(
         step.section,
         recipe.model,
@@ -82,14 +81,14 @@ def model_reward(step: Step, out: Path, bench: Workbench) -> None:
         metrics=bench.metrics,
         hooks=Hooks(_on_step(step.name, bench)),
     )
-    bench.reporter.say(f"{step.name}: {summary.in_words()}")
+    bench.progress.say(f"{step.name}: {summary.in_words()}")
 
 
 def _on_step(name: str, bench: Workbench) -> Callable[[int, int, float | None], None]:
     def on_step(done: int, total: int, loss: float | None) -> None:
         if done == 1:
-            bench.reporter.begin(f"{name}: training", total)
-        bench.reporter.update(done, "" if loss is None else f"loss {loss:.3f}")
+            bench.progress.begin(f"{name}: training", total)
+        bench.progress.update(done, "" if loss is None else f"loss {loss:.3f}")
 
     return on_step
 

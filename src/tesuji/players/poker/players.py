@@ -34,7 +34,7 @@ class PokerPlayer(Player):
         if not isinstance(match, PokerMatch):
             return Reply(error=f"{self.name} plays the games of the family poker only")
         at = match.situation(request.seat)
-        return Reply(move=as_move(match, at, self.decide(at, match.game.name, request.seed)))
+        return Reply(move=as_move(match, at, self.decide(at, match.stakes.game, request.seed)))
 
 
 def as_move(match: PokerMatch, at: Situation, choice: Choice) -> Move:
@@ -47,7 +47,7 @@ def as_move(match: PokerMatch, at: Situation, choice: Choice) -> Move:
             move for move in menu if not menu[move] and (move.text == "fold") == bool(folds)
         )
     total = int(choice.total)
-    if match.game.stakes.bets == "text":
+    if match.stakes.bets == "text":
         return bets.get(total) or Move(-1, bet_text(at, total))
     return bets[min(bets, key=lambda listed: (abs(listed - total), listed))]
 
