@@ -29,10 +29,10 @@ from tesuji.learners.model.load import Policy
 from tesuji.learners.model.tiny import build_tokenizer
 from tesuji.learners.rl.advantages import RoleBaseline
 from tesuji.learners.rl.estimators import ESTIMATORS, Evidence
+from tesuji.learners.rl.token_layout import flatten
 from tesuji.learners.rl.update.build import build_learner, loss_options
 from tesuji.learners.rl.update.loss import TokenData
 from tesuji.learners.rl.update.optimizer_step import Tokens, rows_of, step
-from tesuji.learners.rl.update.token_layout import flatten
 from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.rl import GrpoStage
 

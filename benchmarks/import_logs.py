@@ -36,7 +36,7 @@ import orjson
 import psutil
 
 from tesuji.core.progress import Progress
-from tesuji.datasets.from_logs.stage import build
+from tesuji.datasets.from_logs.stage import make_data_from_logs
 from tesuji.logs.importing import import_logs
 from tesuji.logs.synthetic.mafia_files import competitor_record, file_name, mgc_rows, older_record
 from tesuji.logs.synthetic.mafia_play import play
@@ -109,7 +109,7 @@ def build_all(logs: Path, out: Path, processes: int, pairs: bool = True) -> dict
     recipe = load_recipe("mafia/tiny", [f"stages.logs.{setting}" for setting in settings])
     clock = Clock()
     began = time.perf_counter()
-    found = build(recipe, recipe.stages["logs"], out, clock)  # type: ignore[arg-type]
+    found = make_data_from_logs(recipe, recipe.stages["logs"], out, clock)  # type: ignore[arg-type]
     end = time.perf_counter()
     at = clock.began
     seconds = {"all": end - began, "hash": at["reading kB"] - began}

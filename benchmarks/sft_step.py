@@ -20,7 +20,7 @@ from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from tesuji.datasets.files import read_rows
-from tesuji.datasets.from_positions.stage import generate
+from tesuji.datasets.from_positions.stage import make_data
 from tesuji.games.catalogue import load_game
 from tesuji.learners.model.load import quiet_libraries
 from tesuji.learners.model.tiny import build_model, build_tokenizer
@@ -35,7 +35,7 @@ def rows_of_the_demo() -> list[TokenRow]:
     recipe = load_recipe("tictactoe/tiny")
     game = load_game(recipe.game.name, recipe.game.options)
     with tempfile.TemporaryDirectory() as folder:
-        generate(recipe, recipe.stages["data"], game, Path(folder))
+        make_data(recipe, recipe.stages["data"], game, Path(folder))
         examples = list(read_rows(Path(folder) / "train.jsonl"))[: STEPS * BATCH]
     return list(tokenize(examples, build_tokenizer(), max_length=32, soft_targets=True).rows)
 

@@ -12,7 +12,7 @@ from tesuji.datasets.from_positions.files import position_row, read_positions
 from tesuji.datasets.from_positions.label import label
 from tesuji.datasets.from_positions.positions import all_positions, sampled_positions
 from tesuji.datasets.from_positions.split import held_out_keys, on_path_keys
-from tesuji.datasets.from_positions.stage import generate
+from tesuji.datasets.from_positions.stage import make_data
 from tesuji.datasets.from_positions.symmetry import symmetry_class
 from tesuji.games.base import play_through
 from tesuji.games.catalogue import load_game
@@ -39,7 +39,7 @@ def recipe(**data) -> Recipe:
 
 def made(out: Path, **data) -> dict:
     chosen = recipe(**data)
-    return generate(chosen, chosen.stages["data"], TTT, out)
+    return make_data(chosen, chosen.stages["data"], TTT, out)
 
 
 def class_of(item) -> str:
@@ -169,7 +169,7 @@ def test_sampled_positions_labelled_by_search(tmp_path: Path):
         }
     )
     game = load_game("connect_four", {})
-    found = generate(chosen, chosen.stages["data"], game, tmp_path)
+    found = make_data(chosen, chosen.stages["data"], game, tmp_path)
     assert found["positions"] == 50
     assert found["oracle"] == "mcts(simulations=20)"
     row = next(read_rows(tmp_path / "train.jsonl"))
@@ -304,7 +304,7 @@ def test_a_search_to_a_depth_claims_wins_and_losses_but_no_draws(tmp_path: Path)
             },
         }
     )
-    generate(chosen, chosen.stages["data"], game, tmp_path)
+    make_data(chosen, chosen.stages["data"], game, tmp_path)
     thoughts = {row.reply.split("</think>")[0] for row in read_rows(tmp_path / "train.jsonl")}
     assert "<think>\nThis wins at once.\n" in thoughts
     assert not any("draw" in thought for thought in thoughts)

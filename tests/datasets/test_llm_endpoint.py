@@ -14,7 +14,7 @@ from llm_server import completion, echo, endpoint, number_of, questions, serving
 from tesuji.core.errors import EngineError
 from tesuji.core.types import Move
 from tesuji.datasets.files import read_rows
-from tesuji.datasets.from_positions.stage import generate
+from tesuji.datasets.from_positions.stage import make_data
 from tesuji.datasets.llm_endpoint import LONGEST, thought_question, tidy, write_thoughts
 from tesuji.games.catalogue import load_game
 from tesuji.recipe.schema.recipe import Recipe
@@ -169,9 +169,9 @@ def test_a_data_stage_with_an_endpoint_writes_thoughts_and_counts_what_is_missin
             }
         )
         game = load_game("tic_tac_toe", {})
-        thoughts = generate(recipe, recipe.stages["data"], game, tmp_path)
-        again = generate(recipe, recipe.stages["data"], game, tmp_path)
+        stats = make_data(recipe, recipe.stages["data"], game, tmp_path)
+        again = make_data(recipe, recipe.stages["data"], game, tmp_path)
     rows = list(read_rows(tmp_path / "train.jsonl"))
-    assert thoughts["rows_without_thought"] == again["rows_without_thought"] >= 1
-    assert len(rows) == thoughts["train_rows"] > 0
+    assert stats["rows_without_thought"] == again["rows_without_thought"] >= 1
+    assert len(rows) == stats["train_rows"] > 0
     assert all(row.reply.startswith("<think>\nI like it.\n</think>") for row in rows)

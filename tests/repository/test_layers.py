@@ -22,7 +22,7 @@ ORDER = {
     "episodes": "store transcript show arena rewards schedule",
     "logs": "base numbers files records summary poker formats synthetic registry accept importing",
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
-    "learners": "model trainer sft reward_model pairs rl",
+    "learners": "hooks model trainer sft reward_model pairs rl",
     "evaluation": "prompt_files held_out results bfcl_summary matches questions metrics evaluate",
     "report": "words collect tables views page",
     "pipeline": "plan step_context checks_rl checks models steps run",

@@ -9,7 +9,7 @@ from tesuji.core.types import Attempt, Ending, Episode, Found, Message, Move, Tu
 from tesuji.datasets.from_logs.candidates import Candidate, Pool, collect
 from tesuji.datasets.from_logs.given_pairs import log_pairs
 from tesuji.datasets.from_logs.selection import Chosen, choose
-from tesuji.datasets.from_logs.stage import build
+from tesuji.datasets.from_logs.stage import make_data_from_logs
 from tesuji.episodes.store import write_episodes
 from tesuji.recipe.schema.data import LogsStage
 from tesuji.recipe.schema.recipe import Recipe
@@ -126,7 +126,7 @@ def built(
     recipe = Recipe.model_validate(
         {"name": "made", "game": "prompts", "seed": seed, "stages": stages}
     )
-    return build(recipe, asked, out)
+    return make_data_from_logs(recipe, asked, out)
 
 
 def rows(path: Path) -> list[dict[str, Any]]:

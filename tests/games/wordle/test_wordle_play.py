@@ -13,7 +13,7 @@ from tesuji.core.errors import GameError, RecipeError
 from tesuji.core.types import Ending, Episode, Task
 from tesuji.datasets.files import read_rows
 from tesuji.datasets.from_positions.files import read_positions
-from tesuji.datasets.from_positions.stage import generate
+from tesuji.datasets.from_positions.stage import make_data
 from tesuji.episodes.arena import TurnRules, play_matches
 from tesuji.episodes.rewards.total import make_terms
 from tesuji.episodes.store import read_episodes
@@ -231,7 +231,7 @@ def test_rows_are_taught_in_the_words_of_the_game(tmp_path: Path) -> None:
     )
     game, stage = load_game("wordle", options), recipe.stages["data"]
     assert isinstance(stage, DataStage)
-    found = generate(recipe, stage, game, tmp_path)
+    found = make_data(recipe, stage, game, tmp_path)
     assert (found["train_rows"], found["held_out_rows"]) == (30, 10)
     rows = list(read_rows(tmp_path / "train.jsonl"))
     assert all([m["role"] for m in row.prompt] == ["system", "user"] for row in rows)

@@ -20,7 +20,7 @@ from tesuji.learners.rl.advantages import (
     whiten,
 )
 from tesuji.learners.rl.estimators import ESTIMATORS, Evidence
-from tesuji.learners.rl.update.token_layout import flatten
+from tesuji.learners.rl.token_layout import flatten
 from tesuji.recipe.schema.rl import GrpoStage, PpoStage, ReinforceStage
 
 NUMBER = st.floats(-3, 3, allow_nan=False)

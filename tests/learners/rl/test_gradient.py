@@ -16,13 +16,13 @@ from tesuji.core.types import Segment, Trace
 from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.tiny import build_model, build_tokenizer
+from tesuji.learners.rl.token_layout import Flat, flatten
 from tesuji.learners.rl.train import train_rl
 from tesuji.learners.rl.update.actor_critic import ActorCritic
 from tesuji.learners.rl.update.batch import collate, micro_batches, pack
 from tesuji.learners.rl.update.build import build_learner, loss_options
 from tesuji.learners.rl.update.loss import TokenData
 from tesuji.learners.rl.update.optimizer_step import Learner, Tokens, rows_of, step
-from tesuji.learners.rl.update.token_layout import Flat, flatten
 from tesuji.learners.rl.weights import save_tensors
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import GrpoStage, PpoStage, RLStage
@@ -203,12 +203,12 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_gradient() -> None:
     options = loss_options(stage, 9, 0.0)
     step(learner, rows_of(learner, flat), tokens_of(flat), flat.tokens, options)
     assert_same(plain, kept)
-    assert len(learner.told) >= 1
-    assert "out of memory: going on with" in learner.told[-1]
+    assert len(learner.notices) >= 1
+    assert "out of memory: going on with" in learner.notices[-1]
     assert learner.micro_batch_tokens <= 150
-    learner.told.clear()
+    learner.notices.clear()
     step(learner, rows_of(learner, flat), tokens_of(flat), flat.tokens, options)
-    assert not learner.told, "said once"
+    assert not learner.notices, "said once"
 
 
 def test_memory_that_runs_out_halfway_leaves_no_gradient_behind() -> None:
@@ -230,7 +230,7 @@ def test_memory_that_runs_out_halfway_leaves_no_gradient_behind() -> None:
     options = loss_options(stage, 9, 0.0)
     step(learner, rows_of(learner, flat), tokens_of(flat), flat.tokens, options)
     assert_same(plain, kept)
-    assert len(learner.told) == 1
+    assert len(learner.notices) == 1
     assert len(passes) > 4
 
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tesuji.learners.rl.monitor import Alarms, console_line, speed
+from tesuji.learners.rl.metrics import speed
+from tesuji.learners.rl.monitor import Alarms, console_line
 from tesuji.learners.rl.update.reference import KLControl
 from tesuji.recipe.schema.rl import GrpoStage
 

@@ -16,10 +16,10 @@ from trl import GRPOConfig, GRPOTrainer
 from tesuji.core.types import Segment, Trace
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.tiny import build_model, build_tokenizer
+from tesuji.learners.rl.token_layout import flatten
 from tesuji.learners.rl.update.build import build_learner, loss_options
 from tesuji.learners.rl.update.loss import TokenData
 from tesuji.learners.rl.update.optimizer_step import Tokens, rows_of, step
-from tesuji.learners.rl.update.token_layout import flatten
 from tesuji.recipe.schema.rl import GrpoStage
 from tesuji.recipe.schema.sections import TinyModel
 

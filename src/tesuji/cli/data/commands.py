@@ -66,14 +66,14 @@ def _make(
     from tesuji.recipe.schema.data import LogsStage
 
     if isinstance(section, LogsStage):
-        from tesuji.datasets.from_logs.stage import build
+        from tesuji.datasets.from_logs.stage import make_data_from_logs
 
-        return build(recipe, section, out, progress)
-    from tesuji.datasets.from_positions.stage import generate
+        return make_data_from_logs(recipe, section, out, progress)
+    from tesuji.datasets.from_positions.stage import make_data
     from tesuji.games.catalogue import load_game
 
     game = load_game(recipe.game.name, recipe.game.options)
-    return generate(recipe, section, game, out, progress)
+    return make_data(recipe, section, game, out, progress)
 
 
 def _data_stage(recipe: "Recipe", name: str) -> "DataStage | LogsStage":

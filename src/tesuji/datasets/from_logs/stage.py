@@ -40,7 +40,7 @@ from tesuji.recipe.schema.data import LogsStage
 from tesuji.recipe.schema.recipe import Recipe
 
 
-def build(
+def make_data_from_logs(
     recipe: Recipe,
     stage: LogsStage,
     out: Path,

@@ -43,7 +43,7 @@ class _Lesson:
     thought: str | None
 
 
-def generate(
+def make_data(
     recipe: Recipe,
     stage: DataStage,
     game: Game,

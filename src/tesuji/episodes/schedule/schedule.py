@@ -16,7 +16,7 @@ from typing import Any
 
 from tesuji.core.errors import RecipeError
 from tesuji.core.seeds import stream
-from tesuji.core.types import Task
+from tesuji.core.types import Episode, Task
 from tesuji.episodes.schedule.curriculum import Curriculum
 from tesuji.episodes.schedule.failure_replay import FailureReplay
 from tesuji.games.base import Game
@@ -57,10 +57,13 @@ class Schedule:
         replay = section.failure_replay
         self.failures = FailureReplay(replay, group_size=group_size) if replay else None
         self._default_games = tuple(section.games or [game])
-        self._games = {_key(one): load_game(one.name, one.options) for one in self.all_games()}
+        self.games = {
+            _key(one.name, one.options): load_game(one.name, one.options)
+            for one in self.all_games()
+        }
         self._cursor = 0  # groups proposed
         self._fresh = 0  # those of them that were new tasks
-        self._rotation = dict.fromkeys(self._games, 0)  # game → new tasks of it
+        self._rotation = dict.fromkeys(self.games, 0)  # game → new tasks of it
         self._replayed = 0.0
         for opponent in self.all_players():
             _check(opponent)
@@ -80,19 +83,34 @@ class Schedule:
 
     def all_players(self) -> list[OpponentSection]:
         """Every opponent of all stages once (by label), in order of first mention."""
-        found: dict[str, OpponentSection] = {}
+        opponents: dict[str, OpponentSection] = {}
         for stage in self._stages:
             for opponent in stage.opponents:
-                found.setdefault(opponent.label, opponent)
-        return list(found.values())
+                opponents.setdefault(opponent.label, opponent)
+        return list(opponents.values())
 
     def all_games(self) -> list[GameSection]:
         """Every game of all stages once, in order of first mention."""
-        found: dict[str, GameSection] = {}
+        games: dict[str, GameSection] = {}
         for stage in self._stages:
             for game in stage.games or self._default_games:
-                found.setdefault(_key(game), game)
-        return list(found.values())
+                games.setdefault(_key(game.name, game.options), game)
+        return list(games.values())
+
+    def game_of(self, item: Task | Episode) -> Game:
+        """The game of a task that was proposed, or of its episode."""
+        return self.games[_key(item.game, item.options)]
+
+    def beside(self, seed: int) -> "Schedule":
+        """A schedule of its own with another seed, at the same stage of the curriculum, with the
+        same snapshots, and without a failure to replay."""
+        other = Schedule(
+            self.section, game=self._default_games[0], group_size=self.group_size, seed=seed
+        )
+        other.snapshots = list(self.snapshots)
+        if other.curriculum and self.curriculum:
+            other.curriculum.load_state_dict(self.curriculum.state_dict())
+        return other
 
     def propose(self, matches: int) -> list[Task]:
         """The next tasks, the matches of a group side by side.
@@ -129,16 +147,17 @@ class Schedule:
     def _new_task(self) -> Task:
         games = self._now.games or self._default_games
         section = games[self._fresh % len(games)]
-        game = self._games[_key(section)]
+        key = _key(section.name, section.options)
+        game = self.games[key]
         task = Task(
             section.name,
             stream(self.seed, "task", self._cursor),
-            self._seating(game, self._rotation[_key(section)] % game.num_players),
+            self._seating(game, self._rotation[key] % game.num_players),
             dict(section.options),
             opening=self._rng("opening").randint(0, self.section.opening_moves),
         )
         self._fresh += 1
-        self._rotation[_key(section)] += 1
+        self._rotation[key] += 1
         return task
 
     def _seating(self, game: Game, ours: int) -> tuple[str, ...]:
@@ -217,14 +236,14 @@ class Schedule:
     def metrics(self) -> dict[str, float]:
         """Numbers for the metric log: the stage counts from 1, `replay/share` is the share of the
         last proposal's groups that were played before."""
-        found = {"snapshots": float(len(self.snapshots))}
+        values = {"snapshots": float(len(self.snapshots))}
         if self.curriculum:
-            found["curriculum/stage"] = self.curriculum.index + 1.0
+            values["curriculum/stage"] = self.curriculum.index + 1.0
             if self.curriculum.success is not None:
-                found["curriculum/success"] = self.curriculum.success
+                values["curriculum/success"] = self.curriculum.success
         if self.failures is not None:
-            found |= {"replay/size": float(len(self.failures)), "replay/share": self._replayed}
-        return found
+            values |= {"replay/size": float(len(self.failures)), "replay/share": self._replayed}
+        return values
 
     def state_dict(self) -> dict[str, Any]:
         """Everything the next proposals follow from, as plain JSON values."""
@@ -248,8 +267,8 @@ class Schedule:
             self.failures.load_state_dict(state["failures"])
 
 
-def _key(game: GameSection) -> str:
-    return f"{game.name} {sorted(game.options.items())}"
+def _key(game: str, options: Mapping[str, Any]) -> str:
+    return f"{game} {sorted(options.items())}"
 
 
 def _check(opponent: OpponentSection) -> None:

@@ -57,13 +57,13 @@ def gae(
 
 
 def _accumulated(values: Array, decays: Array) -> Array:
-    """`found[i] = values[i] + decays[i] * found[i + 1]`, from the end; on lists, as they are
-    several times quicker to walk than arrays."""
-    found, running = [], 0.0
+    """`sums[i] = values[i] + decays[i] * sums[i + 1]`, from the end; on lists, as they are several
+    times quicker to walk than arrays."""
+    sums, running = [], 0.0
     for value, decay in zip(values[::-1].tolist(), decays[::-1].tolist(), strict=True):
         running = value + decay * running
-        found.append(running)
-    return np.array(found[::-1], dtype=np.float64)
+        sums.append(running)
+    return np.array(sums[::-1], dtype=np.float64)
 
 
 def returns_to_go(
@@ -117,9 +117,9 @@ def group_advantages(
             continue
         several += 1
         totals = np.array([sum(rewards[index]) for index in mates])
-        table = _table([togo[index] for index in mates])
+        earned = _by_turn([togo[index] for index in mates])
         whole = include_self or scale == "group"
-        beyond = table - (table.mean(axis=0) if whole else leave_one_out(table))
+        beyond = earned - (earned.mean(axis=0) if whole else leave_one_out(earned))
         if scale == "group":
             beyond /= totals.std(ddof=1) + 1e-4
         for row, index in zip(beyond, mates, strict=True):
@@ -144,15 +144,15 @@ def leave_one_out(earned: Array) -> Array:
     return others / (len(earned) - 1)
 
 
-def _table(togo: Sequence[Array]) -> Array:
+def _by_turn(togo: Sequence[Array]) -> Array:
     """A group's traces as rows [G, T]: a shorter one goes on with its last turn (one without any
     turn: with 0)."""
     longest = max(len(row) for row in togo)
-    table = np.zeros((len(togo), longest))
-    for line, row in zip(table, togo, strict=True):
+    matrix = np.zeros((len(togo), longest))
+    for line, row in zip(matrix, togo, strict=True):
         if len(row):
             line[: len(row)], line[len(row) :] = row, row[-1]
-    return table
+    return matrix
 
 
 class RoleBaseline:

@@ -10,55 +10,72 @@
 Nothing is pickled. What is not in the folder follows from the recipe and its seed.
 """
 
+import contextlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tesuji.core.errors import DataError
 from tesuji.core.files import read_json, write_json
-from tesuji.learners.rl.weights import copy_of, load_tensors, put_into, save_tensors
+from tesuji.learners.model.load import Policy
+from tesuji.learners.rl.update.build import named_parameters
+from tesuji.learners.rl.update.optimizer_step import Learner
+from tesuji.learners.rl.weights import Weights, copy_of, load_tensors, put_into, save_tensors
 
 FORMAT = 1
+VALUE_HEAD = "value_head.safetensors"
 
 
 def save_checkpoint(
     folder: Path,
     step: int,
-    *,
-    policy: Any,
-    tokenizer: Any,
-    critic: nn.Module | None,
-    optimizer: Any,
-    named: Mapping[str, Tensor],
-    copies: Mapping[str, Mapping[str, Tensor]],
+    policy: Policy,
+    learner: Learner,
+    copies: Mapping[str, Weights],
     state: Mapping[str, Any],
+    *,
     keep: int,
 ) -> Path:
-    """Write `folder/step-NNNNNN` and remove all but the newest `keep`.
-
-    `named` are the trained parameters by name: the optimizer's state is stored under these names.
-    """
+    """Write `folder/step-NNNNNN` and remove all but the newest `keep`."""
     target = folder / f"step-{step:06d}"
-    aside = folder / f".{target.name}"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    policy.save_pretrained(aside)
-    tokenizer.save_pretrained(aside)
-    if critic is not None:
-        save_critic(aside, critic)
-    save_tensors(aside / "optimizer.safetensors", _optimizer_tensors(optimizer, named))
-    flat = {f"{kind}/{name}": t for kind, kept in copies.items() for name, t in kept.items()}
-    save_tensors(aside / "copies.safetensors", flat)
-    write_json(aside / "state.json", {"format": FORMAT, "step": step, **state})
-    shutil.rmtree(target, ignore_errors=True)  # a leftover of an earlier, later-killed run
-    aside.rename(target)
+    with _whole_folder(target) as aside:
+        _write_model(aside, policy, learner)
+        save_tensors(aside / "optimizer.safetensors", _optimizer_tensors(learner))
+        flat = {f"{kind}/{name}": t for kind, kept in copies.items() for name, t in kept.items()}
+        save_tensors(aside / "copies.safetensors", flat)
+        write_json(aside / "state.json", {"format": FORMAT, "step": step, **state})
     for old in checkpoints(folder)[:-keep]:
         shutil.rmtree(old)
     return target
+
+
+def save_model(folder: Path, policy: Policy, learner: Learner) -> None:
+    """Write the policy as it now is, and the critic beside it where there is one: what `best` and
+    `final` are."""
+    with _whole_folder(folder) as aside:
+        _write_model(aside, policy, learner)
+
+
+@contextlib.contextmanager
+def _whole_folder(target: Path) -> Iterator[Path]:
+    """An empty folder that takes the place of `target` once it has been filled."""
+    aside = target.with_name(f".{target.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    yield aside
+    shutil.rmtree(target, ignore_errors=True)
+    aside.rename(target)
+
+
+def _write_model(folder: Path, policy: Policy, learner: Learner) -> None:
+    policy.model.save_pretrained(folder)
+    policy.tokenizer.save_pretrained(folder)
+    if (critic := learner.module.critic_part()) is not None:
+        save_tensors(folder / VALUE_HEAD, copy_of(critic))
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -78,49 +95,43 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     return dict(state)
 
 
-def save_critic(folder: Path, critic: nn.Module) -> None:
-    """Write the value head, and what was trained of a critic model, beside the policy."""
-    save_tensors(folder / "value_head.safetensors", copy_of(critic))
+def load_critic(checkpoint: Path, learner: Learner) -> None:
+    """Give the learner's critic, if it has one, the weights that were saved."""
+    if (critic := learner.module.critic_part()) is not None:
+        put_into(critic, load_tensors(checkpoint / VALUE_HEAD))
 
 
-def load_critic(checkpoint: Path, critic: nn.Module) -> None:
-    """Put the saved critic's weights into `critic`."""
-    put_into(critic, load_tensors(checkpoint / "value_head.safetensors"))
-
-
-def load_copies(checkpoint: Path, device: Any) -> dict[str, dict[str, Tensor]]:
+def load_copies(checkpoint: Path, device: torch.device) -> dict[str, Weights]:
     """The copies that were saved, by kind."""
-    found: dict[str, dict[str, Tensor]] = {}
+    copies: dict[str, Weights] = {}
     for key, tensor in load_tensors(checkpoint / "copies.safetensors", device).items():
         kind, _, name = key.partition("/")
-        found.setdefault(kind, {})[name] = tensor
-    return found
+        copies.setdefault(kind, {})[name] = tensor
+    return copies
 
 
-def _optimizer_tensors(optimizer: Any, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _optimizer_tensors(learner: Learner) -> Weights:
     """The optimizer's state, `parameter/key` → tensor; plain numbers become 0-d tensors."""
     return {
         f"{name}/{key}": torch.as_tensor(value).clone()
-        for name, parameter in named.items()
-        for key, value in optimizer.state.get(parameter, {}).items()
+        for name, parameter in named_parameters(learner.module).items()
+        for key, value in learner.optimizer.state.get(parameter, {}).items()
         if value is not None
     }
 
 
-def load_optimizer(checkpoint: Path, optimizer: Any, named: Mapping[str, Tensor]) -> None:
+def load_optimizer(checkpoint: Path, learner: Learner) -> None:
     """Give the optimizer (or each of its members) back the state it had."""
-    saved: dict[str, dict[str, Tensor]] = {}
+    saved: dict[str, Weights] = {}
     for path, tensor in load_tensors(checkpoint / "optimizer.safetensors").items():
         name, _, key = path.rpartition("/")
         saved.setdefault(name, {})[key] = tensor
-    names = {id(parameter): name for name, parameter in named.items()}
+    optimizer = learner.optimizer
+    names = {id(p): name for name, p in named_parameters(learner.module).items()}
     for member in getattr(optimizer, "members", (optimizer,)):
-        for group in member.param_groups:
-            for parameter in group["params"]:
-                if (state := saved.get(names[id(parameter)])) is not None:
-                    member.state[parameter] = {
-                        k: _placed(k, v, parameter) for k, v in state.items()
-                    }
+        for parameter in (p for group in member.param_groups for p in group["params"]):
+            if (state := saved.get(names[id(parameter)])) is not None:
+                member.state[parameter] = {k: _placed(k, v, parameter) for k, v in state.items()}
 
 
 def _placed(key: str, value: Tensor, parameter: Tensor) -> Tensor:

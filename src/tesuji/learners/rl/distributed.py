@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -26,8 +26,8 @@ def gathered(items: Sequence[T]) -> list[T]:
         return list(items)
     from accelerate.utils import gather_object
 
-    found: list[T] = gather_object(list(items))
-    return found
+    everybodys: list[T] = gather_object(list(items))
+    return everybodys
 
 
 def gathered_sums(sums: Mapping[str, float]) -> dict[str, float]:
@@ -43,12 +43,3 @@ def summed(values: tuple[float, float, float]) -> tuple[float, float, float]:
     """Element by element, over all processes."""
     first, second, third = (sum(column) for column in zip(*gathered([values]), strict=True))
     return first, second, third
-
-
-def from_main(value: Any) -> Any:
-    """The main process's value, everywhere."""
-    if process()[1] == 1:
-        return value
-    from accelerate.utils import broadcast_object_list
-
-    return broadcast_object_list([value])[0]

@@ -1,17 +1,17 @@
-"""From rewards to advantages: the estimators by the name of their stage.
+"""From rewards to advantages: one estimator for each kind of stage, by the type of its section.
 
-    estimate = ESTIMATORS["ppo"]
-    found = estimate(stage, flat, evidence, baseline)
+    estimator = ESTIMATORS[type(stage)]          # PpoStage, GrpoStage or ReinforceStage
+    advantages = estimator(stage, flat, evidence, baseline).advantages
 
 All take the same arguments, and give one advantage a token, from its own seat's viewpoint.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from tesuji.core.types import Trace
 from tesuji.learners.rl.advantages import (
     Moments,
     RoleBaseline,
@@ -20,13 +20,13 @@ from tesuji.learners.rl.advantages import (
     returns_to_go,
     whiten,
 )
-from tesuji.learners.rl.update.token_layout import Array, Flat
+from tesuji.learners.rl.token_layout import Array, Flat
 from tesuji.recipe.schema.rl import GrpoStage, PpoStage, ReinforceStage, RLStage
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What scoring the rollout found, each [N] or None: values before each token, and what each
+    """What scoring the rollout gave, each [N] or None: values before each token, and what each
     token costs for straying from the reference (`kl_in: reward`)."""
 
     values: Array | None = None
@@ -41,8 +41,17 @@ class Estimate:
     returns: Array | None = None
     figures: dict[str, float] = field(default_factory=dict)
 
+    def metrics(self) -> dict[str, float]:
+        """The figures, and how large the advantages are."""
+        some = len(self.advantages) > 0
+        return {
+            **self.figures,
+            "advantage_std": float(self.advantages.std()) if some else 0.0,
+            "advantage_max": float(np.abs(self.advantages).max()) if some else 0.0,
+        }
 
-def _ppo(stage: Any, flat: Flat, evidence: Evidence, baseline: RoleBaseline) -> Estimate:
+
+def _ppo(stage: RLStage, flat: Flat, evidence: Evidence, baseline: RoleBaseline) -> Estimate:
     values = evidence.values
     assert isinstance(stage, PpoStage) and values is not None
     advantages, returns = np.empty(flat.tokens), np.empty(flat.tokens)
@@ -63,9 +72,9 @@ def _ppo(stage: Any, flat: Flat, evidence: Evidence, baseline: RoleBaseline) -> 
     return Estimate(advantages, returns, {"explained_variance": explained})
 
 
-def _grpo(stage: Any, flat: Flat, evidence: Evidence, baseline: RoleBaseline) -> Estimate:
+def _grpo(stage: RLStage, flat: Flat, evidence: Evidence, baseline: RoleBaseline) -> Estimate:
     assert isinstance(stage, GrpoStage)
-    found = group_advantages(
+    groups = group_advantages(
         _rewards(flat, evidence),
         [trace.group for trace in flat.traces],
         gamma=stage.gamma,
@@ -76,13 +85,14 @@ def _grpo(stage: Any, flat: Flat, evidence: Evidence, baseline: RoleBaseline) ->
         keys=[_key(trace) for trace in flat.traces],
     )
     advantages = np.empty(flat.tokens)
-    for by_turn, span, turns in zip(found.advantages, flat.spans, flat.turns, strict=True):
+    for by_turn, span, turns in zip(groups.advantages, flat.spans, flat.turns, strict=True):
         advantages[span] = by_turn[turns]
-    figures = {"zero_variance_groups": found.flat_groups / max(1, found.groups)}
-    return Estimate(advantages, None, figures if found.groups else {})
+    figures = {"zero_variance_groups": groups.flat_groups / max(1, groups.groups)}
+    return Estimate(advantages, None, figures if groups.groups else {})
 
 
-def _reinforce(stage: Any, flat: Flat, evidence: Evidence, baseline: RoleBaseline) -> Estimate:
+def _reinforce(stage: RLStage, flat: Flat, evidence: Evidence, baseline: RoleBaseline) -> Estimate:
+    assert isinstance(stage, ReinforceStage)
     advantages = np.empty(flat.tokens)
     for trace, span, turns in zip(flat.traces, flat.spans, flat.turns, strict=True):
         if not len(turns):
@@ -101,13 +111,13 @@ ESTIMATORS: Mapping[type[RLStage], Estimator] = {
 }
 
 
-def whitened(found: Estimate, moments: Moments | None = None) -> Estimate:
+def whitened(estimate: Estimate, moments: Moments | None = None) -> Estimate:
     """The same with advantages of mean 0 and deviation 1 over all tokens; `moments` (count, sum,
     sum of squares) are those of all processes together."""
-    return Estimate(whiten(found.advantages, moments), found.returns, found.figures)
+    return replace(estimate, advantages=whiten(estimate.advantages, moments))
 
 
-def _key(trace: Any) -> tuple[str, str, str]:
+def _key(trace: Trace) -> tuple[str, str, str]:
     return (trace.game, trace.role, trace.opponent)
 
 
@@ -117,8 +127,8 @@ def _part(values: Array | None, span: slice) -> Array | None:
 
 def _rewards(flat: Flat, evidence: Evidence) -> list[Array]:
     """Each trace's rewards by turn, less what its tokens cost."""
-    found = [np.array(trace.rewards, dtype=np.float64) for trace in flat.traces]
+    by_trace = [np.array(trace.rewards, dtype=np.float64) for trace in flat.traces]
     if evidence.penalty is not None:
-        for rewards, span, turns in zip(found, flat.spans, flat.turns, strict=True):
+        for rewards, span, turns in zip(by_trace, flat.spans, flat.turns, strict=True):
             np.add.at(rewards, turns, evidence.penalty[span])
-    return found
+    return by_trace

@@ -1,17 +1,13 @@
 """What a rollout and its update look like from outside: the console line, alarms."""
 
-import resource
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
-
-import torch
 
 RECENT = 20  # steps that a collapse is measured against
 MUCH_KL = 0.5  # nats a token away from the policy that sampled
 LITTLE_ENTROPY = 0.1  # of what it was at first
 SHORT = 0.25  # of the recent length
-WINNING = ("score", "success", "success_low", "success_high")  # of games that can be won
 STILL = 10  # rollouts in a row without any difference to learn from
 
 
@@ -40,16 +36,16 @@ class Alarms:
 
     def look(self, step: int, metrics: Mapping[str, float]) -> list[str]:
         """Warnings about this step, in words with what to do."""
-        found = self._signs(metrics)
+        signs = self._signs(metrics)
         self.lengths.append(metrics.get("reply_length", 0.0))
-        fresh = [words for name, words in found.items() if name not in self.on]
-        self.on = set(found)
+        fresh = [words for name, words in signs.items() if name not in self.on]
+        self.on = set(signs)
         return [f"Step {step}: {words}" for words in fresh]
 
     def _signs(self, metrics: Mapping[str, float]) -> dict[str, str]:
-        found = {}
+        signs = {}
         if metrics.get("approx_kl", 0.0) > MUCH_KL:
-            found["kl"] = (
+            signs["kl"] = (
                 f"the policy moved {metrics['approx_kl']:.2f} nats a token in one update: "
                 "lower learning_rate or num_iterations, or raise beta"
             )
@@ -58,23 +54,23 @@ class Alarms:
             if self.first_entropy is None:
                 self.first_entropy = entropy
             if entropy < LITTLE_ENTROPY * self.first_entropy and metrics.get("success", 1) < 0.5:
-                found["entropy"] = (
+                signs["entropy"] = (
                     f"entropy fell from {self.first_entropy:.3f} to {entropy:.3f} while most "
                     "matches are lost: raise entropy_coef or sampling.temperature"
                 )
         length = metrics.get("reply_length", 0.0)
         if len(self.lengths) == RECENT and length < SHORT * sum(self.lengths) / RECENT:
-            found["length"] = (
+            signs["length"] = (
                 f"replies shrank to {length:.1f} tokens: check the reward, and that every role "
                 "has its baseline"
             )
         self.still = self.still + 1 if metrics.get("zero_variance_groups", 0.0) >= 1 else 0
         if self.still >= STILL:
-            found["still"] = (
+            signs["still"] = (
                 f"no group had any difference to learn from in {self.still} rollouts: "
                 "choose other opponents, or raise sampling.temperature or num_generations"
             )
-        return found
+        return signs
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values for the checkpoint."""
@@ -91,22 +87,3 @@ class Alarms:
         self.lengths = deque(state["lengths"], maxlen=RECENT)
         self.first_entropy = state["first_entropy"]
         self.still = state["still"]
-
-
-def speed(
-    sums: Mapping[str, float], playing: float, trained: int, updating: float
-) -> dict[str, float]:
-    """How fast, from seconds of playing and updating: the only figures that differ between two
-    runs of the same seed."""
-    found = {
-        "speed/games_per_second": sums["matches"] / max(playing, 1e-9),
-        "speed/sampled_tokens_per_second": sums["reply_tokens"] / max(playing, 1e-9),
-        "speed/update_tokens_per_second": trained / max(updating, 1e-9),
-        "speed/rollout_seconds": playing,
-        "speed/update_seconds": updating,
-    }
-    if torch.cuda.is_available():
-        found["speed/memory_gb"] = torch.cuda.max_memory_allocated() / 2**30
-    else:
-        found["speed/memory_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return found

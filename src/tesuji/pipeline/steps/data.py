@@ -6,8 +6,8 @@ from typing import Any
 from tesuji.core.progress import Named
 from tesuji.core.types import Example, Pair
 from tesuji.datasets.files import read_pairs, read_rows
-from tesuji.datasets.from_logs.stage import build
-from tesuji.datasets.from_positions.stage import generate
+from tesuji.datasets.from_logs.stage import make_data_from_logs
+from tesuji.datasets.from_positions.stage import make_data
 from tesuji.pipeline.plan import Step
 from tesuji.pipeline.step_context import Workbench
 from tesuji.recipe.schema.data import DataStage, LogsStage
@@ -15,11 +15,11 @@ from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.stages import SftStage
 
 
-def make_data(step: Step, out: Path, bench: Workbench) -> None:
+def run_data(step: Step, out: Path, bench: Workbench) -> None:
     """Positions of the game, labelled."""
     assert isinstance(step.section, DataStage)
     progress = Named(step.name, bench.progress)
-    found = generate(bench.recipe, step.section, bench.game, out, progress)
+    found = make_data(bench.recipe, step.section, bench.game, out, progress)
     pairs = f" and {found['train_pairs']:,} pairs" if "train_pairs" in found else ""
     progress.say(
         f"{found['positions']:,} positions, {found['train_rows']:,} rows{pairs} to "
@@ -27,11 +27,11 @@ def make_data(step: Step, out: Path, bench: Workbench) -> None:
     )
 
 
-def read_logs(step: Step, out: Path, bench: Workbench) -> None:
+def run_logs(step: Step, out: Path, bench: Workbench) -> None:
     """Other people's logs, made into rows and pairs."""
     assert isinstance(step.section, LogsStage)
     progress = Named(step.name, bench.progress)
-    found = build(bench.recipe, step.section, out, progress)
+    found = make_data_from_logs(bench.recipe, step.section, out, progress)
     read, kept = found["imported"]["read"], found["imported"]["accepted"]
     progress.say(
         f"{kept:,} of {read:,} records taken; {found['train_rows']:,} rows and "

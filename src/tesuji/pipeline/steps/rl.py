@@ -16,12 +16,13 @@ from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.poker.game import MBB
 from tesuji.games.prompts import PromptsGame
+from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import Policy, load_policy
 from tesuji.learners.reward_model.critic import critic_from_reward
 from tesuji.learners.reward_model.scorer import load_scorer
 from tesuji.learners.rl.checkpoint import checkpoints
-from tesuji.learners.rl.train import RLHooks, train_rl
+from tesuji.learners.rl.train import train_rl
 from tesuji.pipeline.plan import Step
 from tesuji.pipeline.step_context import Workbench, model_player
 from tesuji.players.base import Player
@@ -56,8 +57,7 @@ def reinforce(step: Step, out: Path, bench: Workbench) -> None:
         scorer=scorer,
         hooks=_hooks(step.name, stage, policy, bench, rewards),
     )
-    took = f"{summary.steps:,} steps, {summary.matches:,} matches in {summary.seconds:.0f} s"
-    bench.progress.say(f"{step.name}: {took}; {summary.stopped_because}")
+    bench.progress.say(f"{step.name}: {summary.in_words()}")
 
 
 def scorer_for(step: Step, bench: Workbench) -> RewardModel | None:
@@ -84,9 +84,7 @@ def _critic(step: Step, bench: Workbench) -> Policy | None:
     return with_adapter(policy, section.lora) if section.lora is not None else policy
 
 
-def _hooks(
-    name: str, stage: RLStage, policy: Policy, bench: Workbench, rewards: Rewards
-) -> RLHooks:
+def _hooks(name: str, stage: RLStage, policy: Policy, bench: Workbench, rewards: Rewards) -> Hooks:
     def on_step(done: int, total: int, line: str) -> None:
         bench.progress.update(done, line.partition(" | ")[2])
 
@@ -100,7 +98,7 @@ def _hooks(
     def evaluate(at: int) -> dict[str, float]:
         return look(stage, policy, bench, rewards)
 
-    return RLHooks(
+    return Hooks(
         on_step=on_step,
         say=bench.progress.say,
         evaluate=evaluate if stage.eval_steps else None,

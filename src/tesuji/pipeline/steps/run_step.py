@@ -13,7 +13,7 @@ from tesuji.learners.model.load import load_policy
 from tesuji.logs.poker.phh_writer import HANDS, save_hands
 from tesuji.pipeline.plan import Step
 from tesuji.pipeline.step_context import Workbench, model_player
-from tesuji.pipeline.steps.data import make_data, read_logs
+from tesuji.pipeline.steps.data import run_data, run_logs
 from tesuji.pipeline.steps.held_out import look_at_rows
 from tesuji.pipeline.steps.positions import questions_for
 from tesuji.pipeline.steps.rl import reinforce
@@ -24,8 +24,8 @@ from tesuji.recipe.schema.recipe import EvaluationSection
 def do_step(step: Step, out: Path, bench: Workbench) -> None:
     """Do one step into the folder `out`. Raises TesujiErrors."""
     work: dict[str, Callable[[Step, Path, Workbench], None]] = {
-        "data": make_data,
-        "logs": read_logs,
+        "data": run_data,
+        "logs": run_logs,
         "sft": fine_tune,
         "dpo": prefer,
         "reward": model_reward,

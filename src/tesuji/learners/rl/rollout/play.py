@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tesuji.core.errors import EngineError
-from tesuji.core.statistics import wilson
 from tesuji.core.types import Ending, Episode, Task, Trace
 from tesuji.episodes.arena import TurnRules, play_matches
 from tesuji.episodes.rewards.total import Rewards, score_of
@@ -29,10 +28,16 @@ class Rollout:
     sums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     seconds: float = 0.0
 
+    def short_enough(self, longest: int) -> list[Trace]:
+        """The traces whose segments have at most `longest` tokens; the others are counted."""
+        fit = [t for t in self.traces if all(len(s.token_ids) <= longest for s in t.segments)]
+        self.sums["too_long"] += len(self.traces) - len(fit)
+        return fit
+
 
 @dataclass(frozen=True)
-class Table:
-    """What a rollout is played with: who plays under which label, and how replies are read."""
+class MatchSetup:
+    """How matches are played: who plays under which label, how replies are read and rewarded."""
 
     game_of: Callable[[Task], Game]
     players: Mapping[str, Player]
@@ -41,14 +46,10 @@ class Table:
     concurrent: int
 
 
-def play(
-    tasks: Sequence[Task],
-    table: Table,
-    *,
-    version: int,
-    on_episode: Callable[[Episode], None] = lambda episode: None,
-) -> Rollout:
+def play(tasks: Sequence[Task], setup: MatchSetup, *, version: int) -> Rollout:
     """Play the tasks. Matches in which a player failed are counted, not learned from.
+
+    `version` is the step of the weights that play.
 
     Raises EngineError when most of them failed, or for a reward that is not a number.
     """
@@ -57,20 +58,19 @@ def play(
     episodes: list[Episode | None] = [None] * len(tasks)
     for episode in play_matches(
         tasks,
-        game=table.game_of,
-        players=table.players,
-        rules=table.rules,
-        concurrent=table.concurrent,
+        game=setup.game_of,
+        players=setup.players,
+        rules=setup.rules,
+        concurrent=setup.concurrent,
     ):
         episodes[places[_key(_task_of(episode))]] = episode
-        on_episode(episode)
     rollout = Rollout([], [], seconds=time.monotonic() - started)
     whole = [e for e in episodes if e is not None and e.ending is not Ending.ERROR]
     ours = ((e, seat) for e in whole for seat, label in enumerate(e.players) if label == POLICY)
-    table.rewards.prepare(ours)
+    setup.rewards.prepare(ours)
     for task, played in zip(tasks, episodes, strict=True):
         assert played is not None
-        _take(rollout, task, played, table, version)
+        _take(rollout, task, played, setup, version)
     _check_failures(rollout, episodes)
     return rollout
 
@@ -92,19 +92,19 @@ def _key(task: Task) -> tuple[Any, ...]:
     return (task.game, options, task.seed, task.players, task.opening, task.repeat)
 
 
-def _take(rollout: Rollout, task: Task, episode: Episode, table: Table, version: int) -> None:
+def _take(rollout: Rollout, task: Task, episode: Episode, setup: MatchSetup, version: int) -> None:
     sums = rollout.sums
     sums["matches"] += 1
     sums["truncated"] += episode.ending is Ending.TRUNCATED
     if episode.ending is Ending.ERROR:
         sums["failed"] += 1
         return
-    info = table.game_of(task).info
+    info = setup.game_of(task).info
     rewards: dict[int, tuple[float, ...]] = {}
     for seat, label in enumerate(episode.players):
         if label != POLICY:
             continue
-        earned = table.rewards(episode, seat)
+        earned = setup.rewards(episode, seat)
         rewards[seat] = earned.total
         for name, values in earned.parts.items():
             sums[f"reward/{name}"] += sum(values)
@@ -137,23 +137,3 @@ def _check_failures(rollout: Rollout, episodes: Sequence[Episode | None]) -> Non
             where="play.opponents",
             hint="mend or leave out that player; what was trained so far is in the checkpoints",
         )
-
-
-def as_metrics(sums: Mapping[str, float], outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """Means of a rollout, over all processes, from the learning seats' viewpoint."""
-    seats, replies = max(1, sums["seats"]), max(1, sums["replies"])
-    found = {name: sums[name] / seats for name in sums if name.startswith("reward")}
-    success = wilson(sum(o.success for o in outcomes), len(outcomes))
-    return {
-        **found,
-        "score": sum(o.score for o in outcomes) / max(1, len(outcomes)),
-        "success": sum(o.success for o in outcomes) / max(1, len(outcomes)),
-        "success_low": success.low,
-        "success_high": success.high,
-        "illegal_moves": sums["illegal"] / replies,
-        "replies_cut": sums["cut"] / replies,
-        "reply_length": sums["reply_tokens"] / replies,
-        "matches_failed": float(sums["failed"]),
-        "matches_truncated": float(sums["truncated"]),
-        "traces_too_long": float(sums["too_long"]),
-    }

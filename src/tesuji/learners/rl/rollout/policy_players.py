@@ -1,11 +1,11 @@
-"""Who sits at the tables of a rollout: the policy, its snapshots, guarded opponents."""
+"""Who plays in a rollout: the policy, its snapshots, guarded opponents."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from tesuji.episodes.schedule.schedule import POLICY, Schedule
+from tesuji.episodes.schedule.schedule import Schedule
 from tesuji.learners.rl.weights import Weights, copy_of, load_tensors, save_tensors, swapped
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.by_game import ByGame
@@ -32,6 +32,10 @@ class Snapshots:
     def keep(self, steps: Sequence[int]) -> None:
         """Have exactly these, reading from the files what is not in memory."""
         self.kept = {step: self._get(step) for step in steps}
+
+    def by_label(self) -> dict[str, Weights]:
+        """The versions kept, under the labels that the schedule gives them."""
+        return {f"{SNAPSHOT}-{step}": weights for step, weights in self.kept.items()}
 
     def prune(self, needed: Sequence[int]) -> None:
         """Remove the files that no checkpoint names."""
@@ -82,19 +86,9 @@ def fixed_opponents(schedule: Schedule, timeout_s: float) -> dict[str, Player]:
 def snapshot_players(
     snapshots: Snapshots, player: Callable[[], ModelPlayer]
 ) -> Mapping[str, Player]:
-    """A player for each snapshot kept, under the label the schedule gives it. `player` makes a
-    fresh one: what one has read of a match must not be taken for what another has."""
+    """A player for each snapshot kept, by its label. `player` makes a fresh one: what one has read
+    of a match must not be taken for what another has."""
     return {
-        f"snapshot-{step}": SwappedPlayer(f"snapshot-{step}", player(), snapshots.model, weights)
-        for step, weights in snapshots.kept.items()
+        label: SwappedPlayer(label, player(), snapshots.model, weights)
+        for label, weights in snapshots.by_label().items()
     }
-
-
-__all__ = [
-    "POLICY",
-    "Snapshots",
-    "SwappedPlayer",
-    "WithinContext",
-    "fixed_opponents",
-    "snapshot_players",
-]

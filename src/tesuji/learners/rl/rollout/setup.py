@@ -1,28 +1,27 @@
-"""Setting the tables of a rollout: tasks, games, rewards, and who sits where."""
+"""What a stage's rollouts are played with: the next tasks, their games, players and rewards."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from tesuji.core.errors import EngineError
-from tesuji.core.seeds import stream
 from tesuji.core.types import Task
 from tesuji.episodes.arena import TurnRules
 from tesuji.episodes.rewards.base import RewardModel
 from tesuji.episodes.rewards.total import make_terms
 from tesuji.episodes.schedule.schedule import POLICY, Schedule
-from tesuji.games.base import Game
-from tesuji.games.catalogue import load_game
 from tesuji.learners.model.load import Policy
 from tesuji.learners.rl.distributed import process
-from tesuji.learners.rl.rollout.play import Table, as_metrics, play
+from tesuji.learners.rl.rollout.play import MatchSetup
 from tesuji.learners.rl.rollout.policy_players import (
     Snapshots,
     WithinContext,
     fixed_opponents,
     snapshot_players,
 )
+from tesuji.learners.rl.rollout.random_baseline import RandomBaseline
+from tesuji.players.base import Player
 from tesuji.players.basic.random import RandomPlayer
 from tesuji.players.model import ModelPlayer
 from tesuji.players.sampling.local import LocalSampler
@@ -30,12 +29,11 @@ from tesuji.recipe.schema.play import SNAPSHOT
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import RLStage
 
-RANDOM_MATCHES = 200
 Precision = Callable[[], AbstractContextManager[Any]]
 
 
-class Tables:
-    """What a stage plays with, from one rollout to the next."""
+class RolloutSetup:
+    """Schedule, opponents, snapshots and rewards of one stage, from one rollout to the next."""
 
     def __init__(
         self,
@@ -48,37 +46,21 @@ class Tables:
     ) -> None:
         self.stage, self.policy, self.recipe = stage, policy, recipe
         self.precision = precision
-        self.schedule = self._schedule(recipe.seed)
+        self.schedule = Schedule(
+            stage.play, game=recipe.game, group_size=stage.num_generations, seed=recipe.seed
+        )
         self.snapshots = Snapshots(out / "snapshots", policy.model)
         self.fixed = fixed_opponents(self.schedule, stage.play.opponent_timeout_s)
-        self.rewards = make_terms(stage.rewards, self.game_of, scorer)
+        self.rewards = make_terms(stage.rewards, self.schedule.game_of, scorer)
+        self.random_baseline = RandomBaseline()
         prompt = recipe.prompt
         self.rules = TurnRules(prompt.answer, prompt.retry, prompt.on_illegal, stage.play.max_moves)
-        self._games: dict[str, Game] = {}
 
-    @property
-    def wants_snapshots(self) -> bool:
-        """Whether frozen versions of the policy sit at some table."""
-        return any(section.player == SNAPSHOT for section in self.schedule.all_players())
-
-    def _schedule(self, seed: int) -> Schedule:
-        stage = self.stage
-        return Schedule(
-            stage.play, game=self.recipe.game, group_size=stage.num_generations, seed=seed
-        )
-
-    def game_of(self, item: Any) -> Game:
-        """The game of a task or episode."""
-        key = f"{item.game} {sorted(item.options.items())}"
-        if key not in self._games:
-            self._games[key] = load_game(item.game, item.options)
-        return self._games[key]
-
-    def propose(self, stage: RLStage) -> list[Task]:
+    def propose(self) -> list[Task]:
         """This process's share of the next tasks: whole groups, dealt in turn."""
-        tasks = self.schedule.propose(stage.batch_size)
+        tasks = self.schedule.propose(self.stage.batch_size)
         mine, processes = process()
-        size = stage.num_generations
+        size = self.stage.num_generations
         if len(tasks) // size < processes:
             raise EngineError(
                 f"{len(tasks) // size} groups are too few for {processes} processes",
@@ -87,14 +69,12 @@ class Tables:
             )
         return [t for place, t in enumerate(tasks) if place // size % processes == mine]
 
-    def table(self) -> Table:
-        """The table of the next rollout; what was read with older weights is forgotten."""
-        policy = WithinContext(self.player(), self.precision)
-        snapshots = snapshot_players(self.snapshots, self.player)
-        players = {POLICY: policy, **self.fixed, **snapshots}
-        return Table(self.game_of, players, self.rewards, self.rules, self.stage.play.concurrent)
+    def matches(self) -> MatchSetup:
+        """How the next rollout is played; what was read with older weights is forgotten."""
+        policy = WithinContext(self._player(), self.precision)
+        return self._matches(policy, snapshot_players(self.snapshots, self._player))
 
-    def player(self) -> ModelPlayer:
+    def _player(self) -> ModelPlayer:
         """The policy as a player that has read nothing yet."""
         sampling, policy = self.recipe.sampling, self.policy
         sampler = LocalSampler(
@@ -105,35 +85,36 @@ class Tables:
         )
         return ModelPlayer(POLICY, sampler, policy.tokenizer, self.recipe.prompt, sampling)
 
+    def _matches(self, policy: Player, snapshots: Mapping[str, Player]) -> MatchSetup:
+        players = {POLICY: policy, **self.fixed, **snapshots}
+        concurrent = self.stage.play.concurrent
+        return MatchSetup(self.schedule.game_of, players, self.rewards, self.rules, concurrent)
+
     @property
     def can_be_won(self) -> bool:
         """Whether any of the games pays something itself: prompts leave that to reward terms."""
-        infos = (load_game(one.name, one.options).info for one in self.schedule.all_games())
+        infos = (game.info for game in self.schedule.games.values())
         return any(info.max_utility > info.min_utility for info in infos)
 
-    def random_success(self, memory: Any) -> dict[str, float]:
-        """How often random play succeeds against the same opponents: measured once a stage of the
-        curriculum, and kept in `memory`. Nothing where any text is a move: none is random."""
-        games = (load_game(one.name, one.options) for one in self.schedule.all_games())
-        if not all("random" in game.info.players for game in games):
+    def random_success(self) -> dict[str, float]:
+        """`random/success`, measured against the same opponents. Nothing where any text is a move:
+        none is random."""
+        if not all("random" in game.info.players for game in self.schedule.games.values()):
             return {}
-        stage = self.schedule.curriculum.index if self.schedule.curriculum else 0
-        if str(stage) not in memory.random_success:
-            memory.random_success[str(stage)] = self._random_success()
-        return {"random/success": memory.random_success[str(stage)]}
+        player = RandomPlayer()
+        setup = self._matches(player, dict.fromkeys(self.snapshots.by_label(), player))
+        return {"random/success": self.random_baseline.success(self.schedule, setup)}
 
-    def _random_success(self) -> float:
-        side = self._schedule(stream(self.recipe.seed, "random") % 2**32)
-        side.load_state_dict({**side.state_dict(), **self._curriculum_state()})
-        size = self.stage.num_generations
-        tasks = side.propose(max(1, RANDOM_MATCHES // size) * size)
-        stand_in = RandomPlayer()
-        snapshots = {f"snapshot-{step}": stand_in for step in self.snapshots.kept}
-        players = {POLICY: stand_in, **self.fixed, **snapshots}
-        table = Table(self.game_of, players, self.rewards, self.rules, self.stage.play.concurrent)
-        rollout = play(tasks, table, version=0)
-        return as_metrics(rollout.sums, rollout.outcomes)["success"]
+    def restore(self, schedule: Mapping[str, Any], random_success: dict[str, float]) -> None:
+        """Go on from a checkpoint's schedule and measured baselines."""
+        self.schedule.load_state_dict(schedule)
+        self.snapshots.keep(self.schedule.snapshots)
+        self.random_baseline.measured = random_success
 
-    def _curriculum_state(self) -> dict[str, Any]:
-        state = self.schedule.state_dict()
-        return {key: state[key] for key in ("curriculum", "snapshots") if key in state}
+    def follow(self, step: int) -> None:
+        """After `step`: the policy as it is now becomes an opponent, if it is time to."""
+        wanted = any(section.player == SNAPSHOT for section in self.schedule.all_players())
+        if wanted and step % self.stage.play.snapshot_steps == 0:
+            self.snapshots.take(step)
+            self.schedule.add_snapshot(step)
+            self.snapshots.keep(self.schedule.snapshots)

@@ -56,7 +56,7 @@ def _trace(
 
 
 def _opponent(episode: Episode, seat: int, learner: str) -> str:
-    """The class of the others at the table: snapshots are one class, whatever their step."""
+    """The class of the others in the match: snapshots are one class, whatever their step."""
     others = [label for other, label in enumerate(episode.players) if other != seat]
     classes = {
         label.partition("-")[0] if label.startswith("snapshot-") else label for label in others
@@ -76,13 +76,13 @@ def segments_of(turns: Iterable[Turn]) -> list[Segment]:
     segments: list[Segment] = []
     open_: _Open | None = None
     for number, turn in enumerate(turns):
-        for said in (attempt.tokens for attempt in turn.attempts):
-            if said is None:
+        for sampled in (attempt.tokens for attempt in turn.attempts):
+            if sampled is None:
                 continue
-            if open_ is None or not open_.extended_by(said.prompt_ids):
+            if open_ is None or not open_.extended_by(sampled.prompt_ids):
                 segments += [open_.close()] if open_ else []
                 open_ = _Open()
-            open_.take(said, number)
+            open_.take(sampled, number)
     return segments + ([open_.close()] if open_ else [])
 
 
@@ -101,14 +101,16 @@ class _Open:
     def extended_by(self, prompt: Sequence[int]) -> bool:
         return len(prompt) >= len(self.ids) and list(prompt[: len(self.ids)]) == self.ids
 
-    def take(self, said: Sampled, turn: int) -> None:
-        """Append what was read since, and then what was said."""
-        read = said.prompt_ids[len(self.ids) :]
+    def take(self, sampled: Sampled, turn: int) -> None:
+        """Append what was read since, and then what was replied."""
+        read = sampled.prompt_ids[len(self.ids) :]
         self.ids += read
         self.turns += [-1] * len(read)
         self.logprobs += [0.0] * len(read)
-        for place, (token, logprob) in enumerate(zip(said.reply_ids, said.logprobs, strict=True)):
-            choices = said.allowed.get(place)
+        for place, (token, logprob) in enumerate(
+            zip(sampled.reply_ids, sampled.logprobs, strict=True)
+        ):
+            choices = sampled.allowed.get(place)
             learned = choices is None or len(choices) > 1
             if choices is not None and learned:
                 self.allowed[len(self.ids)] = choices

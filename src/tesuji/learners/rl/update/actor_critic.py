@@ -71,16 +71,16 @@ class ActorCritic(nn.Module):
     def _score(self, hidden: Tensor, batch: MicroBatch) -> tuple[Tensor, Tensor]:
         head = self.model.get_output_embeddings()
         size = max(1, CHUNK // head.weight.shape[0])
-        found = []
+        scored = []
         for start in range(0, len(hidden), size):
             part = slice(start, start + size)
             ban = _ban(batch, part, head.weight.shape[0], hidden.device)
             arguments = (hidden[part], batch.targets[part], ban)
             if len(hidden) > size and torch.is_grad_enabled():
-                found.append(checkpoint(self._chunk, *arguments, use_reentrant=False))
+                scored.append(checkpoint(self._chunk, *arguments, use_reentrant=False))
             else:
-                found.append(self._chunk(*arguments))
-        logps, entropies = zip(*found, strict=True)
+                scored.append(self._chunk(*arguments))
+        logps, entropies = zip(*scored, strict=True)
         return torch.cat(logps), torch.cat(entropies)
 
     def _chunk(self, hidden: Tensor, targets: Tensor, ban: Tensor | None) -> tuple[Tensor, Tensor]:

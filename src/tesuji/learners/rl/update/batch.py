@@ -58,11 +58,6 @@ class MicroBatch:
     tokens: int
 
 
-def trained_tokens(segments: Sequence[Segment]) -> list[int]:
-    """How many trained tokens each segment has."""
-    return [sum(turn >= 0 for turn in segment.turns) for segment in segments]
-
-
 def pack(
     segments: Sequence[Segment], first: Sequence[int], *, share: bool, width: int
 ) -> list[Row]:

@@ -6,35 +6,36 @@ done again from the same weights.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tesuji.core.errors import EngineError
+from tesuji.learners.rl.token_layout import Array, Flat
 from tesuji.learners.rl.update.actor_critic import ActorCritic
 from tesuji.learners.rl.update.batch import MicroBatch, Row, collate, micro_batches, pack
 from tesuji.learners.rl.update.loss import LossOptions, TokenData, token_loss
-from tesuji.learners.rl.update.token_layout import Array, Flat
 from tesuji.players.sampling.kv_context import takes_masks
 
 
 @dataclass
 class Learner:
-    """What an update needs, and the budget of tokens a forward pass that it found to fit."""
+    """What an update needs, and the budget of tokens a forward pass that was seen to fit.
+    `notices`: what a person should read of the last step."""
 
     accelerator: Any
-    actor: Any  # ActorCritic, perhaps wrapped by Accelerate
-    optimizer: Any
-    scheduler: Any
+    actor: nn.Module  # ActorCritic, perhaps wrapped by Accelerate
+    optimizer: torch.optim.Optimizer
+    scheduler: torch.optim.lr_scheduler.LRScheduler
     micro_batch_tokens: int
     share_prompts: bool = True
     max_grad_norm: float = 1.0
     in_bf16: bool = False
-    told: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
     @property
     def module(self) -> ActorCritic:
@@ -42,7 +43,38 @@ class Learner:
         module: ActorCritic = self.accelerator.unwrap_model(self.actor)
         return module
 
-    def autocast(self) -> Any:
+    def take_notices(self) -> list[str]:
+        """The notices so far, once."""
+        notices, self.notices = self.notices, []
+        return notices
+
+    def metrics(self) -> dict[str, float]:
+        """The learning rate of the first group, and the budget of a forward pass."""
+        return {
+            "learning_rate": float(self.optimizer.param_groups[0]["lr"]),
+            "micro_batch_tokens": self.micro_batch_tokens,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is neither a weight nor the optimizer's own state, as plain JSON values."""
+        plain = int | float | bool | list  # a scheduler's functions are the recipe's
+        scheduler = self.scheduler.state_dict().items()
+        return {
+            "micro_batch_tokens": self.micro_batch_tokens,
+            "scheduler": {k: v for k, v in scheduler if isinstance(v, plain) and k != "lr_lambdas"},
+            "learning_rates": [group["lr"] for group in self.optimizer.param_groups],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` gave."""
+        self.micro_batch_tokens = state["micro_batch_tokens"]
+        # LambdaLR wants the places of its functions all the same
+        self.scheduler.load_state_dict({**state["scheduler"], "lr_lambdas": []})
+        groups = self.optimizer.param_groups
+        for group, rate in zip(groups, state["learning_rates"], strict=True):
+            group["lr"] = rate
+
+    def autocast(self) -> torch.autocast:
         """The precision it computes in: bfloat16 over float32 weights, or the weights' own."""
         device = self.module.model.device.type
         return torch.autocast(device, dtype=torch.bfloat16, enabled=self.in_bf16)
@@ -161,17 +193,17 @@ def _backward(
         with contextlib.nullcontext() if last else learner.accelerator.no_sync(learner.actor):
             with learner.autocast():
                 scored = learner.actor(batch)
-            found = token_loss(
+            losses = token_loss(
                 scored.logp,
                 tokens.at(batch.index),
                 options,
                 entropy=scored.entropy,
                 values=scored.values,
             )
-            weighted = found.loss * tokens.weights[batch.index] * float(real)
+            weighted = losses.loss * tokens.weights[batch.index] * float(real)
             loss = weighted.sum() * (learner.accelerator.num_processes / norm)
             learner.accelerator.backward(loss)
-        for name, figure in found.figures.items() if real else ():
+        for name, figure in losses.figures.items() if real else ():
             sums[name] = sums.get(name, torch.zeros((), device=device)) + figure.sum()
         sums["loss"] = sums.get("loss", torch.zeros((), device=device)) + loss.detach()
     count = sum(sum(branch.trained) for row in rows for branch in row.branches)
@@ -211,7 +243,7 @@ def _halve(learner: Learner, rows: Sequence[Row], error: Exception) -> None:
             " sampling.max_new_tokens, or add a `model.lora:` section",
         ) from error
     learner.micro_batch_tokens = max(longest, used // 2)
-    learner.told.append(
+    learner.notices.append(
         f"out of memory: going on with {learner.micro_batch_tokens:,} tokens a forward pass"
     )
 

@@ -7,8 +7,8 @@ descent (Sokota et al. 2023): it converges where plain self-play goes round in c
 
 from typing import Any
 
+from tesuji.learners.rl.token_layout import Array, Flat
 from tesuji.learners.rl.update.optimizer_step import Learner, score
-from tesuji.learners.rl.update.token_layout import Array, Flat
 from tesuji.learners.rl.weights import Weights, copy_of, move_towards, swapped
 from tesuji.recipe.schema.rl import RLStage
 

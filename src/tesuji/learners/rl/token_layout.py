@@ -4,10 +4,10 @@ Everything per token (advantages, old log-probs, values) is an array [N] in this
 order, each trace's segments in order, each segment's trained tokens in order.
 """
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,26 +67,23 @@ def _turns(trace: Trace) -> Ints:
 
 
 def _behaviour(segments: Sequence[Segment]) -> Array:
-    found = [
+    logprobs = [
         logprob
         for segment in segments
         for logprob, turn in zip(segment.logprobs, segment.turns, strict=True)
         if turn >= 0
     ]
-    return np.array(found, dtype=np.float64)
+    return np.array(logprobs, dtype=np.float64)
 
 
-def mini_batches(flat: Flat, count: int, order: Any) -> list[list[int]]:
+def mini_batches(flat: Flat, count: int, order: random.Random) -> list[list[int]]:
     """Numbers of segments in `count` parts of about the same number of tokens; a group stays
-    together. `order` is a random.Random that shuffles the groups (one part: their own order)."""
-    groups: dict[str, list[int]] = {}
+    together. `order` shuffles the groups (one part: their own order)."""
+    by_group: dict[str, list[int]] = {}
     for number, owner in enumerate(flat.owner):
-        groups.setdefault(flat.traces[owner].group, []).append(number)
-    names = list(groups)
-    if count == 1:
-        return [[number for name in names for number in groups[name]]]
-    order.shuffle(names)
-    parts: list[list[int]] = [[] for _ in range(min(count, len(names)))]
-    for index, name in enumerate(names):
-        parts[index % len(parts)] += groups[name]
-    return parts
+        by_group.setdefault(flat.traces[owner].group, []).append(number)
+    groups = list(by_group.values())
+    if count > 1:
+        order.shuffle(groups)
+    parts = max(1, min(count, len(groups)))
+    return [[n for group in groups[part::parts] for n in group] for part in range(parts)]
