@@ -5,7 +5,7 @@
 The logs are competitor's SecretMafia files of 30 turns each, every turn with the whole transcript
 before it (260 kB a file): a few hundred views of games played here on TextArena, written again and
 again under other names. They lie in a temporary folder and are kept for the next time; 10,000 take
-a minute and 3 GB the first time (default: 1,000). What is measured is `datasets.logs.build`:
+a minute and 3 GB the first time (default: 1,000). What is measured is `make_data_from_logs`:
 import, winners' legal replies, pairs by outcome and legality, all files. Memory is the resident
 size of the process and its children, added up, looked at every 20 ms (what they share counts
 twice). `cpu_seconds`, of all processes together, say what the work costs on a machine that is busy

@@ -32,13 +32,13 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-import made_rows, tesuji.datasets.from_logs.stage as logs
-step = sys.argv[2]
-def kill(words, done, total):
-    if words == step and done:
-        os.kill(os.getpid(), signal.SIGKILL)
-real = logs.build
-made_rows.build = lambda recipe, stage, out: real(recipe, stage, out, kill)
+import listener, made_rows
+class Kill(listener.Listener):
+    def update(self, done, note=""):
+        if self.work[0] == sys.argv[2] and done:
+            os.kill(os.getpid(), signal.SIGKILL)
+real = made_rows.make_data_from_logs
+made_rows.make_data_from_logs = lambda recipe, stage, out: real(recipe, stage, out, Kill())
 made_rows.built(Path(sys.argv[1]), **made_rows.ASKED)
 """
 
