@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.core.files import read_jsonl
+from tesuji.core.progress import SILENT
 from tesuji.core.types import Attempt, Ending, Episode, Found, Message, Move, Turn
 from tesuji.datasets.from_logs.candidates import Candidate, Pool, collect
 from tesuji.datasets.from_logs.given_pairs import log_pairs
@@ -97,7 +98,7 @@ def chosen(
     logged = log_pairs(folder / "pairs.jsonl")
     asked = stage(**changes)
     return (
-        choose(asked, pool, logged, folder / "episodes.jsonl", folder, seed, lambda *_: None),
+        choose(asked, pool, logged, folder / "episodes.jsonl", folder, seed, SILENT),
         pool,
     )
 
