@@ -21,8 +21,9 @@ import orjson
 
 from tesuji.core.errors import DataError
 from tesuji.core.types import Message
-from tesuji.datasets.from_logs.prompts import MAFIA, instruction, logged, messages
+from tesuji.datasets.from_logs.prompts import instruction, logged, messages
 from tesuji.episodes.store import episode_from_row
+from tesuji.games.textarena.secretmafia import is_secretmafia
 
 FREE_TEXT = ("discussion", "chat")  # types of replies that say something in their own words
 LONGEST_MOVE = 200  # characters of a move that are kept as its label
@@ -300,7 +301,7 @@ def type_of(game: str, phase: str, source: Any) -> str:
         return "night"
     if source == "chat":
         return "chat"
-    return "discussion" if phase == "discussion" or MAFIA in game else "decision"
+    return "discussion" if phase == "discussion" or is_secretmafia(game) else "decision"
 
 
 def _won(about: Mapping[str, Any], seat: int) -> bool | None:

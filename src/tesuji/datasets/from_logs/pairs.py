@@ -20,9 +20,7 @@ from typing import NamedTuple
 
 from tesuji.core.types import Found, Move
 from tesuji.datasets.from_logs.candidates import Candidate, Replies, Span, action_of, hash_of
-from tesuji.datasets.from_logs.prompts import MAFIA
-from tesuji.games.textarena.secretmafia import targets
-from tesuji.players.mafia.read_reply import read_action
+from tesuji.games.textarena.secretmafia import is_secretmafia, read_action, targets
 from tesuji.players.prompting.parse_reply import read_reply
 
 NEAR = ("prompt", "position", "phase")
@@ -194,7 +192,7 @@ def _other(turn: Candidate, labels: Counter[str], seed: int) -> str | None:
 
 def legal_there(text: str, turn: Candidate) -> bool:
     """Whether a reply would have been a legal move at that turn, whose legal moves are known."""
-    if MAFIA in turn.game:
+    if is_secretmafia(turn.game):
         return read_action(text, turn.phase, _targets(turn.legal_moves)).move is not None
     return read_reply(text, _moves(turn.legal_moves)).found is not Found.NONE
 

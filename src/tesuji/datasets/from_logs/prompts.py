@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tesuji.core.types import Message
+from tesuji.games.textarena.secretmafia import is_secretmafia
 
-MAFIA = "SecretMafia"
 ASKED = {
     "discussion": "Reply with what you say to the others.",
     "voting": "Reply with the player you vote for, as [3].",
@@ -28,9 +28,9 @@ ASKED = {
 
 def instruction(game: str, role: str, phase: str) -> str:
     """What the player is, and what is wanted of it now."""
-    named = "Secret Mafia" if MAFIA in game else game
+    named = "Secret Mafia" if is_secretmafia(game) else game
     who = f" as {role}" if role else ""
-    wanted = ASKED.get(phase, "") if MAFIA in game else ""
+    wanted = ASKED.get(phase, "") if is_secretmafia(game) else ""
     return f"You are playing {named}{who}. {wanted or 'Reply with your next action.'}"
 
 

@@ -121,15 +121,15 @@ def _arguments(stage: SftStage, policy: Policy, *, name: str, out: Path, seed: i
     import torch
     from trl import SFTConfig
 
-    on_gpu = policy.model.device.type != "cpu"
+    model = policy.model
     return SFTConfig(
         **arguments(
             stage,
+            model,
             out,
             seed,
             name=name,
-            on_gpu=on_gpu,
-            in_bf16=on_gpu and policy.model.dtype == torch.bfloat16,
+            in_bf16=model.device.type != "cpu" and model.dtype == torch.bfloat16,
             looking=stage.eval_steps is not None,
         ),
         max_length=None,  # rows are cut, and the cuts counted, before they come here

@@ -11,6 +11,7 @@ from typing import Any
 from tesuji.core.errors import DataError, EngineError
 from tesuji.core.files import read_json
 from tesuji.core.metric_log import MetricLog, TextLog
+from tesuji.learners.model.memory import telling_memory
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.stages import SftStage
 from tesuji.recipe.schema.training import Training
@@ -31,16 +32,17 @@ class Hooks:
 
 def arguments(
     stage: SftStage | PairTraining,
+    model: Any,
     out: Path,
     seed: int,
     *,
     name: str,
-    on_gpu: bool,
     in_bf16: bool,
     looking: bool,
 ) -> dict[str, Any]:
-    """The TrainingArguments that every stage sets alike. `looking`: at held-out rows, every
-    `eval_steps`; `in_bf16`: under autocast."""
+    """The TrainingArguments that every stage sets alike, on the model's device. `looking`: at
+    held-out rows, every `eval_steps`; `in_bf16`: under autocast."""
+    on_gpu = model.device.type != "cpu"
     return {
         "output_dir": str(out / "checkpoints"),
         "num_train_epochs": stage.epochs,
@@ -176,17 +178,12 @@ def _take_over(trainer: Any, checkpoint: Path) -> None:
 
 
 def _train(trainer: Any, name: str, checkpoint: Path | None) -> None:
-    import torch
-
-    try:
+    hint = (
+        "lower batch_size and raise gradient_accumulation_steps by as much, "
+        "set gradient_checkpointing: true, or add a `model.lora:` section"
+    )
+    with telling_memory("during training", where=f"stages.{name}.batch_size", hint=hint):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except torch.OutOfMemoryError as error:
-        raise EngineError(
-            "out of memory during training",
-            where=f"stages.{name}.batch_size",
-            hint="lower batch_size and raise gradient_accumulation_steps by as much, "
-            "set gradient_checkpointing: true, or add a `model.lora:` section",
-        ) from error
 
 
 def refuse_nan(loss: Any, steps: int, name: str) -> None:

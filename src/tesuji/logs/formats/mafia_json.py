@@ -11,10 +11,12 @@ from typing import Any
 from tesuji.core.types import Ending, Episode
 from tesuji.games.textarena.secretmafia import (
     GAME,
+    MAFIA,
+    VILLAGE,
+    role_in,
     role_named,
-    role_told,
-    seat_told,
-    seats_told,
+    seat_in,
+    seats_in,
     team,
 )
 from tesuji.logs.base import Importer, Record, Refused
@@ -49,7 +51,7 @@ class Mafia(Importer):
         seat = _seat(game, first)
         role = _role(game, first, notes)
         roles = _roles(game, seat, role)
-        count = max(seats_told(first), seat + 1, *(s + 1 for s in roles), 1)
+        count = max(seats_in(first), seat + 1, *(s + 1 for s in roles), 1)
         if count > 100:
             raise Refused("wrong_type", f"{count} players")
         earned = _returns(game, seat, count, notes)
@@ -129,7 +131,7 @@ def _by_turn(game: Mapping[str, Any], replies: Sequence[str]) -> list[str] | Non
 
 
 def _seat(game: Mapping[str, Any], first: str) -> int:
-    seat = seat_told(first)
+    seat = seat_in(first)
     if seat is not None:
         return seat
     return seat_number(game.get("player_id")) or 0
@@ -138,7 +140,7 @@ def _seat(game: Mapping[str, Any], first: str) -> int:
 def _role(game: Mapping[str, Any], first: str, notes: list[str]) -> str:
     value = game.get("role")
     if not (named := role_named(value)):
-        if role := role_told(first):
+        if role := role_in(first):
             notes.append("role_from_observation")
         return role
     if isinstance(value, str) and "." in value:
@@ -207,5 +209,5 @@ def _winners(
     own = team(roles.get(seat, ""))
     if not own:
         return {"winners": [seat] if outcome == "win" else []}
-    won = own if outcome == "win" else ({"Mafia", "Village"} - {own}).pop()
+    won = own if outcome == "win" else MAFIA if own == VILLAGE else VILLAGE
     return {"winners": [s for s, role in sorted(roles.items()) if team(role) == won]}

@@ -12,7 +12,7 @@ import orjson
 
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
 from tesuji.episodes.transcript import shortened
-from tesuji.games.textarena.secretmafia import role_told
+from tesuji.games.textarena.secretmafia import is_secretmafia, role_in
 from tesuji.logs.base import Importer, Record, Refused
 from tesuji.logs.formats import secretmafia_turns as secretmafia
 from tesuji.logs.numbers import payment, payments, seat_number
@@ -40,7 +40,7 @@ class Mgc(Importer):
         seat = _seat(row)
         game = str(row.get("env_name") or "")
         first = observations[0] if observations else ""
-        role = role_told(first) if "SecretMafia" in game else ""
+        role = role_in(first) if is_secretmafia(game) else ""
         rewards = _rewards(row)
         count = max(len(rewards), seat + 1, *(s + 1 for s in rewards), 1)
         outcome, left_out = _outcome(row, rewards.get(seat), replies)
@@ -134,7 +134,7 @@ def _winners(rewards: Mapping[int, float]) -> dict[str, list[int]]:
 def _turns(
     game: str, seat: int, role: str, observations: list[str], replies: list[str]
 ) -> tuple[Turn, ...]:
-    if "SecretMafia" in game:
+    if is_secretmafia(game):
         return secretmafia.turns(seat, role, observations, replies)
     return tuple(
         Turn(

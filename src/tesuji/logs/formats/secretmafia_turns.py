@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from tesuji.core.types import Turn
 from tesuji.episodes.transcript import shortened
-from tesuji.games.textarena.secretmafia import NAMED, last_message, phase_of, targets
-from tesuji.players.mafia.read_reply import read_action
+from tesuji.games.textarena.secretmafia import NAMED, last_message, phase_of, read_action, targets
 
 
 def turns(

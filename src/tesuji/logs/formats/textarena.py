@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tesuji.core.types import Ending, Episode, Turn
-from tesuji.games.textarena.secretmafia import role_named
+from tesuji.games.textarena.secretmafia import Seats, is_secretmafia, role_named
 from tesuji.logs.base import Importer, Record, Refused
 from tesuji.logs.formats import secretmafia_turns as secretmafia
-from tesuji.logs.formats.textarena_audience import Entry, Seats, heard, heard_elsewhere, roles_in
+from tesuji.logs.formats.textarena_audience import Entry, heard, heard_elsewhere, roles_in
 from tesuji.logs.numbers import MOST_SEATS, by_seat, payments
 
 NAN = float("nan")
@@ -46,7 +46,7 @@ class TextArena(Importer):
         paid, info = payments(match["rewards"]), by_seat(match.get("game_info"))
         roles = {**roles_in(log), **_roles(info)}
         count = 1 + max([0, *paid, *info, *roles, *(who for who, _ in log)])
-        mafia = "SecretMafia" in game
+        mafia = is_secretmafia(game)
         entries = heard(log, roles) if mafia else heard_elsewhere(log, count)
         turns = tuple(_turns(entries, roles, count))
         ending, reason = _ending(info)

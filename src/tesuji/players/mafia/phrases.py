@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from random import Random
 
+from tesuji.games.textarena.secretmafia import finding
+
 OPENINGS = (
     "Let me analyze what we have.", "Looking at yesterday's vote,", "If we follow the logic,",
     "The timing matters here:", "Going through the pattern of votes,", "After what we have seen,",
@@ -101,9 +103,8 @@ def _joined(rng: Random, bodies: Sequence[str], seat: int) -> str:
 
 def claim(rng: Random, seat: int, guilty: bool) -> str:
     """A speech that tells the outcome of an investigation, true or not."""
-    result = f"Player {seat} IS{'' if guilty else ' NOT'} a Mafia member"
-    said = rng.choice(CLAIMS).format(result=result)
-    return f"{said} {_begun(rng.choice(CASES)).format(t=seat)}." if guilty else said
+    speech = rng.choice(CLAIMS).format(result=finding(seat, guilty))
+    return f"{speech} {_begun(rng.choice(CASES)).format(t=seat)}." if guilty else speech
 
 
 def _begun(sentence: str) -> str:
