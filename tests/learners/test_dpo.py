@@ -13,6 +13,7 @@ from tesuji.core.errors import DataError, EngineError
 from tesuji.core.files import read_json
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Pair
+from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import Policy, load_policy, prepare_base
 from tesuji.learners.model.tiny import build_model, build_tokenizer
@@ -20,7 +21,6 @@ from tesuji.learners.pairs.accuracy import score_pairs
 from tesuji.learners.pairs.dpo import DpoLearner, train_dpo
 from tesuji.learners.pairs.tokens import PairRow, tokenize_pairs
 from tesuji.learners.pairs.train import make_trainer
-from tesuji.learners.trainer.trainer import Hooks
 from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.pairs import DpoStage
 from tesuji.recipe.schema.sections import LoraSection, ModelSection, PromptSection, TinyModel
@@ -167,7 +167,7 @@ class Killed(Exception):
     pass
 
 
-def kill(step: int, total: int, loss: float | None) -> None:
+def kill(step: int, total: int, note: str) -> None:
     if step == 5:
         raise Killed
 

@@ -14,6 +14,7 @@ from tesuji.core.errors import DataError, EngineError
 from tesuji.core.files import read_json
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Pair
+from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import load_policy, prepare_base
 from tesuji.learners.model.logprobs import Scored
@@ -29,7 +30,6 @@ from tesuji.learners.reward_model.model import (
     reward_head,
 )
 from tesuji.learners.reward_model.scorer import load_scorer
-from tesuji.learners.trainer.trainer import Hooks
 from tesuji.recipe.schema.pairs import RewardStage
 from tesuji.recipe.schema.sections import LoraSection, ModelSection, PromptSection, TinyModel
 
@@ -206,7 +206,7 @@ class Killed(Exception):
     pass
 
 
-def kill(step: int, total: int, loss: float | None) -> None:
+def kill(step: int, total: int, note: str) -> None:
     if step == 5:
         raise Killed
 

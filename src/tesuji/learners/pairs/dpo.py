@@ -14,6 +14,7 @@ from typing import Any
 
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Pair
+from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.logprobs import Scored
@@ -30,7 +31,6 @@ from tesuji.learners.pairs.accuracy import (
 from tesuji.learners.pairs.summary import PairSummary
 from tesuji.learners.pairs.tokens import PairRow
 from tesuji.learners.pairs.train import PairLearner, train_pairs
-from tesuji.learners.trainer.trainer import Hooks
 from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.pairs import DpoStage
 from tesuji.recipe.schema.sections import LoraSection, PromptSection

@@ -11,6 +11,7 @@ from typing import Any
 from tesuji.core.files import write_json
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Pair
+from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.logprobs import Scored
 from tesuji.learners.pairs.accuracy import Margin, Preference, margin_of, margins
@@ -20,7 +21,6 @@ from tesuji.learners.pairs.tokens import PairRow
 from tesuji.learners.pairs.train import PairLearner, train_pairs
 from tesuji.learners.reward_model.model import new_reward_model, score_ids
 from tesuji.learners.reward_model.scorer import FACTS
-from tesuji.learners.trainer.trainer import Hooks
 from tesuji.recipe.schema.pairs import RewardStage
 from tesuji.recipe.schema.sections import ModelSection, PromptSection
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Pair
+from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.logprobs import Scored
 from tesuji.learners.model.memory import telling_memory
@@ -18,7 +19,6 @@ from tesuji.learners.pairs.accuracy import Margin, Preference
 from tesuji.learners.pairs.summary import PairSummary, log_once, summarise
 from tesuji.learners.pairs.tokens import PairRow, PairTokens, tokenize_pairs, training_pairs
 from tesuji.learners.trainer.trainer import (
-    Hooks,
     arguments,
     for_training,
     listen,
@@ -83,7 +83,7 @@ def train_pairs(
     out: Path,
     seed: int,
     metrics: MetricLog,
-    hooks: Hooks | None = None,
+    hooks: Hooks | None,
 ) -> PairSummary:
     """Train the learner's model in place and save it to `out/final`; goes on from the newest
     checkpoint in `out/checkpoints`, the model being the one the stage began with.

@@ -11,12 +11,12 @@ from typing import Any
 
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Example
+from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
 from tesuji.learners.sft.tokens import Tokenized, tokenize
 from tesuji.learners.trainer.summary import TrainingSummary, trainer_facts
 from tesuji.learners.trainer.trainer import (
     STOPPED,
-    Hooks,
     arguments,
     listen,
     newest_checkpoint,

@@ -3,31 +3,19 @@ checkpoints that go on after a kill, and how training ends.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tesuji.core.errors import DataError, EngineError
 from tesuji.core.files import read_json
 from tesuji.core.metric_log import MetricLog, TextLog
+from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.memory import telling_memory
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.stages import SftStage
 from tesuji.recipe.schema.training import Training
 
 STOPPED = "stopped.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """What the caller wants to hear and decide while training runs.
-
-    `on_step(step, total, loss)`; `stop_when(step)` is asked every `stop_check_steps`.
-    """
-
-    on_step: Callable[[int, int, float | None], None] = lambda step, total, loss: None
-    stop_when: Callable[[int], bool] | None = None
 
 
 def arguments(
