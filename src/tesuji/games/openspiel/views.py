@@ -20,7 +20,7 @@ Faults of OpenSpiel 2.0.2 that we know of; `tests/games/openspiel/test_openspiel
 - crossword has no numbered actions; twixt writes terminal colours unless told not to; quoridor
   prints a warning of its own about known issues.
 - Absurd options end the process (`universal_poker(numPlayers=3)`, `havannah(board_size=100)`,
-  `hanabi(colors=9)`): checked in `openspiel_options`.
+  `hanabi(colors=9)`): checked in `options.py`.
 """
 
 import re
