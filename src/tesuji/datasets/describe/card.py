@@ -1,10 +1,12 @@
 """The card of a data set, as the Hugging Face Hub shows it: YAML for machines, then facts."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
+
+from tesuji.datasets.describe.page import render
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 SPLITS = (
@@ -17,25 +19,25 @@ SPLITS = (
 )
 
 
-def card(found: Mapping[str, Any]) -> str:
+def card(stats: Mapping[str, Any]) -> str:
     """README.md from what `dataset_statistics.json` holds."""
-    front = yaml.safe_dump(front_matter(found), sort_keys=False, allow_unicode=True)
-    return f"---\n{front}---\n\n" + "\n".join(_body(found))
+    front = yaml.safe_dump(front_matter(stats), sort_keys=False, allow_unicode=True)
+    return render("card.md.j2", front=front, splits=SPLITS, stats=stats)
 
 
-def front_matter(found: Mapping[str, Any]) -> dict[str, Any]:
+def front_matter(stats: Mapping[str, Any]) -> dict[str, Any]:
     """What the Hub reads. No license is named: that is for the owner of the logs to say."""
     configs: dict[str, list[dict[str, str]]] = {}
     for config, split, file, count in SPLITS:
-        if found.get(count):
+        if stats.get(count):
             configs.setdefault(config, []).append({"split": split, "path": file})
-    rows = sum(found.get(count, 0) for *_, count in SPLITS)
+    rows = sum(stats.get(count, 0) for *_, count in SPLITS)
     size = next((name for limit, name in SIZES if rows < limit), "n>1M")
     return {
-        "pretty_name": found["name"],
+        "pretty_name": stats["name"],
         "language": ["en"],
         "task_categories": ["text-generation"],
-        "tags": ["games", "tesuji", *filter(None, map(_tag, found.get("games", {})))],
+        "tags": ["games", "tesuji", *filter(None, map(_tag, stats.get("games", {})))],
         "size_categories": [size],
         "configs": [
             {"config_name": config, "data_files": files} for config, files in configs.items()
@@ -45,53 +47,3 @@ def front_matter(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tag(game: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", game.lower()).strip("-")
-
-
-def _body(found: Mapping[str, Any]) -> Iterator[str]:
-    yield f"# {plain(found['name'])}\n"
-    yield "Rows for language models that play games, made by Tesuji.\n"
-    yield "| config | split | rows |\n|---|---|---:|"
-    for config, split, _, count in SPLITS:
-        if found.get(count):
-            yield f"| {config} | {split} | {found[count]:,} |"
-    if matches := found.get("matches"):
-        yield (
-            f"\nThe split is by match: {matches['held_out']:,} of {matches['all']:,} matches are "
-            "held out, with all their rows and pairs."
-        )
-    for name in ("games", "roles", "outcomes", "phases", "types"):
-        if table := found.get(name):
-            yield f"\n## {name.capitalize()}\n\n" + counts_table(table)
-    for type_, table in (found.get("label_balance") or {}).items():
-        if isinstance(table, Mapping):
-            yield f"\n## Labels: {plain(type_)}\n\n" + counts_table(table)
-    if lengths := found.get("reply_characters"):
-        told = ", ".join(f"{name} {value:,}" for name, value in lengths.items())
-        yield f"\n## Length of replies\n\nCharacters, by quantile: {told}."
-    if pairs := found.get("pairs"):
-        yield "\n## Pairs\n\nBy who preferred and how near the two situations are.\n"
-        yield counts_table(pairs.get("by_near", {}))
-        yield _lengths(pairs)
-    if warned := found.get("warnings"):
-        yield "\n## Beware\n\n" + "\n".join(f"- {plain(warning)}" for warning in warned)
-    yield "\n## How it was made\n"
-    told = "METHODOLOGY.md says it rule by rule; " if found.get("rules") else ""
-    yield f"{told}dataset_statistics.json holds all numbers.\n"
-
-
-def _lengths(pairs: Mapping[str, Any]) -> str:
-    return (
-        f"\nChosen replies have {pairs['mean_characters_chosen']:,} characters on average, "
-        f"rejected ones {pairs['mean_characters_rejected']:,}."
-    )
-
-
-def counts_table(table: Mapping[str, int]) -> str:
-    """Names and counts as a Markdown table."""
-    lines = [f"| {plain(name)} | {count:,} |" for name, count in table.items()]
-    return "\n".join(["| | rows |", "|---|---:|", *lines])
-
-
-def plain(text: Any) -> str:
-    """A text from a log as inert Markdown, one line."""
-    return re.sub(r"([\\`*\[\]<>|#~&$!])", r"\\\1", re.sub(r"\s+", " ", str(text)))

@@ -77,11 +77,11 @@ def near_matches(
             tables = _grouped(pool, used, level)
             for turn in left:
                 table = tables.get(_key(turn, level, apart), [])
-                if (found := _partner(turn, table, check, met_equal)) is None:
+                if (partner := _partner(turn, table, check, met_equal)) is None:
                     still.append(turn)
                 else:
-                    used.add(id(found))
-                    yield Match(turn, found, level)
+                    used.add(id(partner))
+                    yield Match(turn, partner, level)
             left = still
     if equal := sum(id(turn) in met_equal for turn in left):
         dropped["equal"] += equal
@@ -170,9 +170,9 @@ def by_oracle(chosen: Sequence[Candidate], seed: int) -> Iterator[Plan]:
     An action is drawn as rejected about as often as it is a label. Drawn evenly, rare actions
     would nearly always be the rejected ones, and a model could prefer without reading the hand.
     """
-    told = [turn for turn in chosen if turn.oracle and turn.move is not None]
-    labels = Counter(action_of(turn.move[1]) for turn in told if turn.move)
-    for turn in told:
+    solved = [turn for turn in chosen if turn.oracle and turn.move is not None]
+    labels = Counter(action_of(turn.move[1]) for turn in solved if turn.move)
+    for turn in solved:
         if (text := _other(turn, labels, seed)) is not None:
             key = (turn.prompt, turn.reply, hash_of(text))
             sizes = (turn.reply_characters, len(text))

@@ -30,8 +30,8 @@ def instruction(game: str, role: str, phase: str) -> str:
     """What the player is, and what is wanted of it now."""
     named = "Secret Mafia" if is_secretmafia(game) else game
     who = f" as {role}" if role else ""
-    asked = ASKED.get(phase, "") if is_secretmafia(game) else ""
-    return f"You are playing {named}{who}. {asked or 'Reply with your next action.'}"
+    wanted = ASKED.get(phase, "") if is_secretmafia(game) else ""
+    return f"You are playing {named}{who}. {wanted or 'Reply with your next action.'}"
 
 
 def situation(phase: str, turn: int, observation: str) -> str:

@@ -4,13 +4,13 @@
     match = game.start(seed=7)
 
 A match plays as the library's own environment does after `reset(seed=7)`, whatever else is played
-in between (`textarena_random.py`). Any text is a move: the environment judges it by its own rules
+in between (`seeding.py`). Any text is a move: the environment judges it by its own rules
 (as a rule: one more try, then the match is lost or the player out) and nobody asks again.
 
 Options: `num_players`; `observations`, `all` (what the environment's wrapper shows, as a rule the
 whole match so far) or `new` (what came since the seat's turn before, for chat prompts with
 `history: full`); `fix_night_kills` for SecretMafia; all else goes to the environment. Rule faults
-of the library are listed in `textarena_faults.py`.
+of the library are listed in `known_faults.py`.
 """
 
 import random

@@ -8,6 +8,7 @@ from tesuji.pipeline.plan import Step
 from tesuji.pipeline.step_context import Workbench
 from tesuji.pipeline.steps.data import held_out_of
 from tesuji.recipe.schema.data import LogsStage
+from tesuji.recipe.schema.pairs import DpoStage
 from tesuji.recipe.schema.recipe import EvaluationSection, Recipe
 
 OF_LOGS = 200  # rows replied to, where the recipe does not say how many
@@ -34,7 +35,8 @@ def look_at_rows(
         ),
         prompt=recipe.prompt,
         sampling=sampling,
-        max_length=_longest(recipe),
+        max_length=_longest(recipe) or LONGEST,
+        pair_length=_longest(recipe, DpoStage) or None,
         limit=limit,
         seed=recipe.seed,
         progress=bench.progress,
@@ -48,7 +50,8 @@ def _limit(step: Step, section: EvaluationSection, bench: Workbench) -> int:
     return section.rows if section.rows is not None else OF_LOGS if from_logs else 0
 
 
-def _longest(recipe: Recipe) -> int:
-    """The longest row that any stage learns from: all are judged alike."""
-    lengths = [getattr(stage, "max_length", 0) for stage in recipe.stages.values()]
-    return max(lengths, default=0) or LONGEST
+def _longest(recipe: Recipe, kind: type = object) -> int:
+    """The longest row that a stage of this kind learns from; 0 where none says. All models are
+    judged alike: by rows of the longest stage, by pairs as DPO judges them."""
+    stages = [stage for stage in recipe.stages.values() if isinstance(stage, kind)]
+    return max((getattr(stage, "max_length", 0) for stage in stages), default=0)

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tesuji.evaluation.matches.certificate import as_metrics, certify
+from tesuji.evaluation.matches.certificate import certify
+from tesuji.evaluation.metrics import certificate_metrics
+from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import Policy, load_policy
 from tesuji.learners.pairs.dpo import train_dpo
 from tesuji.learners.pairs.reward import train_reward
-from tesuji.learners.sft.train import Hooks, train_sft
+from tesuji.learners.sft.train import train_sft
 from tesuji.pipeline.plan import Step
 from tesuji.pipeline.step_context import Workbench, model_player
 from tesuji.pipeline.steps.data import pairs_for, rows_for
@@ -35,7 +37,10 @@ def fine_tune(step: Step, out: Path, bench: Workbench) -> None:
         out=out,
         seed=recipe.seed,
         metrics=bench.metrics,
-        hooks=Hooks(_on_step(step.name, bench), _certified(step.name, stage, policy, bench)),
+        hooks=Hooks(
+            on_step=_on_step(step.name, bench),
+            stop_when=_certified(step.name, stage, policy, bench),
+        ),
     )
     bench.progress.say(f"{step.name}: {summary.in_words()}")
 
@@ -84,11 +89,11 @@ def model_reward(step: Step, out: Path, bench: Workbench) -> None:
     bench.progress.say(f"{step.name}: {summary.in_words()}")
 
 
-def _on_step(name: str, bench: Workbench) -> Callable[[int, int, float | None], None]:
-    def on_step(done: int, total: int, loss: float | None) -> None:
+def _on_step(name: str, bench: Workbench) -> Callable[[int, int, str], None]:
+    def on_step(done: int, total: int, note: str) -> None:
         if done == 1:
             bench.progress.begin(f"{name}: training", total)
-        bench.progress.update(done, "" if loss is None else f"loss {loss:.3f}")
+        bench.progress.update(done, note)
 
     return on_step
 
@@ -103,7 +108,7 @@ def _certified(
 
     def certified(at: int) -> bool:
         certificates = certify(bench.game, player, answer=bench.recipe.prompt.answer)
-        bench.metrics.log(name, at, as_metrics(certificates))
+        bench.metrics.log(name, at, certificate_metrics(certificates))
         return all(certificate.holds for certificate in certificates)
 
     return certified
