@@ -9,8 +9,14 @@ from tesuji.episodes.rewards.base import RewardModel
 from tesuji.episodes.rewards.total import Rewards, make_terms, score_of, section_of
 from tesuji.evaluation.evaluate import judged_game, turn_rules
 from tesuji.evaluation.matches.against import ALONE, play_opponent, score_matches
-from tesuji.evaluation.matches.certificate import as_metrics, certify
+from tesuji.evaluation.matches.certificate import certify
 from tesuji.evaluation.matches.exploitability import exploitability
+from tesuji.evaluation.metrics import (
+    certificate_metrics,
+    exploitability_metrics,
+    match_metrics,
+    question_metrics,
+)
 from tesuji.evaluation.questions import ask, asks_questions, score_tasks
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
@@ -92,7 +98,7 @@ def _hooks(name: str, stage: RLStage, policy: Policy, bench: Workbench, rewards:
 
     def certified(at: int) -> bool:
         certificates = certify(bench.game, player, answer=bench.recipe.prompt.answer)
-        bench.metrics.log(name, at, as_metrics(certificates))
+        bench.metrics.log(name, at, certificate_metrics(certificates))
         return all(certificate.holds for certificate in certificates)
 
     def evaluate(at: int) -> dict[str, float]:
@@ -135,16 +141,12 @@ def look(stage: RLStage, policy: Policy, bench: Workbench, rewards: Rewards) -> 
         )
         in_big_blinds = MBB in game.info.metrics
         total = next(score_matches(label, episodes, in_big_blinds=in_big_blinds))
-        found[f"{label}/win_rate"] = total.wins / total.games
-        found[f"{label}/loss_rate"] = total.losses / total.games
-        found[f"{label}/turns"] = total.turns
-        if total.winnings is not None:
-            found[f"{label}/mbb"] = total.winnings.mbb
+        found |= match_metrics(total)
         scores += [score_of(e, e.players.index("evaluated"), game.info) for e in episodes]
     found["score"] = sum(scores) / len(scores) if scores else 0.0
     if section.exploitability:
         measured = exploitability(game, model_player(policy, bench.recipe, "measured"))
-        found["exploitability"] = measured.exploitability
+        found |= exploitability_metrics(measured)
         found["score"] = -measured.exploitability
     return found
 
@@ -159,7 +161,8 @@ def _look_at_questions(
     seed = stream(bench.recipe.seed, "look")
     episodes = ask(game, player, episodes=stage.eval_episodes, seed=seed, rules=rules)
     total = score_tasks(game, [("held_out", episodes)]).rows[0]
-    return {"held_out/right": total.right / total.tasks, "score": total.mean_return}
+    metrics = question_metrics(total)
+    return {"held_out/right": metrics["held_out/right"], "score": total.mean_return}
 
 
 def _look_at_prompts(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tesuji.episodes.store import EpisodeWriter, read_episodes
 from tesuji.evaluation.evaluate import Subject, evaluate
-from tesuji.evaluation.metrics import headline
+from tesuji.evaluation.metrics import evaluation_metrics
 from tesuji.evaluation.results import save_evaluation
 from tesuji.games.prompts import PromptsGame
 from tesuji.learners.model.load import load_policy
@@ -67,7 +67,7 @@ def _evaluate(step: Step, out: Path, bench: Workbench) -> None:
     found = replace(found, rows=look_at_rows(step, section, policy, bench))
     save_evaluation(out / "evaluation.json", found)
     bench.metrics.forget_after(step.name, -1)
-    bench.metrics.log(step.name, 0, headline(found))
+    bench.metrics.log(step.name, 0, evaluation_metrics(found))
 
 
 def _shown(source: str, bench: Workbench) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tesuji.evaluation.matches.certificate import as_metrics, certify
+from tesuji.evaluation.matches.certificate import certify
+from tesuji.evaluation.metrics import certificate_metrics
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import Policy, load_policy
@@ -107,7 +108,7 @@ def _certified(
 
     def certified(at: int) -> bool:
         certificates = certify(bench.game, player, answer=bench.recipe.prompt.answer)
-        bench.metrics.log(name, at, as_metrics(certificates))
+        bench.metrics.log(name, at, certificate_metrics(certificates))
         return all(certificate.holds for certificate in certificates)
 
     return certified
