@@ -1,4 +1,4 @@
-"""Memory that runs out is one message, whatever the device calls it; any other error stays itself."""
+"""Memory that runs out is one message, whatever the device calls it; other errors are left alone."""
 
 import pytest
 import torch
