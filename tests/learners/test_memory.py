@@ -1,4 +1,4 @@
-"""Memory that runs out is one message, whatever the device calls it; other errors are left alone."""
+"""Memory that runs out is one message, whatever the device calls it; no other error is."""
 
 import pytest
 import torch
