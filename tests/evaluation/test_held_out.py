@@ -16,7 +16,7 @@ from tesuji.core.types import Example, Message, Pair, Sampled
 from tesuji.datasets.from_logs import strategy_words as quality
 from tesuji.evaluation.held_out.compare_models import EVERYONE, side_by_side
 from tesuji.evaluation.held_out.evaluate import decision_labels, evaluate_rows
-from tesuji.evaluation.held_out.likelihood import Reader, Scored, likelihood, preferences
+from tesuji.evaluation.held_out.likelihood import Reader, likelihood, preferences
 from tesuji.evaluation.held_out.replies import (
     Answered,
     Asked,
@@ -29,6 +29,7 @@ from tesuji.evaluation.held_out.replies import (
 )
 from tesuji.evaluation.results import Evaluation, load_evaluation, save_evaluation
 from tesuji.learners.model.load import Policy
+from tesuji.learners.model.logprobs import Scored
 from tesuji.learners.model.tiny import build_model, build_tokenizer
 from tesuji.players.prompting.chat_template import render_prompt, render_reply
 from tesuji.recipe.schema.sections import PromptSection, SamplingSection, TinyModel

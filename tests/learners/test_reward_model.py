@@ -14,8 +14,10 @@ from tesuji.core.errors import DataError, EngineError
 from tesuji.core.files import read_json
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Pair
+from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import load_policy, prepare_base
+from tesuji.learners.model.logprobs import Scored
 from tesuji.learners.model.tiny import build_tokenizer
 from tesuji.learners.pairs.reward import train_reward
 from tesuji.learners.pairs.reward_evaluation import calibration, length_bias
@@ -28,7 +30,6 @@ from tesuji.learners.reward_model.model import (
     reward_head,
 )
 from tesuji.learners.reward_model.scorer import load_scorer
-from tesuji.learners.trainer.trainer import Hooks
 from tesuji.recipe.schema.pairs import RewardStage
 from tesuji.recipe.schema.sections import LoraSection, ModelSection, PromptSection, TinyModel
 
@@ -180,7 +181,7 @@ def test_an_adapter_goes_on_from_the_sft_adapter_and_comes_back_with_its_head(tm
     started, known = (layers(m.model.eval())(ids).last_hidden_state for m in (began, sft))
     assert torch.allclose(started, known, atol=1e-6)
     summary = train(ADAPTED, source, tmp_path / "out", max_steps=120, learning_rate=5e-3)
-    assert summary.accuracy_after.shares["accuracy"].share > 0.6
+    assert summary.accuracy_after.shares["accuracy"].rate > 0.6
     assert 0 < summary.trainable_parameters < summary.parameters / 2
     final = str(tmp_path / "out" / "final")
     written = read_json(tmp_path / "out" / "final" / "adapter_config.json")
@@ -205,7 +206,7 @@ class Killed(Exception):
     pass
 
 
-def kill(step: int, total: int, loss: float | None) -> None:
+def kill(step: int, total: int, note: str) -> None:
     if step == 5:
         raise Killed
 
@@ -283,8 +284,14 @@ def test_length_bias_by_hand():
         Pair(({"role": "user", "content": "?"},), chosen, rejected)
         for chosen, rejected in [("long", "s"), ("s", "long"), ("ab", "cd")]
     ]
+    scores = [(1.0, 0.0), (0.0, 1.0), (1.0, 0.0)]
     rows = tokenize_pairs(pairs, build_tokenizer(), PROMPT, 64).rows
-    found = length_bias(rows, [(1.0, 0.0), (0.0, 1.0), (1.0, 0.0)])
+    found = length_bias(
+        [
+            Scored(row.pair, score, (len(row.chosen_ids), len(row.rejected_ids)))
+            for row, score in zip(rows, scores, strict=True)
+        ]
+    )
     assert (found["chosen_longer"]["share"], found["chosen_shorter"]["share"]) == (1.0, 0.0)
     assert found["equally_long"]["of"] == 1
     assert found["correlation"] > 0.5

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from tesuji.core.errors import DataError, EngineError, RecipeError
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Example
+from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import Policy, load_policy, prepare_base
 from tesuji.learners.model.tiny import build_model, build_tokenizer
 from tesuji.learners.sft.tokens import tokenize
-from tesuji.learners.sft.train import Hooks, train_sft
+from tesuji.learners.sft.train import train_sft
 from tesuji.learners.trainer.muon import MuonWithAdamW, split_parameters
 from tesuji.recipe.schema.sections import LoraSection, ModelSection, PromptSection, TinyModel
 from tesuji.recipe.schema.stages import SftStage
@@ -316,7 +317,7 @@ def test_resumed_training_ends_with_the_same_weights(tmp_path: Path):
     class Killed(Exception):
         pass
 
-    def kill(step: int, total: int, loss: float | None) -> None:
+    def kill(step: int, total: int, note: str) -> None:
         if step == 5:
             raise Killed
 

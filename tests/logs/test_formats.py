@@ -16,9 +16,8 @@ from tesuji.core.types import Ending, Found
 from tesuji.datasets.files import read_pairs
 from tesuji.episodes.store import episode_to_row, read_episodes
 from tesuji.episodes.transcript import seen
-from tesuji.games.textarena.secretmafia import last_message, phase_of, targets
+from tesuji.games.textarena.secretmafia import last_message, phase_of, read_action, targets
 from tesuji.logs.importing import import_logs
-from tesuji.players.mafia.read_reply import read_action
 
 
 def imported(folder: Path, **options):

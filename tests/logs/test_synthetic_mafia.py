@@ -110,11 +110,11 @@ def test_each_turn_was_valid_if_the_game_took_it(made: Made, games) -> None:
     for episode in read_episodes(made[3] / "episodes.jsonl"):
         game = games[int(episode.provenance["match"].rpartition("-")[2])]
         for turn, step in zip(episode.turns, game.view(turn_seat(episode)), strict=True):
-            assert turn.attempts[-1].reply == step.said
+            assert turn.attempts[-1].reply == step.reply
             if turn.phase != "discussion":
-                assert (turn.played is not None) is step.valid, (step.phase, step.said)
+                assert (turn.played is not None) is step.valid, (step.phase, step.reply)
                 seen[step.valid] += 1
-                listed = step.shown.rpartition("Valid: ")[2].partition("\n")[0].count("[")
+                listed = step.observation.rpartition("Valid: ")[2].partition("\n")[0].count("[")
                 shortened += turn.phase == "voting" and len(turn.legal_moves) < listed
     assert seen[True] > 100 and seen[False] > 0 and shortened > 0
 
@@ -185,7 +185,7 @@ def test_both_teams_win_and_replies_vary(games) -> None:
     )
     assert min(won["Mafia"], won["Village"]) >= GAMES // 5
     steps = [step for game in games for step in game.steps]
-    talk = [step.said for step in steps if step.phase == "Day-Discussion"]
+    talk = [step.reply for step in steps if step.phase == "Day-Discussion"]
     assert len(set(talk)) > 0.5 * len(talk)
     assert {style for game in games for style in game.styles} == set(STYLES)
     assert not all(step.valid for step in steps)

@@ -54,9 +54,9 @@ def test_what_players_were_shown_tells_phase_role_seat_and_targets(players: int)
         message = secretmafia.last_message(shown)
         assert secretmafia.phase_of(message) == phase
         assert bool(secretmafia.targets(message)) == (phase in secretmafia.NAMED)
-        assert secretmafia.seat_told(shown) == seat
-        assert secretmafia.role_told(shown) == env.player_roles[seat]
-        assert secretmafia.seats_told(shown) == players
+        assert secretmafia.seat_in(shown) == seat
+        assert secretmafia.role_in(shown) == env.player_roles[seat]
+        assert secretmafia.seats_in(shown) == players
 
 
 @pytest.mark.parametrize("seed", range(6))

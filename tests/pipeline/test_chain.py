@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from places import ROOT
 
+from tesuji.core.metric_log import MetricLog
 from tesuji.evaluation.results import load_evaluation
 from tesuji.pipeline.run import run_recipe
 from tesuji.recipe.reading.load import load_recipe
@@ -29,8 +30,10 @@ def short_chain() -> Recipe:
     stages["data"] |= {"positions": "sampled", "num_positions": 80, "held_out_from": "all"}
     for name in LEARNERS:
         stages[name] |= {"max_steps": 8, "batch_size": 16, "save_steps": 2, "logging_steps": 2}
+    stages["dpo"] |= {"max_length": 8}  # its prompts are cut, those of the other stages are not
     stages["grpo"] |= {"stop_when": "never", "max_steps": 6}
     plain["evaluation"] |= {"opponents": [{"player": "random"}], "episodes": 4, "positions": 20}
+    plain["evaluation"] |= {"rows": 1}
     return Recipe.model_validate(plain)
 
 
@@ -55,6 +58,36 @@ def finals(run: Path) -> dict[str, bytes]:
     return {str(path.relative_to(run)): path.read_bytes() for path in found}
 
 
+def judged_by_dpo(run: Path) -> tuple[int, int, int, float]:
+    """What the DPO stage said last of the held-out pairs."""
+    training = json.loads((run / "stages/04-dpo/training.json").read_text())
+    judged = training["accuracy_after"]["policy_preference"]
+    [cut] = [w for w in training["warnings"] if w.startswith("held out: prompts that lost")]
+    return (
+        judged["right"],
+        judged["of"],
+        int(cut.rpartition(" ")[2]),
+        logged(run, "dpo", "eval_policy_preference"),
+    )
+
+
+def judged_after_dpo(run: Path) -> tuple[int, int, int, float]:
+    """What the evaluation after it says of them."""
+    rows = load_evaluation(run / "stages/05-after-dpo/evaluation.json").rows
+    share = rows.preferences.summed
+    return (
+        share.right,
+        share.total,
+        rows.pairs_cut,
+        logged(run, "after-dpo", "held_out/preference_accuracy"),
+    )
+
+
+def logged(run: Path, stage: str, metric: str) -> float:
+    """The metric as the stage logged it last."""
+    return [r[metric] for r in MetricLog(run).rows() if r["stage"] == stage and metric in r][-1]
+
+
 def test_the_whole_chain_from_one_recipe_killed_in_every_stage(tmp_path: Path) -> None:
     recipe = short_chain()
     torch.set_num_threads(1)
@@ -72,6 +105,7 @@ def test_the_whole_chain_from_one_recipe_killed_in_every_stage(tmp_path: Path) -
     assert about["by"] == "oracle" and about["near"] == "prompt"
     for name in names[1::2]:
         assert load_evaluation(torn.folder / "stages" / name / "evaluation.json").matches
+    assert judged_by_dpo(whole.folder) == judged_after_dpo(whole.folder)
     page = (torn.folder / "report.html").read_text()
     assert "after dpo" in page and "Learning from pairs" in page
     for name in LEARNERS:

@@ -10,10 +10,10 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import (
-    JSONResponse,
-    Response,
-)
+from fastapi.responses import JSONResponse, Response
+
+from tesuji.datasets.llm_endpoint import Question
+from tesuji.recipe.schema.data import EndpointSection
 
 Answer = Callable[[int, dict[str, Any]], Response]
 
@@ -65,3 +65,25 @@ def serving(answer: Answer, delay: float = 0.02) -> Iterator[Server]:
         yield server
         running.should_exit = True
         thread.join(10)
+
+
+def endpoint(url: str, **changes: Any) -> EndpointSection:
+    """The section of a recipe that names the server at `url`."""
+    return EndpointSection(
+        **{"base_url": url, "model": "m", "retries": 1, "timeout_s": 5} | changes
+    )
+
+
+def questions(count: int) -> list[Question]:
+    """Questions that end with their number."""
+    return [Question(({"role": "user", "content": f"question {i}"},)) for i in range(count)]
+
+
+def number_of(body: dict[str, Any]) -> int:
+    """The number of the question that a request asks."""
+    return int(body["messages"][0]["content"].removeprefix("question "))
+
+
+def echo(number: int, body: dict[str, Any]) -> Response:
+    """Answers every question with its own words."""
+    return completion(f"I answer {body['messages'][0]['content']}.")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.core.files import read_jsonl
+from tesuji.core.progress import SILENT
 from tesuji.core.types import Attempt, Ending, Episode, Found, Message, Move, Turn
 from tesuji.datasets.from_logs.candidates import Candidate, Pool, collect
 from tesuji.datasets.from_logs.given_pairs import log_pairs
@@ -71,6 +72,16 @@ def episode(
     return Episode(game, {}, 0, ("",) * 6, turns, (0.0,) * 6, ending, provenance=facts)
 
 
+def decision(reply: str, legal: tuple[str, ...], match: str) -> Episode:
+    """A hand of poker: a solver's decision among the legal ones."""
+    prompt = (Message(role="user", content=f"You hold Ah Kh in {match}. Your decision:"),)
+    moves = tuple(Move(n, text) for n, text in enumerate(legal))
+    move = Move(legal.index(reply), reply)
+    attempt = Attempt(reply, found=Found.EXACT, move=move, prompt=prompt)
+    one = Turn(0, "CO", "", (attempt,), move, phase="preflop", legal_moves=moves)
+    return episode(match, one, game="poker", winners=None, kind="pokerbench", oracle=True)
+
+
 def stage(paths: Sequence[Path | str] = ("x",), **changes: Any) -> LogsStage:
     """The stage, without held-out matches and pairs unless asked for."""
     named = {} if "make" in changes else {"paths": [str(path) for path in paths]}
@@ -87,7 +98,7 @@ def chosen(
     logged = log_pairs(folder / "pairs.jsonl")
     asked = stage(**changes)
     return (
-        choose(asked, pool, logged, folder / "episodes.jsonl", folder, seed, lambda *_: None),
+        choose(asked, pool, logged, folder / "episodes.jsonl", folder, seed, SILENT),
         pool,
     )
 

@@ -6,8 +6,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tesuji.core.errors import DataError, TesujiError
 
@@ -95,6 +98,12 @@ def read_text(path: Path) -> str:
         raise DataError("not UTF-8 text", where=str(path)) from error
     except OSError as error:
         raise DataError(f"cannot read: {error.strerror or error}", where=str(path)) from error
+
+
+@cache
+def read_beside(module: str, name: str) -> Any:
+    """The YAML file `name` that a module (its `__file__`) keeps its texts or tables in."""
+    return yaml.safe_load(read_text(Path(module).with_name(name)))
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> int:

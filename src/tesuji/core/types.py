@@ -16,7 +16,8 @@ EPISODE_FORMAT = 1
 class Message(TypedDict):
     """One chat message, as every chat template and OpenAI-compatible endpoint takes it.
 
-    A first message of role `tools` holds the functions on offer as a JSON list (`players.tools`).
+    A first message of role `tools` holds the functions on offer as a JSON list
+    (`players.prompting.tool_prompt`).
     """
 
     role: str

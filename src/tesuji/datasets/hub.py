@@ -50,8 +50,8 @@ def token() -> str:
     """The token of this machine. Raises EngineError where there is none."""
     from huggingface_hub import get_token
 
-    if found := get_token():
-        return found
+    if key := get_token():
+        return key
     hint = "hf auth login, or set HF_TOKEN to a token that may write"
     raise EngineError("no Hugging Face token on this machine", where="Hub", hint=hint)
 
@@ -69,17 +69,17 @@ def push(folder: Path, to: str, names: Sequence[str], *, private: bool) -> str:
         hint = "unset HF_HUB_OFFLINE"
         raise EngineError("HF_HUB_OFFLINE forbids it", where="Hub", hint=hint) from None
     except HfHubHTTPError as error:
-        said = " ".join(str(error).split())[:300]
+        problem = " ".join(str(error).split())[:300]
         hint = "check that the token may write there: hf auth whoami"
-        raise EngineError(redact(said), where=to, hint=hint) from None
+        raise EngineError(redact(problem), where=to, hint=hint) from None
     except ValueError as error:  # the card's metadata, which the Hub looks at first
-        said = redact(" ".join(str(error).split()))[:300]
+        problem = redact(" ".join(str(error).split()))[:300]
         hint = f"write the card anew: tesuji data card {folder}"
-        raise EngineError(said, where=to, hint=hint) from None
+        raise EngineError(problem, where=to, hint=hint) from None
     except (httpx2.HTTPError, OSError) as error:
-        said = redact(" ".join(str(error).split()))[:300] or type(error).__name__
+        problem = redact(" ".join(str(error).split()))[:300] or type(error).__name__
         hint = "the same command goes on from there"
-        raise EngineError(f"the Hub was not reached: {said}", where=to, hint=hint) from None
+        raise EngineError(f"the Hub was not reached: {problem}", where=to, hint=hint) from None
 
 
 def _push(folder: Path, to: str, names: Sequence[str], private: bool, key: str) -> str:

@@ -26,8 +26,8 @@ Asked = tuple[Sequence[Message], str, str]  # prompt, one reply, the other
 
 def question(prompt: Sequence[Message], first: str, second: str) -> str:
     """What the judge is asked."""
-    shown = "\n\n".join(message["content"] for message in prompt)
-    return ASKED.format(prompt=shown, a=first, b=second)
+    situation = "\n\n".join(message["content"] for message in prompt)
+    return ASKED.format(prompt=situation, a=first, b=second)
 
 
 def verdict(answer: str | None) -> str:
@@ -46,8 +46,8 @@ def judged(
     the same in both orders. Raises EngineError when the endpoint does not answer."""
     from tesuji.datasets.llm_endpoint import Question, write_thoughts
 
-    asked = [q for prompt, a, b in items for q in (question(prompt, a, b), question(prompt, b, a))]
-    questions = [Question((Message(role="user", content=text),)) for text in asked]
+    texts = [q for prompt, a, b in items for q in (question(prompt, a, b), question(prompt, b, a))]
+    questions = [Question((Message(role="user", content=text),)) for text in texts]
     progress.begin("judging", len(questions))
     try:
         answers = write_thoughts(questions, endpoint, cache, progress)
@@ -55,8 +55,8 @@ def judged(
         what = error.what.replace("no thoughts", "no verdicts")
         hint = error.hint.replace(", or use `thoughts: template`", "")
         raise EngineError(what, where="stages.logs.pairs.judge", hint=hint) from None
-    said = [verdict(answer) for answer in answers]
-    return [_agreed(said[i], said[i + 1]) for i in range(0, len(said), 2)]
+    verdicts = [verdict(answer) for answer in answers]
+    return [_agreed(verdicts[i], verdicts[i + 1]) for i in range(0, len(verdicts), 2)]
 
 
 def _agreed(straight: str, swapped: str) -> bool | None:

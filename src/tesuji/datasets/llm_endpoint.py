@@ -71,7 +71,7 @@ def write_thoughts(
         if missing:
             work = _Work(endpoint, kept, progress, len(keys) - len(missing), len(missing))
             asyncio.run(work.ask_all(missing))
-            known |= work.found
+            known |= work.thoughts
     return [known.get(key) for key in keys]
 
 
@@ -119,7 +119,7 @@ class _Work:
         self.patience = GIVE_UP_AFTER if done else min(GIVE_UP_AFTER, missing)
         self.bearable = max(GIVE_UP_AFTER, int(MOST_MISSING * (done + missing)))
         self.without, self.failed_in_a_row = 0, 0
-        self.found: dict[str, str] = {}
+        self.thoughts: dict[str, str] = {}
         self.places = asyncio.Semaphore(endpoint.concurrency)
 
     async def ask_all(self, questions: dict[str, Question]) -> None:
@@ -141,7 +141,7 @@ class _Work:
         self.progress.update(self.done)
 
     def _keep(self, key: str, thought: str) -> None:
-        self.found[key] = thought
+        self.thoughts[key] = thought
         self.cache.keep(key, thought)
         self.ever_answered, self.failed_in_a_row = True, 0
 
@@ -186,14 +186,14 @@ class _Work:
 
     async def _answer(self, client: Any, question: Question) -> bytes:
         """The body of one answer; read in pieces, since a broken server may send without end."""
-        asked = client.chat.completions.with_streaming_response.create(
+        request = client.chat.completions.with_streaming_response.create(
             model=self.endpoint.model,
             messages=list(question.messages),
             temperature=self.endpoint.temperature,
             max_tokens=self.endpoint.max_tokens,
         )
         body = bytearray()
-        async with asked as response, asyncio.timeout(self.endpoint.timeout_s):
+        async with request as response, asyncio.timeout(self.endpoint.timeout_s):
             async for piece in response.iter_bytes():
                 body += piece
                 if len(body) > LARGEST:
@@ -202,10 +202,10 @@ class _Work:
 
     def _hopeless(self, problem: str) -> EngineError:
         key = _api_key(self.endpoint)
-        said = redact(problem.replace(key, MARK) if key else problem)
+        words = redact(problem.replace(key, MARK) if key else problem)
         return EngineError(
             f"no thoughts from {redact(self.endpoint.base_url)}"
-            f"{f' to {self.without} questions' if self.without > 1 else ''}: {_shortened(said)}",
+            f"{f' to {self.without} questions' if self.without > 1 else ''}: {_shortened(words)}",
             where="stages.data.endpoint",
             hint=f"check base_url, model and ${self.endpoint.api_key_env}; what was answered "
             "before is kept, and the same command goes on from there",
@@ -258,8 +258,8 @@ def _api_key(endpoint: EndpointSection) -> str:
 
 def _words(error: Exception) -> str:
     """What an error says, and what lies behind it: "Connection error" alone explains little."""
-    said, cause = str(error).strip() or type(error).__name__, str(error.__cause__ or "").strip()
-    return f"{said.rstrip('.')}: {cause}" if cause and cause not in said else said
+    words, cause = str(error).strip() or type(error).__name__, str(error.__cause__ or "").strip()
+    return f"{words.rstrip('.')}: {cause}" if cause and cause not in words else words
 
 
 def _shortened(text: str) -> str:

@@ -42,9 +42,9 @@ class Taker:
         try:
             if isinstance(record, Unread):
                 raise Refused(record.reason, record.detail)
-            found = self._importer(record.value)
-            kind = found.kind
-            self._write(kind, _located(found.read(record), record))
+            reader = self._importer(record.value)
+            kind = reader.kind
+            self._write(kind, _located(reader.read(record), record))
         except Refused as refused:
             self._refuse(record, kind, refused.reason, refused.detail)
         except RecursionError:
@@ -57,13 +57,14 @@ class Taker:
     def _importer(self, value: Any) -> Importer:
         reads = "text" if isinstance(value, str) else "value"
         if self.format == "auto":
-            found = importer_for(value, reads, self.likely)
+            reader = importer_for(value, reads, self.likely)
         else:
-            found = importer(self.format) if importer(self.format).reads == reads else None
-        if found is None:
+            reader = importer(self.format) if importer(self.format).reads == reads else None
+        if reader is None:
             raise Refused("unknown_kind", "no importer knows this shape")
-        self.likely = (found.kind,) if found.kind != "chat" else ()  # many shapes look like a chat
-        return found
+        chat = reader.kind == "chat"  # which many shapes look like
+        self.likely = () if chat else (reader.kind,)
+        return reader
 
     def _write(self, kind: str, item: Episode | Pair) -> None:
         line = _line(item)
@@ -77,8 +78,8 @@ class Taker:
     def _refuse(self, record: Record | Unread, kind: str, reason: str, detail: str) -> None:
         self.tally.reject(reason)
         where = {"file": record.file, "line": record.line, "kind": kind}
-        said = {name: _plain(text) for name, text in (("reason", reason), ("detail", detail))}
-        self.into["quarantine.jsonl"].write(orjson.dumps({**where, **said}) + b"\n")
+        texts = {name: _plain(text) for name, text in (("reason", reason), ("detail", detail))}
+        self.into["quarantine.jsonl"].write(orjson.dumps({**where, **texts}) + b"\n")
 
 
 def _located(item: Episode | Pair, record: Record) -> Episode | Pair:

@@ -68,8 +68,8 @@ def import_logs(
             ]
             bar = _Bar(progress, sum(job.kilobytes for job in work))
             number = _processes(processes, tally.numbers["files"], bar.total)
-            for job, found in zip(work, _all(work, number, bar), strict=True):
-                tally.add(found)
+            for job, counts in zip(work, _all(work, number, bar), strict=True):
+                tally.add(counts)
                 _join(job, into)
                 bar.finished(job.kilobytes)
     except OSError as error:
@@ -99,12 +99,12 @@ class _Bar:
 def _jobs(named: Iterator[Named]) -> Iterator[list[Named]]:
     job: list[Named] = []
     size = 0
-    for file, shown in named:
+    for file, name in named:
         weight = _size(file)
         if job and (len(job) == FILES or size + weight > BYTES):
             yield job
             job, size = [], 0
-        job.append((file, shown))
+        job.append((file, name))
         size += weight
     if job:
         yield job
@@ -137,9 +137,9 @@ class _Job:
         return self.parts / f"{self.number:06d}.{name}"
 
 
-def _processes(asked: int | None, files: int, kilobytes: int) -> int:
-    if asked is not None:
-        return asked
+def _processes(wanted: int | None, files: int, kilobytes: int) -> int:
+    if wanted is not None:
+        return wanted
     small = files < ALONE[0] and kilobytes < ALONE[1] >> 10
     return 1 if small else os.cpu_count() or 1
 
@@ -175,11 +175,11 @@ def _do(job: _Job, within: Callable[[int], None] = lambda kilobytes: None) -> Ta
             name: stack.enter_context(job.part(name).open("wb")) for name in OUTPUTS
         }
         take = Taker(job.format, job.include, tally, into)
-        for path, shown in job.files:
+        for path, name in job.files:
             now.seek(0)  # not truncated: that costs a millisecond, ten times what a log takes
-            now.write(shown.encode() + b"\n")
+            now.write(name.encode() + b"\n")
             place = partial(_within, within, before)
-            for record in records(path, shown, take.text_importer, place):
+            for record in records(path, name, take.text_importer, place):
                 take(record)
             before += max(1, _size(path) >> 10)
     reading.unlink()

@@ -29,11 +29,11 @@ def by_seat(value: Any) -> dict[int, Any]:
         return dict(enumerate(value[:MOST_SEATS]))
     if not isinstance(value, Mapping):
         return {}
-    found = {seat_number(key): item for key, item in value.items()}
-    return {seat: item for seat, item in found.items() if seat is not None}
+    seats = {seat_number(key): item for key, item in value.items()}
+    return {seat: item for seat, item in seats.items() if seat is not None}
 
 
 def payments(value: Any) -> dict[int, float]:
     """seat → what it was paid, for the seats of which that is known."""
-    found = {seat: payment(item) for seat, item in by_seat(value).items()}
-    return {seat: paid for seat, paid in found.items() if paid is not None}
+    amounts = {seat: payment(item) for seat, item in by_seat(value).items()}
+    return {seat: paid for seat, paid in amounts.items() if paid is not None}

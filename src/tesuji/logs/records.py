@@ -22,7 +22,7 @@ from tesuji.logs.base import Importer, Record
 
 MOST_WHOLE = 64 << 20  # bytes of a file, or of a line, read at once
 ROWS, BYTES = 512, 8 << 20  # of a Parquet file at once, at most
-TOLD = 1000  # records after which it is told how far the reading is
+REPORT_EVERY = 1000  # records after which it is told how far the reading is
 TABLES = {".csv": ",", ".tsv": "\t"}
 LINES = (".jsonl", ".ndjson")
 FAULTS = (  # of files, as the libraries that read them say it
@@ -41,7 +41,7 @@ class Unread:
     detail: str
 
 
-Found = Iterator[Record | Unread]
+Records = Iterator[Record | Unread]
 TextImporter = Callable[[str, str], Importer | None]
 
 
@@ -55,23 +55,23 @@ class _Bad(Exception):
 
 
 def records(
-    path: Path, shown: str, text: TextImporter, at: Callable[[int], None] = lambda place: None
-) -> Found:
+    path: Path, name: str, text: TextImporter, at: Callable[[int], None] = lambda place: None
+) -> Records:
     """Every record of a file, called `shown` in messages; `text(suffix, beginning)` gives the
     importer of a text file, which says where its records begin. `at` is now and then told how many
     bytes of the file are read."""
     try:
         for line, value in _values(path, text, at):
             if isinstance(value, _Bad):
-                yield Unread(shown, line, value.reason, value.detail)
+                yield Unread(name, line, value.reason, value.detail)
             else:
-                yield Record(value, shown, line)
+                yield Record(value, name, line)
     except _Bad as bad:
-        yield Unread(shown, 0, bad.reason, bad.detail)
+        yield Unread(name, 0, bad.reason, bad.detail)
     except UnicodeDecodeError as error:
-        yield Unread(shown, 0, "not_utf8", f"byte {error.start} is no UTF-8")
+        yield Unread(name, 0, "not_utf8", f"byte {error.start} is no UTF-8")
     except FAULTS as error:
-        yield Unread(shown, 0, "unreadable", _short(error))
+        yield Unread(name, 0, "unreadable", _short(error))
 
 
 def _values(
@@ -83,10 +83,10 @@ def _values(
     suffix = ((suffixes[:-1] if zipped else suffixes)[-1:] or [""])[0]
     with path.open("rb") as raw:
         file: Any = gzip.GzipFile(fileobj=raw) if zipped else raw
-        for number, found in enumerate(_reader(file, suffix, text)):
-            if number % TOLD == TOLD - 1:
+        for number, record in enumerate(_reader(file, suffix, text)):
+            if number % REPORT_EVERY == REPORT_EVERY - 1:
                 at(raw.tell())
-            yield found
+            yield record
 
 
 def _check_is_file(path: Path) -> None:
@@ -114,8 +114,8 @@ def _other(file: IO[bytes], suffix: str, text: TextImporter) -> Iterator[tuple[i
     """A text file of a kind known by its suffix or its first words, or JSON under another name."""
     data = _whole(file)
     words = data.decode("utf-8-sig")
-    if (found := text(suffix, words[:4000])) is not None:
-        yield from found.split(words)
+    if (reader := text(suffix, words[:4000])) is not None:
+        yield from reader.split(words)
     elif words.lstrip()[:1] in ("{", "["):
         yield from _json(io.BytesIO(data))
     else:

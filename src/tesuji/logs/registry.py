@@ -43,7 +43,7 @@ def text_importers() -> tuple[Importer, ...]:
 def importer_for(value: Any, reads: str, likely: Iterable[str] = ()) -> Importer | None:
     """The importer that a record looks made for; `likely` kinds are asked first."""
     for kind in (*likely, *KINDS):
-        found = importer(kind)
-        if found.reads == reads and found.fits(value):
-            return found
+        reader = importer(kind)
+        if reader.reads == reads and reader.fits(value):
+            return reader
     return None

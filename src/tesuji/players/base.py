@@ -1,8 +1,8 @@
 """The contract of whoever chooses moves: batched requests in, one reply each out.
 
 Batched because a model is fast only in batches; a search player simply loops. A reply is text,
-as a model's is: the move pipeline (`players.parse`) looks for the move in it. A player that
-chooses without words names its move directly.
+as a model's is: the move pipeline (`players.prompting.parse_reply`) looks for the move in it. A
+player that chooses without words names its move directly.
 """
 
 from abc import ABC, abstractmethod

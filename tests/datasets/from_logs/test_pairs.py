@@ -13,6 +13,7 @@ from made_rows import (
     PAIRS,
     built,
     chosen,
+    decision,
     episode,
     rows,
     stage,
@@ -143,15 +144,6 @@ def test_the_prompt_of_a_retry_s_pair_is_that_of_the_first_attempt(tmp_path: Pat
     (row,) = rows(tmp_path / "out" / "train.jsonl")
     assert row["prompt"] == list(again)
     assert (tmp_path / "out/final/tictactoe_dpo_dataset.jsonl").exists()
-
-
-def decision(reply: str, legal: tuple[str, ...], match: str) -> Episode:
-    prompt = (Message(role="user", content=f"You hold Ah Kh in {match}. Your decision:"),)
-    moves = tuple(Move(n, text) for n, text in enumerate(legal))
-    move = Move(legal.index(reply), reply)
-    attempt = Attempt(reply, found=Found.EXACT, move=move, prompt=prompt)
-    one = Turn(0, "CO", "", (attempt,), move, phase="preflop", legal_moves=moves)
-    return episode(match, one, game="poker", winners=None, kind="pokerbench", oracle=True)
 
 
 def test_a_solver_s_decision_over_another_legal_one(tmp_path: Path):

@@ -19,7 +19,7 @@ from tesuji.recipe.schema.sections import PlayerSection
 
 SLOW = ("Sokoban-v0-medium", "Sudoku-v0-hard")  # half a minute and four seconds to begin
 PLAYABLE = [name for name, told in known().items() if not reason(told.needs) and name not in SLOW]
-BREAK = {  # by random replies, and by what: the library's own faults, see textarena_faults.py
+BREAK = {  # by random replies, and by what: the library's own faults, see known_faults.py
     "PublicGoodsGame-v0": "every player is out",
     "MarketEntryGame-v0": "every player is out",
 }

@@ -116,7 +116,7 @@ def _reader(opened: "Opened", sampling: "SamplingSection") -> "Reader":
 
 def _fitted(
     opened: "Opened", reader: "Reader", prompt: "Prompt", new: int
-) -> tuple[list[int], bool]:
+) -> tuple[Sequence[int], bool]:
     """The ids to reply to; the recipe's system message stands in front where there is none."""
     from tesuji.core.types import Message
 
@@ -126,7 +126,7 @@ def _fitted(
     return reader.prompt(messages, new) or ([], False)
 
 
-def _chunks(fitted: dict[int, tuple[list[int], bool]], size: int) -> Iterator[list[int]]:
+def _chunks(fitted: dict[int, tuple[Sequence[int], bool]], size: int) -> Iterator[list[int]]:
     """Places of prompts, alike beside alike, so many at once."""
     order = sorted(fitted, key=lambda place: len(fitted[place][0]))
     for start in range(0, len(order), size):
@@ -136,17 +136,17 @@ def _chunks(fitted: dict[int, tuple[list[int], bool]], size: int) -> Iterator[li
 def _replies(
     reader: "Reader",
     chunk: Sequence[int],
-    fitted: dict[int, tuple[list[int], bool]],
+    fitted: dict[int, tuple[Sequence[int], bool]],
     sampling: "SamplingSection",
     seed: int,
     new: int,
 ) -> dict[int, str]:
     """One reply a prompt, each from a random stream of its own, whatever it is batched with."""
     from tesuji.core.seeds import stream
-    from tesuji.evaluation.held_out.likelihood import telling_memory
+    from tesuji.learners.model.memory import telling_memory
     from tesuji.players.prompting.chat_template import decode_reply
 
-    with telling_memory("replying to prompts"):
+    with telling_memory("while replying to prompts"):
         samples = reader.sampler.sample(
             [fitted[place][0] for place in chunk],
             temperature=sampling.temperature,

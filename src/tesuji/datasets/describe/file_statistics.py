@@ -72,7 +72,7 @@ def _pairs(path: Path) -> dict[str, Any]:
         n for (p, good, bad), n in keys.items() if good != bad and (p, bad, good) in keys
     )
     means = [round(sum(side) / len(side), 2) for side in zip(*sizes, strict=True)]
-    found = {
+    stats = {
         "pairs": len(sizes),
         "repeated": keys.total() - len(keys),
         "equal": equal,
@@ -81,14 +81,14 @@ def _pairs(path: Path) -> dict[str, Any]:
         "mean_characters_rejected": means[1],
         **_common(about, prompts),
     }
-    return {**found, "warnings": list(_warnings(found))}
+    return {**stats, "warnings": list(_warnings(stats))}
 
 
-def _warnings(found: Mapping[str, Any]) -> Iterable[str]:
+def _warnings(stats: Mapping[str, Any]) -> Iterable[str]:
     for what in ("equal", "contradictory"):
-        if found[what]:
-            yield f"{found[what]:,} {what} pairs"
-    good, bad = found["mean_characters_chosen"], found["mean_characters_rejected"]
+        if stats[what]:
+            yield f"{stats[what]:,} {what} pairs"
+    good, bad = stats["mean_characters_chosen"], stats["mean_characters_rejected"]
     if max(good, bad) > LONGER * max(1.0, min(good, bad)):
         yield f"length bias: chosen replies have {good:,.0f} characters, rejected ones {bad:,.0f}"
 

@@ -47,28 +47,28 @@ figure { margin: 0 } figcaption { font-weight: 600 } svg { width: 100%; height: 
 """
 
 
-def statistics_page(found: Mapping[str, Any]) -> str:
+def statistics_page(stats: Mapping[str, Any]) -> str:
     """The page. `found` is what `dataset_statistics.json` holds."""
-    found = redact_all(dict(found))
+    stats = redact_all(dict(stats))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    rules = [{**rule, "why": _counts(rule.get("why", {}))} for rule in found["rules"]]
+    rules = [{**rule, "why": _counts(rule.get("why", {}))} for rule in stats["rules"]]
     return environment.from_string(PAGE).render(
-        title=f"Data set {found['name']}",
-        summary=summary(found),
-        warnings=found["warnings"],
+        title=f"Data set {stats['name']}",
+        summary=summary(stats),
+        warnings=stats["warnings"],
         rules=rules,
-        plots=[{"title": title, "svg": Markup(bars(title, t))} for title, t in _tables(found) if t],
+        plots=[{"title": title, "svg": Markup(bars(title, t))} for title, t in _tables(stats) if t],
     )
 
 
-def summary(found: Mapping[str, Any]) -> str:
+def summary(stats: Mapping[str, Any]) -> str:
     """The sizes in one sentence."""
-    matches, read = found["matches"], found["imported"]
+    matches, read = stats["matches"], stats["imported"]
     return (
         f"{read['accepted']:,} of {read['read']:,} records, {matches['all']:,} matches of which "
-        f"{matches['held_out']:,} are held out; {found['train_rows']:,} rows and "
-        f"{found['train_pairs']:,} pairs to learn from, {found['held_out_rows']:,} and "
-        f"{found['held_out_pairs']:,} held out."
+        f"{matches['held_out']:,} are held out; {stats['train_rows']:,} rows and "
+        f"{stats['train_pairs']:,} pairs to learn from, {stats['held_out_rows']:,} and "
+        f"{stats['held_out_pairs']:,} held out."
     )
 
 
@@ -76,16 +76,16 @@ def _counts(table: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in table.items() if name)
 
 
-def _tables(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, int]]]:
-    yield "Length of replies (characters)", found["reply_lengths"]
-    yield "Length of prompts (characters)", found["prompt_lengths"]
+def _tables(stats: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, int]]]:
+    yield "Length of replies (characters)", stats["reply_lengths"]
+    yield "Length of prompts (characters)", stats["prompt_lengths"]
     for name in ("roles", "outcomes", "phases", "types"):
-        yield name.capitalize(), found[name]
-    for type_, table in found["label_balance"].items():
+        yield name.capitalize(), stats[name]
+    for type_, table in stats["label_balance"].items():
         yield f"Labels: {type_}", table
-    yield "Pairs by who preferred / how near", found["pairs"]["by_near"]
-    yield "Pairs left out", found["pairs"]["dropped"]
-    yield "Records not taken, by reason", found["imported"]["rejected_by_reason"]
+    yield "Pairs by who preferred / how near", stats["pairs"]["by_near"]
+    yield "Pairs left out", stats["pairs"]["dropped"]
+    yield "Records not taken, by reason", stats["imported"]["rejected_by_reason"]
 
 
 def bars(title: str, table: Mapping[str, int]) -> str:

@@ -21,8 +21,9 @@ import orjson
 
 from tesuji.core.errors import DataError
 from tesuji.core.types import Message
-from tesuji.datasets.from_logs.prompts import MAFIA, instruction, logged, messages
+from tesuji.datasets.from_logs.prompts import instruction, logged, messages
 from tesuji.episodes.store import episode_from_row
+from tesuji.games.textarena.secretmafia import is_secretmafia
 
 FREE_TEXT = ("discussion", "chat")  # types of replies that say something in their own words
 LONGEST_MOVE = 200  # characters of a move that are kept as its label
@@ -193,11 +194,11 @@ def _episode(pool: Pool, index: int, row: Mapping[str, Any], seed: int) -> None:
         if not attempts or not attempts[-1]["reply"].strip():
             pool.silent += 1
             continue
-        found = _candidate(pool, row, about, seen, hashes[seat].digest(), sizes[seat], seed)
-        found.episode = index
-        pool.candidates.append(found)
-        if found.phase == VOTING and found.move is not None:
-            votes[seat] = found
+        candidate = _candidate(pool, row, about, seen, hashes[seat].digest(), sizes[seat], seed)
+        candidate.episode = index
+        pool.candidates.append(candidate)
+        if candidate.phase == VOTING and candidate.move is not None:
+            votes[seat] = candidate
 
 
 def _candidate(
@@ -205,7 +206,7 @@ def _candidate(
     row: Mapping[str, Any],
     about: Mapping[str, Any],
     seen: Seen,
-    shown: bytes,
+    digest: bytes,
     size: int,
     seed: int,
 ) -> Candidate:
@@ -215,11 +216,11 @@ def _candidate(
     move = last.get("move")
     kind = type_of(game, phase, about.get("kind"))
     shown_match = intern(str(about.get("match") or f"episode-{row.get('seed', 0)}"))
-    prompt, size = _prompt_hash(game, seen, -1, shown, size)
+    prompt, size = _prompt_hash(game, seen, -1, digest, size)
     reply = hash_of(last["reply"])
     seat = turn["seat"]
     identity = f"{seed}|{shown_match}|{seat}|{seen.number}|{prompt}|{reply}"
-    found = Candidate(
+    candidate = Candidate(
         episode=0,
         place=seen.place,
         match=_side_key(kind, last, shown_match),
@@ -236,7 +237,7 @@ def _candidate(
         oracle=bool(about.get("oracle")),
         prompt=prompt,
         first_prompt=prompt,
-        position=hash_of(f"{game}|{role}|{phase}|", shown),
+        position=hash_of(f"{game}|{role}|{phase}|", digest),
         reply=reply,
         reply_span=pool.replies.keep(last["reply"]),
         reply_characters=len(last["reply"]),
@@ -247,9 +248,9 @@ def _candidate(
     )
     first = turn["attempts"][0]
     if len(turn["attempts"]) > 1 and not first.get("move") and first["reply"].strip():
-        found.first_failed = pool.replies.keep(first["reply"])
-        found.first_prompt = _prompt_hash(game, seen, 0, shown, size)[0]
-    return found
+        candidate.first_failed = pool.replies.keep(first["reply"])
+        candidate.first_prompt = _prompt_hash(game, seen, 0, digest, size)[0]
+    return candidate
 
 
 def hash_of(text: str, more: bytes = b"") -> int:
@@ -273,13 +274,13 @@ def opening_key(talk: Sequence[Mapping[str, Any]]) -> str:
     return f"opening-{talk_hash(talk[:end]):016x}"
 
 
-def _prompt_hash(game: str, seen: Seen, attempt: int, shown: bytes, size: int) -> tuple[int, int]:
+def _prompt_hash(game: str, seen: Seen, attempt: int, digest: bytes, size: int) -> tuple[int, int]:
     """(hash of the prompt, its length in characters)."""
     if own := seen.turn["attempts"][attempt].get("prompt"):
         return talk_hash(own), sum(len(m["content"]) for m in own)
     role, phase = seen.turn["role"], seen.turn.get("phase", "")
     head = f"{instruction(game, role, phase)}|{phase}|{seen.number}|"
-    return hash_of(head, shown), size + len(head)
+    return hash_of(head, digest), size + len(head)
 
 
 def _label(kind: str, text: str) -> str:
@@ -300,7 +301,7 @@ def type_of(game: str, phase: str, source: Any) -> str:
         return "night"
     if source == "chat":
         return "chat"
-    return "discussion" if phase == "discussion" or MAFIA in game else "decision"
+    return "discussion" if phase == "discussion" or is_secretmafia(game) else "decision"
 
 
 def _won(about: Mapping[str, Any], seat: int) -> bool | None:
@@ -321,9 +322,9 @@ _RESULT = re.compile(
 )
 
 
-def voted_out(shown: str) -> int | None:
+def voted_out(observation: str) -> int | None:
     """The player the last vote told of in `shown` removed, -1 for nobody, None if none is told."""
-    told = list(_RESULT.finditer(shown))
-    if not told:
+    results = list(_RESULT.finditer(observation))
+    if not results:
         return None
-    return int(told[-1].group(1)) if told[-1].group(1) else -1
+    return int(results[-1].group(1)) if results[-1].group(1) else -1

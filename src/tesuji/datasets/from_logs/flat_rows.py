@@ -30,12 +30,12 @@ def sft_row(
     prompt: Sequence[Message], reply: str, type_: str, score: float | None
 ) -> dict[str, Any]:
     """One supervised row."""
-    thought, said = split_thought(reply) if "think>" in reply else ("", reply)
-    instruction, shown = _two(prompt)
+    thought, answer = split_thought(reply) if "think>" in reply else ("", reply)
+    instruction, text = _two(prompt)
     return {
         "instruction": instruction,
-        "input": shown,
-        "output": said,
+        "input": text,
+        "output": answer,
         "reasoning": thought,
         "quality_score": score,
         "type": type_,

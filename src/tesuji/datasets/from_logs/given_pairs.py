@@ -40,13 +40,13 @@ def log_pairs(path: Path) -> list[LogPair]:
     """The pairs of a file; none where there is no such file. Raises DataError for a broken row."""
     if not path.exists():
         return []
-    found = []
+    pairs = []
     for index, (where, row) in enumerate(rows_of(path)):
         try:
-            found.append(_pair(index, row))
+            pairs.append(_pair(index, row))
         except WRONG as error:
             raise DataError(f"not a pair: {error}", where=where) from error
-    return found
+    return pairs
 
 
 def _pair(index: int, row: Mapping[str, Any]) -> LogPair:

@@ -35,22 +35,22 @@ PAIRED = {
 HEURISTIC = ("quality", "judge")
 
 
-def methodology(stage: LogsStage, found: Mapping[str, Any]) -> str:
+def methodology(stage: LogsStage, stats: Mapping[str, Any]) -> str:
     """The page."""
     parts = [
-        *_head(stage, found),
-        *_sources(stage, found),
-        *_rules(stage, found),
-        *_split(stage, found),
-        *_pairs(stage, found),
-        *_prompts(stage, found),
-        *_versions(found),
+        *_head(stage, stats),
+        *_sources(stage, stats),
+        *_rules(stage, stats),
+        *_split(stage, stats),
+        *_pairs(stage, stats),
+        *_prompts(stage, stats),
+        *_versions(stats),
     ]
     return "\n".join(parts) + "\n"
 
 
-def _head(stage: LogsStage, found: Mapping[str, Any]) -> Iterator[str]:
-    yield f"# How {plain(found['name'])} was made\n"
+def _head(stage: LogsStage, stats: Mapping[str, Any]) -> Iterator[str]:
+    yield f"# How {plain(stats['name'])} was made\n"
     yield f"Compliance mode: **{stage.compliance}**.\n"
     used = heuristics(stage)
     if used:
@@ -77,14 +77,14 @@ def heuristics(stage: LogsStage) -> list[str]:
     return used + (["a judge model (`pairs.by: judge`)"] if judged else [])
 
 
-def _sources(stage: LogsStage, found: Mapping[str, Any]) -> Iterator[str]:
-    read = found["imported"]
+def _sources(stage: LogsStage, stats: Mapping[str, Any]) -> Iterator[str]:
+    read = stats["imported"]
     yield "\n## Sources\n"
-    for source in found["sources"]:
+    for source in stats["sources"]:
         yield f"- {plain(source)}"
-    if found.get("made"):
-        told = ", ".join(f"{plain(name)} {count:,}" for name, count in found["made"].items())
-        yield f"\nThese games were played by scripts for this data set; planted in them: {told}."
+    if stats.get("made"):
+        planted = ", ".join(f"{plain(name)} {count:,}" for name, count in stats["made"].items())
+        yield f"\nThese games were played by scripts for this data set; planted in them: {planted}."
     yield (
         f"\n{read['files']:,} files with {read['read']:,} records: {read['accepted']:,} taken "
         f"({read['episodes']:,} games or views of games with {read['turns']:,} turns, "
@@ -96,14 +96,14 @@ def _sources(stage: LogsStage, found: Mapping[str, Any]) -> Iterator[str]:
             yield f"\n{title}:\n\n" + counts_table(read[key])
 
 
-def _rules(stage: LogsStage, found: Mapping[str, Any]) -> Iterator[str]:
+def _rules(stage: LogsStage, stats: Mapping[str, Any]) -> Iterator[str]:
     yield "\n## Selection\n\nRules in the order in which they were applied.\n"
     yield "| rule | dropped | left | why |\n|---|---:|---:|---|"
-    for rule in found["rules"]:
+    for rule in stats["rules"]:
         why = ", ".join(f"{plain(k)} {v:,}" for k, v in rule.get("why", {}).items() if k)
         yield f"| {plain(rule['rule'])} | {rule['dropped']:,} | {rule['left']:,} | {why} |"
     yield ""
-    for rule in found["rules"]:
+    for rule in stats["rules"]:
         if meaning := _meaning(rule["rule"], stage):
             yield f"- `{rule['rule']}`: {meaning}"
 
@@ -124,21 +124,21 @@ def _meaning(rule: str, stage: LogsStage) -> str:
     return MEANING.get(rule, "")
 
 
-def _split(stage: LogsStage, found: Mapping[str, Any]) -> Iterator[str]:
-    matches = found["matches"]
+def _split(stage: LogsStage, stats: Mapping[str, Any]) -> Iterator[str]:
+    matches = stats["matches"]
     yield "\n## Split\n"
     yield (
         f"By match, never by row: {matches['held_out']:,} of {matches['all']:,} matches (share "
-        f"{stage.held_out:g}, drawn by seed {found['seed']}) are kept out of training with all "
-        f"their rows and pairs. {found['train_rows']:,} rows to learn from, "
-        f"{found['held_out_rows']:,} held out, of which "
-        f"{found['held_out_rows_with_a_prompt_of_training']:,} have a prompt that also occurs in "
+        f"{stage.held_out:g}, drawn by seed {stats['seed']}) are kept out of training with all "
+        f"their rows and pairs. {stats['train_rows']:,} rows to learn from, "
+        f"{stats['held_out_rows']:,} held out, of which "
+        f"{stats['held_out_rows_with_a_prompt_of_training']:,} have a prompt that also occurs in "
         "a match of training."
     )
 
 
-def _pairs(stage: LogsStage, found: Mapping[str, Any]) -> Iterator[str]:
-    pairs = found["pairs"]
+def _pairs(stage: LogsStage, stats: Mapping[str, Any]) -> Iterator[str]:
+    pairs = stats["pairs"]
     if not pairs["by_near"] and not pairs["dropped"]:
         return
     yield "\n## Preference pairs\n"
@@ -147,38 +147,38 @@ def _pairs(stage: LogsStage, found: Mapping[str, Any]) -> Iterator[str]:
     for by in dict.fromkeys(name.partition("/")[0] for name in pairs["by_near"]):
         yield f"- `{by}`: {PAIRED.get(by, 'as the log says')}."
     yield "\n" + counts_table(pairs["by_near"])
-    told = ", ".join(f"{name} {count:,}" for name, count in pairs["dropped"].items())
-    yield f"\nLeft out: {told or 'none'}."
+    dropped = ", ".join(f"{name} {count:,}" for name, count in pairs["dropped"].items())
+    yield f"\nLeft out: {dropped or 'none'}."
     yield (
         f"Chosen replies have {pairs['mean_characters_chosen']:,} characters on average, rejected "
         f"ones {pairs['mean_characters_rejected']:,}."
     )
 
 
-def _prompts(stage: LogsStage, found: Mapping[str, Any]) -> Iterator[str]:
+def _prompts(stage: LogsStage, stats: Mapping[str, Any]) -> Iterator[str]:
     yield "\n## Prompts\n"
     yield (
         "Where a log holds the messages that were replied to, they are the prompt. Elsewhere it is "
         "made of what the player had been shown by then, in this form:\n"
     )
-    for game, phase in _games(found):
+    for game, phase in _games(stats):
         yield "    system: " + " ".join(instruction(game, "ROLE", phase).split())
-        shown = situation(" ".join(phase.split()), 0, "...").replace("\n", "\n    ")
-        yield f"    user: {shown}\n"
+        text = situation(" ".join(phase.split()), 0, "...").replace("\n", "\n    ")
+        yield f"    user: {text}\n"
     if stage.pairs is not None and "judge" in stage.pairs.by:
-        asked = JUDGE_ASKED.replace("\n", "\n    ")
-        yield f"The judge ({plain(stage.pairs.judge.model)}) was asked:\n\n    {asked}\n"
+        question = JUDGE_ASKED.replace("\n", "\n    ")
+        yield f"The judge ({plain(stage.pairs.judge.model)}) was asked:\n\n    {question}\n"
 
 
-def _games(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _games(stats: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(game, phase) of the prompts there are: each phase of the game of most rows."""
-    game = next(iter(found["games"]), "")
-    phases = [name for name in found["phases"] if name != "none"] or [""]
+    game = next(iter(stats["games"]), "")
+    phases = [name for name in stats["phases"] if name != "none"] or [""]
     return [(game, phase) for phase in phases if game]
 
 
-def _versions(found: Mapping[str, Any]) -> Iterator[str]:
+def _versions(stats: Mapping[str, Any]) -> Iterator[str]:
     yield "\n## Versions\n"
-    for name, version in found["versions"].items():
+    for name, version in stats["versions"].items():
         yield f"- {name} {version}"
-    yield f"- seed {found['seed']}"
+    yield f"- seed {stats['seed']}"

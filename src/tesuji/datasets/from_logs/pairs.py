@@ -20,9 +20,7 @@ from typing import NamedTuple
 
 from tesuji.core.types import Found, Move
 from tesuji.datasets.from_logs.candidates import Candidate, Replies, Span, action_of, hash_of
-from tesuji.datasets.from_logs.prompts import MAFIA
-from tesuji.games.textarena.secretmafia import targets
-from tesuji.players.mafia.read_reply import read_action
+from tesuji.games.textarena.secretmafia import is_secretmafia, read_action, targets
 from tesuji.players.prompting.parse_reply import read_reply
 
 NEAR = ("prompt", "position", "phase")
@@ -79,11 +77,11 @@ def near_matches(
             tables = _grouped(pool, used, level)
             for turn in left:
                 table = tables.get(_key(turn, level, apart), [])
-                if (found := _partner(turn, table, check, met_equal)) is None:
+                if (partner := _partner(turn, table, check, met_equal)) is None:
                     still.append(turn)
                 else:
-                    used.add(id(found))
-                    yield Match(turn, found, level)
+                    used.add(id(partner))
+                    yield Match(turn, partner, level)
             left = still
     if equal := sum(id(turn) in met_equal for turn in left):
         dropped["equal"] += equal
@@ -172,9 +170,9 @@ def by_oracle(chosen: Sequence[Candidate], seed: int) -> Iterator[Plan]:
     An action is drawn as rejected about as often as it is a label. Drawn evenly, rare actions
     would nearly always be the rejected ones, and a model could prefer without reading the hand.
     """
-    told = [turn for turn in chosen if turn.oracle and turn.move is not None]
-    labels = Counter(action_of(turn.move[1]) for turn in told if turn.move)
-    for turn in told:
+    solved = [turn for turn in chosen if turn.oracle and turn.move is not None]
+    labels = Counter(action_of(turn.move[1]) for turn in solved if turn.move)
+    for turn in solved:
         if (text := _other(turn, labels, seed)) is not None:
             key = (turn.prompt, turn.reply, hash_of(text))
             sizes = (turn.reply_characters, len(text))
@@ -194,7 +192,7 @@ def _other(turn: Candidate, labels: Counter[str], seed: int) -> str | None:
 
 def legal_there(text: str, turn: Candidate) -> bool:
     """Whether a reply would have been a legal move at that turn, whose legal moves are known."""
-    if MAFIA in turn.game:
+    if is_secretmafia(turn.game):
         return read_action(text, turn.phase, _targets(turn.legal_moves)).move is not None
     return read_reply(text, _moves(turn.legal_moves)).found is not Found.NONE
 

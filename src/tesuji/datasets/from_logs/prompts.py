@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tesuji.core.types import Message
+from tesuji.games.textarena.secretmafia import is_secretmafia
 
-MAFIA = "SecretMafia"
 ASKED = {
     "discussion": "Reply with what you say to the others.",
     "voting": "Reply with the player you vote for, as [3].",
@@ -28,10 +28,10 @@ ASKED = {
 
 def instruction(game: str, role: str, phase: str) -> str:
     """What the player is, and what is wanted of it now."""
-    named = "Secret Mafia" if MAFIA in game else game
+    named = "Secret Mafia" if is_secretmafia(game) else game
     who = f" as {role}" if role else ""
-    asked = ASKED.get(phase, "") if MAFIA in game else ""
-    return f"You are playing {named}{who}. {asked or 'Reply with your next action.'}"
+    wanted = ASKED.get(phase, "") if is_secretmafia(game) else ""
+    return f"You are playing {named}{who}. {wanted or 'Reply with your next action.'}"
 
 
 def situation(phase: str, turn: int, observation: str) -> str:

@@ -119,17 +119,17 @@ class _Work:
     def plans(self, good: Sequence[Candidate], others: Sequence[Candidate]) -> list[Plan]:
         """The pairs of every kind that is asked for."""
         near, replies = self.section.near, self.pool.replies
-        found: list[Plan] = []
+        plans: list[Plan] = []
         for by in dict.fromkeys(self.section.by):
             if by == "outcome":
-                found += by_outcome(good, others, near, replies, self.dropped)
+                plans += by_outcome(good, others, near, replies, self.dropped)
             elif by == "legality":
-                found += by_legality(good, others, near, replies, self.dropped)
+                plans += by_legality(good, others, near, replies, self.dropped)
             elif by == "oracle":
-                found += by_oracle(good, self.seed)
+                plans += by_oracle(good, self.seed)
             else:
-                found += self._by_judge(good)
-        return found
+                plans += self._by_judge(good)
+        return plans
 
     def _by_judge(self, good: Sequence[Candidate]) -> list[Plan]:
         """Two halves of the turns, drawn by rank, compared with each other."""
@@ -150,16 +150,16 @@ class _Work:
         if not items:
             return []
         better = judged(items, self.section.judge, self.out / "judge.sqlite", self.progress)
-        return list(self._told(matches, better))
+        return list(self._judged_plans(matches, better))
 
-    def _told(self, matches: Sequence[Match], better: Sequence[bool | None]) -> list[Plan]:
-        found = []
+    def _judged_plans(self, matches: Sequence[Match], better: Sequence[bool | None]) -> list[Plan]:
+        plans = []
         for match, first in zip(matches, better, strict=True):
             if first is None:
                 self.dropped["judge undecided"] += 1
             else:
-                found.append(plan(match, "judge", swapped=not first))
-        return found
+                plans.append(plan(match, "judge", swapped=not first))
+        return plans
 
     def _prompts(self, wanted: set[tuple[int, int]]) -> dict[tuple[int, int], tuple[Message, ...]]:
         """The prompts of some turns, read from the episodes again."""

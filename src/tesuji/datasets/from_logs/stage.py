@@ -79,11 +79,11 @@ def _build(
         scored = stage.compliance != "strict"
         writer = Writer(out, stack, main=_main(chosen, stage), scored=scored)
         write_all(chosen, pool, processed, writer, progress)
-        found = {**_origin(recipe, stage), **known, **statistics(chosen, pool, writer.counts)}
+        stats = {**_origin(recipe, stage), **known, **statistics(chosen, pool, writer.counts)}
         wants = stage.pairs is not None
-        found["warnings"] = warnings(found, chosen, wants_pairs=wants, held_out=stage.held_out)
-    _describe(recipe, stage, found, out)
-    return found
+        stats["warnings"] = warnings(stats, chosen, wants_pairs=wants, held_out=stage.held_out)
+    _describe(recipe, stage, stats, out)
+    return stats
 
 
 def _raw_logs(
@@ -166,17 +166,17 @@ def _origin(recipe: Recipe, stage: LogsStage) -> dict[str, Any]:
 
 def _versions(stage: LogsStage) -> dict[str, str]:
     """What the rows depend on; the packages that played, where games were played here."""
-    found = {k: v for k, v in versions().items() if k in ("python", "tesuji")}
+    packages = {k: v for k, v in versions().items() if k in ("python", "tesuji")}
     played = {"mafia": "textarena", "poker": "pokerkit"}.get(stage.make.kind if stage.make else "")
-    return found | ({played: metadata.version(played)} if played else {})
+    return packages | ({played: metadata.version(played)} if played else {})
 
 
-def _describe(recipe: Recipe, stage: LogsStage, found: dict[str, Any], out: Path) -> None:
+def _describe(recipe: Recipe, stage: LogsStage, stats: dict[str, Any], out: Path) -> None:
     """The files that people read."""
-    write_json(out / "dataset_statistics.json", found)
-    write_text(out / "statistics.html", statistics_page(found))
-    write_text(out / "README.md", card(found))
-    write_text(out / "METHODOLOGY.md", methodology(stage, found))
+    write_json(out / "dataset_statistics.json", stats)
+    write_text(out / "statistics.html", statistics_page(stats))
+    write_text(out / "README.md", card(stats))
+    write_text(out / "METHODOLOGY.md", methodology(stage, stats))
     try:
         shutil.copyfile(out / "dataset_statistics.json", out / "final" / "dataset_statistics.json")
     except OSError as error:

@@ -25,7 +25,7 @@ def statistics(chosen: Chosen, pool: Pool, counts: Counter[str]) -> dict[str, An
     """The facts; `counts` are the lines written into each file."""
     train = [turn for turn in chosen.rows if not chosen.held_out(turn.match)]
     hidden = [turn for turn in chosen.rows if chosen.held_out(turn.match)]
-    found: dict[str, Any] = {
+    stats: dict[str, Any] = {
         "turns_with_a_reply": len(pool.candidates),
         "rules": chosen.report.rules,
         "train_rows": len(train),
@@ -53,15 +53,15 @@ def statistics(chosen: Chosen, pool: Pool, counts: Counter[str]) -> dict[str, An
         "label_balance": _labels(train),
         "pairs": pair_statistics(chosen),
     }
-    return found
+    return stats
 
 
 _OUTCOMES = {True: "won", False: "not won", None: "unknown"}
 
 
 def _overlap(train: Sequence[Candidate], hidden: Sequence[Candidate]) -> int:
-    shown = {turn.prompt for turn in train}
-    return sum(turn.prompt in shown for turn in hidden)
+    prompts = {turn.prompt for turn in train}
+    return sum(turn.prompt in prompts for turn in hidden)
 
 
 def _table(turns: Sequence[Candidate], name: Callable[[Candidate], str]) -> dict[str, int]:
@@ -98,31 +98,31 @@ def _mean(numbers: Sequence[int]) -> float:
 
 
 def warnings(
-    found: dict[str, Any], chosen: Chosen, *, wants_pairs: bool, held_out: float
+    stats: dict[str, Any], chosen: Chosen, *, wants_pairs: bool, held_out: float
 ) -> list[str]:
     """What a person should know before training on this, in sentences."""
-    told = [*_few(found, wants_pairs=wants_pairs, held_out=held_out), *_rules(found["rules"])]
-    told += _one_sided(found["label_balance"])
-    told += _never_said(chosen)
-    told += _pairs(found["pairs"], found["train_pairs"] + found["held_out_pairs"])
-    if equal := found["imported"]["rejected_by_reason"].get("equal_pair", 0):
-        told.append(f"{equal:,} pairs of the logs had chosen = rejected and were left out")
-    if same := found["held_out_rows_with_a_prompt_of_training"]:
-        told.append(
-            f"{same:,} of {found['held_out_rows']:,} held-out rows have a prompt that also stands "
+    sentences = [*_few(stats, wants_pairs=wants_pairs, held_out=held_out), *_rules(stats["rules"])]
+    sentences += _one_sided(stats["label_balance"])
+    sentences += _never_chosen(chosen)
+    sentences += _pairs(stats["pairs"], stats["train_pairs"] + stats["held_out_pairs"])
+    if equal := stats["imported"]["rejected_by_reason"].get("equal_pair", 0):
+        sentences.append(f"{equal:,} pairs of the logs had chosen = rejected and were left out")
+    if same := stats["held_out_rows_with_a_prompt_of_training"]:
+        sentences.append(
+            f"{same:,} of {stats['held_out_rows']:,} held-out rows have a prompt that also stands "
             "in a training match (openings repeat): what is held out are matches, not prompts"
         )
-    return told
+    return sentences
 
 
-def _few(found: dict[str, Any], *, wants_pairs: bool, held_out: float) -> Iterable[str]:
-    if found["train_rows"] < FEW_ROWS:
-        yield f"only {found['train_rows']:,} rows to learn from"
-    if wants_pairs and found["train_pairs"] < FEW_PAIRS:
-        yield f"only {found['train_pairs']:,} pairs to learn from"
-    if held_out and not found["held_out_rows"]:
+def _few(stats: dict[str, Any], *, wants_pairs: bool, held_out: float) -> Iterable[str]:
+    if stats["train_rows"] < FEW_ROWS:
+        yield f"only {stats['train_rows']:,} rows to learn from"
+    if wants_pairs and stats["train_pairs"] < FEW_PAIRS:
+        yield f"only {stats['train_pairs']:,} pairs to learn from"
+    if held_out and not stats["held_out_rows"]:
         yield "no held-out rows: nothing can be measured on matches that training did not see"
-    if held_out and wants_pairs and found["train_pairs"] and not found["held_out_pairs"]:
+    if held_out and wants_pairs and stats["train_pairs"] and not stats["held_out_pairs"]:
         yield "no held-out pairs"
 
 
@@ -146,13 +146,13 @@ def _one_sided(tables: dict[str, dict[str, int]]) -> Iterable[str]:
             yield f"label imbalance: {most / total:.0%} of {total:,} {type_} rows say {label!r}"
 
 
-def _never_said(chosen: Chosen) -> Iterable[str]:
+def _never_chosen(chosen: Chosen) -> Iterable[str]:
     """Decisions that were to be had and that no row takes: sets from showdowns never fold."""
     rows = [t for t in chosen.rows if t.type == "decision" and "poker" in t.game.lower()]
     offered = Counter(action for t in rows for action in {action_of(m) for m in t.legal_moves})
-    said = {label_of(turn) for turn in rows}
+    labels = {label_of(turn) for turn in rows}
     for action, times in sorted(offered.items()):
-        if action not in said and times >= FEW_ROWS:
+        if action not in labels and times >= FEW_ROWS:
             yield f"label imbalance: no row says {action!r}, which was possible in {times:,}"
 
 

@@ -43,7 +43,7 @@ class Writer:
         self.counts: Counter[str] = Counter()
         self._stack = stack
         self._files: dict[str, IO[bytes]] = {}
-        self._shown: set[tuple[str, int]] = set()
+        self._prompts: set[tuple[str, int]] = set()
         names = ["train.jsonl", "held_out.jsonl"]
         names += [f"{side}{kind}.jsonl" for side in SIDES for kind in ("pairs", "prompts")]
         names += [f"final/{main}_{kind}_dataset.jsonl" for kind in ("sft", "dpo")]
@@ -95,8 +95,8 @@ class Writer:
         legal: Sequence[str],
     ) -> None:
         name = f"{SIDES[held_out]}prompts.jsonl"
-        if (name, key) not in self._shown:
-            self._shown.add((name, key))
+        if (name, key) not in self._prompts:
+            self._prompts.add((name, key))
             facts = facts_of(about, SHOWN)
             moves = list(legal) or None
             self._write(name, {"prompt": list(prompt), "legal_moves": moves, "about": facts})
@@ -145,13 +145,13 @@ def _until(path: Path, last: int) -> Iterator[tuple[str, Any]]:
 def _first(chosen: Chosen) -> set[int]:
     """Episodes to write before the others: of each side and kind, those that know something which
     the first ones do not."""
-    found: set[int] = set()
+    episodes: set[int] = set()
     for side in (False, True):
         turns = [turn for turn in chosen.rows if chosen.held_out(turn.match) is side]
         plans = [made for made in chosen.plans if chosen.held_out(made.at.match) is side]
-        found |= telling((t.episode, known(_facts(t)) | _listed(t)) for t in turns)
-        found |= telling((p.at.episode, known(_pair_facts(p)) | _listed(p.at)) for p in plans)
-    return found
+        episodes |= telling((t.episode, known(_facts(t)) | _listed(t)) for t in turns)
+        episodes |= telling((p.at.episode, known(_pair_facts(p)) | _listed(p.at)) for p in plans)
+    return episodes
 
 
 def _listed(turn: Candidate) -> frozenset[str]:
@@ -161,12 +161,12 @@ def _listed(turn: Candidate) -> frozenset[str]:
 def telling(facts: Iterable[tuple[int, frozenset[str]]]) -> set[int]:
     """Numbers that bring a fact not known of an earlier one; none if all do so among the first."""
     met: frozenset[str] = frozenset()
-    found: set[int] = set()
+    numbers: set[int] = set()
     for place, (number, names) in enumerate(facts):
         if place >= EVERY and names - met:
-            found.add(number)
+            numbers.add(number)
         met |= names
-    return found
+    return numbers
 
 
 def _episode(
@@ -199,10 +199,10 @@ def _pair(
     made: Plan, row: Mapping[str, Any], seen: Seen, prompt: tuple[Message, ...], pool: Pool
 ) -> Pair:
     about = facts_of({**_pair_facts(made), "source": source_of(row)}, OF_PAIR)
-    shown = prompt_of(row["game"], seen, 0) if made.first else prompt
+    asked_with = prompt_of(row["game"], seen, 0) if made.first else prompt
     rejected = made.rejected
     bad = rejected if isinstance(rejected, str) else pool.replies.get(rejected)
-    return Pair(shown, pool.replies.get(made.chosen), bad, f"{made.at.position:016x}", about)
+    return Pair(asked_with, pool.replies.get(made.chosen), bad, f"{made.at.position:016x}", about)
 
 
 def source_of(row: Mapping[str, Any]) -> str | None:
@@ -251,7 +251,7 @@ def _logged_among(
     for index, (_, row) in enumerate(_until(path, max(wanted, default=-1))):
         if (fact := wanted.get(index)) is None:
             continue
-        said = {"by": fact.by, "near": fact.near, "match": fact.match, "type": fact.type}
-        about = facts_of({**(row.get("about") or {}), **said}, OF_PAIR)
+        facts = {"by": fact.by, "near": fact.near, "match": fact.match, "type": fact.type}
+        about = facts_of({**(row.get("about") or {}), **facts}, OF_PAIR)
         pair = Pair(tuple(row["prompt"]), row["chosen"], row["rejected"], about=about)
         writer.pair(pair, talk_hash(row["prompt"]), chosen.held_out(fact.match))

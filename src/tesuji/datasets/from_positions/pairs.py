@@ -19,7 +19,7 @@ def position_pairs(
     stage: DataStage,
     game: Game,
     prompt: PromptSection,
-    shown: tuple[Message, ...],
+    messages: tuple[Message, ...],
     item: Labelled,
     thoughts: dict[Move, str],
     seed: int,
@@ -42,4 +42,4 @@ def position_pairs(
     for number, bad in enumerate(worse):
         good = best[(first + number) % len(best)]
         chosen, rejected = (answer_text(prompt, move, thoughts[good]) for move in (good, bad))
-        yield Pair(shown, chosen, rejected, position.key, {**about, "type": "decision"})
+        yield Pair(messages, chosen, rejected, position.key, {**about, "type": "decision"})

@@ -31,8 +31,10 @@ class Position:
 
     def request(self, game: Game) -> MoveRequest:
         """What a player is asked in this position."""
-        shown, legal = self.match.observe(self.seat), self.match.legal_moves(self.seat)
-        return MoveRequest(game, self.match, self.seat, shown, legal, stream("position", self.key))
+        observation, legal = self.match.observe(self.seat), self.match.legal_moves(self.seat)
+        return MoveRequest(
+            game, self.match, self.seat, observation, legal, stream("position", self.key)
+        )
 
 
 def key_of_position(match: Match, seat: int) -> str:
@@ -55,17 +57,17 @@ def all_positions(game: Game) -> list[Position]:
             hint="use `positions: sampled`",
         )
     first = _position(game.start(0), (), 0)
-    found = {} if first is None else {first.key: first}
-    layer = list(found.values())
+    positions = {} if first is None else {first.key: first}
+    layer = list(positions.values())
     while layer:
         following: list[Position] = []
         for child in itertools.chain.from_iterable(map(_children, layer)):
-            if child is not None and child.key not in found:
-                found[child.key] = child
+            if child is not None and child.key not in positions:
+                positions[child.key] = child
                 following.append(child)
-                _refuse_too_many(game, len(found))
+                _refuse_too_many(game, len(positions))
         layer = following
-    return list(found.values())
+    return list(positions.values())
 
 
 def _refuse_too_many(game: Game, count: int) -> None:
@@ -85,16 +87,16 @@ def sampled_positions(
     Seats are dealt anew each match. Ends early when 200 matches in a row bring nothing new: the
     game has no more to show to these players.
     """
-    found: dict[str, Position] = {}
+    positions: dict[str, Position] = {}
     barren = 0
     for number in itertools.count():
-        if len(found) >= count or barren >= 200:
+        if len(positions) >= count or barren >= 200:
             break
-        before = len(found)
+        before = len(positions)
         for position in _walk(game, players, stream(seed, "positions", number)):
-            found.setdefault(position.key, position)
-        barren = barren + 1 if len(found) == before else 0
-    return list(found.values())[:count]
+            positions.setdefault(position.key, position)
+        barren = barren + 1 if len(positions) == before else 0
+    return list(positions.values())[:count]
 
 
 def _walk(game: Game, players: Sequence[Player], seed: int) -> Iterator[Position]:
@@ -106,8 +108,8 @@ def _walk(game: Game, players: Sequence[Player], seed: int) -> Iterator[Position
         seat = match.to_act[0]
         position = Position(match.clone(), seat, key_of_position(match, seat), moves, seed)
         yield position
-        shown, legal = match.observe(seat), match.legal_moves(seat)
-        request = MoveRequest(game, match, seat, shown, legal, stream(seed, len(moves)))
+        observation, legal = match.observe(seat), match.legal_moves(seat)
+        request = MoveRequest(game, match, seat, observation, legal, stream(seed, len(moves)))
         reply = dealt[seat].choose([request])[0]
         move = named_move(reply, legal)
         if move is None:

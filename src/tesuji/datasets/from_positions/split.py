@@ -42,10 +42,10 @@ def on_path_keys(game: Game, labelled: Sequence[Labelled]) -> frozenset[str]:
     """Positions some seat can face after following the oracle at its own turns, the others
     having played anything. Raises DataError when a position on the way has no label."""
     best = {item.position.key: item.best for item in labelled}
-    found: set[str] = set()
+    keys: set[str] = set()
     for seat in range(game.num_players):
-        found |= _walk(game.start(0), seat, best)
-    return frozenset(found)
+        keys |= _walk(game.start(0), seat, best)
+    return frozenset(keys)
 
 
 def _walk(start: Match, seat: int, best: Mapping[str, tuple[Move, ...]]) -> set[str]:

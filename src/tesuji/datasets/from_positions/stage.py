@@ -74,13 +74,13 @@ def make_data(
     write_jsonl(out / "train.jsonl", _rows(game, recipe.prompt, train))
     write_jsonl(out / "held_out.jsonl", _rows(game, recipe.prompt, held_out))
     _write_positions(out, labelled, hidden)
-    found = _statistics(stage, labelled, hidden, train, held_out, quarantined, recipe.prompt)
+    stats = _statistics(stage, labelled, hidden, train, held_out, quarantined, recipe.prompt)
     if stage.pairs != "none":
-        found["train_pairs"] = _write_pairs(recipe, stage, game, train, out / "pairs.jsonl")
+        stats["train_pairs"] = _write_pairs(recipe, stage, game, train, out / "pairs.jsonl")
         held_out_pairs = out / "held_out_pairs.jsonl"
-        found["held_out_pairs"] = _write_pairs(recipe, stage, game, held_out, held_out_pairs)
-    write_json(out / "dataset_statistics.json", found)
-    return found
+        stats["held_out_pairs"] = _write_pairs(recipe, stage, game, held_out, held_out_pairs)
+    write_json(out / "dataset_statistics.json", stats)
+    return stats
 
 
 def _labelled(stage: DataStage, game: Game, seed: int, progress: Progress) -> list[Labelled]:
@@ -153,12 +153,12 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     for lesson in lessons:
         position = lesson.item.position
-        shown = _shown(game, prompt, position)
+        messages = _messages(game, prompt, position)
         reply = answer_text(prompt, lesson.move, lesson.thought or "")
-        yield example_row(Example(shown, reply, position.key))
+        yield example_row(Example(messages, reply, position.key))
 
 
-def _shown(game: Game, prompt: PromptSection, position: Position) -> tuple[Message, ...]:
+def _messages(game: Game, prompt: PromptSection, position: Position) -> tuple[Message, ...]:
     """The prompt of a position, as in play."""
     return build_prompt(
         prompt,
@@ -181,21 +181,21 @@ def _write_pairs(
         key = lesson.item.position.key
         items[key] = lesson.item
         thoughts.setdefault(key, {})[lesson.move] = lesson.thought or ""
-    found = [
+    rows = [
         pair_row(pair)
         for key, item in items.items()
         for pair in position_pairs(
             stage,
             game,
             recipe.prompt,
-            _shown(game, recipe.prompt, item.position),
+            _messages(game, recipe.prompt, item.position),
             item,
             thoughts[key],
             recipe.seed,
         )
     ]
-    write_jsonl(path, found)
-    return len(found)
+    write_jsonl(path, rows)
+    return len(rows)
 
 
 def _write_positions(out: Path, labelled: Sequence[Labelled], hidden: frozenset[str]) -> None:

@@ -1,6 +1,6 @@
 """One look at one model through held-out rows: other people's games that no training saw.
 
-    found = evaluate_rows(policy, examples=held_out, pairs=held_out_pairs, ...)
+    score = evaluate_rows(policy, examples=held_out, pairs=held_out_pairs, ...)
 
 Likelihoods and preferences take all rows, replies at most `limit` prompts. Where rows tell who won,
 those of the losing side are left out: how a lost game was played is no example. Decisions at poker
@@ -10,7 +10,7 @@ stay, whatever the hand brought: there a row is a label.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tesuji.core.progress import SILENT, Progress
 from tesuji.core.statistics import Share
@@ -21,12 +21,14 @@ from tesuji.evaluation.held_out.likelihood import (
     likelihood,
     preferences,
     score_examples,
-    score_pairs,
 )
 from tesuji.evaluation.held_out.poker_decisions import DecisionScore, score_decisions
-from tesuji.evaluation.held_out.replies import Answered, answer, by_role, judge, questions
+from tesuji.evaluation.held_out.replies import Answered, Asked, answer, by_role, judge, questions
 from tesuji.evaluation.held_out.results import RowsScore
 from tesuji.learners.model.load import Policy
+from tesuji.learners.model.memory import telling_memory
+from tesuji.learners.pairs.accuracy import score_pairs
+from tesuji.learners.pairs.tokens import tokenize_pairs
 from tesuji.players.poker.read_reply import read_decision
 from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.sections import PromptSection, SamplingSection
@@ -37,7 +39,7 @@ S = TypeVar("S")
 
 
 def evaluate_rows(
-    subject_policy: Policy,
+    policy: Policy,
     *,
     examples: Sequence[Example],
     pairs: Sequence[Pair],
@@ -45,48 +47,91 @@ def evaluate_rows(
     prompt: PromptSection,
     sampling: SamplingSection,
     max_length: int,
+    pair_length: int | None = None,
     limit: int,
     seed: int,
     progress: Progress = SILENT,
 ) -> RowsScore:
-    """Read every held-out row and pair, reply to `limit` prompts, and add up what is found.
+    """Read every held-out row and pair, reply to `limit` prompts, and add up what comes of it.
 
     `training_labels` counts the decisions taught (`decision_labels`), for the baseline beside the
-    model's. Prompt and reply together take at most `max_length` tokens, and what the model can
-    hold. `sampling.legal_only` is not followed: replies are free. Raises EngineError.
+    model's. Prompt and reply together take at most `max_length` tokens (a pair's `pair_length`,
+    where that is another), and what the model can hold. `sampling.legal_only` is not followed:
+    replies are free. Raises EngineError.
     """
     started = time.monotonic()
-    reader = _reader(subject_policy, prompt, sampling, max_length)
+    reader = _reader(policy, prompt, sampling, max_length)
     good = [row for row in examples if not _lost(row)]
-    progress.begin("held-out rows", len(good))
-    read = score_examples(reader, good, progress)
-    progress.begin("held-out pairs", len(pairs))
-    compared = score_pairs(reader, pairs, progress)
-    asked = questions(good, limit, seed)
-    progress.begin("replies to held-out prompts", len(asked))
-    answers, cut = answer(reader, asked, sampling, seed, progress)
-    decisions, decisions_by_role = _decisions(answers, training_labels)
+    figures = _read_rows(reader, good, progress)
+    figures |= _read_pairs(reader, pairs, prompt, pair_length or max_length, progress)
+    figures |= _reply(
+        reader, questions(good, limit, seed), sampling, seed, training_labels, progress
+    )
     return RowsScore(
         rows=len(examples),
         lost=len(examples) - len(good),
-        cut=read.cut,
-        dropped=read.dropped,
-        pairs_cut=compared.cut,
-        pairs_dropped=compared.dropped,
-        prompts_cut=cut,
         temperature=sampling.temperature,
         seconds=round(time.monotonic() - started, 2),
-        likelihood=likelihood(read.rows),
-        likelihood_by_role=_each(by_fact(read.rows, "role"), likelihood),
-        likelihood_by_phase=_each(by_fact(read.rows, "phase"), likelihood),
-        preferences=preferences(compared.rows),
-        preferences_by_role=_each(by_fact(compared.rows, "role"), preferences),
-        replies=judge(answers),
-        replies_by_role=_each(by_role(answers), judge),
-        decisions=decisions,
-        decisions_by_role=decisions_by_role,
-        training_labels=sum(training_labels.values()) if decisions else 0,
+        **figures,
     )
+
+
+def _read_rows(reader: Reader, rows: Sequence[Example], progress: Progress) -> dict[str, Any]:
+    """The fields of RowsScore that rows give: likelihoods."""
+    progress.begin("held-out rows", len(rows))
+    with telling_memory("while reading held-out rows"):
+        read = score_examples(reader, rows, progress)
+    return {
+        "cut": read.cut,
+        "dropped": read.dropped,
+        "likelihood": likelihood(read.rows),
+        "likelihood_by_role": _each(by_fact(read.rows, "role"), likelihood),
+        "likelihood_by_phase": _each(by_fact(read.rows, "phase"), likelihood),
+    }
+
+
+def _read_pairs(
+    reader: Reader,
+    pairs: Sequence[Pair],
+    prompt: PromptSection,
+    max_length: int,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Those that pairs give: preferences, of the pairs and tokens that training would judge."""
+    progress.begin("held-out pairs", len(pairs))
+    longest = min(max_length, reader.sampler.longest or max_length)
+    tokens = tokenize_pairs(pairs, reader.tokenizer, prompt, longest)
+    progress.advance(len(pairs) - len(tokens.rows))
+    with telling_memory("while reading held-out rows"):
+        scored = score_pairs(reader.sampler, tokens.rows, progress)
+    return {
+        "pairs_cut": tokens.cut,
+        "pairs_dropped": len(pairs) - len(tokens.rows),
+        "preferences": preferences(scored),
+        "preferences_by_role": _each(by_fact(scored, "role"), preferences),
+    }
+
+
+def _reply(
+    reader: Reader,
+    asked: Sequence[Asked],
+    sampling: SamplingSection,
+    seed: int,
+    training_labels: Mapping[str, int],
+    progress: Progress,
+) -> dict[str, Any]:
+    """Those that the model's own replies give."""
+    progress.begin("replies to held-out prompts", len(asked))
+    answers, cut = answer(reader, asked, sampling, seed, progress)
+    decisions, decisions_by_role = _decisions(answers, training_labels)
+    return {
+        "prompts_cut": cut,
+        "replies": judge(answers),
+        "replies_by_role": _each(by_role(answers), judge),
+        "decisions": decisions,
+        "decisions_by_role": decisions_by_role,
+        "training_labels": sum(training_labels.values()) if decisions else 0,
+    }
 
 
 def decision_labels(rows: Iterable[Example]) -> Counter[str]:
@@ -99,8 +144,8 @@ def _reader(
 ) -> Reader:
     sampler = LocalSampler(policy.model, policy.tokenizer, batch_size=sampling.batch_size)
     longest = min(max_length, sampler.longest or max_length)
-    shown = min(longest, prompt.max_length or longest)
-    return Reader(sampler, policy.tokenizer, longest, shown, prompt.enable_thinking)
+    longest_prompt = min(longest, prompt.max_length or longest)
+    return Reader(sampler, policy.tokenizer, longest, longest_prompt, prompt.enable_thinking)
 
 
 def _lost(row: Example) -> bool:
@@ -108,8 +153,8 @@ def _lost(row: Example) -> bool:
 
 
 def _each(groups: Mapping[str, list[T]], measure: Callable[[list[T]], S | None]) -> dict[str, S]:
-    found = {name: measure(rows) for name, rows in groups.items()}
-    return {name: value for name, value in found.items() if value is not None}
+    measured = {name: measure(rows) for name, rows in groups.items()}
+    return {name: value for name, value in measured.items() if value is not None}
 
 
 def _decisions(

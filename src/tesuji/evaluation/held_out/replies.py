@@ -16,10 +16,10 @@ from tesuji.core.seeds import stream
 from tesuji.core.statistics import share
 from tesuji.core.types import Example, Message, Move, Sampled
 from tesuji.datasets.from_logs.strategy_words import quality, words_in
-from tesuji.evaluation.held_out.likelihood import Reader, telling_memory
+from tesuji.evaluation.held_out.likelihood import Reader
 from tesuji.evaluation.held_out.results import Indicators, Replies
-from tesuji.games.textarena.secretmafia import NAMED, last_message, targets
-from tesuji.players.mafia.read_reply import read_action
+from tesuji.games.textarena.secretmafia import NAMED, last_message, read_action, targets
+from tesuji.learners.model.memory import telling_memory
 from tesuji.players.prompting.chat_template import decode_reply
 from tesuji.players.prompting.parse_reply import split_thought
 from tesuji.recipe.schema.data import SelectSection
@@ -82,7 +82,7 @@ def answer(
     order = sorted(range(len(asked)), key=lambda place: len(fitted[place][0]))
     for start in range(0, len(order), sampling.batch_size):
         chunk = order[start : start + sampling.batch_size]
-        with telling_memory("replying to held-out prompts"):
+        with telling_memory("while replying to held-out prompts"):
             replies = reader.sampler.sample(
                 [fitted[place][0] for place in chunk],
                 temperature=sampling.temperature,

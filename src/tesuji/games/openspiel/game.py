@@ -139,7 +139,7 @@ class OpenSpielMatch(Match):
         return self._to_act
 
     def observe(self, seat: int) -> str:
-        """What `seat` may know now (see `openspiel_views`). Raises GameError for no such seat."""
+        """What `seat` may know now (see `views.py`). Raises GameError for no such seat."""
         shown = self._shown.get(seat)
         if shown is None:
             self._check_seat(seat)

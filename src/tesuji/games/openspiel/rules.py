@@ -1,15 +1,15 @@
 """The rules in words: short true texts for well-known games, for the rest what the facts say.
 
-The texts describe OpenSpiel's variants. `{names}` in them are the game's options.
+The texts (`rulebook.yaml`) describe OpenSpiel's variants. `{names}` in them are the game's options.
 """
 
 import itertools
 from typing import Any
 
+from tesuji.core.files import read_beside
 from tesuji.core.types import Move
 from tesuji.games.base import GameInfo
 from tesuji.games.openspiel.options import Options, parameters, specification
-from tesuji.games.openspiel.rulebook import RULES
 
 _CHANGES = {
     "misere": "Played in reverse: whoever would win loses, all returns change their sign.",
@@ -50,10 +50,11 @@ def _text(name: str, inner: str, options: Options, info: GameInfo) -> str:
     change = _CHANGES.get(name, "").format(**given)
     nested = given.get("game")
     inside = {**specification(inner), **nested} if isinstance(nested, dict) else given
-    if inner not in RULES or (inner != name and name not in _CHANGES):
+    rules = read_beside(__file__, "rulebook.yaml")["rules"]
+    if inner not in rules or (inner != name and name not in _CHANGES):
         words = _generated(info)
     else:
-        words = f"{info.title}. {RULES[inner].format(**inside)}"
+        words = f"{info.title}. {rules[inner].format(**inside)}"
     return f"{words} {change}".strip()
 
 

@@ -20,7 +20,7 @@ Faults of OpenSpiel 2.0.2 that we know of; `tests/games/openspiel/test_openspiel
 - crossword has no numbered actions; twixt writes terminal colours unless told not to; quoridor
   prints a warning of its own about known issues.
 - Absurd options end the process (`universal_poker(numPlayers=3)`, `havannah(board_size=100)`,
-  `hanabi(colors=9)`): checked in `openspiel_options`.
+  `hanabi(colors=9)`): checked in `options.py`.
 """
 
 import re
@@ -29,68 +29,19 @@ from typing import Any, cast
 
 import pyspiel
 
+from tesuji.core.files import read_beside
+
 View = Callable[[Any, int], str]
 
 # Imperfect-information games whose information state is only a list of numbers.
 _BOARD_SAYS_MORE = frozenset({"battleship", "blackjack", "solitaire"})
 
-_X_O = ("x", "o")
-_BLACK_WHITE = ("Black", "White")
-_WHITE_BLACK = ("White", "Black")
-_COMPASS = ("North", "East", "South", "West")
-_ROW_COLUMN = ("Row player", "Column player")
-
-_ROLES: dict[str, tuple[str, ...]] = {
-    "amazons": ("X", "O"),
-    "antichess": _BLACK_WHITE,
-    "backgammon": _X_O,
-    "breakthrough": _BLACK_WHITE,
-    "bridge": _COMPASS,
-    "checkers": ("o", "+"),
-    "chess": _BLACK_WHITE,
-    "clobber": ("o", "x"),
-    "connect_four": _X_O,
-    "crazyhouse": _BLACK_WHITE,
-    "cursor_go": _BLACK_WHITE,
-    "dark_chess": _BLACK_WHITE,
-    "dark_hex": _X_O,
-    "dark_hex_ir": _X_O,
-    "einstein_wurfelt_nicht": _BLACK_WHITE,
-    "euchre": _COMPASS,
-    "go": _BLACK_WHITE,
-    "gomoku": _BLACK_WHITE,
-    "havannah": ("O", "@"),
-    "hearts": _COMPASS,
-    "hex": _X_O,
-    "hive": _WHITE_BLACK,
-    "kriegspiel": _BLACK_WHITE,
-    "latent_ttt": _X_O,
-    "lewis_signaling": ("Sender", "Receiver"),
-    "lines_of_action": _X_O,
-    "mnk": _X_O,
-    "nine_mens_morris": _WHITE_BLACK,
-    "othello": ("Black (x)", "White (o)"),
-    "pentago": ("O", "@"),
-    "phantom_go": _BLACK_WHITE,
-    "phantom_ttt": _X_O,
-    "phantom_ttt_ir": _X_O,
-    "rbc": _BLACK_WHITE,
-    "sheriff": ("Smuggler", "Sheriff"),
-    "shogi": _BLACK_WHITE,
-    "spades": _COMPASS,
-    "tic_tac_toe": _X_O,
-    "twixt": _X_O,
-    "ultimate_tic_tac_toe": _X_O,
-    "xiangqi": ("Red", "Black"),
-    "y": ("O", "@"),
-}
-
 
 def role_of(name: str, seat: int) -> str:
     """What the rules of `name` call this seat, else "Player 0" and so on."""
-    if name.startswith("matrix_") and seat < 2:
-        return _ROW_COLUMN[seat]
-    roles = _ROLES.get(name, ())
+    roles = read_beside(__file__, "rulebook.yaml")["roles"].get(name, ())
+    if name.startswith("matrix_"):
+        roles = ("Row player", "Column player")
     return roles[seat] if seat < len(roles) else f"Player {seat}"
 
 

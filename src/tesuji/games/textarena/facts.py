@@ -6,6 +6,7 @@ from typing import Any
 from tesuji.core.errors import GameError
 from tesuji.games.base import GameInfo
 from tesuji.games.textarena.names import facts
+from tesuji.games.textarena.secretmafia import is_secretmafia
 
 FAMILY = "textarena"
 OWN_OPTIONS = ("num_players", "observations", "fix_night_kills")
@@ -13,17 +14,12 @@ PLAYERS = ("random",)
 MAFIA_PLAYERS = ("random", "mafia-random", "mafia-follower", "mafia-bandwagon", "mafia-careful")
 
 
-def is_mafia(name: str) -> bool:
-    """Whether this is SecretMafia, whose players have roles and sides."""
-    return name.startswith("SecretMafia-")
-
-
 def describe(name: str, unavailable: str = "") -> GameInfo:
     """Facts about an environment; rewards of most lie between -1 and 1, with one seat between 0 and
     1 (where a refused reply may pay -1, which is scored as 0)."""
     known = facts(name)
     edge = 1.0 if known.bounded else float("inf")
-    mafia = is_mafia(name)
+    mafia = is_secretmafia(name)
     return GameInfo(
         name=name,
         title=name.rpartition("-v0")[0].partition("-v0")[0] or name,
@@ -44,7 +40,7 @@ def describe(name: str, unavailable: str = "") -> GameInfo:
 def check_options(name: str, options: Mapping[str, Any], environment: Sequence[str]) -> None:
     """Raise GameError for options that this environment does not know or cannot use;
     `environment` are the environment's own."""
-    known = (*OWN_OPTIONS[: 3 if is_mafia(name) else 2], *environment)
+    known = (*OWN_OPTIONS[: 3 if is_secretmafia(name) else 2], *environment)
     for key in options:
         if key not in known:
             raise GameError(

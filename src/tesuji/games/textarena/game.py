@@ -4,13 +4,13 @@
     match = game.start(seed=7)
 
 A match plays as the library's own environment does after `reset(seed=7)`, whatever else is played
-in between (`textarena_random.py`). Any text is a move: the environment judges it by its own rules
+in between (`seeding.py`). Any text is a move: the environment judges it by its own rules
 (as a rule: one more try, then the match is lost or the player out) and nobody asks again.
 
 Options: `num_players`; `observations`, `all` (what the environment's wrapper shows, as a rule the
 whole match so far) or `new` (what came since the seat's turn before, for chat prompts with
 `history: full`); `fix_night_kills` for SecretMafia; all else goes to the environment. Rule faults
-of the library are listed in `textarena_faults.py`.
+of the library are listed in `known_faults.py`.
 """
 
 import random
@@ -22,22 +22,15 @@ from typing import Any
 from tesuji.core.errors import EngineError, GameError, IllegalMove
 from tesuji.core.types import Message, Move
 from tesuji.games.base import Game, GameInfo, Match
-from tesuji.games.textarena.facts import OWN_OPTIONS, describe, is_mafia
+from tesuji.games.textarena.facts import OWN_OPTIONS, describe
 from tesuji.games.textarena.known_faults import Eliminated
 from tesuji.games.textarena.library import Library, library, making
 from tesuji.games.textarena.names import facts
 from tesuji.games.textarena.random_replies import random_reply
-from tesuji.games.textarena.secretmafia import ROLES
+from tesuji.games.textarena.secretmafia import LIBRARY_PHASES, ROLES, is_secretmafia
 from tesuji.games.textarena.seeding import drawing
 
 LONGEST = 20_000  # characters of a reply; of a longer one the end is taken, as the library clips
-_PHASES = {
-    "Night-Mafia": "night_mafia",
-    "Night-Doctor": "night_doctor",
-    "Night-Detective": "night_detective",
-    "Day-Discussion": "discussion",
-    "Day-Voting": "voting",
-}
 
 
 @dataclass(frozen=True)
@@ -58,7 +51,7 @@ class TextArenaGame(Game):
     @property
     def is_mafia(self) -> bool:
         """Whether this is SecretMafia, whose players have roles and sides."""
-        return is_mafia(self.name)
+        return is_secretmafia(self.name)
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -259,7 +252,7 @@ class TextArenaMatch(Match):
     @property
     def phase(self) -> str:
         """SecretMafia: night_mafia, night_doctor, night_detective, discussion or voting."""
-        return _PHASES[self.env.phase.value] if self._game.is_mafia else ""
+        return LIBRARY_PHASES[self.env.phase.value] if self._game.is_mafia else ""
 
     def facts(self) -> Mapping[str, Any]:
         """SecretMafia: roles, winners and survivors."""

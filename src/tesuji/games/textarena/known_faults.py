@@ -27,7 +27,7 @@ player said is shown as `0`, and a second refused reply pays a sentence, which c
 CharacterConclave breaks at the first reply (a TypeError), so that it is listed as unavailable.
 
 All: a seed given to `reset` seeds Python's global generator, so that matches played in turns change
-each other; `textarena_random.py` keeps them apart.
+each other; `seeding.py` keeps them apart.
 """
 
 from collections.abc import Iterable

@@ -59,7 +59,7 @@ def load(name: str, options: Mapping[str, Any]) -> "WordleGame":
 
 @dataclass(frozen=True)
 class WordleGame(Game):
-    """See `wordle_options.WordleOptions` for the options."""
+    """See `options.WordleOptions` for the options."""
 
     @cached_property
     def settings(self) -> WordleOptions:

@@ -116,12 +116,6 @@ def fit_threads(model: Any) -> None:
         torch.set_num_threads(1)
 
 
-def count_parameters(model: Any) -> tuple[int, int]:
-    """(all, trainable) parameters."""
-    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
-    return sum(n for n, _ in sizes), sum(n for n, trained in sizes if trained)
-
-
 def load_model(section: ModelSection, source: str, *, rewarding: bool = False) -> Any:
     """A whole model: a causal LM, or (`rewarding`) the same layers with a head of one number,
     which is random where the source has none. Raises EngineError as `load_policy` does."""

@@ -1,7 +1,7 @@
 """Which reply of a held-out pair a model prefers: shares with intervals, all together and by role.
 
-    found = preference_accuracy(policy, pairs, recipe.prompt)
-    found.shares["policy_preference"].share
+    scored = score_pairs(sampler, tokenize_pairs(pairs, tokenizer, prompt, max_length).rows)
+    policy_preference(scored).shares["policy_preference"].rate
 
 `policy_preference`: the policy itself finds the chosen reply likelier (log-probability summed over
 the reply's tokens, its end included); `..._per_token`: the same of the mean, which a long reply
@@ -11,30 +11,15 @@ does not lose by its length. `longer_wins` is what always preferring the longer 
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
-from tesuji.core.statistics import ratio_interval, wilson
-from tesuji.core.types import Pair
-from tesuji.learners.model.load import Policy
-from tesuji.learners.pairs.logprobs import reply_logprobs
-from tesuji.learners.pairs.tokens import PairRow, tokenize_pairs
-from tesuji.recipe.schema.sections import PromptSection
-
-UNLIMITED = 1 << 20  # tokens
-Logprobs = Sequence[tuple[float, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class Accuracy:
-    """`right` of `of` pairs; `low` and `high` are Wilson's 95% interval of the share, as if pairs
-    were independent. The share of nothing is None."""
-
-    right: int
-    of: int
-    share: float | None
-    low: float
-    high: float
+from tesuji.core.progress import SILENT, Progress
+from tesuji.core.statistics import Share, clusters, ratio_interval, share
+from tesuji.learners.model.logprobs import Scored, Unscored, score_replies
+from tesuji.learners.pairs.tokens import PairRow
+from tesuji.players.sampling.local import LocalSampler
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +27,17 @@ class Preference:
     """What was measured on held-out pairs, by name of the measure, and the same by role."""
 
     pairs: int
-    shares: Mapping[str, Accuracy]
-    by_role: Mapping[str, Mapping[str, Accuracy]]
+    shares: Mapping[str, Share]
+    by_role: Mapping[str, Mapping[str, Share]]
 
     def as_json(self) -> dict[str, Any]:
         """`{"pairs": n, measure: {...}, "by_role": {role: {measure: {...}}}}`."""
-        shares = {name: asdict(share) for name, share in self.shares.items()}
-        roles = {r: {n: asdict(s) for n, s in some.items()} for r, some in self.by_role.items()}
-        return {"pairs": self.pairs, **shares, "by_role": roles}
+        roles = {role: _as_json(shares) for role, shares in self.by_role.items()}
+        return {"pairs": self.pairs, **_as_json(self.shares), "by_role": roles}
 
     def as_metrics(self) -> dict[str, float]:
         """The shares for the metric log, under transformers' prefix for held-out rows."""
-        return {f"eval_{n}": s.share for n, s in self.shares.items() if s.share is not None}
+        return {f"eval_{name}": share.rate for name, share in self.shares.items() if share.total}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,75 +49,84 @@ class Margin:
     high: float | None
 
 
-def preference_accuracy(
-    policy: Policy,
-    pairs: Sequence[Pair],
-    prompt: PromptSection,
-    *,
-    max_length: int = UNLIMITED,
-    batch_size: int = 32,
-) -> Preference:
-    """What the policy prefers of `pairs`. Equal or empty replies, and pairs that do not fit into
-    `max_length` or the model, are left out: `pairs` of the result says how many were judged."""
-    longest = getattr(policy.model.config, "max_position_embeddings", None) or UNLIMITED
-    rows = tokenize_pairs(pairs, policy.tokenizer, prompt, min(max_length, longest)).rows
-    return policy_preference(rows, reply_logprobs(policy, rows, batch_size))
+def score_pairs(
+    sampler: LocalSampler, rows: Sequence[PairRow], progress: Progress = SILENT
+) -> list[Scored]:
+    """The log-probabilities of every pair's two replies, the chosen one's first."""
+    unscored = [Unscored(r.pair, r.prompt_ids, (r.chosen_ids, r.rejected_ids)) for r in rows]
+    return score_replies(sampler, unscored, progress)
 
 
-def policy_preference(rows: Sequence[PairRow], logprobs: Logprobs) -> Preference:
+def policy_preference(scored: Sequence[Scored]) -> Preference:
     """The two policy measures, and the rule they are compared with."""
-    return judged(rows, policy_verdicts(rows, logprobs))
+    return judged(scored, policy_verdicts(scored))
 
 
-def policy_verdicts(rows: Sequence[PairRow], logprobs: Logprobs) -> dict[str, list[bool]]:
-    """By measure: whether each row's chosen reply is preferred. A tie is no preference."""
-    paired = list(zip(rows, logprobs, strict=True))
+def policy_verdicts(scored: Sequence[Scored]) -> dict[str, list[bool]]:
+    """By measure: whether each pair's chosen reply is preferred. A tie is no preference."""
+    means = [[p / n for p, n in zip(pair.scores, pair.tokens, strict=True)] for pair in scored]
     return {
-        "policy_preference": [chosen > rejected for _, (chosen, rejected) in paired],
-        "policy_preference_per_token": [
-            chosen / len(row.chosen_ids) > rejected / len(row.rejected_ids)
-            for row, (chosen, rejected) in paired
-        ],
-        "longer_wins": [len(row.chosen_ids) > len(row.rejected_ids) for row in rows],
+        "policy_preference": chosen_first(scored),
+        "policy_preference_per_token": [chosen > rejected for chosen, rejected in means],
+        "longer_wins": longer_wins(scored),
     }
 
 
-def judged(rows: Sequence[PairRow], verdicts: Mapping[str, Sequence[bool]]) -> Preference:
-    """Verdicts (one a row, by measure) as shares, all together and by the pairs' role."""
+def chosen_first(scored: Sequence[Scored]) -> list[bool]:
+    """Whether each pair's chosen reply has the higher score."""
+    return [margin > 0 for margin in margins(scored)]
+
+
+def longer_wins(scored: Sequence[Scored]) -> list[bool]:
+    """Whether each pair's chosen reply is the longer one."""
+    return [pair.tokens[0] > pair.tokens[1] for pair in scored]
+
+
+def margins(scored: Sequence[Scored]) -> list[float]:
+    """By how much each pair's chosen reply scores higher."""
+    return [pair.scores[0] - pair.scores[1] for pair in scored]
+
+
+def judged(scored: Sequence[Scored], verdicts: Mapping[str, Sequence[bool]]) -> Preference:
+    """Verdicts (one a pair, by measure) as shares, all together and by the pairs' role."""
     roles: dict[str, list[int]] = defaultdict(list)
-    for place, row in enumerate(rows):
-        if role := row.pair.about.get("role"):
+    for place, pair in enumerate(scored):
+        if role := pair.row.about.get("role"):
             roles[str(role)].append(place)
     return Preference(
-        pairs=len(rows),
-        shares={name: accuracy(rights) for name, rights in verdicts.items()},
+        pairs=len(scored),
+        shares={name: share(rights) for name, rights in verdicts.items()},
         by_role={
-            role: {name: accuracy([rights[i] for i in some]) for name, rights in verdicts.items()}
+            role: {name: share([rights[i] for i in some]) for name, rights in verdicts.items()}
             for role, some in sorted(roles.items())
         },
     )
 
 
-def accuracy(rights: Sequence[bool]) -> Accuracy:
-    """How many are true."""
-    right, of = sum(rights), len(rights)
-    interval = wilson(right, of)
-    return Accuracy(right, of, right / of if of else None, interval.low, interval.high)
-
-
-def margin(rows: Sequence[PairRow], margins: Sequence[float]) -> Margin | None:
-    """The mean margin; pairs of one match (else of one position) hang together. None of nothing."""
-    if not rows:
+def margin_of(scored: Sequence[Scored], gains: Sequence[float]) -> Margin | None:
+    """The mean of `gains`, one a pair; pairs of one match (else of one position) hang together.
+    None of nothing."""
+    if not scored:
         return None
-    sums: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0.0])
-    for place, (row, value) in enumerate(zip(rows, margins, strict=True)):
-        total = sums[row.pair.about.get("match") or row.pair.position or place]
-        total[0] += value
-        total[1] += 1
-    interval = ratio_interval([(a, b) for a, b in sums.values()])
-    mean = sum(margins) / len(margins)
-    return Margin(mean, _finite(interval.low), _finite(interval.high))
+    parts = clusters((pair.row, gain, 1) for pair, gain in zip(scored, gains, strict=True))
+    interval = ratio_interval(parts)
+    return Margin(fmean(gains), _finite(interval.low), _finite(interval.high))
 
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+def share_json(share: Share) -> dict[str, Any]:
+    """A share as the files of a stage hold it; that of nothing is null."""
+    return {
+        "right": share.right,
+        "of": share.total,
+        "share": share.rate if share.total else None,
+        "low": share.interval.low,
+        "high": share.interval.high,
+    }
+
+
+def _as_json(shares: Mapping[str, Share]) -> dict[str, Any]:
+    return {name: share_json(share) for name, share in shares.items()}

@@ -14,30 +14,24 @@ from typing import Any
 
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Pair
+from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import Policy
+from tesuji.learners.model.logprobs import Scored
 from tesuji.learners.pairs.accuracy import (
-    Logprobs,
     Margin,
     Preference,
     judged,
-    margin,
+    margin_of,
+    margins,
     policy_preference,
     policy_verdicts,
+    score_pairs,
 )
-from tesuji.learners.pairs.logprobs import reply_logprobs
-from tesuji.learners.pairs.summary import PairSummary, log_once, summarise
-from tesuji.learners.pairs.tokens import PairRow, PairTokens, tokenize_pairs, training_pairs
-from tesuji.learners.trainer.trainer import (
-    Hooks,
-    arguments,
-    for_training,
-    listen,
-    newest_checkpoint,
-    optimizer,
-    run,
-    step_of,
-)
+from tesuji.learners.pairs.summary import PairSummary
+from tesuji.learners.pairs.tokens import PairRow
+from tesuji.learners.pairs.train import PairLearner, train_pairs
+from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.pairs import DpoStage
 from tesuji.recipe.schema.sections import LoraSection, PromptSection
 
@@ -64,84 +58,73 @@ def train_dpo(
     `out/checkpoints`. With `lora`, a whole model gets an adapter first. Raises DataError when no
     pair can be learned from, EngineError when training fails.
     """
-    policy = with_adapter(policy, lora) if lora else policy
-    dtype = policy.model.dtype
-    rows = training_pairs(train, policy.tokenizer, prompt, stage.max_length, name)
-    looks = tokenize_pairs(held_out, policy.tokenizer, prompt, stage.max_length)
-    begun = reply_logprobs(policy, looks.rows, 4 * stage.batch_size)
-    before = policy_preference(looks.rows, begun)
-    trainer = _trainer(stage, policy, rows, looks, name=name, out=out, seed=seed)
-    listen(trainer, name, out, metrics, hooks or Hooks())
-    checkpoint = newest_checkpoint(out / "checkpoints")
-    metrics.forget_after(name, step_of(checkpoint))
-    log_once(metrics, name, 0, before)
-    seconds = run(trainer, name, out, checkpoint)
-    _hand_back(policy.model, dtype)
-    after, gain = _after(policy, looks.rows, begun, stage)
-    log_once(metrics, name, trainer.state.global_step, after)
-    policy.model.save_pretrained(out / "final")
-    policy.tokenizer.save_pretrained(out / "final")
-    return summarise(
-        trainer,
-        out,
-        seconds=seconds,
-        rows=rows,
-        held_out=looks,
-        before=before,
-        after=after,
-        margin=gain,
+    return train_pairs(
+        DpoLearner(stage, with_adapter(policy, lora) if lora else policy),
+        name=name,
+        train=train,
+        held_out=held_out,
+        prompt=prompt,
+        out=out,
+        seed=seed,
+        metrics=metrics,
+        hooks=hooks,
     )
 
 
-def _after(
-    policy: Policy, rows: Sequence[PairRow], begun: Logprobs, stage: DpoStage
-) -> tuple[Preference, Margin | None]:
-    """The policy's preferences now, and the implicit reward beta * (log pi - log pi_ref), whose
-    reference part is what was measured at the beginning."""
-    ended = reply_logprobs(policy, rows, 4 * stage.batch_size)
-    gains = [
-        stage.beta * ((now[0] - was[0]) - (now[1] - was[1]))
-        for now, was in zip(ended, begun, strict=True)
-    ]
-    verdicts = policy_verdicts(rows, ended) | {"implicit_reward": [gain > 0 for gain in gains]}
-    return judged(rows, verdicts), margin(rows, gains)
+class DpoLearner(PairLearner):
+    """The policy, scored by the log-probabilities of its replies."""
 
+    stage: DpoStage
 
-def _trainer(
-    stage: DpoStage,
-    policy: Policy,
-    rows: PairTokens,
-    looks: PairTokens,
-    *,
-    name: str,
-    out: Path,
-    seed: int,
-) -> Any:
-    from trl import DPOConfig
+    def __init__(self, stage: DpoStage, policy: Policy) -> None:
+        batch_size = max(2, 4 * stage.batch_size)
+        self.sampler = LocalSampler(policy.model, policy.tokenizer, batch_size=batch_size)
+        super().__init__(stage, policy, min(stage.max_length, self.sampler.longest or 1 << 20))
 
-    from tesuji.learners.pairs.trl_trainers import PairDPOTrainer, dpo_columns
+    def score(self, rows: Sequence[PairRow]) -> list[Scored]:
+        """Log-probabilities of both replies, in nats."""
+        return score_pairs(self.sampler, rows)
 
-    model, looking = policy.model, bool(looks.rows) and stage.eval_steps is not None
-    on_gpu = model.device.type != "cpu"
-    in_bf16 = for_training(model)
-    shared = arguments(stage, out, seed, name=name, on_gpu=on_gpu, in_bf16=in_bf16, looking=looking)
-    trainer = PairDPOTrainer(
-        model=model,
-        ref_model=_reference(model),
-        args=DPOConfig(
-            **shared,
+    def preference(self, scored: Sequence[Scored]) -> Preference:
+        """How often the policy finds the chosen reply likelier."""
+        return policy_preference(scored)
+
+    def outcome(
+        self, begun: Sequence[Scored], ended: Sequence[Scored]
+    ) -> tuple[Preference, Margin | None]:
+        """The policy's preferences now, and the implicit reward beta * (log pi - log pi_ref), whose
+        reference part is what was measured at the beginning."""
+        pairs = zip(margins(ended), margins(begun), strict=True)
+        gains = [self.stage.beta * (now - was) for now, was in pairs]
+        verdicts = policy_verdicts(ended) | {"implicit_reward": [gain > 0 for gain in gains]}
+        return judged(ended, verdicts), margin_of(ended, gains)
+
+    def columns(self, rows: Sequence[PairRow]) -> Any:
+        """Prompt and replies apart."""
+        from tesuji.learners.pairs.trl_trainers import dpo_columns
+
+        return dpo_columns(rows)
+
+    def trainer(self, options: dict[str, Any], **parts: Any) -> Any:
+        """TRL's DPOTrainer, with its reference."""
+        from trl import DPOConfig
+
+        from tesuji.learners.pairs.trl_trainers import PairDPOTrainer
+
+        stage, model = self.stage, self.policy.model
+        config = DPOConfig(
+            **options,
             beta=stage.beta,
             loss_type=[stage.loss_type],
             label_smoothing=stage.label_smoothing,
-            max_length=None,  # pairs are cut, and the cuts counted, before they come here
-        ),
-        train_dataset=dpo_columns(rows.rows),
-        eval_dataset=dpo_columns(looks.rows) if looking else None,
-        processing_class=policy.tokenizer,
-        optimizers=(optimizer(stage, model), None),
-    )
-    trainer.stage_name = name
-    return trainer
+        )
+        return PairDPOTrainer(model=model, ref_model=_reference(model), args=config, **parts)
+
+    def hand_back(self, dtype: Any) -> None:
+        """Without the reference."""
+        if hasattr(self.policy.model, "peft_config"):
+            self.policy.model.delete_adapter(REFERENCE)
+        super().hand_back(dtype)
 
 
 def _reference(model: Any) -> Any:
@@ -150,11 +133,3 @@ def _reference(model: Any) -> Any:
     if hasattr(model, "peft_config"):
         return None
     return copy.deepcopy(model).eval().requires_grad_(False)
-
-
-def _hand_back(model: Any, dtype: Any) -> None:
-    """Leave the policy as it came, but for what it learned: no reference, its own number type."""
-    if hasattr(model, "peft_config"):
-        model.delete_adapter(REFERENCE)
-    else:
-        model.to(dtype)

@@ -12,42 +12,43 @@ from dataclasses import asdict
 from statistics import fmean, pstdev
 from typing import Any
 
-from tesuji.learners.pairs.accuracy import Preference, accuracy, judged, margin
-from tesuji.learners.pairs.tokens import PairRow
+from tesuji.core.statistics import share
+from tesuji.learners.model.logprobs import Scored
+from tesuji.learners.pairs.accuracy import (
+    Preference,
+    chosen_first,
+    judged,
+    longer_wins,
+    margin_of,
+    margins,
+    share_json,
+)
 
 BINS = 10
-Scores = Sequence[tuple[float, float]]
 
 
-def reward_preference(rows: Sequence[PairRow], scores: Scores) -> Preference:
+def reward_preference(scored: Sequence[Scored]) -> Preference:
     """How often the chosen reply scores higher, and the rule "the longer one wins" beside it."""
-    return judged(
-        rows,
-        {
-            "accuracy": [chosen > rejected for chosen, rejected in scores],
-            "longer_wins": [len(row.chosen_ids) > len(row.rejected_ids) for row in rows],
-        },
-    )
+    return judged(scored, {"accuracy": chosen_first(scored), "longer_wins": longer_wins(scored)})
 
 
-def reward_evaluation(
-    rows: Sequence[PairRow], before: Preference, scores: Scores
-) -> dict[str, Any]:
-    """Everything `reward_evaluation.json` holds. `scores` are (chosen, rejected), one a row."""
-    margins = [chosen - rejected for chosen, rejected in scores]
-    mean = margin(rows, margins)
+def reward_evaluation(scored: Sequence[Scored], before: Preference) -> dict[str, Any]:
+    """Everything `reward_evaluation.json` holds."""
+    gains = margins(scored)
+    mean = margin_of(scored, gains)
     return {
         "before": before.as_json(),
-        "after": reward_preference(rows, scores).as_json(),
-        "margin": {**(asdict(mean) if mean else {}), "histogram": histogram(margins)},
-        "calibration": calibration(margins),
-        "length": length_bias(rows, scores),
-        "scores": spread([score for pair in scores for score in pair]),
+        "after": reward_preference(scored).as_json(),
+        "margin": {**(asdict(mean) if mean else {}), "histogram": histogram(gains)},
+        "calibration": calibration(gains),
+        "length": length_bias(scored),
+        "scores": spread(scored),
     }
 
 
-def spread(scores: Sequence[float]) -> dict[str, float]:
-    """Mean and standard deviation of scores; the deviation of equal scores is 1."""
+def spread(scored: Sequence[Scored]) -> dict[str, float]:
+    """Mean and standard deviation of all replies' scores; the deviation of equal ones is 1."""
+    scores = [score for pair in scored for score in pair.scores]
     return {"mean": fmean(scores), "deviation": pstdev(scores) or 1.0}
 
 
@@ -59,34 +60,35 @@ def histogram(values: Sequence[float]) -> dict[str, list[float]]:
     return {"edges": edges.tolist(), "counts": counts.tolist()}
 
 
-def calibration(margins: Sequence[float]) -> dict[str, Any]:
+def calibration(gains: Sequence[float]) -> dict[str, Any]:
     """Bins of how sure the model is, each with how often it was right; empty ones are left out."""
     bins: list[list[tuple[float, bool]]] = [[] for _ in range(BINS)]
-    for value in margins:
+    for value in gains:
         sure = 1 / (1 + math.exp(-abs(value)))
         bins[min(BINS - 1, int((sure - 0.5) * 2 * BINS))].append((sure, value > 0))
-    found, off = [], 0.0
+    filled, off = [], 0.0
     for number, some in enumerate(bins):
         if some:
             predicted = fmean(sure for sure, _ in some)
-            observed = accuracy([right for _, right in some])
+            observed = share([right for _, right in some])
             edges = {"from": 0.5 + number / (2 * BINS), "to": 0.5 + (number + 1) / (2 * BINS)}
-            found.append({**edges, "predicted": predicted, "observed": asdict(observed)})
+            filled.append({**edges, "predicted": predicted, "observed": share_json(observed)})
             off += abs(predicted * len(some) - observed.right)
-    return {"bins": found, "expected_calibration_error": off / len(margins)}
+    return {"bins": filled, "expected_calibration_error": off / len(gains)}
 
 
-def length_bias(rows: Sequence[PairRow], scores: Scores) -> dict[str, Any]:
+def length_bias(scored: Sequence[Scored]) -> dict[str, Any]:
     """Accuracy where the chosen reply is the longer, the shorter, and as long as the other; and the
     correlation of a pair's margin with its difference in tokens (None where one never varies)."""
-    more = [len(row.chosen_ids) - len(row.rejected_ids) for row in rows]
-    margins = [chosen - rejected for chosen, rejected in scores]
+    longer_by = [pair.tokens[0] - pair.tokens[1] for pair in scored]
+    gains = margins(scored)
     sides = {"chosen_longer": 1, "chosen_shorter": -1, "equally_long": 0}
-    found: dict[str, Any] = {
-        name: asdict(accuracy([m > 0 for d, m in zip(more, margins, strict=True) if _sign(d) == s]))
-        for name, s in sides.items()
+    by_side = {
+        name: share([g > 0 for d, g in zip(longer_by, gains, strict=True) if _sign(d) == sign])
+        for name, sign in sides.items()
     }
-    return {**found, "correlation": _correlation([float(d) for d in more], margins)}
+    shares = {name: share_json(rights) for name, rights in by_side.items()}
+    return {**shares, "correlation": _correlation([float(d) for d in longer_by], gains)}
 
 
 def _sign(number: int) -> int:

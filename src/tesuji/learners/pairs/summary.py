@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.core.metric_log import MetricLog
-from tesuji.learners.pairs.accuracy import Accuracy, Margin, Preference
+from tesuji.core.statistics import Share
+from tesuji.learners.pairs.accuracy import Margin, Preference
 from tesuji.learners.pairs.tokens import PairTokens
 from tesuji.learners.trainer.summary import TrainingSummary, trainer_facts
 
@@ -71,9 +72,9 @@ def summarise(
     return summary
 
 
-def log_once(metrics: MetricLog, name: str, step: int, found: Preference) -> None:
+def log_once(metrics: MetricLog, name: str, step: int, preference: Preference) -> None:
     """Log held-out shares, unless a killed process has done so at this step already."""
-    values = found.as_metrics()
+    values = preference.as_metrics()
     rows = metrics.rows() if values else []
     known = any(
         row["stage"] == name and row["step"] == step and values.keys() <= row.keys() for row in rows
@@ -86,10 +87,10 @@ def _change(before: Preference, after: Preference) -> str:
     name = next(iter(after.shares))
     was, now = before.shares[name], after.shares[name]
     what = name.replace("_", " ")
-    return f"{what} {_percent(was)} before, {_percent(now)} after, of {now.of:,} held-out pairs"
+    return f"{what} {_percent(was)} before, {_percent(now)} after, of {now.total:,} held-out pairs"
 
 
-def _percent(found: Accuracy) -> str:
-    if found.share is None:
+def _percent(share: Share) -> str:
+    if not share.total:
         return "unknown"
-    return f"{found.share:.1%} ({found.low:.1%} to {found.high:.1%})"
+    return f"{share.rate:.1%} ({share.interval.low:.1%} to {share.interval.high:.1%})"

@@ -2,6 +2,7 @@
 
 A prompt that is too long loses its *beginning*, so much that the longer of its two replies fits:
 both are judged after the same words. Replies are never cut, and end with the end token, once.
+Training and evaluation read held-out pairs alike, by this module.
 """
 
 from collections import Counter
@@ -11,6 +12,7 @@ from typing import Any
 
 from tesuji.core.errors import DataError
 from tesuji.core.types import Pair
+from tesuji.learners.sft.tokens import cut_prompt
 from tesuji.players.prompting.chat_template import render_prompt, render_reply
 from tesuji.recipe.schema.sections import PromptSection
 
@@ -44,9 +46,9 @@ class PairTokens:
 
     def warnings(self) -> tuple[str, ...]:
         """What happened to pairs, a few words each."""
-        said = [f"pairs left out: {n:,} {IN_WORDS[why]}" for why, n in self.dropped.items()]
+        dropped = [f"pairs left out: {n:,} {IN_WORDS[why]}" for why, n in self.dropped.items()]
         cut = f"prompts that lost their beginning: {self.cut:,}"
-        return (*said, cut) if self.cut else tuple(said)
+        return (*dropped, cut) if self.cut else tuple(dropped)
 
 
 def tokenize_pairs(
@@ -57,38 +59,36 @@ def tokenize_pairs(
     rows, cut = [], 0
     for pair in pairs:
         chosen, rejected = (tuple(render_reply(tokenizer, r)) for r in (pair.chosen, pair.rejected))
-        longest = max(len(chosen), len(rejected))
-        if why := _unfit(pair, longest, max_length):
-            dropped[why] += 1
-            continue
         ids = render_prompt(tokenizer, pair.prompt, enable_thinking=prompt.enable_thinking)
-        room = min(max_length - longest, prompt.max_length or max_length)
-        cut += len(ids) > room
-        rows.append(PairRow(pair, tuple(ids[-room:]), chosen, rejected))
+        longest = max(len(chosen), len(rejected))
+        fitted = cut_prompt(ids, longest, max_length, prompt.max_length)
+        if (why := _teaches_nothing(pair)) or fitted is None:
+            dropped[why or TOO_LONG] += 1
+            continue
+        cut += len(fitted) < len(ids)
+        rows.append(PairRow(pair, tuple(fitted), chosen, rejected))
     tokens = sum(2 * len(r.prompt_ids) + len(r.chosen_ids) + len(r.rejected_ids) for r in rows)
     return PairTokens(tuple(rows), cut, dict(sorted(dropped.items())), tokens)
 
 
-def _unfit(pair: Pair, longest: int, max_length: int) -> str:
-    """Why a pair teaches nothing or cannot be shown; "" if it can."""
+def _teaches_nothing(pair: Pair) -> str:
+    """Why nothing is to be learned from a pair; "" if there is."""
     chosen, rejected = pair.chosen.strip(), pair.rejected.strip()
     if not chosen or not rejected:
         return EMPTY
-    if chosen == rejected:
-        return SAME
-    return TOO_LONG if longest >= max_length else ""
+    return SAME if chosen == rejected else ""
 
 
 def training_pairs(
     pairs: Sequence[Pair], tokenizer: Any, prompt: PromptSection, max_length: int, name: str
 ) -> PairTokens:
     """`tokenize_pairs` for stage `name`. Raises DataError when no pair is left to learn from."""
-    found = tokenize_pairs(pairs, tokenizer, prompt, max_length)
-    if not found.rows:
-        why = "; ".join(found.warnings()) or "there are none"
+    tokens = tokenize_pairs(pairs, tokenizer, prompt, max_length)
+    if not tokens.rows:
+        why = "; ".join(tokens.warnings()) or "there are none"
         raise DataError(
             f"no pair to learn from: {why}",
-            where=f"stages.{name}.max_length" if TOO_LONG in found.dropped else f"stages.{name}",
+            where=f"stages.{name}.max_length" if TOO_LONG in tokens.dropped else f"stages.{name}",
             hint="raise max_length, or give pairs whose replies differ",
         )
-    return found
+    return tokens

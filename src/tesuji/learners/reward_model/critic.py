@@ -4,7 +4,7 @@
     build_learner(stage, policy, temperature=1.0, critic=critic)
 
 The critic's layers are the reward model's, and the value head begins as its head
-(`rl/actor.py: value_head`).
+(`rl/update/actor_critic.py: value_head`).
 """
 
 from tesuji.learners.model.load import Policy

@@ -14,6 +14,7 @@ from tesuji.core.errors import EngineError
 from tesuji.core.files import read_json
 from tesuji.core.types import Message
 from tesuji.learners.model.load import Policy
+from tesuji.learners.model.memory import telling_memory
 from tesuji.learners.reward_model.model import load_reward_model, score_ids
 from tesuji.players.prompting.chat_template import render_prompt, render_reply
 from tesuji.recipe.schema.sections import ModelSection
@@ -44,17 +45,10 @@ class Scorer:
     def score(self, items: Sequence[tuple[Sequence[Message], str]]) -> list[float]:
         """Scores of (the messages shown, the reply), in order. Raises EngineError when memory runs
         out."""
-        import torch
-
-        try:
-            found = self.score_sequences([self._ids(prompt, reply) for prompt, reply in items])
-        except torch.OutOfMemoryError as error:
-            raise EngineError(
-                "out of memory while replies were scored",
-                where="rewards.reward_model",
-                hint="use a smaller reward model or shorter prompts (prompt.max_length)",
-            ) from error
-        return [(score - self.mean) / self.deviation for score in found]
+        hint = "use a smaller reward model or shorter prompts (prompt.max_length)"
+        with telling_memory("while replies were scored", where="rewards.reward_model", hint=hint):
+            scores = self.score_sequences([self._ids(prompt, reply) for prompt, reply in items])
+        return [(score - self.mean) / self.deviation for score in scores]
 
     def score_sequences(self, sequences: Sequence[Sequence[int]]) -> list[float]:
         """The same, raw, of whole sequences of token ids."""
@@ -63,8 +57,8 @@ class Scorer:
 
     def _ids(self, prompt: Sequence[Message], reply: str) -> list[int]:
         tokenizer = self.policy.tokenizer
-        shown = render_prompt(tokenizer, prompt, enable_thinking=self.enable_thinking)
-        return [*shown, *render_reply(tokenizer, reply)][-self.max_length :]
+        ids = render_prompt(tokenizer, prompt, enable_thinking=self.enable_thinking)
+        return [*ids, *render_reply(tokenizer, reply)][-self.max_length :]
 
 
 def load_scorer(section: ModelSection, source: str, *, normalise: bool = False) -> Scorer:

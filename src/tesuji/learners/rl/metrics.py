@@ -49,8 +49,9 @@ METRICS: Mapping[tuple[str, ...], str] = {
     ("replay/size", "replay/share"): "failed tasks remembered; share of the step's tasks drawn from"
     " them.",
     ("snapshots",): "earlier versions of the policy that are kept as opponents.",
-    ("eval/NAME",): "every `eval_steps`: win and loss rates against `evaluation.opponents`, `mbb`"
-    " at poker, `exploitability` where asked for, and the `score` by which the best model is"
+    ("eval/NAME",): "every `eval_steps`: win and loss rates and turns against"
+    " `evaluation.opponents`, `mbb` at poker, `exploitability` where asked for; of questions"
+    " `held_out/right`, of prompts `held_out_reward`; and the `score` by which the best model is"
     " kept.",
     ("certificate/lines", "certificate/losing_lines"): "with `stop_when: certificate`, every"
     " `stop_check_steps`: as in supervised training.",

@@ -37,6 +37,16 @@ class Tokenized:
     tokens: int
 
 
+def cut_prompt(
+    ids: Sequence[int], reply: int, max_length: int, longest: int | None = None
+) -> Sequence[int] | None:
+    """The end of a prompt, so much that `reply` tokens fit behind it into `max_length`, and at most
+    `longest` tokens of it; None where the reply alone is too long. This is how rows are cut,
+    whether they are learned from or judged."""
+    room = min(max_length - reply, longest or max_length)
+    return ids[-room:] if room > 0 else None
+
+
 def tokenize(
     examples: Sequence[Example],
     tokenizer: Any,
@@ -58,11 +68,12 @@ def tokenize(
             ids = render_prompt(tokenizer, example.prompt, enable_thinking=enable_thinking)
             rendered[key] = tuple(ids)
         prompt, reply = rendered[key], tuple(render_reply(tokenizer, example.reply))
-        if len(reply) >= max_length:
+        fitted = cut_prompt(prompt, len(reply), max_length)
+        if fitted is None:
             dropped += 1
             continue
-        cut += len(prompt) + len(reply) > max_length
-        pairs.append((prompt[-(max_length - len(reply)) :], reply))
+        cut += len(fitted) < len(prompt)
+        pairs.append((tuple(fitted), reply))
     if not pairs:
         raise DataError(
             f"no training row fits into {max_length} tokens",

@@ -11,12 +11,12 @@ from typing import Any
 
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Example
+from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
 from tesuji.learners.sft.tokens import Tokenized, tokenize
 from tesuji.learners.trainer.summary import TrainingSummary, trainer_facts
 from tesuji.learners.trainer.trainer import (
     STOPPED,
-    Hooks,
     arguments,
     listen,
     newest_checkpoint,
@@ -121,15 +121,15 @@ def _arguments(stage: SftStage, policy: Policy, *, name: str, out: Path, seed: i
     import torch
     from trl import SFTConfig
 
-    on_gpu = policy.model.device.type != "cpu"
+    model = policy.model
     return SFTConfig(
         **arguments(
             stage,
+            model,
             out,
             seed,
             name=name,
-            on_gpu=on_gpu,
-            in_bf16=on_gpu and policy.model.dtype == torch.bfloat16,
+            in_bf16=model.device.type != "cpu" and model.dtype == torch.bfloat16,
             looking=stage.eval_steps is not None,
         ),
         max_length=None,  # rows are cut, and the cuts counted, before they come here

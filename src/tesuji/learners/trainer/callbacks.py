@@ -28,19 +28,20 @@ class LogMetrics(TrainerCallback):
 
 
 class ShowProgress(TrainerCallback):
-    """Tells `on_step(step, total, loss)` after every optimizer step."""
+    """Tells `on_step(done, total, note)` after every optimizer step, the latest loss beside it."""
 
-    def __init__(self, on_step: Callable[[int, int, float | None], None]) -> None:
+    def __init__(self, on_step: Callable[[int, int, str], None]) -> None:
         self.on_step = on_step
-        self.loss: float | None = None
+        self.note = ""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         """Remember the latest loss."""
-        self.loss = (logs or {}).get("loss", self.loss)
+        if logs and "loss" in logs:
+            self.note = f"loss {logs['loss']:.3f}"
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Report the step."""
-        self.on_step(state.global_step, state.max_steps, self.loss)
+        self.on_step(state.global_step, state.max_steps, self.note)
 
 
 class StopWhen(TrainerCallback):

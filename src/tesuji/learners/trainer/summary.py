@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.core.files import write_json
-from tesuji.learners.model.load import count_parameters
 from tesuji.learners.trainer.trainer import why_stopped
 
 
@@ -37,8 +36,12 @@ class TrainingSummary:
 
 def model_facts(model: Any) -> dict[str, Any]:
     """The fields of a summary that the model itself knows."""
-    every, trainable = count_parameters(model)
-    return {"parameters": every, "trainable_parameters": trainable, "device": str(model.device)}
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return {
+        "parameters": sum(size for size, _ in sizes),
+        "trainable_parameters": sum(size for size, trained in sizes if trained),
+        "device": str(model.device),
+    }
 
 
 def trainer_facts(trainer: Any, out: Path, seconds: float) -> dict[str, Any]:

@@ -3,14 +3,14 @@ checkpoints that go on after a kill, and how training ends.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tesuji.core.errors import DataError, EngineError
 from tesuji.core.files import read_json
 from tesuji.core.metric_log import MetricLog, TextLog
+from tesuji.learners.hooks import Hooks
+from tesuji.learners.model.memory import telling_memory
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.stages import SftStage
 from tesuji.recipe.schema.training import Training
@@ -18,29 +18,19 @@ from tesuji.recipe.schema.training import Training
 STOPPED = "stopped.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """What the caller wants to hear and decide while training runs.
-
-    `on_step(step, total, loss)`; `stop_when(step)` is asked every `stop_check_steps`.
-    """
-
-    on_step: Callable[[int, int, float | None], None] = lambda step, total, loss: None
-    stop_when: Callable[[int], bool] | None = None
-
-
 def arguments(
     stage: SftStage | PairTraining,
+    model: Any,
     out: Path,
     seed: int,
     *,
     name: str,
-    on_gpu: bool,
     in_bf16: bool,
     looking: bool,
 ) -> dict[str, Any]:
-    """The TrainingArguments that every stage sets alike. `looking`: at held-out rows, every
-    `eval_steps`; `in_bf16`: under autocast."""
+    """The TrainingArguments that every stage sets alike, on the model's device. `looking`: at
+    held-out rows, every `eval_steps`; `in_bf16`: under autocast."""
+    on_gpu = model.device.type != "cpu"
     return {
         "output_dir": str(out / "checkpoints"),
         "num_train_epochs": stage.epochs,
@@ -176,17 +166,12 @@ def _take_over(trainer: Any, checkpoint: Path) -> None:
 
 
 def _train(trainer: Any, name: str, checkpoint: Path | None) -> None:
-    import torch
-
-    try:
+    hint = (
+        "lower batch_size and raise gradient_accumulation_steps by as much, "
+        "set gradient_checkpointing: true, or add a `model.lora:` section"
+    )
+    with telling_memory("during training", where=f"stages.{name}.batch_size", hint=hint):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except torch.OutOfMemoryError as error:
-        raise EngineError(
-            "out of memory during training",
-            where=f"stages.{name}.batch_size",
-            hint="lower batch_size and raise gradient_accumulation_steps by as much, "
-            "set gradient_checkpointing: true, or add a `model.lora:` section",
-        ) from error
 
 
 def refuse_nan(loss: Any, steps: int, name: str) -> None:

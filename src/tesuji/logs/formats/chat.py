@@ -37,10 +37,10 @@ class Chat(Importer):
         """Whether it has the fields of one of the shapes."""
         if not isinstance(value, Mapping):
             return False
-        said = {"response", "completion"} & set(value)
+        replies = {"response", "completion"} & set(value)
         if isinstance(value.get("messages"), list) or isinstance(value.get("conversations"), list):
             return True
-        return ("prompt" in value and bool(said)) or {"instruction", "output"} <= set(value)
+        return ("prompt" in value and bool(replies)) or {"instruction", "output"} <= set(value)
 
     def read(self, record: Record) -> Episode:
         """The conversation. Raises Refused: `wrong_type`, `no_reply`, `empty_reply`."""
@@ -78,9 +78,9 @@ class Pairs(Importer):
         row = record.value
         if not isinstance(row, Mapping):
             raise Refused("wrong_type", "a pair is a JSON object")
-        shown = _messages(row["prompt"]) if row.get("prompt") else None
-        prompt, chosen = _side(row.get("chosen"), shown)
-        other, rejected = _side(row.get("rejected"), shown)
+        common = _messages(row["prompt"]) if row.get("prompt") else None
+        prompt, chosen = _side(row.get("chosen"), common)
+        other, rejected = _side(row.get("rejected"), common)
         if prompt != other:
             raise Refused("wrong_type", "the two sides reply to different messages")
         if not prompt:
@@ -101,13 +101,13 @@ def _talk(row: Any) -> Talk:
         if isinstance(row.get(key), list):
             return _messages(row[key])
     if "instruction" in row:
-        asked = "\n\n".join(_text(row.get(k)) for k in ("instruction", "input") if row.get(k))
-        return (*_messages(asked), _said(_text(row.get("output"))))
+        question = "\n\n".join(_text(row.get(k)) for k in ("instruction", "input") if row.get(k))
+        return (*_messages(question), _reply(_text(row.get("output"))))
     reply = row.get("response", row.get("completion"))
     prompt = _messages(row.get("prompt"))
     if isinstance(reply, list):
         return (*prompt, *_messages(reply))
-    return (*prompt, _said(_text(reply)))
+    return (*prompt, _reply(_text(reply)))
 
 
 def _side(value: Any, prompt: Talk | None) -> tuple[Talk, str]:
@@ -141,7 +141,7 @@ def _message(item: Any) -> Message:
     return Message(role=speaker, content=content)
 
 
-def _said(text: str) -> Message:
+def _reply(text: str) -> Message:
     return Message(role="assistant", content=text)
 
 
@@ -156,5 +156,5 @@ def _turn(before: Talk, reply: str) -> Turn:
         raise Refused("empty_reply", "a reply without words")
     move = Move(-1, reply.strip())
     attempt = Attempt(reply=reply, found=Found.EXACT, move=move, prompt=before)
-    shown = next((m["content"] for m in reversed(before) if m["role"] == "user"), "")
-    return Turn(seat=0, role="", observation=shown, attempts=(attempt,), played=move)
+    observation = next((m["content"] for m in reversed(before) if m["role"] == "user"), "")
+    return Turn(seat=0, role="", observation=observation, attempts=(attempt,), played=move)

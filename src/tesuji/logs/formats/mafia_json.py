@@ -11,10 +11,12 @@ from typing import Any
 from tesuji.core.types import Ending, Episode
 from tesuji.games.textarena.secretmafia import (
     GAME,
+    MAFIA,
+    VILLAGE,
+    role_in,
     role_named,
-    role_told,
-    seat_told,
-    seats_told,
+    seat_in,
+    seats_in,
     team,
 )
 from tesuji.logs.base import Importer, Record, Refused
@@ -44,23 +46,23 @@ class Mafia(Importer):
         game = record.value
         if not isinstance(game, Mapping):
             raise Refused("wrong_type", "a game is a JSON object")
-        seen, said, notes = _exchanges(game)
-        first = seen[0] if seen else ""
+        observations, replies, notes = _exchanges(game)
+        first = observations[0] if observations else ""
         seat = _seat(game, first)
         role = _role(game, first, notes)
         roles = _roles(game, seat, role)
-        count = max(seats_told(first), seat + 1, *(s + 1 for s in roles), 1)
+        count = max(seats_in(first), seat + 1, *(s + 1 for s in roles), 1)
         if count > 100:
             raise Refused("wrong_type", f"{count} players")
         earned = _returns(game, seat, count, notes)
         outcome, why = _outcome(game, notes)
-        left_out = _left_out(said, outcome, why)
+        left_out = _left_out(replies, outcome, why)
         return Episode(
             game=GAME,
             options={},
             seed=0,
             players=("",) * count,
-            turns=turns(seat, role, seen, said),
+            turns=turns(seat, role, observations, replies),
             returns=earned,
             ending=_ENDINGS.get(left_out, Ending.FINISHED),
             reason=why[:300],
@@ -85,13 +87,13 @@ def _exchanges(game: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]
     if isinstance(game.get("history"), list) and "observations" not in game:
         pairs = [_history(item) for item in game["history"]]
         return [o for o, _ in pairs], [r for _, r in pairs], ["older_shape"]
-    shown = _texts(game.get("observations"), "content", "observations")
-    said = _texts(game.get("actions"), "action", "actions")
-    if len(said) > len(shown):
-        raise Refused("wrong_type", f"{len(said)} actions to {len(shown)} observations")
-    by_turn = _by_turn(game, said)
-    seen = by_turn if by_turn is not None else shown[: len(said)]
-    return seen, said, []
+    observations = _texts(game.get("observations"), "content", "observations")
+    replies = _texts(game.get("actions"), "action", "actions")
+    if len(replies) > len(observations):
+        raise Refused("wrong_type", f"{len(replies)} actions to {len(observations)} observations")
+    by_turn = _by_turn(game, replies)
+    seen = by_turn if by_turn is not None else observations[: len(replies)]
+    return seen, replies, []
 
 
 def _history(item: Any) -> tuple[str, str]:
@@ -106,52 +108,52 @@ def _history(item: Any) -> tuple[str, str]:
 def _texts(value: Any, key: str, name: str) -> list[str]:
     if not isinstance(value, list):
         raise Refused("wrong_type", f"{name} is no list")
-    found: list[str] = []
+    texts: list[str] = []
     for item in value:
         text = item.get(key) if isinstance(item, Mapping) else item
         if not isinstance(text, str):
             raise Refused("wrong_type", f"{name} holds something else than texts")
-        found.append(text)
-    return found
+        texts.append(text)
+    return texts
 
 
-def _by_turn(game: Mapping[str, Any], said: Sequence[str]) -> list[str] | None:
+def _by_turn(game: Mapping[str, Any], replies: Sequence[str]) -> list[str] | None:
     """The observation of each action's own turn, where both lists number their turns; None where
     they do not."""
     items = [*game["observations"], *game["actions"]]
     if not all(isinstance(i, Mapping) and isinstance(i.get("turn"), int) for i in items):
         return None
-    shown = {item["turn"]: item["content"] for item in game["observations"]}
+    by_number = {item["turn"]: item["content"] for item in game["observations"]}
     numbers = [item["turn"] for item in game["actions"]]
-    if len(shown) != len(game["observations"]) or not set(numbers) <= set(shown):
+    if len(by_number) != len(game["observations"]) or not set(numbers) <= set(by_number):
         return None
-    return [shown[number] for number in numbers]
+    return [by_number[number] for number in numbers]
 
 
 def _seat(game: Mapping[str, Any], first: str) -> int:
-    told = seat_told(first)
-    if told is not None:
-        return told
+    seat = seat_in(first)
+    if seat is not None:
+        return seat
     return seat_number(game.get("player_id")) or 0
 
 
 def _role(game: Mapping[str, Any], first: str, notes: list[str]) -> str:
     value = game.get("role")
     if not (named := role_named(value)):
-        if told := role_told(first):
+        if role := role_in(first):
             notes.append("role_from_observation")
-        return told
+        return role
     if isinstance(value, str) and "." in value:
         notes.append("role_enum")
     return named
 
 
 def _roles(game: Mapping[str, Any], seat: int, role: str) -> dict[int, str]:
-    found = {seat: role} if role else {}
+    roles = {seat: role} if role else {}
     for other, about in by_seat(game.get("game_info")).items():
         if named := role_named(about.get("role")) if isinstance(about, Mapping) else "":
-            found[other] = named
-    return found
+            roles[other] = named
+    return roles
 
 
 def _returns(game: Mapping[str, Any], seat: int, count: int, notes: list[str]) -> tuple[float, ...]:
@@ -167,20 +169,20 @@ def _returns(game: Mapping[str, Any], seat: int, count: int, notes: list[str]) -
 def _outcome(game: Mapping[str, Any], notes: list[str]) -> tuple[str, str]:
     """(win, loss, draw, error or timeout; why in words). A game that a timeout ended may stand
     under win or loss: what the log says elsewhere counts."""
-    said = str(game.get("outcome") or "").lower()
-    outcome = next((name for name in OUTCOMES if name in said), "")
+    label = str(game.get("outcome") or "").lower()
+    outcome = next((name for name in OUTCOMES if name in label), "")
     words = _reasons(game)
     timed_out = "timeout" in words.lower() or "timed out" in words.lower()
     if timed_out and outcome in ("win", "loss", "draw"):
         notes.append("timeout_under_outcome")
         return "timeout", words
-    return outcome, words or said
+    return outcome, words or label
 
 
 def _reasons(game: Mapping[str, Any]) -> str:
     """Everything the log says about why the game ended."""
     info = game.get("game_info")
-    said = (
+    reasons = (
         [a.get("reason") for a in info.values() if isinstance(a, Mapping)]
         if isinstance(info, Mapping)
         else []
@@ -188,12 +190,12 @@ def _reasons(game: Mapping[str, Any]) -> str:
     log = game.get("error_log")
     for item in log if isinstance(log, list) else [log]:
         parts = item.values() if isinstance(item, Mapping) else [item]
-        said += [part for part in parts if isinstance(part, str)]
-    return "; ".join(dict.fromkeys(s for s in said if isinstance(s, str) and s))
+        reasons += [part for part in parts if isinstance(part, str)]
+    return "; ".join(dict.fromkeys(s for s in reasons if isinstance(s, str) and s))
 
 
-def _left_out(said: Sequence[str], outcome: str, why: str) -> str:
-    if not said:
+def _left_out(replies: Sequence[str], outcome: str, why: str) -> str:
+    if not replies:
         return "no_actions"
     return outcome if outcome in ("error", "timeout") else ""
 
@@ -207,5 +209,5 @@ def _winners(
     own = team(roles.get(seat, ""))
     if not own:
         return {"winners": [seat] if outcome == "win" else []}
-    won = own if outcome == "win" else ({"Mafia", "Village"} - {own}).pop()
+    won = own if outcome == "win" else MAFIA if own == VILLAGE else VILLAGE
     return {"winners": [s for s, role in sorted(roles.items()) if team(role) == won]}

@@ -12,7 +12,7 @@ import orjson
 
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
 from tesuji.episodes.transcript import shortened
-from tesuji.games.textarena.secretmafia import role_told
+from tesuji.games.textarena.secretmafia import is_secretmafia, role_in
 from tesuji.logs.base import Importer, Record, Refused
 from tesuji.logs.formats import secretmafia_turns as secretmafia
 from tesuji.logs.numbers import payment, payments, seat_number
@@ -36,20 +36,20 @@ class Mgc(Importer):
         row = record.value
         if not isinstance(row, Mapping) or not set(row) >= FIELDS:
             raise Refused("wrong_type", "a row has game_id, env_name, player_id, ...")
-        seen, said = _exchanges(row)
+        observations, replies = _exchanges(row)
         seat = _seat(row)
         game = str(row.get("env_name") or "")
-        first = seen[0] if seen else ""
-        role = role_told(first) if "SecretMafia" in game else ""
+        first = observations[0] if observations else ""
+        role = role_in(first) if is_secretmafia(game) else ""
         rewards = _rewards(row)
         count = max(len(rewards), seat + 1, *(s + 1 for s in rewards), 1)
-        outcome, left_out = _outcome(row, rewards.get(seat), said)
+        outcome, left_out = _outcome(row, rewards.get(seat), replies)
         return Episode(
             game=game,
             options={},
             seed=0,
             players=_names(row, seat, count),
-            turns=_turns(game, seat, role, seen, said),
+            turns=_turns(game, seat, role, observations, replies),
             returns=tuple(rewards.get(place, NAN) for place in range(count)),
             ending={"error": Ending.ERROR, "timeout": Ending.TRUNCATED}.get(
                 left_out, Ending.FINISHED
@@ -68,10 +68,10 @@ class Mgc(Importer):
 
 
 def _exchanges(row: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    shown = _json(row.get("observations"), "observations")
-    if not isinstance(shown, Mapping):
+    by_time = _json(row.get("observations"), "observations")
+    if not isinstance(by_time, Mapping):
         raise Refused("wrong_type", "observations is no mapping of times")
-    steps = [step for _, step in sorted(shown.items(), key=lambda item: _time(item[0]))]
+    steps = [step for _, step in sorted(by_time.items(), key=lambda item: _time(item[0]))]
     if not all(
         isinstance(step, Mapping)
         and isinstance(step.get("observation"), str)
@@ -116,13 +116,13 @@ def _names(row: Mapping[str, Any], seat: int, count: int) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _outcome(row: Mapping[str, Any], own: float | None, said: list[str]) -> tuple[str, str]:
+def _outcome(row: Mapping[str, Any], own: float | None, replies: list[str]) -> tuple[str, str]:
     """(outcome, why the game is left out or "")."""
     words = f"{row.get('status') or ''} {row.get('reason') or ''}".lower()
     ended = "timeout" if "timeout" in words or "timed out" in words else ""
     ended = ended or ("error" if "error" in words or "crash" in words else "")
     outcome = ended or ("" if own is None else "win" if own > 0 else "loss" if own < 0 else "draw")
-    return outcome, "no_actions" if not said else ended
+    return outcome, "no_actions" if not replies else ended
 
 
 def _winners(rewards: Mapping[int, float]) -> dict[str, list[int]]:
@@ -131,9 +131,11 @@ def _winners(rewards: Mapping[int, float]) -> dict[str, list[int]]:
     return {"winners": [seat for seat, paid in sorted(rewards.items()) if paid > 0]}
 
 
-def _turns(game: str, seat: int, role: str, seen: list[str], said: list[str]) -> tuple[Turn, ...]:
-    if "SecretMafia" in game:
-        return secretmafia.turns(seat, role, seen, said)
+def _turns(
+    game: str, seat: int, role: str, observations: list[str], replies: list[str]
+) -> tuple[Turn, ...]:
+    if is_secretmafia(game):
+        return secretmafia.turns(seat, role, observations, replies)
     return tuple(
         Turn(
             seat=seat,
@@ -143,7 +145,7 @@ def _turns(game: str, seat: int, role: str, seen: list[str], said: list[str]) ->
             played=_spoken(reply).move,
             continues=continues,
         )
-        for (part, continues), reply in zip(shortened(seen), said, strict=True)
+        for (part, continues), reply in zip(shortened(observations), replies, strict=True)
     )
 
 

@@ -68,21 +68,21 @@ _Read = tuple[str, str, str, str, Sequence[str], str]  # prompt, decision, role,
 
 def _instruction(row: Mapping[str, Any]) -> _Read:
     text = row["instruction"].strip()
-    found = [pattern.search(text) for pattern in _SAME_DEAL]
-    deal = repr([match and match[1] for match in found]) if found[0] and found[1] else text
+    matches = [pattern.search(text) for pattern in _SAME_DEAL]
+    deal = repr([match and match[1] for match in matches]) if matches[0] and matches[1] else text
     moves = _offered(text) or _implied(row["output"])
     street = re.findall(r"[Tt]he (flop|turn|river) (?:comes|is)\b", text)
     decision = _decision(row["output"])
-    role = found[0][1] if found[0] else ""
+    role = matches[0][1] if matches[0] else ""
     return text, decision, role, street[-1] if street else "preflop", moves, deal
 
 
 def _offered(text: str) -> list[str]:
     """The moves that a question in our own words ends with."""
-    found = _CHOICES.search(text)
-    if not found:
+    choices = _CHOICES.search(text)
+    if not choices:
         return []
-    parts = re.split(r", | or ", found[1].replace(" or more", ""))
+    parts = re.split(r", | or ", choices[1].replace(" or more", ""))
     ranged = (re.sub(r" between (\S+) and \S+", r" \1", part) for part in parts)
     return ["all-in" if part.startswith("go all-in") else part for part in ranged]
 
@@ -119,8 +119,8 @@ def _postflop(row: Mapping[str, Any]) -> _Read:
 def _decision(value: Any) -> str:
     text = decision_text(value) if isinstance(value, str) else ""
     if not text or read_decision(text) is None:
-        said = f"{value!r}"[:80]
-        raise Refused("not_a_decision", f"{said} names no decision, or several")
+        cell = f"{value!r}"[:80]
+        raise Refused("not_a_decision", f"{cell} names no decision, or several")
     return text
 
 
@@ -142,10 +142,10 @@ def _episode(
 ) -> Episode:
     legal = tuple(Move(number, text) for number, text in enumerate(dict.fromkeys(moves)))
     move = next((move for move in legal if move.text == reply), Move(-1, reply))
-    asked = Attempt(
+    attempt = Attempt(
         reply=reply, found=Found.EXACT, move=move, prompt=({"role": "user", "content": prompt},)
     )
-    turn = Turn(0, role, prompt, (asked,), move, phase=phase, legal_moves=legal)
+    turn = Turn(0, role, prompt, (attempt,), move, phase=phase, legal_moves=legal)
     digest = hashlib.sha256(deal.encode("utf-8", "replace")).hexdigest()[:16]
     return Episode(
         game=GAME,

@@ -86,9 +86,9 @@ def _check_actions(text: str, history: HandHistory) -> None:
     """Every betting action of the history must stand in the text, in that order."""
     written = []
     for line in text.splitlines():
-        found = next((match for pattern in _ACTED if (match := pattern.search(line))), None)
-        if found:
-            written.append(found["player"])
+        acted = next((match for pattern in _ACTED if (match := pattern.search(line))), None)
+        if acted:
+            written.append(acted["player"])
     players = history.players or []
     read = [
         players[int(words[0][1:]) - 1]

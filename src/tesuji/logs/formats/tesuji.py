@@ -50,7 +50,7 @@ def _ended(episode: Episode) -> dict[str, Any]:
     best = max(episode.returns, default=0.0)
     decided = len(set(episode.returns)) > 1
     winners = [seat for seat, paid in enumerate(episode.returns) if paid == best]
-    found: dict[str, Any] = {"winners": winners} if decided else {}
+    facts: dict[str, Any] = {"winners": winners} if decided else {}
     if not any(turn.attempts for turn in episode.turns):
-        return {**found, "left_out": "no_actions"}
-    return {**found, "left_out": "error"} if episode.ending is Ending.ERROR else found
+        return {**facts, "left_out": "no_actions"}
+    return {**facts, "left_out": "error"} if episode.ending is Ending.ERROR else facts

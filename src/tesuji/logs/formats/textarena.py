@@ -5,18 +5,18 @@
 
 `logs` is `state.logs`: who spoke (-1 is the game) and what; `rewards` and `game_info` are what
 `env.close()` returns. Each thing a player said becomes a turn, and what it had heard since its turn
-before is what it was shown (`heard.py`). TextArena logs no invalid moves, and of the detective only
-what it found, so such turns are missing.
+before is what it was shown (`textarena_audience.py`). TextArena logs no invalid moves, and of the
+detective only what it found, so such turns are missing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tesuji.core.types import Ending, Episode, Turn
-from tesuji.games.textarena.secretmafia import role_named
+from tesuji.games.textarena.secretmafia import Seats, is_secretmafia, role_named
 from tesuji.logs.base import Importer, Record, Refused
 from tesuji.logs.formats import secretmafia_turns as secretmafia
-from tesuji.logs.formats.textarena_audience import Entry, Seats, heard, heard_elsewhere, roles_in
+from tesuji.logs.formats.textarena_audience import Entry, heard, heard_elsewhere, roles_in
 from tesuji.logs.numbers import MOST_SEATS, by_seat, payments
 
 NAN = float("nan")
@@ -46,9 +46,9 @@ class TextArena(Importer):
         paid, info = payments(match["rewards"]), by_seat(match.get("game_info"))
         roles = {**roles_in(log), **_roles(info)}
         count = 1 + max([0, *paid, *info, *roles, *(who for who, _ in log)])
-        mafia = "SecretMafia" in game
-        said = heard(log, roles) if mafia else heard_elsewhere(log, count)
-        turns = tuple(_turns(said, roles, count))
+        mafia = is_secretmafia(game)
+        entries = heard(log, roles) if mafia else heard_elsewhere(log, count)
+        turns = tuple(_turns(entries, roles, count))
         ending, reason = _ending(info)
         left_out = _left_out(turns, reason)
         return Episode(
@@ -85,18 +85,18 @@ def _entry(item: Any) -> Entry:
 
 def _roles(info: Mapping[int, Any]) -> dict[int, str]:
     """Roles told at the end; a game without roles writes "Player 3" there."""
-    told = {seat: about.get("role") for seat, about in info.items() if isinstance(about, Mapping)}
+    roles = {seat: about.get("role") for seat, about in info.items() if isinstance(about, Mapping)}
     return {
         seat: role_named(role) or role[:40]
-        for seat, role in told.items()
+        for seat, role in roles.items()
         if isinstance(role, str) and role and role != f"Player {seat}"
     }
 
 
 def _ending(info: Mapping[int, Any]) -> tuple[Ending, str]:
     """How the match ended, and why in words."""
-    said = [about.get("reason") for about in info.values() if isinstance(about, Mapping)]
-    reason = next((words for words in said if isinstance(words, str) and words), "")
+    reasons = [about.get("reason") for about in info.values() if isinstance(about, Mapping)]
+    reason = next((words for words in reasons if isinstance(words, str) and words), "")
     forfeit = "made an invalid move" in reason.lower()
     return Ending.FORFEIT if forfeit else Ending.FINISHED, reason
 
@@ -108,15 +108,15 @@ def _left_out(turns: tuple[Turn, ...], reason: str) -> str:
 
 
 def _turns(
-    said: Iterable[tuple[int, str, Seats, str]], roles: Mapping[int, str], count: int
+    entries: Iterable[tuple[int, str, Seats, str]], roles: Mapping[int, str], count: int
 ) -> Iterator[Turn]:
     """A turn for each thing a player said, with what that player heard since its turn before."""
     unread: list[list[str]] = [[] for _ in range(count)]
     spoke = set()
-    for who, words, seats, call in said:
+    for who, words, seats, call in entries:
         if who >= 0:
-            shown, role = "".join(unread[who]), roles.get(who, "")
-            yield secretmafia.turn(who, role, shown, who in spoke, call, words)
+            observation, role = "".join(unread[who]), roles.get(who, "")
+            yield secretmafia.turn(who, role, observation, who in spoke, call, words)
             unread[who].clear()
             spoke.add(who)
         for seat in range(count) if seats is None else seats & set(range(count)):

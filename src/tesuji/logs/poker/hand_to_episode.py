@@ -64,8 +64,8 @@ def refusing(reason: str) -> Iterator[None]:
     except Refused:
         raise
     except Exception as error:
-        said = " ".join(f"{error}".split())[:300]
-        raise Refused(reason, said or type(error).__name__) from error
+        problem = " ".join(f"{error}".split())[:300]
+        raise Refused(reason, problem or type(error).__name__) from error
 
 
 def read_hand(history: HandHistory, *, kind: str, seat: int | None = None) -> Episode:
@@ -165,8 +165,8 @@ def _known_cards(history: HandHistory, state: State) -> dict[int, tuple[Card, ..
         return {}
     dealt: dict[int, tuple[Card, ...]] = {}
     for action in history.actions:
-        if found := _CARDS.match(action):
-            seat, cards = int(found[1] or found[2]) - 1, tuple(Card.parse(found[3]))
+        if deal := _CARDS.match(action):
+            seat, cards = int(deal[1] or deal[2]) - 1, tuple(Card.parse(deal[3]))
             if all(cards) and len(cards) == len(state.streets[0].hole_dealing_statuses):
                 dealt[seat] = cards
     return dealt
@@ -175,7 +175,7 @@ def _known_cards(history: HandHistory, state: State) -> dict[int, tuple[Card, ..
 def _turn(before: Situation, operation: Operation) -> Turn:
     move, legal = _move(before, operation)
     text = decision_prompt(before)
-    asked = Attempt(
+    attempt = Attempt(
         reply=move.text,
         found=Found.EXACT,
         move=move,
@@ -185,7 +185,7 @@ def _turn(before: Situation, operation: Operation) -> Turn:
         seat=before.seat,
         role=before.names[before.seat],
         observation=text,
-        attempts=(asked,),
+        attempts=(attempt,),
         played=move,
         phase=before.phase,
         legal_moves=legal,
@@ -254,6 +254,6 @@ def _outcome(returns: Sequence[float], seat: int | None) -> str:
 
 def _match(history: HandHistory) -> str:
     """The same for the same hand, whichever file it stands in."""
-    told = [history.variant, history.hand, history.table, history.starting_stacks]
-    text = repr([*told, history.blinds_or_straddles, history.players, history.actions])
+    hand = [history.variant, history.hand, history.table, history.starting_stacks]
+    text = repr([*hand, history.blinds_or_straddles, history.players, history.actions])
     return f"hand-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}"

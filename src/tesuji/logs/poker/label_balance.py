@@ -47,13 +47,13 @@ def _warnings(counts: dict[str, int]) -> list[str]:
     total = sum(counts.values())
     if total < ENOUGH:
         return []
-    said = [_never(action) for action in ACTIONS[:3] if action not in counts]
+    warnings = [_never(action) for action in ACTIONS[:3] if action not in counts]
     if not counts.keys() & {"bet", "raise", "all-in"}:
-        said.append("No decision is a bet or a raise.")
+        warnings.append("No decision is a bet or a raise.")
     top, most = next(iter(counts.items()))
     if most > LOPSIDED * total:
-        said.append(f"{most} of {total} decisions are {top}: always saying so scores as much.")
-    return said
+        warnings.append(f"{most} of {total} decisions are {top}: always saying so scores as much.")
+    return warnings
 
 
 def _never(action: str) -> str:

@@ -28,8 +28,8 @@ LONGEST = 5_000  # characters of one cell
 def decision_text(value: str) -> str:
     """A move of the tables in the words of a reply: "13.0bb" is "raise 13", "Bet 24" "bet 24"."""
     text = " ".join(value.split())
-    if found := _BB.match(text):
-        return f"raise {_plain(found[1])}"
+    if size := _BB.match(text):
+        return f"raise {_plain(size[1])}"
     text = text.lower().replace("all in", "all-in").replace("allin", "all-in")
     return re.sub(r"\d+\.\d+", lambda number: _plain(number[0]), text)
 
@@ -43,7 +43,7 @@ def preflop_prompt(row: Mapping[str, Any]) -> str:
     hole = _cards(row["hero_holding"], 2)
     lines = [
         *_opening(_position(row["hero_pos"]), hole),
-        f"Before the flop: {_told(_pairs(_cell(row, 'prev_line')))}.",
+        f"Before the flop: {_sequence(_pairs(_cell(row, 'prev_line')))}.",
     ]
     return "\n".join([*lines, *_closing(row, holding(hole, starting_hand(hole)))])
 
@@ -63,10 +63,10 @@ def postflop_prompt(row: Mapping[str, Any]) -> tuple[str, str, str]:
     acted = list(_rounds(_cell(row, "postflop_action"), seats))
     if len(acted) > len(known):
         raise ValueError(f"more rounds were played than the {street} has seen")
-    lines = [*_opening(hero, hole), f"Before the flop: {_told(_pairs(before))}."]
+    lines = [*_opening(hero, hole), f"Before the flop: {_sequence(_pairs(before))}."]
     for number, (name, board) in enumerate(zip(known, boards, strict=True)):
         done = acted[number] if number < len(acted) else []
-        lines.append(f"The {name} is {cards_text(board)}: {_told(done)}.")
+        lines.append(f"The {name} is {cards_text(board)}: {_sequence(done)}.")
     best = StandardHighHand.from_game(hole, [card for board in boards for card in board])
     return "\n".join([*lines, *_closing(row, holding(hole, made_hand(best)))]), hero, street
 
@@ -161,5 +161,5 @@ def _did(what: str) -> str:
     return f"bets {_plain(size)}" if verb == "bet" else f"raises to {_plain(size)}"
 
 
-def _told(done: list[str]) -> str:
+def _sequence(done: list[str]) -> str:
     return ", ".join(done) or "nobody has acted yet"

@@ -37,10 +37,10 @@ def results_of(
     count, which knows no rake. `cards` are the hole cards known by seat, `invented` the seats whose
     showing or mucking is pokerkit's own, not the history's.
     """
-    told = _told(history, state)
-    if told is not None and _believable(told, state):
-        return Results(told, over=True)
-    disputed = told is not None
+    written = _written(history, state)
+    if written is not None and _believable(written, state):
+        return Results(written, over=True)
+    disputed = written is not None
     if state.status:
         return Results((nan,) * state.player_count, over=False, disputed=disputed)
     unsure = _unsure(state, cards, invented)
@@ -50,7 +50,7 @@ def results_of(
     return Results(tuple(counted), over=True, disputed=disputed)
 
 
-def _told(history: HandHistory, state: State) -> tuple[float, ...] | None:
+def _written(history: HandHistory, state: State) -> tuple[float, ...] | None:
     """What the history says each seat won; None where it does not, or betting is still open."""
     ends, winnings, seats = history.finishing_stacks, history.winnings, state.player_count
     if ends is not None and len(ends) == seats:
@@ -63,13 +63,13 @@ def _told(history: HandHistory, state: State) -> tuple[float, ...] | None:
     return tuple(_gain(won, put) for won, put in zip(winnings, _paid(state), strict=True))
 
 
-def _believable(told: Sequence[float], state: State) -> bool:
+def _believable(returns: Sequence[float], state: State) -> bool:
     """Whether no chips come from nowhere, and who folded lost just what he had put in."""
     folded = {op.player_index for op in state.operations if isinstance(op, Folding)}
-    sure = [seat for seat in folded if isfinite(told[seat])]
-    created = all(map(isfinite, told)) and sum(told) > NEARLY
+    sure = [seat for seat in folded if isfinite(returns[seat])]
+    created = all(map(isfinite, returns)) and sum(returns) > NEARLY
     return not created and all(
-        abs(told[seat] - float(state.payoffs[seat])) < NEARLY for seat in sure
+        abs(returns[seat] - float(state.payoffs[seat])) < NEARLY for seat in sure
     )
 
 
@@ -88,15 +88,15 @@ def _unsure(state: State, cards: Known, invented: Collection[int]) -> set[int]:
     stayed = set(state.player_indices) - folded
     if len(stayed) == 1:
         return set()
-    shown = {
+    showdown = {
         op.player_index: op.hole_cards
         for op in state.operations
         if isinstance(op, HoleCardsShowingOrMucking) and op.player_index in stayed
     }
-    mucked = {seat for seat, cards in shown.items() if not cards} - set(invented)
-    laid = {seat for seat, held in shown.items() if held and all(held)}
-    told = {seat for seat in stayed if _known(state, cards, seat)} | laid | mucked
-    return set() if stayed <= told else stayed
+    mucked = {seat for seat, cards in showdown.items() if not cards} - set(invented)
+    laid = {seat for seat, held in showdown.items() if held and all(held)}
+    sure = {seat for seat in stayed if _known(state, cards, seat)} | laid | mucked
+    return set() if stayed <= sure else stayed
 
 
 def _known(state: State, cards: Known, seat: int) -> bool:

@@ -41,7 +41,7 @@ def make_mafia_logs(
 
     `games`; `competitor` (files) and `mgc` (rows; a broken file counts as one); `no_row` (players
     of the games in `mgc` who never acted). With `traps` also `duplicate` (files that stand there
-    twice) and the number of records with each form and fault of `mafia_traps`, whose tables say
+    twice) and the number of records with each form and fault of `mafia_faults`, whose tables say
     what an import makes of them. Raises EngineError without TextArena, DataError when `out` cannot
     be written.
     """
@@ -112,8 +112,8 @@ class _Competitor:
         other = {**other, "timestamp": stamp.isoformat(timespec="microseconds")}
         faulty = FAULTS[name](other, turn + self.faults)
         outcome = faulty.get("outcome") if isinstance(faulty, dict) else None
-        shown = {**other, "outcome": outcome or other["outcome"]}
-        self._write(file_name(shown), faulty if isinstance(faulty, bytes) else whole(faulty))
+        named = {**other, "outcome": outcome or other["outcome"]}
+        self._write(file_name(named), faulty if isinstance(faulty, bytes) else whole(faulty))
 
     def _write(self, name: str, data: bytes) -> None:
         _write(self.folder / name, data)
@@ -182,9 +182,9 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def planted(counts: dict[str, int], table: dict[str, str]) -> dict[str, int]:
-    """What an import must come to by one of the tables of `mafia_traps`: planted counts, by the
+    """What an import must come to by one of the tables of `mafia_faults`: planted counts, by the
     importer's own words."""
-    found: Counter[str] = Counter()
+    expected: Counter[str] = Counter()
     for name, word in table.items():
-        found[word] += counts.get(name, 0)
-    return {word: count for word, count in found.items() if count}
+        expected[word] += counts.get(name, 0)
+    return {word: count for word, count in expected.items() if count}

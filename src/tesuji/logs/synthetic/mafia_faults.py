@@ -108,14 +108,14 @@ def _begun(record: Record) -> Record:
 def wrong_type(record: Record, number: int) -> Record:
     """A field that holds something else than it should."""
     first, *others = record["actions"]
-    shown, *later = record["observations"]
+    observation, *later = record["observations"]
     return {
         **record,
         **(
             {"actions": None},
             {"actions": [{**first, "action": 3}, *others]},
-            {"observations": [{**shown, "content": None}, *later]},
-            {"observations": [[shown["content"]], *later]},
+            {"observations": [{**observation, "content": None}, *later]},
+            {"observations": [[observation["content"]], *later]},
         )[number % 4],
     }
 

@@ -31,8 +31,8 @@ def competitor_record(game: MadeGame, seat: int) -> dict[str, Any]:
                 "turn": turn,
                 "timestamp": stamp,
                 "player_id": seat,
-                "content": step.shown,
-                "length": len(step.shown),
+                "content": step.observation,
+                "length": len(step.observation),
             }
             for turn, (step, stamp) in enumerate(zip(steps, stamps[1:], strict=True))
         ],
@@ -40,13 +40,17 @@ def competitor_record(game: MadeGame, seat: int) -> dict[str, Any]:
             {
                 "turn": turn,
                 "timestamp": stamp,
-                "action": step.said,
+                "action": step.reply,
                 "processing_time": step.seconds,
             }
             for turn, (step, stamp) in enumerate(zip(steps, stamps[1:], strict=True))
         ],
         "turn_details": [
-            {"turn": turn, "observation_length": len(step.shown), "action_length": len(step.said)}
+            {
+                "turn": turn,
+                "observation_length": len(step.observation),
+                "action_length": len(step.reply),
+            }
             for turn, step in enumerate(steps)
         ],
         "agent_memory": {"style": game.styles[seat]},
@@ -69,8 +73,8 @@ def competitor_record(game: MadeGame, seat: int) -> dict[str, Any]:
 def older_record(record: dict[str, Any]) -> dict[str, Any]:
     """The same view in the older shape: one list, of observations with their responses."""
     history = [
-        {"observation": seen["content"], "response": said["action"]}
-        for seen, said in zip(record["observations"], record["actions"], strict=True)
+        {"observation": seen["content"], "response": action["action"]}
+        for seen, action in zip(record["observations"], record["actions"], strict=True)
     ]
     kept = {
         key: value
@@ -98,7 +102,7 @@ def _mgc_row(game: MadeGame, seat: int) -> dict[str, Any]:
     times = [f"{datetime.fromisoformat(stamp).timestamp():.6f}" for stamp in stamps]
     names = [f"made/{style}" for style in game.styles]
     seen = {
-        time: {"observation": step.shown, "action": step.said}
+        time: {"observation": step.observation, "action": step.reply}
         for time, step in zip(times, steps, strict=True)
     }
     return {

@@ -30,8 +30,8 @@ class Step:
 
     seat: int
     phase: str
-    shown: str
-    said: str
+    observation: str
+    reply: str
     seconds: float
     valid: bool
 
@@ -71,8 +71,8 @@ class Table:
     def look(self) -> tuple[int, str, str]:
         """(whose turn it is, all it has been shown, the phase)."""
         with self._own_random():
-            seat, shown = self.env.get_observation()
-        return seat, shown, self.env.phase.value
+            seat, observation = self.env.get_observation()
+        return seat, observation, self.env.phase.value
 
     def act(self, reply: str) -> tuple[bool, bool]:
         """(whether the game is over, whether it took the reply)."""
@@ -85,13 +85,13 @@ class Table:
 
     @contextlib.contextmanager
     def _own_random(self) -> Iterator[None]:
-        found = random.getstate()
+        theirs = random.getstate()
         random.setstate(self._state)
         try:
             yield
         finally:
             self._state = random.getstate()
-            random.setstate(found)
+            random.setstate(theirs)
 
 
 def _textarena() -> Any:
@@ -138,8 +138,8 @@ def _styles(roles: Sequence[str], rng: random.Random) -> tuple[Style, ...]:
 def _play_out(table: Table, players: Sequence[Voice], rng: random.Random) -> Iterator[Step]:
     over = False
     while not over:
-        seat, shown, phase = table.look()
-        said = players[seat].reply(shown)
-        over, valid = table.act(said)
+        seat, observation, phase = table.look()
+        reply = players[seat].reply(observation)
+        over, valid = table.act(reply)
         seconds = round(rng.lognormvariate(0.5, 0.6), 3)
-        yield Step(seat, phase, shown, said, seconds, valid)
+        yield Step(seat, phase, observation, reply, seconds, valid)

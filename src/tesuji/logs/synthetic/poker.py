@@ -2,7 +2,7 @@
 
     out/phh/*.phh, *.phhs        hand histories, a part of them with cards hidden
     out/pokerstars/*.txt         the text of a poker room
-    out/pokerbench/*.json, *.csv rows labelled by the rule of `poker_players`, not by a solver
+    out/pokerbench/*.json, *.csv rows labelled by the rule of `tight_aggressive`, not by a solver
     out/pairs.jsonl              {prompt, chosen, rejected} by the same rule
 
 The hands of the first two and of the last two are different ones, so that no decision stands on
@@ -139,12 +139,12 @@ def _write_pokerstars(folder: Path, hands: Sequence[MadeHand], traps: bool) -> d
 
 def _write_bench(out: Path, hands: Sequence[MadeHand], rng: Random, traps: bool) -> dict[str, int]:
     """Rows and pairs of the decisions of these hands: pairs of every third, rows of the rest."""
-    asked = [at for place, hand in enumerate(hands) if place % 3 for at in hand.situations]
+    decisions = [at for place, hand in enumerate(hands) if place % 3 for at in hand.situations]
     rows: dict[str, list[dict[str, Any]]] = {
-        "preflop.json": [_json_row(at) for at in asked[::2] if at.phase == "preflop"],
-        "postflop.json": [_json_row(at) for at in asked[::2] if at.phase != "preflop"],
-        "preflop.csv": [row for at in asked[1::2] if (row := bench_preflop(at))],
-        "postflop.csv": [row for at in asked[1::2] if (row := bench_postflop(at))],
+        "preflop.json": [_json_row(at) for at in decisions[::2] if at.phase == "preflop"],
+        "postflop.json": [_json_row(at) for at in decisions[::2] if at.phase != "preflop"],
+        "preflop.csv": [row for at in decisions[1::2] if (row := bench_preflop(at))],
+        "postflop.csv": [row for at in decisions[1::2] if (row := bench_postflop(at))],
     }
     planted = _plant(rows) if traps else {}
     for name, table in rows.items():
@@ -184,11 +184,11 @@ def _csv(table: Sequence[dict[str, Any]]) -> str:
 
 
 def _write_pairs(
-    path: Path, asked: Sequence[tuple[MadeHand, Situation]], rng: Random, traps: bool
+    path: Path, decisions: Sequence[tuple[MadeHand, Situation]], rng: Random, traps: bool
 ) -> dict[str, int]:
     """The rule's decision over another legal one; with `traps` some pairs say the same twice."""
     pairs: list[dict[str, Any]] = []
-    for hand, at in asked:
+    for hand, at in decisions:
         label = label_of(at)
         rejected = rng.choice(others(at, label)).text
         row = {"prompt": decision_prompt(at), "chosen": label, "rejected": rejected}

@@ -33,8 +33,8 @@ def hidden(made: MadeHand) -> HandHistory:
 
 def unknown_decisions(made: MadeHand, known: Collection[int] = ()) -> int:
     """How many decisions were made with cards never shown, of seats other than `known`."""
-    told = shown_seats(made.history) | set(known)
-    return sum(at.seat not in told for at in made.situations)
+    seats = shown_seats(made.history) | set(known)
+    return sum(at.seat not in seats for at in made.situations)
 
 
 def missing_action(made: MadeHand) -> HandHistory | None:

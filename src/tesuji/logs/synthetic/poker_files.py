@@ -55,16 +55,16 @@ def _head(made: MadeHand, hero: int) -> Iterator[str]:
 def _play(made: MadeHand) -> Iterator[str]:
     board: list[str] = []
     bets = dict(enumerate(by_seat(made.state, made.state.blinds_or_straddles)))
-    shown = False
+    showdown = False
     for operation in made.state.operations:
         if isinstance(operation, BoardDealing):
             bets.clear()
             yield _dealt(board, cards_text(operation.cards))
-        elif isinstance(operation, HoleCardsShowingOrMucking) and not shown:
-            shown = True
+        elif isinstance(operation, HoleCardsShowingOrMucking) and not showdown:
+            showdown = True
             yield "*** SHOW DOWN ***"
-        if said := _said(operation, bets):
-            yield f"{(made.history.players or [])[_seat(operation)]}{said}"
+        if phrase := _phrase(operation, bets):
+            yield f"{(made.history.players or [])[_seat(operation)]}{phrase}"
 
 
 def _dealt(board: list[str], cards: str) -> str:
@@ -78,7 +78,7 @@ def _seat(operation: Operation) -> int:
     return int(getattr(operation, "player_index"))  # noqa: B009 - only those of a player are asked
 
 
-def _said(operation: Operation, bets: dict[int, Amount]) -> str:
+def _phrase(operation: Operation, bets: dict[int, Amount]) -> str:
     """What stands after the player's name; "" for what the text does not tell."""
     top = max(bets.values(), default=0)
     match operation:

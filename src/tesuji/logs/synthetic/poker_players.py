@@ -1,6 +1,7 @@
-"""Scripted players for made poker hands; the rule that labels decisions is `players.poker_rule`.
+"""Scripted players for made poker hands.
 
-The rule is good enough to learn from and nothing like a solver.
+The rule that labels decisions, `players.poker.tight_aggressive`, is good enough to learn from and
+nothing like a solver.
 """
 
 from random import Random

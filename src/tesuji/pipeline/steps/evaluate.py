@@ -18,6 +18,7 @@ from tesuji.pipeline.step_context import model_player
 from tesuji.pipeline.steps.data import held_out_of
 from tesuji.pipeline.steps.positions import questions_for
 from tesuji.recipe.schema.data import LogsStage
+from tesuji.recipe.schema.pairs import DpoStage
 from tesuji.recipe.schema.recipe import EvaluationSection, Recipe
 from tesuji.recipe.schema.sections import Section
 
@@ -89,17 +90,19 @@ def _rows(
         training_labels=decision_labels(read_rows(data / "train.jsonl")),
         prompt=recipe.prompt,
         sampling=recipe.sampling.model_copy(update={"temperature": section.temperature}),
-        max_length=_longest(recipe),
+        max_length=_longest(recipe) or LONGEST,
+        pair_length=_longest(recipe, DpoStage) or None,
         limit=limit,
         seed=recipe.seed,
         progress=progress,
     )
 
 
-def _longest(recipe: Recipe) -> int:
-    """The longest row that any stage learns from: all are judged alike."""
-    lengths = [getattr(stage, "max_length", 0) for stage in recipe.stages.values()]
-    return max(lengths, default=0) or LONGEST
+def _longest(recipe: Recipe, kind: type = object) -> int:
+    """The longest row that a stage of this kind learns from; 0 where none says. All models are
+    judged alike: by rows of the longest stage, by pairs as DPO judges them."""
+    stages = [stage for stage in recipe.stages.values() if isinstance(stage, kind)]
+    return max((getattr(stage, "max_length", 0) for stage in stages), default=0)
 
 
 def _place(source: str, run: Path) -> str:

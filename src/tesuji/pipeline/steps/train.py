@@ -1,6 +1,7 @@
 """The steps that learn from rows and pairs: SFT, DPO and the reward model."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ from tesuji.core.metric_log import MetricLog
 from tesuji.core.progress import Progress
 from tesuji.evaluation.matches.certificate import as_metrics, certify
 from tesuji.games.base import Game
+from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import Policy, load_policy
 from tesuji.learners.pairs.dpo import train_dpo
 from tesuji.learners.pairs.reward import train_reward
-from tesuji.learners.sft.train import Hooks, train_sft
+from tesuji.learners.sft.train import train_sft
 from tesuji.learners.trainer.summary import TrainingSummary
 from tesuji.pipeline.step_context import model_player
 from tesuji.pipeline.steps.data import rows_for
@@ -45,19 +47,18 @@ def run_training(
         "metrics": metrics,
     }
     progress.begin("training")
-    on_step = _on_step(progress)
+    hooks = Hooks(on_step=_on_step(progress))
     summary: TrainingSummary
     if isinstance(stage, RewardStage):
-        hooks = Hooks(on_step)
         summary = train_reward(stage, recipe.model, source, hooks=hooks, **shared)
     elif isinstance(stage, DpoStage):
         policy, lora = load_policy(recipe.model, source), recipe.model.lora
-        summary = train_dpo(stage, policy, lora=lora, hooks=Hooks(on_step), **shared)
+        summary = train_dpo(stage, policy, lora=lora, hooks=hooks, **shared)
     else:
         assert isinstance(stage, SftStage)
         policy = trainable(recipe, source)
         until = stop_when(stage.stop_when, name, policy, recipe, game, metrics)
-        summary = train_sft(stage, policy, hooks=Hooks(on_step, until), **shared)
+        summary = train_sft(stage, policy, hooks=replace(hooks, stop_when=until), **shared)
     progress.say(summary.in_words())
 
 
@@ -83,10 +84,10 @@ def stop_when(
     return certified
 
 
-def _on_step(progress: Progress) -> Callable[[int, int, float | None], None]:
-    def on_step(done: int, total: int, loss: float | None) -> None:
+def _on_step(progress: Progress) -> Callable[[int, int, str], None]:
+    def on_step(done: int, total: int, note: str) -> None:
         if done == 1:
             progress.begin("training", total)
-        progress.update(done, "" if loss is None else f"loss {loss:.3f}")
+        progress.update(done, note)
 
     return on_step

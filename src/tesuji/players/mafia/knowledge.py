@@ -1,6 +1,6 @@
 """What a scripted SecretMafia player knows: only what stood in its own transcript.
 
-The transcript is read as it grows. The words are those of TextArena 0.7 and of `mafia_words`.
+The transcript is read as it grows; the game's own words are read by `games/textarena/secretmafia`.
 """
 
 import re
@@ -8,18 +8,18 @@ from collections import Counter
 
 from tesuji.games.textarena.secretmafia import (
     MAFIA,
+    departure,
+    findings,
     last_message,
+    mates_in,
+    messages,
     phase_of,
-    role_told,
-    seat_told,
-    seats_told,
+    role_in,
+    seat_in,
+    seats_in,
     targets,
 )
 
-_SENDER = re.compile(r"^\[(GAME|Player \d+)\] ?", re.M)
-_GONE = re.compile(r"Player (\d+) (was eliminated by vote|was killed|has been eliminated)")
-_RESULT = re.compile(r"Player (\d+) IS( NOT)? a Mafia member")
-_MATES = re.compile(r"Your teammates are: (.*)")
 _ACCUSED = re.compile(r"(?:suspect|accuse|vote for|against|blame)\w* Player (\d+)", re.I)
 _VOTE = re.compile(r"\[(\d+)\]")
 _EVIDENCE = re.compile(r"evidence|pattern|reasoning|logic|deduce|analy[sz]e", re.I)
@@ -46,37 +46,33 @@ class View:
         self.last_accused: int | None = None
         self.last_speaker: int | None = None
 
-    def read(self, shown: str) -> None:
+    def read(self, transcript: str) -> None:
         """Take in what is new in the transcript."""
         if not self._read:
-            self._begin(shown)
-        new, self._read = shown[self._read :], len(shown)
-        senders = list(_SENDER.finditer(new))
-        for place, found in enumerate(senders):
-            end = senders[place + 1].start() if place + 1 < len(senders) else len(new)
-            text = new[found.end() : end].strip()
-            if found.group(1) == "GAME":
-                self._told(text)
+            self._begin(transcript)
+        new, self._read = transcript[self._read :], len(transcript)
+        for speaker, text in messages(new):
+            if speaker is None:
+                self._read_game(text)
             else:
-                self._heard(int(found.group(1)[7:]), text)
-        asked = last_message(shown)
-        self.phase = phase_of(asked)
-        self.targets = [move.id for move in targets(asked)]
+                self._read_player(speaker, text)
+        call = last_message(transcript)
+        self.phase = phase_of(call)
+        self.targets = [move.id for move in targets(call)]
 
-    def _begin(self, shown: str) -> None:
-        self.seat, self.role = seat_told(shown) or 0, role_told(shown)
-        self.alive = list(range(seats_told(shown)))
-        if mates := _MATES.search(shown):
-            self.mates = set(map(int, re.findall(r"\d+", mates.group(1))))
+    def _begin(self, transcript: str) -> None:
+        self.seat, self.role = seat_in(transcript) or 0, role_in(transcript)
+        self.alive = list(range(seats_in(transcript)))
+        self.mates = mates_in(transcript)
 
-    def _told(self, text: str) -> None:
-        if gone := _GONE.match(text):
-            number = int(gone.group(1))
-            self.alive = [seat for seat in self.alive if seat != number]
-            if gone.group(2) == "was killed":
-                self.murdered.append(number)
-        elif result := _RESULT.match(text):
-            self.found[int(result.group(1))] = result.group(2) is None
+    def _read_game(self, text: str) -> None:
+        if gone := departure(text):
+            seat, killed = gone
+            self.alive = [other for other in self.alive if other != seat]
+            if killed:
+                self.murdered.append(seat)
+        elif text.startswith("Player ") and (result := findings(text)):
+            self.found |= result
         elif phase := phase_of(text):
             self.phase = phase
             self.votes.clear()
@@ -85,7 +81,7 @@ class View:
                 self.accused.clear()
                 self.reasoned.clear()
 
-    def _heard(self, speaker: int, text: str) -> None:
+    def _read_player(self, speaker: int, text: str) -> None:
         if self.phase in ("voting", "night_mafia"):
             if vote := _VOTE.findall(text):
                 self.votes[speaker] = int(vote[-1])
@@ -94,8 +90,8 @@ class View:
         reasons = bool(_EVIDENCE.search(text))
         self.reasons[speaker] += reasons
         self.last_speaker = speaker
-        for number, innocent in _RESULT.findall(text):
-            self.claims.setdefault(speaker, {})[int(number)] = not innocent
+        for number, guilty in findings(text).items():
+            self.claims.setdefault(speaker, {})[number] = guilty
         for number in set(map(int, _ACCUSED.findall(text))):
             self.accused[number] += 1
             self.accusers.setdefault(number, set()).add(speaker)

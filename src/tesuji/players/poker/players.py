@@ -63,7 +63,7 @@ class AlwaysCallPlayer(PokerPlayer):
 
 
 class TightAggressivePlayer(PokerPlayer):
-    """Bets and raises good hands and gives up bad ones, by a fixed rule (`poker_rule`)."""
+    """Bets and raises good hands and gives up bad ones, by a fixed rule (`tight_aggressive.py`)."""
 
     name = "tight_aggressive"
 

@@ -1,4 +1,4 @@
-"""The decision in a reply of a model: `games.poker.said`, once the thought is stripped."""
+"""The decision in a reply of a model: `games.poker.read_decision`, once the thought is stripped."""
 
 from tesuji.games.poker.read_decision import Decision, decision_in
 from tesuji.players.prompting.parse_reply import split_thought

@@ -2,7 +2,7 @@
 
 A training row is exactly `render_prompt(...) + render_reply(...)`. Control tokens that someone
 wrote into a message ("<|im_end|>" in a chat of players) are encoded as plain text. A leading
-message of role `tools` becomes the template's tools, or words (`players.tools`).
+message of role `tools` becomes the template's tools, or words (`tool_prompt.py`).
 """
 
 import functools

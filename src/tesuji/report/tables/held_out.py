@@ -37,7 +37,10 @@ def sentences(score: RowsScore) -> list[str]:
         (score.cut, "prompts of rows cut at their beginning"),
         (score.dropped, "rows left out: the reply alone is too long"),
         (score.pairs_cut, "prompts of pairs cut at their beginning"),
-        (score.pairs_dropped, "pairs left out: a reply alone is too long"),
+        (
+            score.pairs_dropped,
+            "pairs left out: a reply is empty, too long, or the same as the other",
+        ),
         (score.prompts_cut, "prompts cut before the model replied"),
     )
     return [f"{count:,} {words}" for count, words in facts if count]

@@ -1,24 +1,28 @@
-"""What is played next: seats, opponents, curriculum, failures, snapshots, and the way back."""
+"""What is played next: seats, opponents, games, snapshots, stages, failures, and the way back."""
 
 import json
-import random
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
-from tesuji.core.errors import DataError, RecipeError, TesujiError
-from tesuji.core.types import Task
-from tesuji.episodes.schedule.curriculum import Curriculum
-from tesuji.episodes.schedule.failure_replay import FailureReplay
+from tesuji.core.errors import RecipeError, TesujiError
 from tesuji.episodes.schedule.schedule import POLICY, Outcome, Schedule
-from tesuji.recipe.schema.play import CurriculumStage, FailureReplaySection, PlaySection
+from tesuji.recipe.schema.play import PlaySection
 from tesuji.recipe.schema.sections import GameSection
 
 TTT = GameSection(name="tic_tac_toe")
+
+
 KUHN = {"name": "kuhn_poker", "options": {"players": 3}}
+
+
 EASY = {"name": "easy", "opponents": ["random"], "threshold": 0.6, "window": 10}
+
+
 HARD = {"name": "hard", "opponents": ["minimax", "random"], "threshold": 0.6, "window": 10}
+
+
 REPLAY = {"share": 0.5, "mastered": 0.75}
 
 
@@ -43,136 +47,6 @@ def as_read(state):
 
 def players_of(tasks) -> Counter:
     return Counter(label for task in tasks for label in task.players if label != POLICY)
-
-
-# Curriculum
-
-
-def stages(*rows) -> list[CurriculumStage]:
-    return [CurriculumStage.model_validate(row) for row in rows]
-
-
-def test_the_next_stage_begins_once_a_full_window_is_good_enough():
-    curriculum = Curriculum(stages(EASY, HARD))
-    assert curriculum.success is None
-    assert curriculum.observe([True] * 9) is None
-    assert curriculum.success == 1.0
-    assert curriculum.observe([False]) == (
-        "Curriculum: advanced to stage 2/2 (hard): 90.0% success over the last 10 matches"
-    )
-    assert (curriculum.index, curriculum.stage.name, curriculum.success) == (1, "hard", None)
-
-
-def test_only_the_window_counts_and_the_threshold_is_enough():
-    curriculum = Curriculum(stages(EASY, HARD))
-    assert curriculum.observe([True] * 50 + [False] * 5 + [True] * 5) is None
-    assert curriculum.success == 0.5
-    assert curriculum.observe([False] * 4 + [True] * 6) is not None
-
-
-def test_a_rollout_larger_than_the_window_does_not_run_through_several_stages():
-    curriculum = Curriculum(stages(EASY, {**EASY, "name": "medium"}, HARD))
-    assert "2/3 (medium)" in (curriculum.observe([True] * 100) or "")
-    assert (curriculum.index, curriculum.success) == (1, None)
-
-
-def test_the_last_stage_is_never_left():
-    curriculum = Curriculum(stages(EASY))
-    assert curriculum.observe([True] * 100) is None
-    assert (curriculum.index, curriculum.success) == (0, 1.0)
-
-
-def test_a_curriculum_goes_on_from_its_state():
-    first = Curriculum(stages(EASY, EASY, HARD))
-    first.observe([True] * 10)
-    first.observe([True, False, True])
-    second = Curriculum(stages(EASY, EASY, HARD))
-    second.load_state_dict(as_read(first.state_dict()))
-    for curriculum in (first, second):
-        assert (curriculum.index, curriculum.success) == (1, pytest.approx(2 / 3))
-    assert first.observe([True] * 7) == second.observe([True] * 7) is not None
-
-
-def test_a_state_of_a_longer_curriculum_is_refused():
-    with pytest.raises(DataError, match="stage 2 of a curriculum of 1"):
-        Curriculum(stages(EASY)).load_state_dict({"stage": 1, "window": []})
-
-
-def test_a_curriculum_without_stages_is_refused():
-    with pytest.raises(RecipeError, match="at least one"):
-        Curriculum([])
-
-
-# Failure replay
-
-
-def task(seed: int, repeat: int = 0, label: str = "random") -> Task:
-    return Task("tic_tac_toe", seed, (POLICY, label), repeat=repeat)
-
-
-def memory(group_size=1, **section) -> FailureReplay:
-    replay = FailureReplaySection.model_validate(section)
-    return FailureReplay(replay, group_size=group_size)
-
-
-def drawn(replay: FailureReplay, times: int) -> Counter:
-    rng = random.Random(0)
-    return Counter(task.seed for task in (replay.draw(rng) for _ in range(times)) if task)
-
-
-def test_only_failures_are_remembered_and_only_until_they_are_mastered():
-    replay = memory(mastered=0.75)
-    assert replay.draw(random.Random(0)) is None
-    replay.observe(task(1), 0.5)
-    assert len(replay) == 0
-    replay.observe(task(1), 0.49)
-    replay.observe(task(1, repeat=5), 0.74)
-    assert len(replay) == 1
-    replay.observe(task(1, repeat=6), 0.75)
-    assert len(replay) == 0
-
-
-def test_the_oldest_failure_makes_room_and_failing_again_makes_young():
-    replay = memory(capacity=2)
-    for seed in (1, 2, 1, 3):
-        replay.observe(task(seed), 0.1)
-    assert set(drawn(replay, 50)) == {1, 3}
-
-
-def test_worse_tasks_are_drawn_more_often_and_none_never():
-    replay = memory(mastered=1.0)
-    replay.observe(task(1), 0.0)
-    replay.observe(task(2), 0.4)
-    replay.observe(task(3), 0.4)
-    replay.observe(task(3), 0.99)
-    counts = drawn(replay, 4000)
-    assert counts[1] / counts[2] == pytest.approx(1 / 0.6, rel=0.15)
-    assert 50 < counts[3] < 250
-
-
-def test_every_visit_has_fresh_repeats_even_of_a_task_that_was_mastered_in_between():
-    replay = memory(group_size=4)
-    replay.observe(task(1, repeat=3), 0.0)
-    visits = [replay.draw(random.Random(0)) for _ in range(3)]
-    assert visits == [task(1, 4), task(1, 8), task(1, 12)]
-    replay.observe(task(1, repeat=15), 1.0)
-    replay.observe(task(1, repeat=12), 0.0)
-    assert replay.draw(random.Random(0)) == task(1, 16)
-
-
-def test_a_memory_goes_on_from_its_state():
-    first = memory()
-    for seed in range(20):
-        first.observe(replace(task(seed), options={"players": 2}), seed / 40)
-    first.draw(random.Random(1))
-    second = memory()
-    second.load_state_dict(as_read(first.state_dict()))
-    ours, theirs = random.Random(2), random.Random(2)
-    assert [first.draw(ours) for _ in range(50)] == [second.draw(theirs) for _ in range(50)]
-    assert first.state_dict() == second.state_dict()
-
-
-# Proposals
 
 
 def test_groups_are_consecutive_repeats_of_one_task():
@@ -244,9 +118,6 @@ def test_how_proposals_are_cut_does_not_matter():
     assert whole.propose(12) == [*parts.propose(4), *parts.propose(8)]
 
 
-# Snapshots
-
-
 def test_before_the_first_snapshot_the_others_play_or_the_policy_itself():
     assert set(players_of(schedule(opponents=["snapshot", "random"]).propose(20))) == {"random"}
     alone = schedule(opponents=["snapshot"]).propose(2)
@@ -272,9 +143,6 @@ def test_failures_against_a_dropped_snapshot_are_forgotten():
     play.observe(outcomes(old, 0.0))
     assert play.metrics()["replay/size"] == 0.0
     assert set(players_of(play.propose(6))) == {"snapshot-2"}
-
-
-# Curriculum and failures together
 
 
 def test_success_changes_opponents_and_all_players_are_known_from_the_start():
