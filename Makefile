@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench docs clean
+.PHONY: help install demo test check format bench docs site clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,5 +43,9 @@ bench: $(STAMP) ## all benchmarks, each with its peer's figure
 docs: $(STAMP) ## rewrite the pages that are made from the code
 	$(BIN)/python -m tesuji.recipe.reference
 
+site: $(STAMP) ## the pages of docs/ as a site; a dead link or an unlisted page stops it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+	@echo "open site/index.html (searching needs a server: $(BIN)/python -m mkdocs serve)"
+
 clean: ## remove what the tools left (runs/ and .venv stay)
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build src/*.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build site src/*.egg-info

@@ -6,7 +6,7 @@ from pathlib import Path
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Message, Pair
 from tesuji.evaluation.held_out.evaluate import evaluate_rows
-from tesuji.evaluation.metrics import rows_headline
+from tesuji.evaluation.metrics import held_out_metrics
 from tesuji.learners.model.load import Policy, load_policy
 from tesuji.learners.model.tiny import build_model, build_tokenizer
 from tesuji.learners.pairs.dpo import train_dpo
@@ -73,7 +73,7 @@ def test_dpos_last_figure_is_the_evaluations(tmp_path: Path):
     assert score.preferences_by_role["Doctor"].summed == score.preferences.summed
     assert 0 < score.preferences.summed.right < score.preferences.pairs == 40
     logged = [row for row in MetricLog(tmp_path).rows() if "eval_policy_preference" in row]
-    figure = rows_headline(score)["held_out/preference_accuracy"]
+    figure = held_out_metrics(score)["held_out/preference_accuracy"]
     assert logged[-1]["eval_policy_preference"] == figure
     assert score.pairs_dropped == 3
     assert score.pairs_cut > 0

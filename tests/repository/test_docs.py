@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from places import ROOT
+from places import DOCS, ROOT, SOURCE
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -54,6 +54,30 @@ def test_links_inside_the_project_lead_somewhere(page: Path):
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def paths_named(text: str) -> list[str]:
+    """Files of code, in a folder, that stand in backticks."""
+    return re.findall(r"`([\w.-]+(?:/[\w.-]+)+\.(?:py|j2|css|js|txt|yaml))`", text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_files_that_a_page_names_are_there(page: Path):
+    for path in paths_named(page.read_text(encoding="utf-8")):
+        assert (SOURCE / path).exists() or (ROOT / path).exists(), path
+
+
+def test_every_way_in_is_short_and_names_files_their_contents_and_a_test():
+    _, *ways = (DOCS / "extend.md").read_text(encoding="utf-8").split("\n## ")
+    assert len(ways) >= 9
+    for way in ways:
+        assert len([line for line in way.splitlines()[1:] if line]) <= 10, way
+        assert [path for path in paths_named(way) if path.startswith("tests/")], way
+        for names, path in re.findall(
+            r"((?:`\w+`(?:,? and |, )?)+)\s+(?:in|of)\s+`(\S+\.py)`", way
+        ):
+            code = (SOURCE / path).read_text(encoding="utf-8")
+            assert all(name in code for name in re.findall(r"`(\w+)`", names)), (names, path)
 
 
 def commands(text: str) -> list[str]:

@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
 from pathlib import Path
 
@@ -51,3 +53,31 @@ def test_an_installed_tesuji_finds_its_recipes_by_name(wheel, tmp_path):
         python, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == str(tmp_path / "tesuji/recipes/tictactoe/tiny.yaml")
+
+
+@pytest.fixture
+def elsewhere(wheel, tmp_path) -> Path:
+    """The scripts of an environment that has Tesuji from the wheel, and its dependencies from
+    here: a line of a .pth file adds a folder, but not what that folder's own .pth files add, so
+    that the checkout stays out of sight."""
+    environment = tmp_path / "environment"
+    venv.create(environment)
+    [packages] = environment.glob("lib/python*/site-packages")
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    python = environment / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "-q", "--python", python, "install", "--no-deps"]
+    subprocess.run([*pip, "--no-index", "--ignore-installed", wheel], check=True, timeout=300)
+    return python.parent
+
+
+def test_an_installed_tesuji_runs_a_recipe_by_name_in_an_empty_folder(elsewhere, tmp_path):
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    few = ["stages.sft.max_steps=3", "evaluation.episodes=2", "evaluation.positions=5"]
+    few += ["evaluation.opponents=[random]", "evaluation.certificate=false"]
+    run = [elsewhere / "tesuji", "run", "tictactoe/tiny", *few]
+    subprocess.run(run, cwd=folder, check=True, timeout=300)
+    assert (folder / "runs" / "tictactoe-tiny" / "report.html").stat().st_size > 10_000
+    where = [elsewhere / "python", "-c", "import tesuji; print(tesuji.__file__)"]
+    file = subprocess.run(where, cwd=folder, check=True, capture_output=True, text=True).stdout
+    assert Path(file.strip()).is_relative_to(elsewhere.parent)

@@ -64,24 +64,19 @@ def evaluate(
     of one seat is played once, by the subject, by a random player, and by each of the opponents.
     """
     started = time.monotonic()
-    judged = judged_game(game, section)
-    tasks, played = None, _Scores()
-    if asks_questions(judged):
-        tasks = _ask_all(subject, section, judged, prompt, seed, record, progress)
-    else:
-        played = _play_all(subject, section, judged, prompt, seed, record, progress)
-    progress.begin(f"{subject.label}: positions", len(questions))
-    positions = score_moves(
-        game, subject.player, questions, answer=prompt.answer, progress=progress
-    )
-    progress.begin(f"{subject.label}: certificate")
-    certificates = (
-        certify(game, subject.player, answer=prompt.answer) if section.certificate else ()
-    )
-    progress.begin(f"{subject.label}: exploitability")
-    exploitable = exploitability(game, subject.player) if section.exploitability else None
+    look = _Look(subject, section, judged_game(game, section), prompt, seed, record, progress)
+    asking = asks_questions(look.game)
+    tasks = look.ask_all() if asking else None
+    played = _Scores() if asking else look.play_all()
+    player, label = subject.player, subject.label
+    progress.begin(f"{label}: positions", len(questions))
+    positions = score_moves(game, player, questions, answer=prompt.answer, progress=progress)
+    progress.begin(f"{label}: certificate")
+    certificates = certify(game, player, answer=prompt.answer) if section.certificate else ()
+    progress.begin(f"{label}: exploitability")
+    exploitable = exploitability(game, player) if section.exploitability else None
     return Evaluation(
-        label=subject.label,
+        label=label,
         model=subject.model,
         game=game.name,
         matches=tuple(played.matches["ours"]),
@@ -101,7 +96,6 @@ def evaluate(
 
 
 Whose = Literal["ours", "baseline", "beside"]
-Played = tuple[str, list[Episode], Whose]
 
 
 @dataclass(frozen=True)
@@ -112,114 +106,110 @@ class _Scores:
     roles: dict[Whose, list[RoleScore]] = field(default_factory=lambda: defaultdict(list))
 
 
-def _play_all(
-    subject: Subject,
-    section: EvaluationSection,
-    game: Game,
-    prompt: PromptSection,
-    seed: int,
-    record: Callable[[Episode], None],
-    progress: Progress,
-) -> _Scores:
-    """Every match there is to play, scored; those of the subject are recorded."""
-    scores = _Scores()
-    play = _alone if game.num_players == 1 else _all_matches
-    in_big_blinds = MBB in game.info.metrics
-    for label, episodes, whose in play(subject, section, game, prompt, seed, progress):
-        scores.matches[whose] += score_matches(label, episodes, in_big_blinds=in_big_blinds)
-        scores.roles[whose] += score_roles(label, episodes)
-        for episode in episodes if whose == "ours" else ():
-            record(episode)
-    return scores
+@dataclass(frozen=True)
+class _LineUp:
+    """Who plays against whom (in a game of one seat: itself), and whose result it is. Those whose
+    `deal` is the same play the same matches."""
+
+    label: str
+    player: Player
+    opponent: Player
+    whose: Whose
+    deal: str
+    words: str
 
 
-def _ask_all(
-    subject: Subject,
-    section: EvaluationSection,
-    game: Game,
-    prompt: PromptSection,
-    seed: int,
-    record: Callable[[Episode], None],
-    progress: Progress,
-) -> TasksScore:
-    """Ask the questions of each side, at most `section.episodes` of it."""
+@dataclass(frozen=True)
+class _Look:
+    """One look under way, at the game as it is judged."""
 
-    def on_episode(episode: Episode) -> None:
-        record(episode)
-        progress.advance()
+    subject: Subject
+    section: EvaluationSection
+    game: Game
+    prompt: PromptSection
+    seed: int
+    record: Callable[[Episode], None]
+    progress: Progress
 
-    rules = turn_rules(prompt, section.max_moves)
-    asked = []
-    for split, side in sides(game):
-        progress.begin(f"{subject.label}: questions, {split}", section.episodes)
-        told = ask(
-            side,
-            subject.player,
-            episodes=section.episodes,
-            seed=seed,
-            rules=rules,
-            on_episode=on_episode,
-        )
-        asked.append((split, told))
-    return score_tasks(game, asked)
+    @property
+    def rules(self) -> TurnRules:
+        """The arena's rules."""
+        return turn_rules(self.prompt, self.section.max_moves)
 
-
-def _alone(
-    subject: Subject,
-    section: EvaluationSection,
-    game: Game,
-    prompt: PromptSection,
-    seed: int,
-    progress: Progress,
-) -> Iterator[Played]:
-    """(label, episodes, whose they are) of a game of one seat: the subject, random play where the
-    game has moves to choose from, and the players named."""
-    rules = turn_rules(prompt, section.max_moves)
-    beside = [one for one in section.opponents if one.player != "random"]
-    players: list[tuple[str, Player, Whose]] = [
-        (ALONE, subject.player, "ours"),
-        *((one.label, make_player(one, game=game), "beside") for one in beside),
-    ]
-    if "random" in game.info.players and section.opponents:
-        players.append((ALONE, make_player(PlayerSection(player="random"), game=game), "baseline"))
-    for label, player, kind in players if section.opponents else ():
-        who = subject.label if kind == "ours" else player.name
-        progress.begin(f"{who}: {game.name}", section.episodes)
-        episodes = play_opponent(
-            game,
-            player,
-            player,
-            episodes=section.episodes,
-            seed=stream(seed, ALONE),
-            rules=rules,
-            on_episode=lambda episode: progress.advance(),
-        )
-        yield label, episodes, kind
-
-
-def _all_matches(
-    subject: Subject,
-    section: EvaluationSection,
-    game: Game,
-    prompt: PromptSection,
-    seed: int,
-    progress: Progress,
-) -> Iterator[Played]:
-    """(opponent, episodes, whose they are) for every opponent, twice."""
-    rules = turn_rules(prompt, section.max_moves)
-    for opponent in section.opponents:
-        stand_in = make_player(PlayerSection(player="random"), game=game)
-        rival = make_player(opponent, game=game)
-        for player, ours in ((subject.player, True), (stand_in, False)):
-            who = subject.label if ours else "random in its place"
-            progress.begin(f"{who} against {opponent.label}", section.episodes)
-            episodes = play_opponent(
-                game,
-                player,
-                rival,
-                episodes=section.episodes,
-                seed=stream(seed, opponent.label),
-                rules=rules,
-                on_episode=lambda episode: progress.advance(),
+    def play_all(self) -> _Scores:
+        """Every match there is to play, scored; those of the subject are recorded."""
+        scores = _Scores()
+        in_big_blinds = MBB in self.game.info.metrics
+        for one in self.alone() if self.game.num_players == 1 else self.against():
+            episodes = self.play(one)
+            scores.matches[one.whose] += score_matches(
+                one.label, episodes, in_big_blinds=in_big_blinds
             )
-            yield opponent.label, episodes, "ours" if ours else "baseline"
+            scores.roles[one.whose] += score_roles(one.label, episodes)
+            for episode in episodes if one.whose == "ours" else ():
+                self.record(episode)
+        return scores
+
+    def play(self, one: _LineUp) -> list[Episode]:
+        """The matches of one line-up."""
+        self.progress.begin(one.words, self.section.episodes)
+        return play_opponent(
+            self.game,
+            one.player,
+            one.opponent,
+            episodes=self.section.episodes,
+            seed=stream(self.seed, one.deal),
+            rules=self.rules,
+            on_episode=lambda episode: self.progress.advance(),
+        )
+
+    def alone(self) -> Iterator[_LineUp]:
+        """In a game of one seat: the subject, the players named, and random play where the game
+        has moves to choose from."""
+        game, opponents = self.game, self.section.opponents
+        if not opponents:
+            return
+        yield self.by_itself(ALONE, self.subject.player, "ours", self.subject.label)
+        for one in opponents:
+            if one.player != "random":
+                player = make_player(one, game=game)
+                yield self.by_itself(one.label, player, "beside", player.name)
+        if "random" in game.info.players:
+            player = make_player(PlayerSection(player="random"), game=game)
+            yield self.by_itself(ALONE, player, "baseline", player.name)
+
+    def by_itself(self, label: str, player: Player, whose: Whose, who: str) -> _LineUp:
+        """A line-up of a game of one seat."""
+        return _LineUp(label, player, player, whose, ALONE, f"{who}: {self.game.name}")
+
+    def against(self) -> Iterator[_LineUp]:
+        """The subject against every opponent, and a random player in its place."""
+        for one in self.section.opponents:
+            stand_in = make_player(PlayerSection(player="random"), game=self.game)
+            opponent = make_player(one, game=self.game)
+            words = f"{self.subject.label} against {one.label}"
+            yield _LineUp(one.label, self.subject.player, opponent, "ours", one.label, words)
+            words = f"random in its place against {one.label}"
+            yield _LineUp(one.label, stand_in, opponent, "baseline", one.label, words)
+
+    def ask_all(self) -> TasksScore:
+        """Ask the questions of each side, at most `section.episodes` of it."""
+
+        def on_episode(episode: Episode) -> None:
+            self.record(episode)
+            self.progress.advance()
+
+        answered = []
+        for split, side in sides(self.game):
+            words = f"{self.subject.label}: questions, {split}"
+            self.progress.begin(words, self.section.episodes)
+            episodes = ask(
+                side,
+                self.subject.player,
+                episodes=self.section.episodes,
+                seed=self.seed,
+                rules=self.rules,
+                on_episode=on_episode,
+            )
+            answered.append((split, episodes))
+        return score_tasks(self.game, answered)

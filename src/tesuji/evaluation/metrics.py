@@ -1,42 +1,93 @@
-"""An evaluation's main figures, named as the metric log has them."""
+"""The names under which an evaluation's figures are logged, after a stage and within one.
 
-from typing import Any
+`OPPONENT/win_rate`, `/loss_rate`, `/turns`, `/mbb` of matches, all seats together; `SPLIT/right`
+and `/mean_return` of questions; `SPLIT/optimal_moves` of positions; `certificate/lines` and
+`/losing_lines`, both seats together; `exploitability`; of held-out rows `held_out/perplexity`,
+`/preference_accuracy`, `/legal` and `/decisions`. What was not measured has no name.
+"""
+
+from collections.abc import Sequence
 
 from tesuji.evaluation.held_out.results import RowsScore
-from tesuji.evaluation.matches.certificate import as_metrics
+from tesuji.evaluation.results import (
+    Certificate,
+    Evaluation,
+    Exploitability,
+    MatchScore,
+    PositionScore,
+    TaskScore,
+)
 
 
-def headline(found: Any) -> dict[str, float]:
-    """The evaluation's main figures as metrics."""
-    figures = as_metrics(found.certificates) if found.certificates else {}
-    if found.exploitability is not None:
-        figures["exploitability"] = found.exploitability.exploitability
-    for row in found.matches:
-        if row.seat is None and row.games:
-            figures[f"{row.opponent}/win_rate"] = row.wins / row.games
-            figures[f"{row.opponent}/loss_rate"] = row.losses / row.games
-            figures[f"{row.opponent}/turns"] = row.turns
-        if row.seat is None and row.winnings is not None:
-            figures[f"{row.opponent}/mbb"] = row.winnings.mbb
-    for score in found.positions:
-        if score.positions:
-            figures[f"{score.split}/optimal_moves"] = score.optimal / score.positions
-    for row in found.tasks.rows if found.tasks else ():
-        if not row.category and row.tasks:
-            figures[f"{row.split}/right"] = row.right / row.tasks
-            figures[f"{row.split}/mean_return"] = row.mean_return
-    return figures | (rows_headline(found.rows) if found.rows else {})
+def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
+    """The main figures of everything that was measured."""
+    metrics = certificate_metrics(evaluation.certificates)
+    if evaluation.exploitability is not None:
+        metrics |= exploitability_metrics(evaluation.exploitability)
+    for match in evaluation.matches:
+        metrics |= match_metrics(match) if match.seat is None else {}
+    for position in evaluation.positions:
+        metrics |= position_metrics(position)
+    for row in evaluation.tasks.rows if evaluation.tasks else ():
+        metrics |= question_metrics(row) if not row.category else {}
+    return metrics | (held_out_metrics(evaluation.rows) if evaluation.rows else {})
 
 
-def rows_headline(found: RowsScore) -> dict[str, float]:
-    """The main figures as metrics."""
-    figures = {}
-    if found.likelihood is not None:
-        figures["held_out/perplexity"] = found.likelihood.perplexity
-    if found.preferences is not None:
-        figures["held_out/preference_accuracy"] = found.preferences.summed.rate
-    if found.replies is not None and found.replies.legal.total:
-        figures["held_out/legal"] = found.replies.legal.rate
-    if found.decisions is not None:
-        figures["held_out/decisions"] = found.decisions.action.rate
-    return figures
+def certificate_metrics(certificates: Sequence[Certificate]) -> dict[str, float]:
+    """Lines and losing lines of both seats."""
+    if not certificates:
+        return {}
+    return {
+        "certificate/lines": sum(certificate.lines for certificate in certificates),
+        "certificate/losing_lines": sum(certificate.losses for certificate in certificates),
+    }
+
+
+def exploitability_metrics(measured: Exploitability) -> dict[str, float]:
+    """What a best response wins."""
+    return {"exploitability": measured.exploitability}
+
+
+def match_metrics(score: MatchScore) -> dict[str, float]:
+    """Matches against one opponent."""
+    if not score.games:
+        return {}
+    metrics = {
+        f"{score.opponent}/win_rate": score.wins / score.games,
+        f"{score.opponent}/loss_rate": score.losses / score.games,
+        f"{score.opponent}/turns": score.turns,
+    }
+    if score.winnings is not None:
+        metrics[f"{score.opponent}/mbb"] = score.winnings.mbb
+    return metrics
+
+
+def position_metrics(score: PositionScore) -> dict[str, float]:
+    """Moves on the positions of one side of the split."""
+    if not score.positions:
+        return {}
+    return {f"{score.split}/optimal_moves": score.optimal / score.positions}
+
+
+def question_metrics(score: TaskScore) -> dict[str, float]:
+    """Questions of one side of the split."""
+    if not score.tasks:
+        return {}
+    return {
+        f"{score.split}/right": score.right / score.tasks,
+        f"{score.split}/mean_return": score.mean_return,
+    }
+
+
+def held_out_metrics(score: RowsScore) -> dict[str, float]:
+    """Held-out rows and pairs."""
+    metrics = {}
+    if score.likelihood is not None:
+        metrics["held_out/perplexity"] = score.likelihood.perplexity
+    if score.preferences is not None:
+        metrics["held_out/preference_accuracy"] = score.preferences.summed.rate
+    if score.replies is not None and score.replies.legal.total:
+        metrics["held_out/legal"] = score.replies.legal.rate
+    if score.decisions is not None:
+        metrics["held_out/decisions"] = score.decisions.action.rate
+    return metrics

@@ -152,11 +152,3 @@ def _count_end(line: _Line, ours: float, theirs: float, count: _Count) -> None:
         count.losses += 1
         if not count.losing_line or len(line.moves) < len(count.losing_line):
             count.losing_line = line.moves
-
-
-def as_metrics(certificates: Sequence[Certificate]) -> dict[str, float]:
-    """The certificate as metrics: lines and losing lines of both seats."""
-    return {
-        "certificate/lines": sum(c.lines for c in certificates),
-        "certificate/losing_lines": sum(c.losses for c in certificates),
-    }

@@ -7,6 +7,7 @@ from tesuji.episodes.rewards.total import Rewards, score_of
 from tesuji.evaluation.evaluate import judged_game, turn_rules
 from tesuji.evaluation.matches.against import ALONE, play_opponent, score_matches
 from tesuji.evaluation.matches.exploitability import exploitability
+from tesuji.evaluation.metrics import exploitability_metrics, match_metrics, question_metrics
 from tesuji.evaluation.questions import ask, asks_questions, score_tasks
 from tesuji.games.base import Game
 from tesuji.games.poker.game import MBB
@@ -36,12 +37,12 @@ def look(
     judged = judged_game(game, section)
     if asks_questions(judged):
         return _questions(judged.held_out or judged, player, episodes, seed, rules)
-    result = _matches(judged, player, section.opponents, episodes, seed, rules)
+    metrics = _matches(judged, player, section.opponents, episodes, seed, rules)
     if section.exploitability:
         measured = exploitability(judged, model_player(policy, recipe, "measured"))
-        result["exploitability"] = measured.exploitability
-        result["score"] = -measured.exploitability
-    return result
+        metrics |= exploitability_metrics(measured)
+        metrics["score"] = -measured.exploitability
+    return metrics
 
 
 def _matches(
@@ -55,7 +56,7 @@ def _matches(
     opponents: dict[str, Player] = {ALONE: player}
     if game.num_players > 1:
         opponents = {one.label: make_player(one, game=game) for one in sections}
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     scores = []
     for label, opponent in opponents.items():
         played = play_opponent(
@@ -67,14 +68,10 @@ def _matches(
             rules=rules,
         )
         total = next(score_matches(label, played, in_big_blinds=MBB in game.info.metrics))
-        figures[f"{label}/win_rate"] = total.wins / total.games
-        figures[f"{label}/loss_rate"] = total.losses / total.games
-        figures[f"{label}/turns"] = total.turns
-        if total.winnings is not None:
-            figures[f"{label}/mbb"] = total.winnings.mbb
+        metrics |= match_metrics(total)
         scores += [score_of(e, e.players.index("evaluated"), game.info) for e in played]
-    figures["score"] = sum(scores) / len(scores) if scores else 0.0
-    return figures
+    metrics["score"] = sum(scores) / len(scores) if scores else 0.0
+    return metrics
 
 
 def _questions(
@@ -82,7 +79,8 @@ def _questions(
 ) -> dict[str, float]:
     answered = ask(game, player, episodes=episodes, seed=stream(seed, "look"), rules=rules)
     total = score_tasks(game, [("held_out", answered)]).rows[0]
-    return {"held_out/right": total.right / total.tasks, "score": total.mean_return}
+    right = question_metrics(total)["held_out/right"]
+    return {"held_out/right": right, "score": total.mean_return}
 
 
 def _rewards(

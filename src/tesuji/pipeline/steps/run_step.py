@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.progress import Named, Progress
-from tesuji.evaluation.metrics import headline
+from tesuji.evaluation.metrics import evaluation_metrics
 from tesuji.games.catalogue import load_game
 from tesuji.pipeline.plan import Step
 from tesuji.pipeline.step_context import StepContext
@@ -69,5 +69,5 @@ def run_step(
                 progress=progress,
             )
             metrics.forget_after(step.name, -1)
-            metrics.log(step.name, 0, headline(result))
+            metrics.log(step.name, 0, evaluation_metrics(result))
     progress.end()

@@ -7,7 +7,8 @@ from typing import Any
 
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.progress import Progress
-from tesuji.evaluation.matches.certificate import as_metrics, certify
+from tesuji.evaluation.matches.certificate import certify
+from tesuji.evaluation.metrics import certificate_metrics
 from tesuji.games.base import Game
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.adapter import with_adapter
@@ -78,7 +79,7 @@ def stop_when(
 
     def certified(step: int) -> bool:
         certificates = certify(game, player, answer=recipe.prompt.answer)
-        metrics.log(name, step, as_metrics(certificates))
+        metrics.log(name, step, certificate_metrics(certificates))
         return all(certificate.holds for certificate in certificates)
 
     return certified
