@@ -15,14 +15,13 @@ whichever of several micro-batches is quickest for it here.
 """
 
 import argparse
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
 
 import torch
+from _peers import VOCAB, medians, model_of_the_shape, options
 from datasets import Dataset
-from transformers import AutoModelForCausalLM, Qwen3Config
 
 from tesuji.core.types import Segment, Trace
 from tesuji.learners.model.load import Policy
@@ -37,22 +36,7 @@ from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.rl import GrpoStage
 
 SHAPES = {"8x8_80": (8, 8, 80), "4x16_512": (4, 16, 512)}
-NEW, VOCAB, LR = 8, 512, 1e-4
-
-
-def build() -> torch.nn.Module:
-    torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=VOCAB,
-        hidden_size=256,
-        num_hidden_layers=6,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        head_dim=64,
-        intermediate_size=768,
-        max_position_embeddings=1024,
-    )
-    return AutoModelForCausalLM.from_config(config)
+NEW, LR = 8, 1e-4
 
 
 def reward(ids) -> float:
@@ -60,7 +44,7 @@ def reward(ids) -> float:
 
 
 def ours(prompts: list[list[int]], replies: int) -> Callable[[], None]:
-    model, tokenizer = build(), build_tokenizer()
+    model, tokenizer = model_of_the_shape(), build_tokenizer()
     stage = GrpoStage(learning_rate=LR, batch_size=len(prompts) * replies, num_generations=replies)
     learner = build_learner(stage, Policy(model, tokenizer, ""), temperature=1.0)
     sampler, count = LocalSampler(model, tokenizer), 0
@@ -68,20 +52,20 @@ def ours(prompts: list[list[int]], replies: int) -> Callable[[], None]:
     def run() -> None:
         nonlocal count
         count += 1
-        asked = [prompt for prompt in prompts for _ in range(replies)]
-        said = sampler.sample(
-            asked,
+        batch = [prompt for prompt in prompts for _ in range(replies)]
+        samples = sampler.sample(
+            batch,
             temperature=1.0,
             top_p=1.0,
             max_new_tokens=NEW,
-            seeds=range(count * 10_000, count * 10_000 + len(asked)),
+            seeds=range(count * 10_000, count * 10_000 + len(batch)),
             stop_ids=frozenset(),
         )
-        traces = [trace(one, str(number // replies)) for number, one in enumerate(said)]
+        traces = [trace(one, str(number // replies)) for number, one in enumerate(samples)]
         flat = flatten(traces)
-        found = ESTIMATORS[GrpoStage](stage, flat, Evidence(), RoleBaseline())
+        estimate = ESTIMATORS[GrpoStage](stage, flat, Evidence(), RoleBaseline())
         data = TokenData(
-            advantages=torch.tensor(found.advantages, dtype=torch.float32),
+            advantages=torch.tensor(estimate.advantages, dtype=torch.float32),
             behaviour=torch.tensor(flat.behaviour, dtype=torch.float32),
         )
         tokens = Tokens(data, torch.ones(flat.tokens))
@@ -90,14 +74,14 @@ def ours(prompts: list[list[int]], replies: int) -> Callable[[], None]:
     return run
 
 
-def trace(said, group: str) -> Trace:
-    before = len(said.prompt_ids)
+def trace(sample, group: str) -> Trace:
+    before = len(sample.prompt_ids)
     segment = Segment(
-        said.prompt_ids + said.reply_ids,
+        sample.prompt_ids + sample.reply_ids,
         (-1,) * before + (0,) * NEW,
-        (0.0,) * before + said.logprobs,
+        (0.0,) * before + sample.logprobs,
     )
-    return Trace((segment,), (reward(said.reply_ids),), "words", 0, "", group, "nobody")
+    return Trace((segment,), (reward(sample.reply_ids),), "words", 0, "", group, "nobody")
 
 
 def trl(prompts: list[list[int]], replies: int, batch: int) -> Callable[[], None]:
@@ -109,7 +93,7 @@ def trl(prompts: list[list[int]], replies: int, batch: int) -> Callable[[], None
     tokenizer.chat_template = None
     rewards = lambda completion_ids, **_: [reward(ids) for ids in completion_ids]  # noqa: E731
     trainer = GRPOTrainer(
-        model=build(),
+        model=model_of_the_shape(),
         reward_funcs=rewards,
         args=GRPOConfig(
             output_dir=tempfile.mkdtemp(),
@@ -164,7 +148,7 @@ def _stepper(trainer, prompts, replies: int, batch: int) -> Callable[[], None]:
 
 def quickest_trl(prompts: list[list[int]], replies: int) -> Callable[[], None]:
     """TRL with the micro-batch (8, 16 or all rows) whose second step takes least."""
-    found: dict[float, Callable[[], None]] = {}
+    by_seconds: dict[float, Callable[[], None]] = {}
     for batch in (8, 16, len(prompts) * replies):
         run = trl(prompts, replies, batch)
         run()
@@ -172,35 +156,20 @@ def quickest_trl(prompts: list[list[int]], replies: int) -> Callable[[], None]:
         run()
         seconds = time.perf_counter() - start
         print(f"  trl, {batch} rows a forward pass: {seconds:.2f} s")
-        found[seconds] = run
-    return found[min(found)]
-
-
-def medians(peers: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
-    """Median seconds of each peer, one run of each in turn, after one to warm up."""
-    seconds: dict[str, list[float]] = {name: [] for name in peers}
-    for number in range(rounds + 1):
-        for name, run in peers.items():
-            start = time.perf_counter()
-            run()
-            if number:
-                seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(times) for name, times in seconds.items()}
+        by_seconds[seconds] = run
+    return by_seconds[min(by_seconds)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--shape", choices=SHAPES, action="append")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    args = options(parser, rounds=5)
     for shape in args.shape or SHAPES:
         count, replies, length = SHAPES[shape]
         generator = torch.Generator().manual_seed(1)
         prompts = torch.randint(VOCAB // 2, (count, length), generator=generator).tolist()
         peers = {"trl": quickest_trl(prompts, replies), "ours": ours(prompts, replies)}
-        seconds = medians(peers, args.rounds)
+        seconds = medians(peers, args.rounds, warm_up=1)
         for name, median in seconds.items():
             print(f"grpo_step_{shape}_{name}_seconds: {median:.3f}")
         print(f"grpo_step_{shape}: {seconds['trl'] / seconds['ours']:.2f}")

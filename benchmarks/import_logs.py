@@ -50,8 +50,8 @@ Work = Callable[..., dict[str, Any]]
 
 def views() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """(a competitor's record, the same view as a row of MGC2025), cut to so many turns."""
-    found, number = 0, 0
-    while found < VIEWS:
+    count, number = 0, 0
+    while count < VIEWS:
         game, number = play(number, 1, seats=8, rounds=ROUNDS), number + 1
         rows = {row["player_id"]: row for row in mgc_rows(game)}
         for seat in [seat for seat in rows if len(game.view(seat)) >= TURNS][:2]:
@@ -60,8 +60,8 @@ def views() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
                 record[name] = record[name][:TURNS]
             steps = list(orjson.loads(rows[seat]["observations"]).items())[:TURNS]
             row = {**rows[seat], "observations": orjson.dumps(dict(steps)).decode()}
-            found += 1
-            yield (older_record(record) if found % 3 == 0 else record), row
+            count += 1
+            yield (older_record(record) if count % 3 == 0 else record), row
 
 
 def write_logs(folder: Path, count: int) -> None:
@@ -109,14 +109,14 @@ def build_all(logs: Path, out: Path, processes: int, pairs: bool = True) -> dict
     recipe = load_recipe("mafia/tiny", [f"stages.logs.{setting}" for setting in settings])
     clock = Clock()
     began = time.perf_counter()
-    found = make_data_from_logs(recipe, recipe.stages["logs"], out, clock)  # type: ignore[arg-type]
+    stats = make_data_from_logs(recipe, recipe.stages["logs"], out, clock)  # type: ignore[arg-type]
     end = time.perf_counter()
     at = clock.began
     seconds = {"all": end - began, "hash": at["reading kB"] - began}
     seconds |= {"import": at["selecting"] - at["reading kB"]}
     seconds |= {"select": at["writing"] - at["selecting"], "write": end - at["writing"]}
     lines = {name: _lines(out / f"{name}.jsonl") for name in ("train", "held_out", "pairs")}
-    return {"seconds": seconds, "lines": lines, "imported": found["imported"]}
+    return {"seconds": seconds, "lines": lines, "imported": stats["imported"]}
 
 
 def _lines(path: Path) -> int:
@@ -137,16 +137,16 @@ def flat_rows(episodes: Path, to: Path) -> None:
         for line in file:
             episode = orjson.loads(line)
             won = episode["provenance"]["seat"] in episode["provenance"]["winners"]
-            shown = ""
+            transcript = ""
             for turn, step in enumerate(episode["turns"], start=1):
-                shown = shown * bool(step.get("continues")) + step["observation"]
+                transcript = transcript * bool(step.get("continues")) + step["observation"]
                 row = {
                     "won": won,
                     "legal": step["attempts"][-1].get("move") is not None,
                     "role": step["role"],
                     "phase": step.get("phase", ""),
                     "turn": turn,
-                    "observation": shown,
+                    "observation": transcript,
                     "reply": step["attempts"][-1]["reply"],
                 }
                 rows.write(orjson.dumps(row) + b"\n")
@@ -197,9 +197,9 @@ def measured(work: Work, *arguments: Any) -> dict[str, Any]:
 
 
 def _work(to: Any, work: Work, arguments: tuple[Any, ...]) -> None:
-    found = work(*arguments)
+    result = work(*arguments)
     spent = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    to.send({**found, "cpu": sum(usage.ru_utime + usage.ru_stime for usage in spent)})
+    to.send({**result, "cpu": sum(usage.ru_utime + usage.ru_stime for usage in spent)})
 
 
 def _watch(pid: int, peak: list[int], over: threading.Event) -> None:
@@ -215,13 +215,13 @@ def _watch(pid: int, peak: list[int], over: threading.Event) -> None:
         peak[0] = max(peak[0], sum(sizes))
 
 
-def show(name: str, found: dict[str, Any]) -> None:
+def show(name: str, result: dict[str, Any]) -> None:
     """One figure a line."""
-    for part, seconds in found["seconds"].items():
+    for part, seconds in result["seconds"].items():
         print(f"{name}_{part}_seconds: {seconds:.1f}")
-    print(f"{name}_cpu_seconds: {found['cpu']:.1f}")
-    print(f"{name}_peak_mb: {found['peak_mb']:.0f}")
-    if lines := found.get("lines"):
+    print(f"{name}_cpu_seconds: {result['cpu']:.1f}")
+    print(f"{name}_peak_mb: {result['peak_mb']:.0f}")
+    if lines := result.get("lines"):
         print("  lines: " + ", ".join(f"{k} {v:,}" for k, v in lines.items()))
 
 
@@ -260,9 +260,9 @@ def large_files(scratch: Path, gigabytes: float, processes: int) -> None:
         file = file.with_suffix(".parquet" if kind == "parquet" else ".jsonl")
         copies = round(gigabytes * 1e9 / sum(map(len, rows)))
         write(file, rows, copies)
-        found = measured(import_only, file, out, processes)
-        print(f"  {file.stat().st_size / 1e9:.2f} GB, {found['imported']['accepted']:,} records")
-        show(f"large_{kind}", found)
+        result = measured(import_only, file, out, processes)
+        print(f"  {file.stat().st_size / 1e9:.2f} GB, {result['imported']['accepted']:,} records")
+        show(f"large_{kind}", result)
         file.unlink()
         if kind == "parquet":
             rows = (out / "episodes.jsonl").read_bytes().splitlines()[:VIEWS]
@@ -295,10 +295,10 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        found = measured(build_all, cached(args.logs), scratch / "all", args.processes)
-        imported = found["imported"]
+        result = measured(build_all, cached(args.logs), scratch / "all", args.processes)
+        imported = result["imported"]
         assert imported["accepted"] == args.logs, imported
-        show("import_logs", found)
+        show("import_logs", result)
         if args.peer_logs:
             beside_the_peer(cached(args.peer_logs), scratch, args.processes, args.rounds)
         if args.gigabytes:

@@ -24,27 +24,27 @@ SHORT = ["stages.grpo.max_steps=3", "evaluation.episodes=2", "evaluation.positio
 
 
 def line(recipe: str, seed: int, outcome: Outcome, seconds: float) -> str:
-    """One row: what the last stage did, and what the evaluation after it found."""
-    found = outcome.after
-    assert found is not None
+    """One row: what the last stage did, and what the evaluation after it evaluation."""
+    evaluation = outcome.after
+    assert evaluation is not None
     stages = sorted(find_run(str(outcome.folder)).glob("stages/*/training.json"))
     training = json.loads(stages[-1].read_text())
     parts = [f"{recipe} seed {seed}: {training['steps']} steps, {training['seconds'] / 60:.1f} min"]
-    for proof in found.certificates:
+    for proof in evaluation.certificates:
         parts.append(f"as {proof.role} loses {proof.losses} of {proof.lines} lines")
-    if found.exploitability is not None:
-        measured = found.exploitability
+    if evaluation.exploitability is not None:
+        measured = evaluation.exploitability
         parts.append(
             f"exploitability {measured.exploitability:.4f} (uniform {measured.uniform:.4f})"
         )
     for path in sorted(find_run(str(outcome.folder)).glob("stages/*-after-*/evaluation.json")):
         earlier = load_evaluation(path)
         parts += [f"{words(row)} {earlier.label}" for row in earlier.matches if row.seat is None]
-    parts += [words(row) for row in found.matches if row.seat is None and row.games]
-    for row in (*found.beside, *(row for row in found.baseline if row.opponent == ALONE)):
+    parts += [words(row) for row in evaluation.matches if row.seat is None and row.games]
+    for row in (*evaluation.beside, *(row for row in evaluation.baseline if row.opponent == ALONE)):
         name = "random" if row.opponent == ALONE else row.opponent
         parts.append(f"{name} instead {words(replace(row, opponent=ALONE))}")
-    for score in found.positions:
+    for score in evaluation.positions:
         parts.append(f"{score.split} {100 * score.optimal / max(1, score.positions):.1f}% optimal")
     return ", ".join(parts) + f" ({seconds / 60:.1f} min in all)"
 

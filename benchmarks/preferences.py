@@ -40,10 +40,10 @@ def percent(share: Row) -> str:
 
 def pairs_line(folder: Path, stage: str, figure: str) -> str:
     """Accuracy on held-out pairs, before and after."""
-    found = json.loads(next(folder.glob(f"stages/*-{stage}/training.json")).read_text())
-    before, after = found["accuracy_before"], found["accuracy_after"]
+    summary = json.loads(next(folder.glob(f"stages/*-{stage}/training.json")).read_text())
+    before, after = summary["accuracy_before"], summary["accuracy_after"]
     return (
-        f"{found['steps']} steps on {found['pairs']:,} pairs, {found['seconds']:.0f} s: "
+        f"{summary['steps']} steps on {summary['pairs']:,} pairs, {summary['seconds']:.0f} s: "
         f"{percent(before[figure])} -> {percent(after[figure])} of {after['pairs']:,} held out"
     )
 

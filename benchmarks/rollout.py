@@ -17,7 +17,8 @@ import statistics
 import time
 
 import torch
-from transformers import AutoModelForCausalLM, GenerationConfig, Qwen3Config
+from _peers import model_of_the_shape, options
+from transformers import GenerationConfig
 
 from tesuji.core.types import Task
 from tesuji.episodes.arena import TurnRules, play_matches
@@ -32,21 +33,6 @@ from tesuji.recipe.schema.sections import PromptSection, SamplingSection
 MATCHES, NEW = 64, 4
 PROMPT = PromptSection(style="compact", answer="id", history="full", retry=False)
 RULES = TurnRules(answer="id", retry=False, on_illegal="random")
-
-
-def build() -> torch.nn.Module:
-    torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=512,
-        hidden_size=256,
-        num_hidden_layers=6,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        head_dim=64,
-        intermediate_size=768,
-        max_position_embeddings=1024,
-    )
-    return AutoModelForCausalLM.from_config(config).eval()
 
 
 class GeneratePlayer(Player):
@@ -66,10 +52,10 @@ class GeneratePlayer(Player):
         )
 
     def choose(self, requests):
-        shown = [self._messages(request) for request in requests]
+        prompts = [self._messages(request) for request in requests]
         texts = [
             self.tokenizer.apply_chat_template(m, tokenize=False, add_generation_prompt=True)
-            for m in shown
+            for m in prompts
         ]
         batch = self.tokenizer(texts, padding=True, add_special_tokens=False, return_tensors="pt")
         with torch.inference_mode():
@@ -81,7 +67,7 @@ class GeneratePlayer(Player):
         replies = self.tokenizer.batch_decode(
             out[:, batch["input_ids"].shape[1] :], skip_special_tokens=True
         )
-        return [Reply(text=text, prompt=m) for text, m in zip(replies, shown, strict=True)]
+        return [Reply(text=text, prompt=m) for text, m in zip(replies, prompts, strict=True)]
 
     def _messages(self, request: MoveRequest):
         facts = {
@@ -129,12 +115,8 @@ class Clock:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    model, tokenizer = build(), build_tokenizer()
+    args = options(argparse.ArgumentParser(), rounds=5)
+    model, tokenizer = model_of_the_shape().eval(), build_tokenizer()
     clock = Clock(model)
     seconds: dict[str, list[float]] = {"generate": [], "ours": []}
     shares = []

@@ -9,32 +9,16 @@ seven decode passes with a cache and nothing else. Median of interleaved rounds 
 """
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
-from transformers import AutoModelForCausalLM, GenerationConfig, Qwen3Config
+from _peers import VOCAB, medians, model_of_the_shape, options
+from transformers import GenerationConfig
 
 from tesuji.learners.model.tiny import build_tokenizer
 from tesuji.players.sampling.local import LocalSampler
 
-PROMPTS, LENGTH, NEW, VOCAB = 64, 80, 8, 512
-
-
-def build(device: str) -> torch.nn.Module:
-    torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=VOCAB,
-        hidden_size=256,
-        num_hidden_layers=6,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        head_dim=64,
-        intermediate_size=768,
-        max_position_embeddings=1024,
-    )
-    return AutoModelForCausalLM.from_config(config).eval().to(device)
+PROMPTS, LENGTH, NEW = 64, 80, 8
 
 
 def floor(model, ids: torch.Tensor) -> Callable[[], None]:
@@ -80,28 +64,11 @@ def ours(model, ids: torch.Tensor) -> Callable[[], None]:
     return run
 
 
-def medians(peers: dict[str, Callable[[], None]], rounds: int, device: str) -> dict[str, float]:
-    """Median seconds of each peer, one run of each in turn."""
-    seconds: dict[str, list[float]] = {name: [] for name in peers}
-    for number in range(rounds + 2):  # two rounds to warm up
-        for name, run in peers.items():
-            start = time.perf_counter()
-            run()
-            if device == "cuda":
-                torch.cuda.synchronize()
-            if number >= 2:
-                seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(times) for name, times in seconds.items()}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    model = build(args.device)
+    args = options(parser, rounds=15)
+    model = model_of_the_shape().eval().to(args.device)
     distinct = torch.randint(VOCAB, (PROMPTS, LENGTH), device=args.device)
     shared = distinct[:8].repeat_interleave(8, dim=0)
     peers = {
@@ -111,7 +78,7 @@ def main() -> None:
         "generate_shared": generate(model, shared),
         "sampler_shared": ours(model, shared),
     }
-    seconds = medians(peers, args.rounds, args.device)
+    seconds = medians(peers, args.rounds, warm_up=2, device=args.device)
     for name, median in seconds.items():
         print(f"{name}_seconds: {median:.4f}")
     print(f"sampler_vs_generate: {seconds['generate'] / seconds['sampler']:.3f}")

@@ -46,26 +46,26 @@ def record(game: Game, seed: int) -> list[str]:
     return [turn.played.text for turn in episode.turns[:LONGEST] if turn.played is not None]
 
 
-def bare_match(name: str, players: int, seed: int, said: list[str]) -> int:
+def bare_match(name: str, players: int, seed: int, replies: list[str]) -> int:
     """The library alone."""
     import textarena
 
     env = textarena.make(name)
     env.reset(num_players=players, seed=seed)
-    for text in said:
+    for text in replies:
         env.get_observation()
         env.step(action=text)
-    return len(said)
+    return len(replies)
 
 
-def adapter_match(game: Game, seed: int, said: list[str]) -> int:
+def adapter_match(game: Game, seed: int, replies: list[str]) -> int:
     """The same through `Game` and `Match`."""
     match = game.start(seed)
-    for text in said:
+    for text in replies:
         seat = match.to_act[0]
         match.observe(seat)
         match.play(seat, Move(-1, text))
-    return len(said)
+    return len(replies)
 
 
 def side_by_side(loops: list[Callable[[], int]], seconds: float) -> list[float]:
@@ -86,10 +86,10 @@ def measure(name: str, seconds: float) -> float:
     matches = [(seed, record(game, seed)) for seed in range(SEEDS)]
 
     def bare() -> int:
-        return sum(bare_match(name, game.num_players, seed, said) for seed, said in matches)
+        return sum(bare_match(name, game.num_players, seed, replies) for seed, replies in matches)
 
     def ours() -> int:
-        return sum(adapter_match(game, seed, said) for seed, said in matches)
+        return sum(adapter_match(game, seed, replies) for seed, replies in matches)
 
     with contextlib.redirect_stdout(io.StringIO()):  # some environments print as they are made
         state = random.getstate()

@@ -1,63 +1,34 @@
 """DPO on tiny models with TRL's trainer: what its reference is, what is learned and counted."""
 
 import math
-import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tiny_models import WIDER, Killed, flat, kill, made_pairs, pair, tiny_policy
 
 from tesuji.core.errors import DataError, EngineError
 from tesuji.core.files import read_json
 from tesuji.core.metric_log import MetricLog
-from tesuji.core.types import Pair
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import Policy, load_policy, prepare_base
-from tesuji.learners.model.tiny import build_model, build_tokenizer
+from tesuji.learners.model.tiny import build_tokenizer
 from tesuji.learners.pairs.accuracy import score_pairs
 from tesuji.learners.pairs.dpo import DpoLearner, train_dpo
 from tesuji.learners.pairs.tokens import PairRow, tokenize_pairs
 from tesuji.learners.pairs.train import make_trainer
 from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.pairs import DpoStage
-from tesuji.recipe.schema.sections import LoraSection, ModelSection, PromptSection, TinyModel
+from tesuji.recipe.schema.sections import LoraSection, ModelSection, PromptSection
 
-SHAPE = TinyModel(
-    hidden_size=32, num_attention_heads=2, num_key_value_heads=2, intermediate_size=64
-)
 PROMPT = PromptSection(style="compact", answer="id")
 LORA = LoraSection(r=4, alpha=8, dropout=0.1)
 
 
-def pair(shown: str, chosen: str, rejected: str, **about: Any) -> Pair:
-    return Pair(({"role": "user", "content": shown},), chosen, rejected, about=about)
-
-
-def made_pairs(count: int, seed: int) -> list[Pair]:
-    """The better reply names the larger of two digits; its length tells nothing."""
-    draw = random.Random(seed)
-    found = []
-    for number in range(count):
-        low, high = sorted(draw.sample(range(10), 2))
-        shown = f"{low} {high}" if draw.random() < 0.5 else f"{high} {low}"
-        long, short = draw.sample([".", "..."], 2)
-        role = "Doctor" if number % 2 else "Mafia"
-        found.append(pair(shown, f"{high}{long}", f"{low}{short}", role=role, match=f"m{number}"))
-    return found
-
-
 TRAIN, HELD_OUT = made_pairs(160, 1), made_pairs(60, 2)
-
-
-def tiny_policy() -> Policy:
-    return Policy(build_model(SHAPE, 1), build_tokenizer(), "tiny")
-
-
-def flat(model: torch.nn.Module) -> torch.Tensor:
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
 def dpo(
@@ -93,7 +64,7 @@ def first_loss(out: Path) -> float:
 
 def adapted(tmp_path: Path) -> tuple[ModelSection, str, Policy]:
     """A base and a folder with an adapter that changes it, as SFT leaves them."""
-    section = ModelSection(tiny=SHAPE, lora=LORA)
+    section = ModelSection(tiny=WIDER, lora=LORA)
     policy = with_adapter(load_policy(section, prepare_base(section, tmp_path / "base", 1)), LORA)
     torch.manual_seed(1)
     with torch.no_grad():
@@ -106,7 +77,7 @@ def adapted(tmp_path: Path) -> tuple[ModelSection, str, Policy]:
 
 
 def test_the_preference_is_learned_and_said_with_intervals(tmp_path: Path):
-    summary = dpo(tiny_policy(), tmp_path, max_steps=120, beta=0.1)
+    summary = dpo(tiny_policy(shape=WIDER), tmp_path, max_steps=120, beta=0.1)
     before, after = (
         found.shares["policy_preference"]
         for found in (summary.accuracy_before, summary.accuracy_after)
@@ -155,7 +126,7 @@ def test_the_reference_of_an_adapter_is_the_adapter_it_began_with(tmp_path: Path
 
 
 def test_a_whole_model_gets_an_adapter_first_where_the_recipe_says_so(tmp_path: Path):
-    section = ModelSection(tiny=SHAPE, lora=LORA)
+    section = ModelSection(tiny=WIDER, lora=LORA)
     policy = load_policy(section, prepare_base(section, tmp_path / "base", 1))
     summary = dpo(policy, tmp_path / "out", lora=LORA)
     assert first_loss(tmp_path / "out") == pytest.approx(math.log(2), abs=1e-6)
@@ -163,16 +134,7 @@ def test_a_whole_model_gets_an_adapter_first_where_the_recipe_says_so(tmp_path: 
     assert (tmp_path / "out" / "final" / "adapter_config.json").exists()
 
 
-class Killed(Exception):
-    pass
-
-
-def kill(step: int, total: int, note: str) -> None:
-    if step == 5:
-        raise Killed
-
-
-def told(out: Path) -> list[dict[str, Any]]:
+def logged(out: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k != "time"} for row in MetricLog(out).rows()]
 
 
@@ -183,7 +145,7 @@ def test_resumed_training_ends_with_the_same_weights(tmp_path: Path, kind: str):
     lora = LORA if kind == "adapter" else None
 
     def start() -> Policy:
-        return load_policy(section, source) if lora else tiny_policy()
+        return load_policy(section, source) if lora else tiny_policy(shape=WIDER)
 
     whole, again = start(), start()
     dpo(whole, tmp_path / "whole", lora=lora, **keys)
@@ -193,14 +155,14 @@ def test_resumed_training_ends_with_the_same_weights(tmp_path: Path, kind: str):
     dpo(again, broken, lora=lora, **keys)
     assert torch.equal(flat(whole.model), flat(again.model))
     drop = {"eval_runtime", "eval_samples_per_second", "eval_steps_per_second"}
-    assert [{k: v for k, v in r.items() if k not in drop} for r in told(tmp_path / "whole")] == [
-        {k: v for k, v in r.items() if k not in drop} for r in told(broken)
+    assert [{k: v for k, v in r.items() if k not in drop} for r in logged(tmp_path / "whole")] == [
+        {k: v for k, v in r.items() if k not in drop} for r in logged(broken)
     ]
     (broken / "training.json").unlink()
     third = start()
     summary = dpo(third, broken, lora=lora, **keys)
     assert torch.equal(flat(whole.model), flat(third.model))
-    assert summary.steps == 6 and len(told(broken)) == len(told(tmp_path / "whole"))
+    assert summary.steps == 6 and len(logged(broken)) == len(logged(tmp_path / "whole"))
 
 
 def test_long_prompts_lose_their_beginning_and_unfit_pairs_are_counted():
@@ -227,7 +189,7 @@ def test_long_prompts_lose_their_beginning_and_unfit_pairs_are_counted():
 
 
 def test_the_trainer_sees_our_ids_and_cuts_nothing(tmp_path: Path):
-    policy = tiny_policy()
+    policy = tiny_policy(shape=WIDER)
     rows = tokenize_pairs([pair("x" * 1500, "1", "2.")], policy.tokenizer, PROMPT, 4096)
     learner = DpoLearner(DpoStage(), policy)
     trainer = make_trainer(learner, rows, rows, name="dpo", out=tmp_path, seed=1)
@@ -240,17 +202,21 @@ def test_the_trainer_sees_our_ids_and_cuts_nothing(tmp_path: Path):
 
 def test_what_was_left_out_is_said_in_the_summary(tmp_path: Path):
     summary = dpo(
-        tiny_policy(), tmp_path, train=[*TRAIN[:8], pair("x", "1", "1")], held_out=[], max_steps=1
+        tiny_policy(shape=WIDER),
+        tmp_path,
+        train=[*TRAIN[:8], pair("x", "1", "1")],
+        held_out=[],
+        max_steps=1,
     )
     assert summary.pairs_dropped == {"same_replies": 1}
     assert "pairs left out: 1 with two equal replies" in summary.in_words()
     assert summary.accuracy_before is summary.accuracy_after is summary.margin is None
     with pytest.raises(DataError, match="no pair to learn from"):
-        dpo(tiny_policy(), tmp_path, train=[pair("x", "1", "1")])
+        dpo(tiny_policy(shape=WIDER), tmp_path, train=[pair("x", "1", "1")])
 
 
 def test_a_loss_that_is_not_a_number_stops_with_advice(tmp_path: Path):
-    policy = tiny_policy()
+    policy = tiny_policy(shape=WIDER)
     with torch.no_grad():
         policy.model.model.norm.weight.fill_(float("nan"))
     with pytest.raises(EngineError, match="not a number") as caught:

@@ -2,13 +2,13 @@
 
 import json
 import math
-import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_models import WIDER, Killed, kill, made_pairs
 
 from tesuji.core.errors import DataError, EngineError
 from tesuji.core.files import read_json
@@ -31,28 +31,11 @@ from tesuji.learners.reward_model.model import (
 )
 from tesuji.learners.reward_model.scorer import load_scorer
 from tesuji.recipe.schema.pairs import RewardStage
-from tesuji.recipe.schema.sections import LoraSection, ModelSection, PromptSection, TinyModel
+from tesuji.recipe.schema.sections import LoraSection, ModelSection, PromptSection
 
-SHAPE = TinyModel(
-    hidden_size=32, num_attention_heads=2, num_key_value_heads=2, intermediate_size=64
-)
 PROMPT = PromptSection(style="compact", answer="id")
 LORA = LoraSection(r=8, alpha=16, dropout=0.1)
-FULL, ADAPTED = ModelSection(tiny=SHAPE), ModelSection(tiny=SHAPE, lora=LORA)
-
-
-def made_pairs(count: int, seed: int) -> list[Pair]:
-    """The better reply names the larger of two digits; its length tells nothing."""
-    draw = random.Random(seed)
-    found = []
-    for number in range(count):
-        low, high = sorted(draw.sample(range(10), 2))
-        shown = f"{low} {high}" if draw.random() < 0.5 else f"{high} {low}"
-        long, short = draw.sample([".", "..."], 2)
-        role = "Doctor" if number % 2 else "Mafia"
-        prompt = ({"role": "user", "content": shown},)
-        found.append(Pair(prompt, f"{high}{long}", f"{low}{short}", about={"role": role}))
-    return found
+FULL, ADAPTED = ModelSection(tiny=WIDER), ModelSection(tiny=WIDER, lora=LORA)
 
 
 TRAIN, HELD_OUT = made_pairs(200, 1), made_pairs(100, 2)
@@ -202,15 +185,6 @@ def test_without_lora_an_adapter_is_merged_into_a_whole_model(tmp_path: Path):
     assert not hasattr(model, "peft_config")
 
 
-class Killed(Exception):
-    pass
-
-
-def kill(step: int, total: int, note: str) -> None:
-    if step == 5:
-        raise Killed
-
-
 @pytest.mark.parametrize("kind", ["full", "adapter"])
 def test_resumed_training_ends_with_the_same_weights(tmp_path: Path, kind: str):
     section = FULL if kind == "full" else ADAPTED
@@ -232,7 +206,7 @@ def test_resumed_training_ends_with_the_same_weights(tmp_path: Path, kind: str):
 
 @pytest.mark.parametrize("lora", [None, LORA])
 def test_bfloat16_trains_and_scores(tmp_path: Path, lora: LoraSection | None):
-    section = ModelSection(tiny=SHAPE, dtype="bfloat16", lora=lora)
+    section = ModelSection(tiny=WIDER, dtype="bfloat16", lora=lora)
     summary = train(section, base(tmp_path), tmp_path / "out", held_out=[], max_steps=2)
     assert summary.steps == 2 and summary.accuracy_after is None
     scorer = load_scorer(section, str(tmp_path / "out" / "final"))

@@ -19,6 +19,7 @@ from typing import Literal
 from tesuji.core.errors import EngineError
 from tesuji.core.seeds import stream
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Task, Turn
+from tesuji.episodes.transcript import new_part
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.basic.random import RandomPlayer
@@ -43,8 +44,8 @@ class TurnRules:
 
 @dataclass(slots=True)
 class _Running:
-    """A match under way; by seat, `failed` holds first attempts without a legal move, `shown` all
-    that it had been shown at its last turn."""
+    """A match under way; by seat, `failed` holds first attempts without a legal move, `observed`
+    all that it had been shown at its last turn."""
 
     task: Task
     game: Game
@@ -52,7 +53,7 @@ class _Running:
     turns: list[Turn] = field(default_factory=list)
     earned: list[float] = field(default_factory=list)
     failed: dict[int, Attempt] = field(default_factory=dict)
-    shown: dict[int, str] = field(default_factory=dict)
+    observed: dict[int, str] = field(default_factory=dict)
     ending: Ending | None = None
     reason: str = ""
     offender: int | None = None
@@ -96,17 +97,17 @@ def _start(waiting: Iterator[Task], game: GameOf, places: int) -> list[_Running]
 
 def _one_round(running: list[_Running], players: Mapping[str, Player], rules: TurnRules) -> None:
     """Ask every seat that is to act once, player by player, and apply the replies."""
-    asked: dict[str, list[tuple[_Running, MoveRequest]]] = {}
+    requests: dict[str, list[tuple[_Running, MoveRequest]]] = {}
     for run in running:
         _open(run, rules)
         if run.ending is not None:
             continue
         for seat in run.match.to_act:
-            request = _request(run, seat)
-            asked.setdefault(run.task.players[seat], []).append((run, request))
+            batch = requests.setdefault(run.task.players[seat], [])
+            batch.append((run, _request(run, seat)))
         if not run.match.to_act:
             run.ending = Ending.FINISHED
-    for label, batch in asked.items():
+    for label, batch in requests.items():
         replies = players[label].choose([request for _, request in batch])
         for (run, request), reply in zip(batch, replies, strict=True):
             if run.ending is None:
@@ -147,17 +148,17 @@ def read_attempt(reply: Reply, request: MoveRequest, answer: Literal["id", "move
     if reply.move is not None:
         return Attempt(reply=reply.move.text, found=Found.EXACT, move=reply.move)
     if request.match.judges:
-        return _as_said(reply)
+        return _whole_reply(reply)
     reader = functools.partial(request.match.read, request.seat)
     attempt = read_reply(reply.text, request.legal, prefer=answer, reader=reader)
     return replace(attempt, prompt=reply.prompt, tokens=reply.tokens)
 
 
-def _as_said(reply: Reply) -> Attempt:
+def _whole_reply(reply: Reply) -> Attempt:
     """All that was said outside the thought is the move, also where that is nothing."""
     text = reply.text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates cannot be stored
-    thought, said = split_thought(text)
-    move = Move(-1, said)
+    thought, answer = split_thought(text)
+    move = Move(-1, answer)
     return Attempt(text, thought, Found.EXACT, move, prompt=reply.prompt, tokens=reply.tokens)
 
 
@@ -186,9 +187,15 @@ def _play(
     """Record the turn and play its move; the seat forfeits where there is none. A game that breaks
     ends the match as an error of nobody's."""
     seat, match = request.seat, run.match
-    shown, continues = _new_part(run, request)
+    observation, continues = _new_part(run, request)
     turn = Turn(
-        seat, match.role(seat), shown, attempts, played, phase=match.phase, continues=continues
+        seat,
+        match.role(seat),
+        observation,
+        attempts,
+        played,
+        phase=match.phase,
+        continues=continues,
     )
     run.turns.append(turn)
     run.earned.append(match.returns()[seat])
@@ -207,13 +214,11 @@ def _play(
 def _new_part(run: _Running, request: MoveRequest) -> tuple[str, bool]:
     """(what the seat is shown, whether that continues what it was shown at its turn before): of a
     transcript that grows only what is new is kept."""
-    shown, before = request.observation, run.shown.get(request.seat)
+    observation, before = request.observation, run.observed.get(request.seat)
     if not run.match.grows:
-        return shown, False
-    run.shown[request.seat] = shown
-    if before is None or not shown.startswith(before):
-        return shown, False
-    return shown[len(before) :], True
+        return observation, False
+    run.observed[request.seat] = observation
+    return new_part(observation, before)
 
 
 def _substitute(request: MoveRequest, rules: TurnRules) -> Move | None:

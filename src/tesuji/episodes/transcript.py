@@ -5,6 +5,7 @@ saying that they continue (`Turn.continues`).
 """
 
 from collections.abc import Sequence
+from itertools import starmap
 
 from tesuji.core.types import Episode, Turn
 
@@ -16,16 +17,16 @@ def seen(episode: Episode, place: int) -> str:
     return "".join(turn.observation for turn in turns[first:])
 
 
+def new_part(observation: str, before: str | None) -> tuple[str, bool]:
+    """(what is new in a seat's observation, whether it continues the one before)."""
+    if before is None or not observation.startswith(before):
+        return observation, False
+    return observation[len(before) :], True
+
+
 def shortened(observations: Sequence[str]) -> list[tuple[str, bool]]:
     """One seat's whole observations as (what is new, whether it continues the one before)."""
-    parts, before = [], None
-    for observation in observations:
-        continues = before is not None and observation.startswith(before)
-        parts.append(
-            (observation[len(before) :] if continues and before else observation, continues)
-        )
-        before = observation
-    return parts
+    return list(starmap(new_part, zip(observations, [None, *observations], strict=False)))
 
 
 def turns_of(episode: Episode, seat: int) -> list[tuple[int, Turn]]:

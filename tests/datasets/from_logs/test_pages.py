@@ -24,8 +24,9 @@ from made_rows import (
 
 from tesuji.core.files import read_json
 from tesuji.datasets.columns import FACTS, OF_PAIR, OF_ROW, facts_of
-from tesuji.datasets.describe.card import card, front_matter, plain
+from tesuji.datasets.describe.card import card, front_matter
 from tesuji.datasets.describe.distributions import doublings, quantiles
+from tesuji.datasets.describe.page import plain
 from tesuji.datasets.describe.statistics_page import statistics_page
 from tesuji.datasets.files import read_pairs, read_rows
 from tesuji.datasets.from_logs.flat_rows import prefix, sft_row

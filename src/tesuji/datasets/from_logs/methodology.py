@@ -4,10 +4,10 @@ For a competition that asks how its training data came about, and for oneself a 
 number is one of `dataset_statistics.json`; nothing is said of a step that did not run.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from tesuji.datasets.describe.card import counts_table, plain
+from tesuji.datasets.describe.page import render
 from tesuji.datasets.from_logs.prompts import instruction, situation
 from tesuji.datasets.from_logs.strategy_words import INDICATORS
 from tesuji.datasets.judge import ASKED as JUDGE_ASKED
@@ -32,42 +32,25 @@ PAIRED = {
     "judge": "the reply that a judge model preferred in both orders",
     "log": "as the log gives the pair",
 }
-HEURISTIC = ("quality", "judge")
 
 
 def methodology(stage: LogsStage, stats: Mapping[str, Any]) -> str:
     """The page."""
-    parts = [
-        *_head(stage, stats),
-        *_sources(stage, stats),
-        *_rules(stage, stats),
-        *_split(stage, stats),
-        *_pairs(stage, stats),
-        *_prompts(stage, stats),
-        *_versions(stats),
-    ]
-    return "\n".join(parts) + "\n"
-
-
-def _head(stage: LogsStage, stats: Mapping[str, Any]) -> Iterator[str]:
-    yield f"# How {plain(stats['name'])} was made\n"
-    yield f"Compliance mode: **{stage.compliance}**.\n"
-    used = heuristics(stage)
-    if used:
-        yield f"Heuristics were used: {', '.join(used)}."
-    else:
-        yield (
-            "No heuristic about the quality of a reply, and no model, decided anything: rows were "
-            "selected by what the logs say about outcome and legality, by phase where a rule below "
-            "says so, and otherwise only counted, made distinct, balanced or drawn by the seed."
-        )
-    if stage.compliance != "strict":
-        yield (
-            "\n`quality_score` in `final/` is the score of a rule about form, written down for "
-            "replies in free text."
-        )
-    if stage.compliance == "strict":
-        yield "Under `compliance: strict` a recipe that asks for one is refused before it starts."
+    judged = stage.pairs is not None and "judge" in stage.pairs.by
+    return render(
+        "methodology.md.j2",
+        stage=stage,
+        stats=stats,
+        heuristics=heuristics(stage),
+        meaning=lambda rule: _meaning(rule, stage),
+        paired=PAIRED,
+        preferred_by=dict.fromkeys(name.partition("/")[0] for name in stats["pairs"]["by_near"]),
+        prompts=[
+            (_one_line(instruction(game, "ROLE", phase)), situation(_one_line(phase), 0, "..."))
+            for game, phase in _games(stats)
+        ],
+        judge=JUDGE_ASKED if judged else "",
+    )
 
 
 def heuristics(stage: LogsStage) -> list[str]:
@@ -75,37 +58,6 @@ def heuristics(stage: LogsStage) -> list[str]:
     judged = stage.pairs is not None and "judge" in stage.pairs.by
     used = ["a rule about the form of replies (`select.quality`)"] if stage.select.quality else []
     return used + (["a judge model (`pairs.by: judge`)"] if judged else [])
-
-
-def _sources(stage: LogsStage, stats: Mapping[str, Any]) -> Iterator[str]:
-    read = stats["imported"]
-    yield "\n## Sources\n"
-    for source in stats["sources"]:
-        yield f"- {plain(source)}"
-    if stats.get("made"):
-        planted = ", ".join(f"{plain(name)} {count:,}" for name, count in stats["made"].items())
-        yield f"\nThese games were played by scripts for this data set; planted in them: {planted}."
-    yield (
-        f"\n{read['files']:,} files with {read['read']:,} records: {read['accepted']:,} taken "
-        f"({read['episodes']:,} games or views of games with {read['turns']:,} turns, "
-        f"{read['pairs']:,} preference pairs), {read['rejected']:,} not. Games left out by default "
-        f"and taken here all the same: {', '.join(stage.include) or 'none'}."
-    )
-    for title, key in (("Kinds of records", "by_kind"), ("Not taken", "rejected_by_reason")):
-        if read[key]:
-            yield f"\n{title}:\n\n" + counts_table(read[key])
-
-
-def _rules(stage: LogsStage, stats: Mapping[str, Any]) -> Iterator[str]:
-    yield "\n## Selection\n\nRules in the order in which they were applied.\n"
-    yield "| rule | dropped | left | why |\n|---|---:|---:|---|"
-    for rule in stats["rules"]:
-        why = ", ".join(f"{plain(k)} {v:,}" for k, v in rule.get("why", {}).items() if k)
-        yield f"| {plain(rule['rule'])} | {rule['dropped']:,} | {rule['left']:,} | {why} |"
-    yield ""
-    for rule in stats["rules"]:
-        if meaning := _meaning(rule["rule"], stage):
-            yield f"- `{rule['rule']}`: {meaning}"
 
 
 def _meaning(rule: str, stage: LogsStage) -> str:
@@ -124,50 +76,8 @@ def _meaning(rule: str, stage: LogsStage) -> str:
     return MEANING.get(rule, "")
 
 
-def _split(stage: LogsStage, stats: Mapping[str, Any]) -> Iterator[str]:
-    matches = stats["matches"]
-    yield "\n## Split\n"
-    yield (
-        f"By match, never by row: {matches['held_out']:,} of {matches['all']:,} matches (share "
-        f"{stage.held_out:g}, drawn by seed {stats['seed']}) are kept out of training with all "
-        f"their rows and pairs. {stats['train_rows']:,} rows to learn from, "
-        f"{stats['held_out_rows']:,} held out, of which "
-        f"{stats['held_out_rows_with_a_prompt_of_training']:,} have a prompt that also occurs in "
-        "a match of training."
-    )
-
-
-def _pairs(stage: LogsStage, stats: Mapping[str, Any]) -> Iterator[str]:
-    pairs = stats["pairs"]
-    if not pairs["by_near"] and not pairs["dropped"]:
-        return
-    yield "\n## Preference pairs\n"
-    if stage.pairs is not None:
-        yield f"Asked for: {', '.join(stage.pairs.by)}, near: {stage.pairs.near}.\n"
-    for by in dict.fromkeys(name.partition("/")[0] for name in pairs["by_near"]):
-        yield f"- `{by}`: {PAIRED.get(by, 'as the log says')}."
-    yield "\n" + counts_table(pairs["by_near"])
-    dropped = ", ".join(f"{name} {count:,}" for name, count in pairs["dropped"].items())
-    yield f"\nLeft out: {dropped or 'none'}."
-    yield (
-        f"Chosen replies have {pairs['mean_characters_chosen']:,} characters on average, rejected "
-        f"ones {pairs['mean_characters_rejected']:,}."
-    )
-
-
-def _prompts(stage: LogsStage, stats: Mapping[str, Any]) -> Iterator[str]:
-    yield "\n## Prompts\n"
-    yield (
-        "Where a log holds the messages that were replied to, they are the prompt. Elsewhere it is "
-        "made of what the player had been shown by then, in this form:\n"
-    )
-    for game, phase in _games(stats):
-        yield "    system: " + " ".join(instruction(game, "ROLE", phase).split())
-        text = situation(" ".join(phase.split()), 0, "...").replace("\n", "\n    ")
-        yield f"    user: {text}\n"
-    if stage.pairs is not None and "judge" in stage.pairs.by:
-        question = JUDGE_ASKED.replace("\n", "\n    ")
-        yield f"The judge ({plain(stage.pairs.judge.model)}) was asked:\n\n    {question}\n"
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _games(stats: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -175,10 +85,3 @@ def _games(stats: Mapping[str, Any]) -> list[tuple[str, str]]:
     game = next(iter(stats["games"]), "")
     phases = [name for name in stats["phases"] if name != "none"] or [""]
     return [(game, phase) for phase in phases if game]
-
-
-def _versions(stats: Mapping[str, Any]) -> Iterator[str]:
-    yield "\n## Versions\n"
-    for name, version in stats["versions"].items():
-        yield f"- {name} {version}"
-    yield f"- seed {stats['seed']}"

@@ -16,10 +16,10 @@ class LearnedReward:
 
     def prepare(self, turns: Sequence[Judged]) -> None:
         """Score these turns now, and forget those before."""
-        said = [at for at in turns if at.turn.attempts]
-        scores = self._scores(said)
+        replied = [at for at in turns if at.turn.attempts]
+        scores = self._scores(replied)
         self._known = {
-            (id(at.episode), at.place): score for at, score in zip(said, scores, strict=True)
+            (id(at.episode), at.place): score for at, score in zip(replied, scores, strict=True)
         }
 
     def __call__(self, at: Judged) -> float:

@@ -46,7 +46,7 @@ class Oracle:
         if not legal_moves:
             raise _cannot_judge(player, at, "any text is a move there")
         if isinstance(player, MinimaxPlayer):
-            values = {move.id: found.value for move, found in player.solve(match).items()}
+            values = {move.id: solved.value for move, solved in player.solve(match).items()}
             best = max(values.values())
             return {move: value - best for move, value in values.items()}
         request = MoveRequest(at.game, match, seat, at.turn.observation, legal_moves, seed=0)

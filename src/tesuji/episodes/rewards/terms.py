@@ -44,10 +44,10 @@ def format_(per: str = "turn") -> Term:
         last = at.turn.attempts[-1] if at.turn.attempts else None
         if last is None or last.move is None:
             return 0.0
-        said = split_thought(last.reply)[1].strip()
+        answer = split_thought(last.reply)[1].strip()
         turns = sum(turn.seat == at.turn.seat for turn in at.episode.turns)
         share = 1.0 if per == "turn" else 1.0 / turns
-        return share * (said in (last.move.text, str(last.move.id)))
+        return share * (answer in (last.move.text, str(last.move.id)))
 
     return term
 
@@ -64,8 +64,8 @@ def length(per: float = 100.0) -> Term:
         )
 
     def term(at: Judged) -> float:
-        said = (attempt.tokens for attempt in at.turn.attempts)
-        return -sum(len(tokens.reply_ids) for tokens in said if tokens is not None) / per
+        sampled = (attempt.tokens for attempt in at.turn.attempts)
+        return -sum(len(tokens.reply_ids) for tokens in sampled if tokens is not None) / per
 
     return term
 

@@ -5,8 +5,6 @@ from tesuji.core.types import Move
 from tesuji.episodes.rewards.base import Judged, Term
 
 _LINES = ((0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6))
-
-
 _PLACES = {4: 0.6, **dict.fromkeys((0, 2, 6, 8), 0.4), **dict.fromkeys((1, 3, 5, 7), 0.2)}
 
 

@@ -24,6 +24,7 @@ from tesuji.episodes.rewards.learned import reward_model
 from tesuji.episodes.rewards.oracle import oracle
 from tesuji.episodes.rewards.terms import TOOL_FORMAT, check_weight
 from tesuji.episodes.rewards.tictactoe import tictactoe_table
+from tesuji.episodes.transcript import turns_of
 from tesuji.games.base import Game, GameInfo
 from tesuji.recipe.schema.play import RewardTerm
 
@@ -69,8 +70,7 @@ class Rewards:
 
     def _judged(self, episode: Episode, seat: int) -> list[Judged]:
         game = self.game_of(episode)
-        places = (place for place, turn in enumerate(episode.turns) if turn.seat == seat)
-        return [Judged(episode, game, place) for place in places]
+        return [Judged(episode, game, place) for place, _ in turns_of(episode, seat)]
 
     def __call__(self, episode: Episode, seat: int) -> TurnRewards:
         """Judge every turn of the seat; a turn that was not its own (a random opening) is worth 0.
@@ -143,7 +143,7 @@ def _make(name: str, section: RewardTerm, services: Mapping[str, Any]) -> Term:
 def _check_options(name: str, options: Iterable[str], signature: inspect.Signature) -> None:
     """Every option is one that the term knows; one that takes `**options` knows all."""
     known = [key for key in signature.parameters if key not in SERVICES]
-    if any(found.kind is found.VAR_KEYWORD for found in signature.parameters.values()):
+    if any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values()):
         return
     for key in options:
         if key not in known:

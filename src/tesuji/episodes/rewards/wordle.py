@@ -29,8 +29,8 @@ def wordle_partial() -> Term:
         match = _after_last(at, "wordle_partial")
         if match is None or not match.guessed:
             return 0.0
-        shown = match.guessed[-1][1]
-        return (shown.count("G") + 0.5 * shown.count("Y")) / len(shown)
+        marks = match.guessed[-1][1]
+        return (marks.count("G") + 0.5 * marks.count("Y")) / len(marks)
 
     return term
 

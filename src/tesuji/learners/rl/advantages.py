@@ -191,12 +191,10 @@ def moments(values: Array) -> Moments:
     return float(len(values)), float(values.sum()), float((values * values).sum())
 
 
-def whiten(values: Array, total: Moments | None = None, *, shift_only: bool = False) -> Array:
+def whiten(values: Array, total: Moments | None = None) -> Array:
     """Values with mean 0 and deviation 1; `total` are the moments over all processes."""
     count, first, second = total or moments(values)
     mean = first / max(1.0, count)
-    if shift_only:
-        return values - mean
     variance = max(0.0, second / max(1.0, count) - mean * mean)
     scaled: Array = (values - mean) / (np.sqrt(variance) + 1e-8)
     return scaled

@@ -60,6 +60,12 @@ def save_model(folder: Path, policy: Policy, learner: Learner) -> None:
         _write_model(aside, policy, learner)
 
 
+def copy_model(source: Path, target: Path) -> None:
+    """Put a saved model in a second place as well."""
+    with _whole_folder(target) as aside:
+        shutil.copytree(source, aside, dirs_exist_ok=True)
+
+
 @contextlib.contextmanager
 def _whole_folder(target: Path) -> Iterator[Path]:
     """An empty folder that takes the place of `target` once it has been filled."""

@@ -56,11 +56,8 @@ METRICS: Mapping[tuple[str, ...], str] = {
     ("certificate/lines", "certificate/losing_lines"): "with `stop_when: certificate`, every"
     " `stop_check_steps`: as in supervised training.",
     ("micro_batch_tokens",): "most tokens in one forward pass; falls when memory runs out.",
-    ("speed/games_per_second", "speed/sampled_tokens_per_second", "speed/rollout_seconds"): "of the"
-    " rollout. What begins with `speed/` is all that differs between two runs of one seed.",
-    ("speed/update_tokens_per_second", "speed/update_seconds"): "of the update: trained tokens a"
-    " second, and the seconds it took.",
-    ("speed/memory_gb",): "the most memory used so far, of the GPU or else of the process.",
+    ("speed/NAME",): "games, sampled tokens and trained tokens a second, seconds of rollout and"
+    " update, memory in GB. The only figures that differ between two runs of one seed.",
 }
 
 

@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
-import numpy.typing as npt
 
 from tesuji.core.types import Segment, Trace
-
-Array = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from tesuji.learners.rl.advantages import Array, Ints
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ and started again ends with the same weights as one never killed (CPU, one proce
 that is not in the checkpoint follows from the recipe and its seed.
 """
 
-import shutil
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from tesuji.core.metric_log import MetricLog, TextLog
 from tesuji.episodes.rewards.base import RewardModel
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
-from tesuji.learners.rl.checkpoint import save_model
+from tesuji.learners.rl.checkpoint import copy_model, save_model
 from tesuji.learners.rl.distributed import gathered, gathered_sums, is_main
 from tesuji.learners.rl.metrics import rollout_metrics, speed
 from tesuji.learners.rl.monitor import console_line
@@ -110,11 +109,7 @@ class _Loop:
             self.step()
         if state.saved_at != state.step:
             self.save()
-        handed_on = self.hand_on()
-        summary = self.summary(handed_on, time.monotonic() - started)
-        if is_main():
-            summary.write(self.out)
-        return summary
+        return self.finish(started)
 
     def step(self) -> None:
         """Play, estimate and update; follow, evaluate, log and save."""
@@ -130,12 +125,14 @@ class _Loop:
         values |= setup.schedule.metrics() | setup.random_success()
         state.matches += int(sums["matches"])
         state.tokens += int(sums["reply_tokens"])
-        lines += self.learner.take_notices() + state.alarms.look(state.step, values)
+        lines += self.learner.notices + state.alarms.look(state.step, values)
+        self.learner.notices.clear()
         state.follow()
         values |= self.evaluate()
-        self.log(values)
+        line = console_line(state.step, values)
+        self.report(values, line, lines)
         self.stop_or_save()
-        self.tell(values, lines)
+        self.hooks.on_step(state.step, self.stage.max_steps, line)
 
     def learn(self, flat: Flat, rollout: Rollout) -> dict[str, float]:
         """Estimate the advantages of the rollout's tokens and update the weights."""
@@ -155,7 +152,8 @@ class _Loop:
             **estimate.metrics(),
             **({} if kl is None else {"kl": kl}),
             "kl_coef": state.kl.beta,
-            **learner.metrics(),
+            "learning_rate": float(learner.optimizer.param_groups[0]["lr"]),
+            "micro_batch_tokens": learner.micro_batch_tokens,
             **speed(rollout.sums, rollout.seconds, flat.tokens, seconds),
         }
 
@@ -174,11 +172,16 @@ class _Loop:
         """Inside, the model has the moving average of its weights, where the stage keeps one."""
         return swapped(self.policy.model, self.state.ema)
 
-    def log(self, values: dict[str, float]) -> None:
-        """A line of the metric log and of the text log."""
-        if is_main():
-            self.metrics.log(self.name, self.state.step, values)
-            self.text.step(self.state.step, values)
+    def report(self, values: dict[str, float], line: str, more: list[str]) -> None:
+        """To the metric log and the text log; the line, every `logging_steps`, and more to read."""
+        if not is_main():
+            return
+        step = self.state.step
+        self.metrics.log(self.name, step, values)
+        self.text.step(step, values)
+        due = step % self.stage.logging_steps == 0 or step == 1
+        for text in [line, *more] if due else more:
+            self.hooks.say(text)
 
     def stop_or_save(self) -> None:
         """Ask whether to stop, and write a checkpoint, where it is time to."""
@@ -196,34 +199,18 @@ class _Loop:
             self.state.save()
         self.learner.accelerator.wait_for_everyone()
 
-    def tell(self, values: dict[str, float], lines: list[str]) -> None:
-        """The step's line, now and then, and what else is to be read."""
-        step = self.state.step
-        line = console_line(step, values)
-        if step % self.stage.logging_steps == 0 or step == 1:
-            lines = [line, *lines]
-        for text in lines if is_main() else ():
-            self.hooks.say(text)
-        self.hooks.on_step(step, self.stage.max_steps, line)
-
-    def hand_on(self) -> bool:
-        """Write `final`: the model that scored best, or the one at the end. Whether the former."""
-        best, final = self.out / "best", self.out / "final"
-        use_best = self.stage.load_best_model_at_end and best.is_dir() and not self.state.stopped
+    def finish(self, started: float) -> RLSummary:
+        """Write `final`, the model that scored best or the one at the end, and what was done."""
+        state, best, final = self.state, self.out / "best", self.out / "final"
+        use_best = self.stage.load_best_model_at_end and best.is_dir() and not state.stopped
         if is_main() and use_best:
-            shutil.rmtree(final, ignore_errors=True)
-            shutil.copytree(best, final)
+            copy_model(best, final)
         elif is_main():
             with self.averaged():
                 save_model(final, self.policy, self.learner)
-        return use_best
-
-    def summary(self, use_best: bool, seconds: float) -> RLSummary:
-        """What the stage did."""
-        state = self.state
-        return RLSummary(
+        summary = RLSummary(
             steps=state.step,
-            seconds=round(seconds, 2),
+            seconds=round(time.monotonic() - started, 2),
             matches=state.matches,
             tokens=state.tokens,
             stopped_because=why_ended(state, use_best),
@@ -231,6 +218,9 @@ class _Loop:
             best_score=state.best_score,
             **model_facts(self.policy.model),
         )
+        if is_main():
+            summary.write(self.out)
+        return summary
 
 
 def why_ended(state: TrainingState, use_best: bool) -> str:

@@ -54,7 +54,7 @@ def play(tasks: Sequence[Task], setup: MatchSetup, *, version: int) -> Rollout:
     Raises EngineError when most of them failed, or for a reward that is not a number.
     """
     started = time.monotonic()
-    places = {_key(task): place for place, task in enumerate(tasks)}
+    places = {_key(task, task.opening, task.repeat): at for at, task in enumerate(tasks)}
     episodes: list[Episode | None] = [None] * len(tasks)
     for episode in play_matches(
         tasks,
@@ -63,7 +63,8 @@ def play(tasks: Sequence[Task], setup: MatchSetup, *, version: int) -> Rollout:
         rules=setup.rules,
         concurrent=setup.concurrent,
     ):
-        episodes[places[_key(_task_of(episode))]] = episode
+        opening, repeat = (episode.provenance.get(name, 0) for name in ("opening", "repeat"))
+        episodes[places[_key(episode, opening, repeat)]] = episode
     rollout = Rollout([], [], seconds=time.monotonic() - started)
     whole = [e for e in episodes if e is not None and e.ending is not Ending.ERROR]
     ours = ((e, seat) for e in whole for seat, label in enumerate(e.players) if label == POLICY)
@@ -75,21 +76,9 @@ def play(tasks: Sequence[Task], setup: MatchSetup, *, version: int) -> Rollout:
     return rollout
 
 
-def _task_of(episode: Episode) -> Task:
-    kept = episode.provenance
-    return Task(
-        episode.game,
-        episode.seed,
-        episode.players,
-        episode.options,
-        kept.get("opening", 0),
-        kept.get("repeat", 0),
-    )
-
-
-def _key(task: Task) -> tuple[Any, ...]:
-    options = repr(sorted(task.options.items()))  # a value may be a list
-    return (task.game, options, task.seed, task.players, task.opening, task.repeat)
+def _key(played: Task | Episode, opening: int, repeat: int) -> tuple[Any, ...]:
+    options = repr(sorted(played.options.items()))  # a value may be a list
+    return (played.game, options, played.seed, played.players, opening, repeat)
 
 
 def _take(rollout: Rollout, task: Task, episode: Episode, setup: MatchSetup, version: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,23 +51,13 @@ class Snapshots:
         return self.folder / f"step-{step:06d}.safetensors"
 
 
-class SwappedPlayer(Player):
-    """The policy's player with other weights for the time of a request."""
-
-    def __init__(self, name: str, player: ModelPlayer, model: Any, weights: Weights) -> None:
-        self.name, self.player, self.model, self.weights = name, player, model, weights
-
-    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
-        """The replies of those weights."""
-        with swapped(self.model, self.weights):
-            return self.player.choose(requests)
-
-
 class WithinContext(Player):
-    """A player that chooses inside a context, such as mixed precision."""
+    """A player that chooses inside a context, such as mixed precision or other weights."""
 
-    def __init__(self, player: Player, context: Callable[[], AbstractContextManager[Any]]) -> None:
-        self.name, self.player, self.context = player.name, player, context
+    def __init__(
+        self, name: str, player: Player, context: Callable[[], AbstractContextManager[Any]]
+    ) -> None:
+        self.name, self.player, self.context = name, player, context
 
     def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
         """The player's own choice."""
@@ -89,6 +80,6 @@ def snapshot_players(
     """A player for each snapshot kept, by its label. `player` makes a fresh one: what one has read
     of a match must not be taken for what another has."""
     return {
-        label: SwappedPlayer(label, player(), snapshots.model, weights)
+        label: WithinContext(label, player(), partial(swapped, snapshots.model, weights))
         for label, weights in snapshots.by_label().items()
     }

@@ -71,7 +71,7 @@ class RolloutSetup:
 
     def matches(self) -> MatchSetup:
         """How the next rollout is played; what was read with older weights is forgotten."""
-        policy = WithinContext(self._player(), self.precision)
+        policy = WithinContext(POLICY, self._player(), self.precision)
         return self._matches(policy, snapshot_players(self.snapshots, self._player))
 
     def _player(self) -> ModelPlayer:

@@ -55,7 +55,6 @@ class MicroBatch:
     targets: Tensor
     index: Tensor
     allowed: tuple[tuple[int, tuple[int, ...]], ...]
-    tokens: int
 
 
 def pack(
@@ -113,27 +112,22 @@ def micro_batches(rows: Sequence[Row], max_tokens: int) -> Iterator[list[Row]]:
 def collate(rows: Sequence[Row], device: torch.device) -> MicroBatch:
     """The tensors of one forward pass."""
     length = max(row.length for row in rows)
-    ids, positions, owners = ([_blank(length, fill) for _ in rows] for fill in (0, 0, -1))
     places: list[int] = []
     targets: list[int] = []
     index: list[int] = []
     allowed: list[tuple[int, tuple[int, ...]]] = []
     for number, row in enumerate(rows):
-        column = len(row.prompt)
-        _write(ids[number], positions[number], owners[number], 0, row.prompt, 0, 0)
-        for owner, branch in enumerate(row.branches, start=1):
-            for offset, trained in enumerate(branch.trained):
-                if not trained:
-                    continue
-                before = column + offset - 1 if offset else len(row.prompt) - 1
+        prompt = column = len(row.prompt)
+        for branch in row.branches:
+            for offset in (offset for offset, trained in enumerate(branch.trained) if trained):
                 if offset in branch.allowed:
                     allowed.append((len(places), branch.allowed[offset]))
-                places.append(number * length + before)
+                before = column + offset if offset else prompt  # a reply follows on the prompt
+                places.append(number * length + before - 1)
                 targets.append(branch.ids[offset])
             index += range(branch.first, branch.first + sum(branch.trained))
-            start = len(row.prompt)
-            _write(ids[number], positions[number], owners[number], column, branch.ids, start, owner)
             column += len(branch.ids)
+    ids, positions, owners = zip(*(_columns(row, length) for row in rows), strict=True)
     shared = any(len(row.branches) > 1 for row in rows)
     return MicroBatch(
         ids=torch.tensor(ids, device=device),
@@ -143,27 +137,19 @@ def collate(rows: Sequence[Row], device: torch.device) -> MicroBatch:
         targets=torch.tensor(targets, device=device),
         index=torch.tensor(index, device=device),
         allowed=tuple(allowed),
-        tokens=sum(row.length for row in rows),
     )
 
 
-def _blank(length: int, fill: int) -> list[int]:
-    return [fill] * length
-
-
-def _write(
-    ids: list[int],
-    positions: list[int],
-    owners: list[int],
-    column: int,
-    tokens: Sequence[int],
-    position: int,
-    owner: int,
-) -> None:
-    end = column + len(tokens)
-    ids[column:end] = tokens
-    positions[column:end] = range(position, position + len(tokens))
-    owners[column:end] = [owner] * len(tokens)
+def _columns(row: Row, length: int) -> tuple[list[int], list[int], list[int]]:
+    """A row's tokens, their positions, and their owners as `_mask` wants them, padded."""
+    prompt = len(row.prompt)
+    ids, positions, owners = [*row.prompt], [*range(prompt)], [0] * prompt
+    for owner, branch in enumerate(row.branches, start=1):
+        ids += branch.ids
+        positions += range(prompt, prompt + len(branch.ids))
+        owners += [owner] * len(branch.ids)
+    padding = length - len(ids)
+    return ids + [0] * padding, positions + [0] * padding, owners + [-1] * padding
 
 
 def _mask(owners: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tesuji.core.errors import EngineError
+from tesuji.learners.rl.distributed import gathered
 from tesuji.learners.rl.token_layout import Array, Flat
 from tesuji.learners.rl.update.actor_critic import ActorCritic
 from tesuji.learners.rl.update.batch import MicroBatch, Row, collate, micro_batches, pack
@@ -42,18 +43,6 @@ class Learner:
         """The actor without Accelerate's wrapping."""
         module: ActorCritic = self.accelerator.unwrap_model(self.actor)
         return module
-
-    def take_notices(self) -> list[str]:
-        """The notices so far, once."""
-        notices, self.notices = self.notices, []
-        return notices
-
-    def metrics(self) -> dict[str, float]:
-        """The learning rate of the first group, and the budget of a forward pass."""
-        return {
-            "learning_rate": float(self.optimizer.param_groups[0]["lr"]),
-            "micro_batch_tokens": self.micro_batch_tokens,
-        }
 
     def state_dict(self) -> dict[str, Any]:
         """What is neither a weight nor the optimizer's own state, as plain JSON values."""
@@ -184,7 +173,7 @@ def _backward(
 ) -> dict[str, float]:
     sums: dict[str, Tensor] = {}
     parts = list(micro_batches(rows, learner.micro_batch_tokens))
-    rounds = _most(learner, len(parts))
+    rounds = max(gathered([len(parts)]))
     device = learner.module.model.device
     for number in range(rounds):
         real = number < len(parts)  # another process may have more: keep it company
@@ -208,13 +197,6 @@ def _backward(
         sums["loss"] = sums.get("loss", torch.zeros((), device=device)) + loss.detach()
     count = sum(sum(branch.trained) for row in rows for branch in row.branches)
     return {name: float(value) / (count if name != "loss" else 1) for name, value in sums.items()}
-
-
-def _most(learner: Learner, count: int) -> int:
-    if learner.accelerator.num_processes == 1:
-        return count
-    mine = torch.tensor([count], device=learner.accelerator.device)
-    return int(learner.accelerator.gather(mine).max())
 
 
 def _clip(learner: Learner) -> float:
