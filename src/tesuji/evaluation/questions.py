@@ -20,7 +20,7 @@ from tesuji.players.base import Player
 
 def asks_questions(game: Game) -> bool:
     """Whether the game is one of questions that come with a key: no opponent, nothing to solve."""
-    return game.num_players == 1 and "answer_key" in game.info.players
+    return game.num_players == 1 and "answer_key" in game.info.traits
 
 
 def sides(game: Game) -> list[tuple[str, Game]]:
