@@ -18,11 +18,8 @@ from tesuji.learners.trainer.summary import TrainingSummary, trainer_facts
 from tesuji.learners.trainer.trainer import (
     STOPPED,
     arguments,
-    listen,
-    newest_checkpoint,
     optimizer,
     run,
-    step_of,
 )
 from tesuji.recipe.schema.sections import PromptSection
 from tesuji.recipe.schema.stages import SftStage
@@ -59,11 +56,8 @@ def train_sft(
     rows = _tokenized(train, policy, stage, prompt)
     looks = _tokenized(held_out, policy, stage, prompt) if held_out and stage.eval_steps else None
     trainer = _trainer(stage, policy, rows, looks, name=name, out=out, seed=seed)
-    listen(trainer, name, out, metrics, hooks)
     _add_stops(trainer, stage, out, hooks)
-    checkpoint = newest_checkpoint(out / "checkpoints")
-    metrics.forget_after(name, step_of(checkpoint))
-    seconds = run(trainer, name, out, checkpoint)
+    seconds = run(trainer, name, out, metrics, hooks)
     policy.model.save_pretrained(out / "final")
     policy.tokenizer.save_pretrained(out / "final")
     summary = SftSummary(
