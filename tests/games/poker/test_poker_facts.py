@@ -272,4 +272,4 @@ def test_a_lopsided_set_is_warned_about_and_a_small_one_is_not():
     lopsided = label_balance(["fold"] * 97 + ["call", "check", "bet 3"])
     assert lopsided.warnings == ("97 of 100 decisions are fold: always saying so scores as much.",)
     assert label_balance(["call"] * 3).warnings == ()
-    assert label_balance([]).majority == ""
+    assert label_balance([]).counts == {}
