@@ -135,7 +135,7 @@ class _Work:
         """Two halves of the turns, drawn by rank, compared with each other."""
         even, odd = ([t for t in good if t.rank % 2 == half and t.legal] for half in (0, 1))
         near = self.section.near
-        matches = list(near_matches(even, odd, near, _any, _any, self.dropped))
+        matches = list(near_matches(even, odd, near, self.dropped))
         matches = matches[: self.section.max_pairs]
         prompts = self._prompts({(m.chosen.episode, m.chosen.place) for m in matches})
         replies = self.pool.replies
@@ -171,10 +171,6 @@ class _Work:
             for seen in seen_turns(row)
             if (index, seen.place) in wanted
         }
-
-
-def _any(turn: Candidate, other: Candidate) -> bool:
-    return True
 
 
 def held_out_matches(matches: Iterable[str], share: float, seed: int) -> frozenset[str]:
