@@ -13,6 +13,7 @@ from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Example
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
+from tesuji.learners.model.save import save_policy
 from tesuji.learners.sft.tokens import Tokenized, tokenize
 from tesuji.learners.trainer.summary import TrainingSummary, trainer_facts
 from tesuji.learners.trainer.trainer import (
@@ -64,8 +65,7 @@ def train_sft(
     checkpoint = newest_checkpoint(out / "checkpoints")
     metrics.forget_after(name, step_of(checkpoint))
     seconds = run(trainer, name, out, checkpoint)
-    policy.model.save_pretrained(out / "final")
-    policy.tokenizer.save_pretrained(out / "final")
+    save_policy(policy, out / "final")
     summary = SftSummary(
         rows=len(rows.rows),
         rows_cut=rows.cut,
