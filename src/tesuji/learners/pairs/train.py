@@ -16,6 +16,7 @@ from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.logprobs import Scored
 from tesuji.learners.model.memory import telling_memory
+from tesuji.learners.model.save import save_policy
 from tesuji.learners.pairs.accuracy import Margin, Preference
 from tesuji.learners.pairs.summary import PairSummary, log_once, summarise
 from tesuji.learners.pairs.tokens import PairRow, PairTokens, tokenize_pairs, training_pairs
@@ -67,8 +68,7 @@ class PairLearner(ABC):
         self, out: Path, before: Preference, ended: Sequence[Scored], rows: Sequence[PairRow]
     ) -> None:
         """Write `out/final`, and what else the stage leaves."""
-        self.policy.model.save_pretrained(out / "final")
-        self.policy.tokenizer.save_pretrained(out / "final")
+        save_policy(self.policy, out / "final")
 
 
 class PairRun(TypedDict):

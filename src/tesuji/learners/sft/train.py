@@ -13,6 +13,7 @@ from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Example
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
+from tesuji.learners.model.save import save_policy
 from tesuji.learners.sft.tokens import Tokenized, tokenize
 from tesuji.learners.trainer.summary import TrainingSummary, trainer_facts
 from tesuji.learners.trainer.trainer import (
@@ -58,8 +59,7 @@ def train_sft(
     trainer = _trainer(stage, policy, rows, looks, name=name, out=out, seed=seed)
     _add_stops(trainer, stage, out, hooks)
     seconds = run(trainer, name, out, metrics, hooks)
-    policy.model.save_pretrained(out / "final")
-    policy.tokenizer.save_pretrained(out / "final")
+    save_policy(policy, out / "final")
     summary = SftSummary(
         rows=len(rows.rows),
         rows_cut=rows.cut,
