@@ -31,7 +31,7 @@ class Race(Game):
             name=self.name, title="Race to twenty-one", family="my-game", seats=(2, 2),
             information="perfect", chance=False, simultaneous=False, zero_sum=True,
             min_utility=-1.0, max_utility=1.0, max_moves=self.target,
-            players=("random", "scripted", "model", "human"),
+            metrics=("certificate",),
         )  # fmt: skip
 
     @property

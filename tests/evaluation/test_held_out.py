@@ -19,11 +19,11 @@ from tesuji.evaluation.held_out.evaluate import decision_labels, evaluate_rows
 from tesuji.evaluation.held_out.likelihood import Reader, likelihood, preferences
 from tesuji.evaluation.held_out.replies import (
     Answered,
-    Asked,
+    HeldOutPrompt,
     answer,
+    held_out_prompts,
     indicators,
     judge,
-    questions,
     target_of,
     valid_targets,
 )
@@ -176,7 +176,9 @@ def test_targets_are_those_of_the_last_game_message():
 
 
 def answers(*replies: tuple[Example, str]) -> list[Answered]:
-    return [Answered(Asked(r.prompt, (r,)), text, len(text), text != "[") for r, text in replies]
+    return [
+        Answered(HeldOutPrompt(r.prompt, (r,)), text, len(text), text != "[") for r, text in replies
+    ]
 
 
 def test_replies_are_judged_by_what_the_prompt_lists():
@@ -203,7 +205,7 @@ def test_words_are_counted_as_the_quality_rule_counts_them():
 
 def test_several_right_moves_of_a_position_all_agree():
     rows = [Example(shown("board"), reply, position="p") for reply in ("a1", "b2")]
-    asked = questions(rows, limit=9, seed=1)
+    asked = held_out_prompts(rows, limit=9, seed=1)
     assert [len(one.rows) for one in asked] == [2]
     found = judge([Answered(asked[0], text, 2, True) for text in ("b2", " a1 ", "c3")])
     assert (found.agree.right, found.agree.total) == (2, 3)
@@ -212,8 +214,10 @@ def test_several_right_moves_of_a_position_all_agree():
 
 def test_questions_are_drawn_once_and_stay_in_order():
     rows = [row(f"prompt {i}", "x") for i in range(50)]
-    some = questions(rows, limit=10, seed=2)
-    assert some == questions(rows, limit=10, seed=2) != questions(rows, limit=10, seed=3)
+    some = held_out_prompts(rows, limit=10, seed=2)
+    assert (
+        some == held_out_prompts(rows, limit=10, seed=2) != held_out_prompts(rows, limit=10, seed=3)
+    )
     places = [rows.index(one.rows[0]) for one in some]
     assert places == sorted(places) and len(set(places)) == 10
 
@@ -246,7 +250,7 @@ class Says:
 def test_a_model_that_says_one_thing_is_seen_to(policy: Policy):
     sampler = Says(render_reply(policy.tokenizer, "[2]"))
     reader = Reader(sampler, policy.tokenizer, 60, 60)
-    asked = questions(the_rows(), limit=9, seed=1)
+    asked = held_out_prompts(the_rows(), limit=9, seed=1)
     said, cut = answer(reader, asked, SamplingSection(max_new_tokens=10), 1, SILENT)
     assert {one.text for one in said} == {"[2]"}
     assert cut == 4 and {len(ids) for ids in sampler.seen} == {50}  # 60 less the reply's room

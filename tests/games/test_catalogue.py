@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from tesuji.cli.games import app, read_options
 from tesuji.core.errors import GameError, RecipeError
 from tesuji.games.catalogue import game_info, list_games, load_game
+from tesuji.players.registry import players_of
 
 HERE = list_games()
 
@@ -47,7 +48,7 @@ def test_every_game_of_openspiel_is_listed_and_only_three_are_unavailable() -> N
     closed = {name: info.unavailable for name, info in found.items() if info.unavailable}
     assert set(closed) == {"crossword", "efg_game", "nfg_game"}
     assert "no numbered actions" in closed["crossword"] and "filename" in closed["efg_game"]
-    assert not found["crossword"].players
+    assert not players_of(found["crossword"])
 
 
 @pytest.mark.parametrize(
@@ -65,8 +66,7 @@ def test_every_game_of_openspiel_is_listed_and_only_three_are_unavailable() -> N
 )
 def test_opponents_and_metrics(name: str, opponents: list[str], metrics: tuple[str, ...]) -> None:
     info = game_info(name)
-    assert [*info.players[: len(opponents)]] == opponents
-    assert set(info.players[len(opponents) :]) == {"model", "human", "scripted"}
+    assert [*players_of(info)] == [*opponents, "scripted"]
     assert info.metrics == metrics
 
 
@@ -75,8 +75,8 @@ def test_facts_of_a_game_follow_its_options() -> None:
     three = load_game("kuhn_poker", {"players": 3})
     assert (three.num_players, three.info.seats, three.info.max_utility) == (3, (3, 3), 4.0)
     assert three.info.metrics == ("nash_conv",)
-    assert load_game("connect_four", {"rows": 3, "columns": 3}).info.players[0] == "minimax"
-    assert load_game("liars_dice", {"dice_sides": 2}).info.players[0] == "cfr"
+    assert players_of(load_game("connect_four", {"rows": 3, "columns": 3}).info)[0] == "minimax"
+    assert players_of(load_game("liars_dice", {"dice_sides": 2}).info)[0] == "cfr"
     assert load_game("go", {"komi": 6.5}).info.metrics == ()
 
 

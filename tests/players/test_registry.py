@@ -1,15 +1,21 @@
 """Players by name: what a recipe or the command line may say, and what is told when it is wrong."""
 
+import subprocess
+import sys
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 
 import pytest
+from other_packages import install
+from typer.testing import CliRunner
 
+from tesuji.cli.games import app
 from tesuji.core.errors import GameError, RecipeError
 from tesuji.core.types import Ending, Task
 from tesuji.episodes.arena import play_matches
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest
-from tesuji.players.registry import make_player, parse_player, player_names
+from tesuji.players.registry import make_player, parse_player, player_names, players_of
 from tesuji.recipe.schema.sections import PlayerSection
 
 TIC_TAC_TOE = load_game("tic_tac_toe")
@@ -159,3 +165,78 @@ def test_engines_say_that_they_need_a_game_of_openspiel(name, home):
     asked = MoveRequest(home, Elsewhere(), 0, "", (), 0)
     with pytest.raises(GameError, match=f"{name} plays OpenSpiel games only"):
         make_player(parse_player(name), game=home).choose([asked])
+
+
+THEIRS = """
+from tesuji.players.base import Player, Reply
+
+class Centre(Player):
+    name = "centre"
+    def choose(self, requests):
+        return [Reply(move=sorted(r.legal, key=lambda move: move.id != 4)[0]) for r in requests]
+
+class Told(Centre):
+    @staticmethod
+    def plays(info):
+        return info.name == "tic_tac_toe" or f"it knows no {info.title}"
+
+class Never(Centre):
+    @classmethod
+    def plays(cls, info):
+        return False
+
+class Torn(Centre):
+    @staticmethod
+    def plays(info):
+        return info.no_such_fact
+"""
+
+
+@pytest.fixture
+def theirs(tmp_path, monkeypatch):
+    names = {name.lower(): f"their_players:{name}" for name in ("Centre", "Told", "Never", "Torn")}
+    entries = {"tesuji.players": {**names, "gone": "their_players:Gone"}}
+    install(tmp_path, "their-players", "their_players", THEIRS, entries, monkeypatch)
+
+
+@pytest.mark.usefixtures("theirs")
+def test_another_packages_player_plays_a_game_of_ours_by_its_own_word():
+    assert "told" in players_of(TIC_TAC_TOE.info) and "told" not in players_of(KUHN.info)
+    shown = CliRunner().invoke(app, ["show", "tic_tac_toe"], env={"COLUMNS": "120"})
+    assert "minimax, mcts, random, scripted, told" in shown.output
+    player = make_player(parse_player("told"), game=TIC_TAC_TOE)
+    [episode] = play_matches(
+        [Task("tic_tac_toe", 0, ("it", "it"))], game=TIC_TAC_TOE, players={"it": player}
+    )
+    assert episode.turns[0].played.text == "x(1,1)"
+    with pytest.raises(GameError, match="told cannot play kuhn_poker: it knows no Kuhn Poker") as e:
+        make_player(parse_player("told"), game=KUHN)
+    assert e.value.hint == "for this game there are: cfr, ismcts, random, scripted"
+
+
+@pytest.mark.usefixtures("theirs")
+def test_a_player_that_does_not_say_is_let_try_and_one_that_fails_is_named():
+    listed = {*players_of(TIC_TAC_TOE.info)}
+    assert not listed & {"centre", "never", "torn", "gone"} and "told" in listed
+    assert make_player(parse_player("centre"), game=TIC_TAC_TOE).name == "centre"
+    with pytest.raises(GameError, match=r"never cannot play tic_tac_toe\n"):
+        make_player(parse_player("never"), game=TIC_TAC_TOE)
+    with pytest.raises(RecipeError, match=r"'torn' of their_players:Torn does not say .*tic_tac"):
+        make_player(parse_player("torn"), game=TIC_TAC_TOE)
+
+
+def test_a_game_that_is_not_to_be_had_is_played_by_nobody():
+    assert players_of(replace(TIC_TAC_TOE.info, unavailable="it is elsewhere")) == ()
+
+
+def test_who_can_play_is_told_without_a_game_library():
+    code = (
+        "import sys\nfrom tesuji.games.base import GameInfo\n"
+        "from tesuji.players.registry import players_of\n"
+        "info = GameInfo('holdem', '', 'poker', (2, 9), 'imperfect', True, False, True)\n"
+        "heavy = {'pyspiel', 'pokerkit', 'textarena', 'torch', 'numpy'} & {*sys.modules}\n"
+        "print(*players_of(info), *heavy)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    able = ["equity", "tight_aggressive", "always_call", "random", "scripted"]
+    assert done.stdout.split() == able

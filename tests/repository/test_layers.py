@@ -30,6 +30,7 @@ ORDER = {
 }
 ROOMS = tuple(ORDER[""].split())
 BESIDE = {  # what stands beside the rooms, and the rooms that it may see
+    "api": set(ROOMS) - {"cli"},
     "compute": {"core", "recipe", "pipeline"},
     "serve": set(ROOMS) - {"cli"},
 }
@@ -121,7 +122,7 @@ def may_see(module: Parts, seen: Parts, depth: int, ranks: Mapping[str, list[str
     if depth == 0 and mine in BESIDE:
         return other in BESIDE[mine] | {mine}
     if depth == 0 and other in BESIDE:
-        return mine == "cli"
+        return mine in ("cli", "__init__")
     if mine not in rank or other not in rank:
         return True  # what the order does not name is caught by its own test
     return rank.index(other) <= rank.index(mine)

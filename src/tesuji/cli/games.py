@@ -17,7 +17,6 @@ app = typer.Typer(no_args_is_help=False)
 
 TURNS_SHOWN = 30
 LINES_SHOWN = 60  # of one message
-_NOT_OPPONENTS = ("model", "human", "scripted")  # as strong as whoever sits there
 
 
 @app.callback(invoke_without_command=True)
@@ -95,10 +94,12 @@ def read_options(pairs: list[str]) -> dict[str, Any]:
 
 
 def _plain(info: GameInfo) -> dict[str, Any]:
-    """The facts as JSON knows them: no infinities."""
+    """The facts as JSON knows them, with who can play: no infinities."""
+    from tesuji.players.registry import players_of
+
     return {
         key: None if value in (float("inf"), float("-inf")) else value
-        for key, value in asdict(info).items()
+        for key, value in {**asdict(info), "players": players_of(info)}.items()
     }
 
 
@@ -139,6 +140,8 @@ def _print_list(console: Console, found: list[GameInfo]) -> None:
 
 
 def _row(info: GameInfo) -> tuple[str, ...]:
+    from tesuji.players.registry import players_of
+
     return (
         info.name,
         _seats(info),
@@ -146,7 +149,7 @@ def _row(info: GameInfo) -> tuple[str, ...]:
         "yes" if info.chance else "no",
         "at once" if info.simultaneous else "turns",
         str(info.max_moves or "?"),
-        ", ".join(player for player in info.players if player not in _NOT_OPPONENTS),
+        ", ".join(player for player in players_of(info) if player != "scripted"),
         ", ".join(info.metrics),
     )
 
@@ -157,7 +160,10 @@ def _seats(info: GameInfo) -> str:
 
 
 def _print_facts(console: Console, game: Game) -> None:
+    from tesuji.players.registry import players_of
+
     info = game.info
+    anyone = () if "text" in info.traits else ("model", "human")
     options = ", ".join(f"{key}={value}" for key, value in game.options.items())
     console.print(f"{info.name}: {info.title}" + (f" ({options})" if options else ""), style="bold")
     facts = {
@@ -168,7 +174,7 @@ def _print_facts(console: Console, game: Game) -> None:
         "longest, in moves": str(info.max_moves or "?"),
         "returns": f"{info.min_utility:g} to {info.max_utility:g}"
         + (", zero-sum" if info.zero_sum else ""),
-        "can be played by": ", ".join(info.players),
+        "can be played by": ", ".join((*players_of(info), *anyone)),
         "exact metrics": ", ".join(info.metrics) or "none",
         "comes from": info.family,
     }

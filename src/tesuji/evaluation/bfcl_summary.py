@@ -26,29 +26,29 @@ def composites(game: Game, rows: Sequence[TaskScore]) -> tuple[Composite, ...]:
     """The lines that can be computed, side by side; none for other games."""
     if game.info.family != "bfcl":
         return ()
-    found = []
+    lines = []
     for split in dict.fromkeys(row.split for row in rows):
-        asked = {r.category: r for r in rows if r.split == split and r.category and r.tasks}
-        found += [
-            _line(split, name, weights, asked)
+        scored = {r.category: r for r in rows if r.split == split and r.category and r.tasks}
+        lines += [
+            _line(split, name, weights, scored)
             for name, weights in UNWEIGHTED.items()
-            if weights.keys() <= asked.keys()
+            if weights.keys() <= scored.keys()
         ]
-        if asked.keys() >= set(LIVE_AST):
-            total = sum(asked[name].tasks for name in LIVE_AST)
-            weights = {name: asked[name].tasks / total for name in LIVE_AST}
-            found.append(_line(split, "live AST", weights, asked))
-    return tuple(found)
+        if scored.keys() >= set(LIVE_AST):
+            total = sum(scored[name].tasks for name in LIVE_AST)
+            weights = {name: scored[name].tasks / total for name in LIVE_AST}
+            lines.append(_line(split, "live AST", weights, scored))
+    return tuple(lines)
 
 
 def _line(
-    split: str, name: str, weights: dict[str, float], asked: dict[str, TaskScore]
+    split: str, name: str, weights: dict[str, float], scored: dict[str, TaskScore]
 ) -> Composite:
     """A weighted mean of shares with its normal interval, the categories being independent."""
-    shares = {category: asked[category].right / asked[category].tasks for category in weights}
+    shares = {category: scored[category].right / scored[category].tasks for category in weights}
     mean = sum(weights[category] * share for category, share in shares.items())
     variance = sum(
-        weights[category] ** 2 * share * (1 - share) / asked[category].tasks
+        weights[category] ** 2 * share * (1 - share) / scored[category].tasks
         for category, share in shares.items()
     )
     half = Z95 * math.sqrt(variance)

@@ -21,9 +21,10 @@ from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.poker.game import MBB
 from tesuji.players.base import Player
-from tesuji.players.registry import make_player
+from tesuji.players.basic.random import RandomPlayer
+from tesuji.players.registry import can_play, make_player
 from tesuji.recipe.schema.recipe import EvaluationSection
-from tesuji.recipe.schema.sections import PlayerSection, PromptSection
+from tesuji.recipe.schema.sections import PromptSection
 
 
 @dataclass(frozen=True)
@@ -174,8 +175,8 @@ class _Look:
             if one.player != "random":
                 player = make_player(one, game=game)
                 yield self.by_itself(one.label, player, "beside", player.name)
-        if "random" in game.info.players:
-            player = make_player(PlayerSection(player="random"), game=game)
+        if can_play("random", game.info):
+            player = RandomPlayer()
             yield self.by_itself(ALONE, player, "baseline", player.name)
 
     def by_itself(self, label: str, player: Player, whose: Whose, who: str) -> _LineUp:
@@ -185,7 +186,7 @@ class _Look:
     def against(self) -> Iterator[_LineUp]:
         """The subject against every opponent, and a random player in its place."""
         for one in self.section.opponents:
-            stand_in = make_player(PlayerSection(player="random"), game=self.game)
+            stand_in = RandomPlayer()
             opponent = make_player(one, game=self.game)
             words = f"{self.subject.label} against {one.label}"
             yield _LineUp(one.label, self.subject.player, opponent, "ours", one.label, words)

@@ -37,14 +37,14 @@ def read_prompts(path: Path) -> list[Prompt]:
         raise DataError(f"prompts are read from {known} files", where=str(path))
     if suffix == ".txt":
         lines = enumerate(read_text(path).replace("\r\n", "\n").split("\n"), start=1)
-        found = [_prompt(line, f"{path}:{number}") for number, line in lines if line.strip()]
+        prompts = [_prompt(line, f"{path}:{number}") for number, line in lines if line.strip()]
     elif suffix == ".jsonl":
-        found = [_prompt(row, f"{path}:{number}") for number, row in read_jsonl(path)]
+        prompts = [_prompt(row, f"{path}:{number}") for number, row in read_jsonl(path)]
     else:
-        found = [_prompt(row, f"{path}[{place}]") for place, row in enumerate(_entries(path))]
-    if not found:
+        prompts = [_prompt(row, f"{path}[{place}]") for place, row in enumerate(_entries(path))]
+    if not prompts:
         raise DataError("no prompts in it", where=str(path), hint="put one on each line")
-    return found
+    return prompts
 
 
 def _entries(path: Path) -> list[Any]:

@@ -20,7 +20,7 @@ from tesuji.players.base import Player
 
 def asks_questions(game: Game) -> bool:
     """Whether the game is one of questions that come with a key: no opponent, nothing to solve."""
-    return game.num_players == 1 and "answer_key" in game.info.players
+    return game.num_players == 1 and "answer_key" in game.info.traits
 
 
 def sides(game: Game) -> list[tuple[str, Game]]:
@@ -63,10 +63,10 @@ def ask(
     return played
 
 
-def score_tasks(game: Game, asked: Sequence[tuple[str, Sequence[Episode]]]) -> TasksScore:
+def score_tasks(game: Game, by_split: Sequence[tuple[str, Sequence[Episode]]]) -> TasksScore:
     """Count the episodes of each side, all together and by category (the role of the seat)."""
     full = game.info.max_utility
-    rows = [row for split, episodes in asked for row in _rows(split, episodes, full)]
+    rows = [row for split, episodes in by_split for row in _rows(split, episodes, full)]
     return TasksScore(tuple(rows), composites(game, rows))
 
 

@@ -25,8 +25,17 @@ from tesuji.core.types import Message, Move
 class GameInfo:
     """What is known about a game without playing it. Utilities are a seat's final return.
 
-    `players` and `metrics` name the opponents and exact measures that work for this game;
-    `unavailable` says why it cannot be played here (empty: it can).
+    `metrics` name the exact measures that work for this game; `unavailable` says why it cannot be
+    played here (empty: it can). `traits` are what players go by who say whether they can play it:
+
+    text            any text is a move, there is no list of them
+    random_replies  ... and the game can draw one at random
+    answer_key      it knows a right reply to what it asks
+    searchable      a game tree of OpenSpiel: nothing hidden, in turns, paid at the end
+    two_sided       ... of two seats, without chance, one's gain being the other's loss
+    enumerable      ... small enough to be walked in full
+    solvable        hidden information, and small enough to be walked in full
+    resampled       hidden cards can be dealt anew so that they fit what a seat knows
     """
 
     name: str
@@ -40,7 +49,7 @@ class GameInfo:
     min_utility: float = float("-inf")
     max_utility: float = float("inf")
     max_moves: int | None = None
-    players: tuple[str, ...] = ("random",)
+    traits: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     unavailable: str = ""
 

@@ -145,7 +145,6 @@ def _unavailable(name: str, family: str, reason: str) -> GameInfo:
         chance=False,
         simultaneous=False,
         zero_sum=False,
-        players=(),
         unavailable=reason,
     )
 

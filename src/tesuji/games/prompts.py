@@ -207,5 +207,5 @@ _INFO = GameInfo(
     max_moves=1,
     min_utility=0.0,
     max_utility=0.0,
-    players=(),
+    traits=("text",),
 )

@@ -8,7 +8,7 @@ from tesuji.evaluation.questions import asks_questions
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.pipeline.checks_rl import check_rl
-from tesuji.players.registry import make_player
+from tesuji.players.registry import make_player, players_of
 from tesuji.recipe.schema.data import DataStage, LogsStage
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.recipe import Recipe
@@ -70,7 +70,7 @@ def _judged(game: Game, recipe: Recipe) -> Game:
 
 
 def _check_players(game: Game, where: str, players: list[PlayerSection]) -> None:
-    alone = game.num_players == 1 and not game.info.players
+    alone = game.num_players == 1 and not {"random", "answer_key"} & {*players_of(game.info)}
     for player in () if alone else players:
         try:
             make_player(player, game=game)

@@ -1,7 +1,9 @@
 """Players by name: the names, who can play what, and options checked before anything runs.
 
 Another package adds a player through the entry-point group `tesuji.players`: a name and a
-callable that takes the game and the recipe's options and returns a `Player`.
+callable that takes the recipe's options (and the game, where it has a parameter `game`) and returns
+a `Player`. Its attribute `plays(info: GameInfo)` says what it can play: True, or False, or a text
+that says why not. Without it the player is let try any game, and listed with none.
 """
 
 import importlib
@@ -9,11 +11,12 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint
-from typing import Any
+from typing import Any, NamedTuple
 
 from tesuji.core.errors import GameError, RecipeError, did_you_mean
 from tesuji.core.plugins import OURS, Plugins, package_of
-from tesuji.games.base import Game
+from tesuji.games.base import Game, GameInfo
+from tesuji.games.textarena.secretmafia import is_secretmafia
 from tesuji.players.base import Player
 from tesuji.recipe.reading.yaml_lines import parse_yaml
 from tesuji.recipe.schema.sections import PlayerSection
@@ -23,22 +26,65 @@ PLUGINS = Plugins("tesuji.players", "player", RecipeError)
 
 _LARGEST = 2**31 - 1  # what a C++ int holds
 
-BUILT_IN: Mapping[str, tuple[str, str]] = {
-    "random": ("tesuji.players.basic.random", "RandomPlayer"),
-    "minimax": ("tesuji.players.search.minimax", "MinimaxPlayer"),
-    "mcts": ("tesuji.players.search.mcts", "MCTSPlayer"),
-    "ismcts": ("tesuji.players.search.mcts", "ISMCTSPlayer"),
-    "cfr": ("tesuji.players.search.cfr", "CFRPlayer"),
-    "scripted": ("tesuji.players.basic.scripted", "ScriptedPlayer"),
-    "always_call": ("tesuji.players.poker.players", "AlwaysCallPlayer"),
-    "tight_aggressive": ("tesuji.players.poker.players", "TightAggressivePlayer"),
-    "equity": ("tesuji.players.poker.players", "EquityPlayer"),
-    "entropy": ("tesuji.players.search.wordle_entropy", "EntropyPlayer"),
-    "answer_key": ("tesuji.players.basic.answer_key", "AnswerKeyPlayer"),
-    "mafia-random": ("tesuji.players.mafia.players", "MafiaRandom"),
-    "mafia-follower": ("tesuji.players.mafia.players", "MafiaFollower"),
-    "mafia-bandwagon": ("tesuji.players.mafia.players", "MafiaBandwagon"),
-    "mafia-careful": ("tesuji.players.mafia.players", "MafiaCareful"),
+
+class BuiltIn(NamedTuple):
+    """One of ours: where it stands, and which games it can play. That is said here and not by the
+    player itself, so that to ask no game library is imported."""
+
+    module: str
+    attribute: str
+    plays: Callable[[GameInfo], bool]
+
+
+def _listed(info: GameInfo) -> bool:
+    return "text" not in info.traits
+
+
+def _poker(info: GameInfo) -> bool:
+    return info.family == "poker"
+
+
+def _trait(trait: str) -> Callable[[GameInfo], bool]:
+    return lambda info: trait in info.traits
+
+
+def _openspiel(trait: str) -> Callable[[GameInfo], bool]:
+    return lambda info: info.family == "openspiel" and trait in info.traits
+
+
+def _secretmafia(info: GameInfo) -> bool:
+    return is_secretmafia(info.name)
+
+
+_MAFIA = "tesuji.players.mafia.players"
+_POKER = "tesuji.players.poker.players"
+_SEARCH = "tesuji.players.search"
+BUILT_IN: Mapping[str, BuiltIn] = {  # the strongest first
+    "cfr": BuiltIn(f"{_SEARCH}.cfr", "CFRPlayer", _openspiel("solvable")),
+    "mcts": BuiltIn(f"{_SEARCH}.mcts", "MCTSPlayer", _openspiel("searchable")),
+    "minimax": BuiltIn(f"{_SEARCH}.minimax", "MinimaxPlayer", _openspiel("two_sided")),
+    "ismcts": BuiltIn(f"{_SEARCH}.mcts", "ISMCTSPlayer", _openspiel("resampled")),
+    "equity": BuiltIn(_POKER, "EquityPlayer", _poker),
+    "tight_aggressive": BuiltIn(
+        _POKER, "TightAggressivePlayer", lambda info: _poker(info) and info.name == "holdem"
+    ),
+    "always_call": BuiltIn(_POKER, "AlwaysCallPlayer", _poker),
+    "entropy": BuiltIn(
+        f"{_SEARCH}.wordle_entropy", "EntropyPlayer", lambda info: info.family == "wordle"
+    ),
+    "mafia-careful": BuiltIn(_MAFIA, "MafiaCareful", _secretmafia),
+    "mafia-bandwagon": BuiltIn(_MAFIA, "MafiaBandwagon", _secretmafia),
+    "mafia-follower": BuiltIn(_MAFIA, "MafiaFollower", _secretmafia),
+    "mafia-random": BuiltIn(_MAFIA, "MafiaRandom", _secretmafia),
+    "answer_key": BuiltIn(
+        "tesuji.players.basic.answer_key", "AnswerKeyPlayer", _trait("answer_key")
+    ),
+    "random": BuiltIn(
+        "tesuji.players.basic.random",
+        "RandomPlayer",
+        lambda info: _listed(info) or "random_replies" in info.traits,
+    ),
+    "scripted": BuiltIn("tesuji.players.basic.scripted", "ScriptedPlayer", _listed),
 }
 
 
@@ -50,16 +96,56 @@ def make_player(section: PlayerSection, *, game: Game) -> Player:
     source = find_player(section.player)
     factory = _factory(source)
     options = _checked(section, factory)
-    if isinstance(source, str) and source not in game.info.players:
-        known = ", ".join(name for name in game.info.players if name in BUILT_IN)
+    answer = _answer(source, game.info)
+    if answer is not True:
         raise GameError(
-            f"{section.player} cannot play {game.name}",
+            f"{section.player} cannot play {game.name}" + (f": {answer}" if answer else ""),
             where=f"player: {section.player}",
-            hint=f"for this game there are: {known}",
+            hint=f"for this game there are: {', '.join(players_of(game.info))}",
         )
     if "game" in inspect.signature(factory).parameters:
         options = {"game": game, **options}
     return _labelled(factory(**options), section)
+
+
+def players_of(info: GameInfo) -> tuple[str, ...]:
+    """Who says that it can play this game: ours, the strongest first, then other packages'."""
+    if info.unavailable:
+        return ()
+    ours = [name for name in BUILT_IN if can_play(name, info)]
+    if "enumerable" in info.traits:
+        ours.sort(key="minimax".__ne__)
+    theirs = [point for point in PLUGINS.entries() if _declares(point, info)]
+    return (*ours, *(PLUGINS.name_of(point, BUILT_IN) for point in theirs))
+
+
+def can_play(name: str, info: GameInfo) -> bool:
+    """Whether one of our players can play this game."""
+    return BUILT_IN[name].plays(info)
+
+
+def _answer(source: str | EntryPoint, info: GameInfo) -> bool | str:
+    """True, or False, or why the player cannot play this game. One of another package that does not
+    say is let try. Raises RecipeError where its package fails."""
+    if isinstance(source, str):
+        return can_play(source, info)
+    plays = getattr(PLUGINS.load(source, "player"), "plays", None)
+    try:
+        return True if plays is None else plays(info)
+    except Exception as error:  # somebody else's package: whatever it raises is their fault
+        raise RecipeError(
+            f"the player {source.name!r} of {source.value} does not say whether it plays "
+            f"{info.name}: {error}",
+            where="player",
+        ) from error
+
+
+def _declares(point: EntryPoint, info: GameInfo) -> bool:
+    """Whether another package's player says that it can play this game; one that fails does not."""
+    try:
+        return hasattr(point.load(), "plays") and _answer(point, info) is True
+    except Exception:  # its own error comes when somebody asks for the player
+        return False
 
 
 def parse_player(text: str) -> PlayerSection:
@@ -109,8 +195,8 @@ def find_player(name: str, where: str = "player") -> str | EntryPoint:
 def _factory(source: str | EntryPoint) -> Factory:
     factory: Factory
     if isinstance(source, str):
-        module, attribute = BUILT_IN[source]
-        factory = getattr(importlib.import_module(module), attribute)
+        ours = BUILT_IN[source]
+        factory = getattr(importlib.import_module(ours.module), ours.attribute)
     else:
         factory = PLUGINS.load(source, "player")
     return factory

@@ -23,6 +23,7 @@ from tesuji.games.openspiel.facts import (
     few_positions,
 )
 from tesuji.games.openspiel.game import OpenSpielGame, OpenSpielMatch
+from tesuji.players.registry import can_play
 
 FACTS = (openspiel_family.info(name) for name in openspiel_family.names())
 INFOS = {info.name: info for info in FACTS if not info.unavailable}
@@ -446,7 +447,7 @@ def test_an_inner_generator_is_seeded_inside_a_transformation_too() -> None:
 # --- what the facts promise --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [n for n in PLAYABLE if "mcts" in INFOS[n].players])
+@pytest.mark.parametrize("name", [n for n in PLAYABLE if can_play("mcts", INFOS[n])])
 def test_mcts_can_play_where_it_is_listed(name: str) -> None:
     game = load(name)
     bot = pyspiel.MCTSBot(
@@ -460,7 +461,7 @@ def test_mcts_can_play_where_it_is_listed(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(ISMCTS))
 def test_ismcts_can_play_where_it_is_listed(name: str) -> None:
     game = load(name)
-    assert "ismcts" in INFOS[name].players
+    assert can_play("ismcts", INFOS[name])
     final = pyspiel.ISMCTSFinalPolicyType.NORMALIZED_VISIT_COUNT
     evaluator = pyspiel.RandomRolloutEvaluator(1, 3)
     no_text = not game.kind.provides_information_state_string
@@ -579,7 +580,7 @@ def test_fault_mcts_accepts_games_with_hidden_cards() -> None:
         match.play(0, Move(1, "Bet"))
         chosen = bot.step(match.state)
         assert chosen == (1 if theirs > mine else 0)  # calls exactly when it wins: it looked
-    assert "mcts" not in INFOS["kuhn_poker"].players
+    assert not can_play("mcts", INFOS["kuhn_poker"])
 
 
 def test_fault_crossword_has_no_numbered_actions() -> None:

@@ -24,7 +24,7 @@ from tesuji.logs.poker.phh_writer import save_hands
 from tesuji.players.base import MoveRequest, Player
 from tesuji.players.basic.scripted import ScriptedPlayer
 from tesuji.players.poker.equity import KINDS, equity, rank
-from tesuji.players.registry import make_player, parse_player
+from tesuji.players.registry import make_player, parse_player, players_of
 from tesuji.recipe.schema.recipe import EvaluationSection
 from tesuji.recipe.schema.sections import PromptSection
 from tesuji.report.tables.matches import evaluation_table
@@ -130,7 +130,7 @@ def says(game: PokerGame, match: PokerMatch, who: str) -> str:
 @pytest.mark.parametrize("bets", ["menu", "text"])
 def test_every_player_plays_every_kind(name: str, bets: str) -> None:
     game = table(name, players=4, bets=bets)
-    able = [name for name in game.info.players if name not in ("model", "human")]
+    able = players_of(game.info)
     named = {who: player(who if who != "equity" else "equity:samples=5", game) for who in able}
     tasks = [Task(name, seed, tuple((able * 4)[seed : seed + 4])) for seed in range(12)]
     for episode in play_matches(tasks, game=game, players=named):

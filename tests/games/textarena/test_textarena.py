@@ -14,7 +14,7 @@ from tesuji.games.catalogue import game_info, load_game
 from tesuji.games.textarena.game import TextArenaMatch
 from tesuji.games.textarena.names import known, reason
 from tesuji.players.base import Player, Reply
-from tesuji.players.registry import make_player
+from tesuji.players.registry import make_player, players_of
 from tesuji.recipe.schema.sections import PlayerSection
 
 SLOW = ("Sokoban-v0-medium", "Sudoku-v0-hard")  # half a minute and four seconds to begin
@@ -228,4 +228,4 @@ def test_an_episode_keeps_each_part_of_a_transcript_once():
     assert sum(turn.continues for turn in episode.turns) == len(episode.turns) - len(
         {turn.seat for turn in episode.turns}
     )
-    assert game_info(game.name).players[0] == "random"
+    assert players_of(game_info(game.name))[-1] == "random"

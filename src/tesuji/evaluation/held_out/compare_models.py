@@ -72,8 +72,8 @@ def _lines(measure: Measure, scores: Mapping[str, RowsScore]) -> Iterator[dict[s
         }
 
 
-def _cell(label: str, found: Cell | None) -> dict[str, Any]:
-    value, low, high, count = found or (None, None, None, 0)
+def _cell(label: str, measured: Cell | None) -> dict[str, Any]:
+    value, low, high, count = measured or (None, None, None, 0)
     return {"label": label, "value": value, "low": low, "high": high, "count": count}
 
 
@@ -111,20 +111,20 @@ def _part(score: RowsScore, role: str) -> Part:
     )
 
 
-def _of(found: T | None, pick: Callable[[T], R]) -> R | None:
-    return None if found is None else pick(found)
+def _of(measured: T | None, pick: Callable[[T], R]) -> R | None:
+    return None if measured is None else pick(measured)
 
 
-def _share(found: Share | None) -> Cell | None:
-    if found is None or not found.total:
+def _share(share: Share | None) -> Cell | None:
+    if share is None or not share.total:
         return None
-    return found.rate, found.interval.low, found.interval.high, found.total
+    return share.rate, share.interval.low, share.interval.high, share.total
 
 
-def _perplexity(found: Likelihood) -> Cell:
-    bounds = found.perplexity_interval
+def _perplexity(likelihood: Likelihood) -> Cell:
+    bounds = likelihood.perplexity_interval
     low, high = (bounds.low, bounds.high) if math.isfinite(bounds.high) else (None, None)
-    return found.perplexity, low, high, found.replies
+    return likelihood.perplexity, low, high, likelihood.replies
 
 
 def _number(pick: Callable[[Replies], float]) -> Callable[[Part], Cell | None]:
@@ -142,8 +142,8 @@ def _preferred(pick: Callable[[Preferences], Share]) -> Callable[[Part], Cell | 
 
 def _spoken(name: Literal["words", "score"]) -> Callable[[Part], Cell | None]:
     def cell(part: Part) -> Cell | None:
-        said = _of(part.replies, lambda r: r.said)
-        return _of(said, lambda s: (float(getattr(s, name)), None, None, s.replies))
+        words = _of(part.replies, lambda r: r.said)
+        return _of(words, lambda s: (float(getattr(s, name)), None, None, s.replies))
 
     return cell
 

@@ -23,7 +23,14 @@ from tesuji.evaluation.held_out.likelihood import (
     score_examples,
 )
 from tesuji.evaluation.held_out.poker_decisions import DecisionScore, score_decisions
-from tesuji.evaluation.held_out.replies import Answered, Asked, answer, by_role, judge, questions
+from tesuji.evaluation.held_out.replies import (
+    Answered,
+    HeldOutPrompt,
+    answer,
+    by_role,
+    held_out_prompts,
+    judge,
+)
 from tesuji.evaluation.held_out.results import RowsScore
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.memory import telling_memory
@@ -65,7 +72,7 @@ def evaluate_rows(
     figures = _read_rows(reader, good, progress)
     figures |= _read_pairs(reader, pairs, prompt, pair_length or max_length, progress)
     figures |= _reply(
-        reader, questions(good, limit, seed), sampling, seed, training_labels, progress
+        reader, held_out_prompts(good, limit, seed), sampling, seed, training_labels, progress
     )
     return RowsScore(
         rows=len(examples),
@@ -114,15 +121,15 @@ def _read_pairs(
 
 def _reply(
     reader: Reader,
-    asked: Sequence[Asked],
+    prompts: Sequence[HeldOutPrompt],
     sampling: SamplingSection,
     seed: int,
     training_labels: Mapping[str, int],
     progress: Progress,
 ) -> dict[str, Any]:
     """Those that the model's own replies give."""
-    progress.begin("replies to held-out prompts", len(asked))
-    answers, cut = answer(reader, asked, sampling, seed, progress)
+    progress.begin("replies to held-out prompts", len(prompts))
+    answers, cut = answer(reader, prompts, sampling, seed, progress)
     decisions, decisions_by_role = _decisions(answers, training_labels)
     return {
         "prompts_cut": cut,
@@ -161,25 +168,25 @@ def _decisions(
     answers: Sequence[Answered], training: Mapping[str, int]
 ) -> tuple[DecisionScore | None, dict[str, tuple[Share, Share]]]:
     """The score on rows whose label can be read, with its baseline, and (action, exact) by role."""
-    asked = [one for one in answers if _is_decision(one)]
-    if not asked:
+    decided = [one for one in answers if _is_decision(one)]
+    if not decided:
         return None, {}
     taught = [label for label, n in training.items() if read_decision(label) for _ in range(n)]
     whole = score_decisions(
-        [one.text for one in asked],
-        [one.asked.rows[0].reply for one in asked],
-        phases=[one.asked.fact("phase") for one in asked],
+        [one.text for one in decided],
+        [one.prompt.rows[0].reply for one in decided],
+        phases=[one.prompt.fact("phase") for one in decided],
         training=taught,
     )
-    roles = {name: _by_labels(some) for name, some in by_role(asked).items()}
+    roles = {name: _by_labels(some) for name, some in by_role(decided).items()}
     return whole, {name: (score.action, score.exact) for name, score in roles.items()}
 
 
 def _is_decision(one: Answered) -> bool:
-    labelled = read_decision(one.asked.rows[0].reply) is not None
-    return one.asked.fact("type") == DECISION and labelled
+    labelled = read_decision(one.prompt.rows[0].reply) is not None
+    return one.prompt.fact("type") == DECISION and labelled
 
 
 def _by_labels(answers: Sequence[Answered]) -> DecisionScore:
-    labels = [one.asked.rows[0].reply for one in answers]
+    labels = [one.prompt.rows[0].reply for one in answers]
     return score_decisions([one.text for one in answers], labels)

@@ -72,11 +72,12 @@ def score_decisions(
     for each street. Raises DataError when the lengths differ or a label names no decision.
     """
     labels = [_label(text, place) for place, text in enumerate(correct)]
-    said = [read_decision(reply) for reply in predicted]
-    _same_length(said, labels, phases)
-    acted = [same_action(one, label) for one, label in zip(said, labels, strict=True)]
+    decisions = [read_decision(reply) for reply in predicted]
+    _same_length(decisions, labels, phases)
+    acted = [same_action(one, label) for one, label in zip(decisions, labels, strict=True)]
     exact = [
-        same_decision(one, label, band, big_blind) for one, label in zip(said, labels, strict=True)
+        same_decision(one, label, band, big_blind)
+        for one, label in zip(decisions, labels, strict=True)
     ]
     counted = [
         right and label.amount is not None and label.action in SIZED
@@ -86,7 +87,7 @@ def score_decisions(
         action=_share(acted),
         exact=_share(exact),
         sized=_share([one for one, counts in zip(exact, counted, strict=True) if counts]),
-        unread=said.count(None),
+        unread=decisions.count(None),
         band=band,
         by_phase=_by_phase(phases, acted, exact),
         by_action=_by_action(labels, acted),
@@ -95,30 +96,30 @@ def score_decisions(
     )
 
 
-def same_action(said: Decision | None, label: Decision) -> bool:
+def same_action(decision: Decision | None, label: Decision) -> bool:
     """Whether the action is the labelled one; all-in is a bet or raise of a certain size."""
-    if said is None:
+    if decision is None:
         return False
-    if "all-in" in (said.action, label.action):
-        return said.action in SIZED and label.action in SIZED
-    return said.action == label.action
+    if "all-in" in (decision.action, label.action):
+        return decision.action in SIZED and label.action in SIZED
+    return decision.action == label.action
 
 
 def same_decision(
-    said: Decision | None, label: Decision, band: float = BAND, big_blind: float = 1.0
+    decision: Decision | None, label: Decision, band: float = BAND, big_blind: float = 1.0
 ) -> bool:
     """Whether the action is right and so is the size: at most `band` of the labelled one away.
 
     A label without a size asks for none; a reply without one is not exact where the label has one.
     """
-    if said is None or not same_action(said, label):
+    if decision is None or not same_action(decision, label):
         return False
-    if "all-in" in (said.action, label.action):
-        return said.action == label.action
-    asked, told = label.chips(big_blind), said.chips(big_blind)
-    if asked is None or label.action not in SIZED:
+    if "all-in" in (decision.action, label.action):
+        return decision.action == label.action
+    labelled, chips = label.chips(big_blind), decision.chips(big_blind)
+    if labelled is None or label.action not in SIZED:
         return True
-    return told is not None and abs(told - asked) <= band * asked + 1e-9
+    return chips is not None and abs(chips - labelled) <= band * labelled + 1e-9
 
 
 def _label(text: str, place: int) -> Decision:
@@ -129,10 +130,10 @@ def _label(text: str, place: int) -> Decision:
 
 
 def _same_length(
-    said: Sequence[Decision | None], labels: Sequence[Decision], phases: Sequence[str] | None
+    decisions: Sequence[Decision | None], labels: Sequence[Decision], phases: Sequence[str] | None
 ) -> None:
-    if len(said) != len(labels) or (phases is not None and len(phases) != len(labels)):
-        counts = f"{len(said)} replies, {len(labels)} labels"
+    if len(decisions) != len(labels) or (phases is not None and len(phases) != len(labels)):
+        counts = f"{len(decisions)} replies, {len(labels)} labels"
         raise DataError(f"{counts}, {len(phases)} phases" if phases is not None else counts)
 
 

@@ -27,16 +27,17 @@ from tesuji.recipe.schema.sections import SamplingSection
 
 Targets = tuple[Move, ...]
 
-
-UNJUDGED = ("discussion", "chat", "decision")  # no single move that was played
+SPEECH = ("discussion", "chat")  # votes and night actions are judged by what they did
+UNJUDGED = (*SPEECH, "decision")  # no single move that was played
+RULE = SelectSection()  # the guide's own limits
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class HeldOutPrompt:
     """A held-out prompt with every row that replies to it (several, where several moves are
     equally good). Facts are those of the first."""
 
-    prompt: tuple[Message, ...]
+    messages: tuple[Message, ...]
     rows: tuple[Example, ...]
 
     def fact(self, name: str) -> str:
@@ -49,27 +50,27 @@ class Asked:
 class Answered:
     """A prompt with the model's reply: its text, its tokens, whether it came to its end."""
 
-    asked: Asked
+    prompt: HeldOutPrompt
     text: str
     tokens: int
     finished: bool
 
 
-def questions(rows: Sequence[Example], limit: int, seed: int) -> list[Asked]:
+def held_out_prompts(rows: Sequence[Example], limit: int, seed: int) -> list[HeldOutPrompt]:
     """At most `limit` distinct prompts of the rows, drawn evenly; in the rows' order."""
     groups: dict[tuple[tuple[str, str], ...], list[Example]] = defaultdict(list)
     for row in rows:
         groups[tuple((m["role"], m["content"]) for m in row.prompt)].append(row)
-    asked = [Asked(some[0].prompt, tuple(some)) for some in groups.values()]
-    if len(asked) <= limit:
-        return asked
-    drawn = random.Random(stream(seed, "held-out prompts")).sample(range(len(asked)), limit)
-    return [asked[place] for place in sorted(drawn)]
+    prompts = [HeldOutPrompt(some[0].prompt, tuple(some)) for some in groups.values()]
+    if len(prompts) <= limit:
+        return prompts
+    drawn = random.Random(stream(seed, "held-out prompts")).sample(range(len(prompts)), limit)
+    return [prompts[place] for place in sorted(drawn)]
 
 
 def answer(
     reader: Reader,
-    asked: Sequence[Asked],
+    prompts: Sequence[HeldOutPrompt],
     sampling: SamplingSection,
     seed: int,
     progress: Progress,
@@ -77,9 +78,9 @@ def answer(
     """One free reply a prompt, and how many prompts were cut at their beginning. Each reply has a
     random stream of its own. Replies take at most half of what the model can hold."""
     new = min(sampling.max_new_tokens, max(1, reader.longest // 2))
-    fitted = [reader.prompt(one.prompt, new) or ([], False) for one in asked]
-    found: dict[int, Sampled] = {}
-    order = sorted(range(len(asked)), key=lambda place: len(fitted[place][0]))
+    fitted = [reader.prompt(one.messages, new) or ([], False) for one in prompts]
+    sampled: dict[int, Sampled] = {}
+    order = sorted(range(len(prompts)), key=lambda place: len(fitted[place][0]))
     for start in range(0, len(order), sampling.batch_size):
         chunk = order[start : start + sampling.batch_size]
         with telling_memory("while replying to held-out prompts"):
@@ -91,25 +92,25 @@ def answer(
                 seeds=[stream(seed, "held-out reply", place) for place in chunk],
                 stop_ids=reader.sampler.stop_ids,
             )
-        found.update(zip(chunk, replies, strict=True))
+        sampled.update(zip(chunk, replies, strict=True))
         progress.advance(len(chunk))
-    answered = [_answered(reader, one, found[place]) for place, one in enumerate(asked)]
+    answered = [_answered(reader, one, sampled[place]) for place, one in enumerate(prompts)]
     return answered, sum(cut for _, cut in fitted)
 
 
-def _answered(reader: Reader, asked: Asked, said: Sampled) -> Answered:
-    text = decode_reply(reader.tokenizer, said.reply_ids)
-    return Answered(asked, text, len(said.reply_ids), said.stopped)
+def _answered(reader: Reader, prompt: HeldOutPrompt, sampled: Sampled) -> Answered:
+    text = decode_reply(reader.tokenizer, sampled.reply_ids)
+    return Answered(prompt, text, len(sampled.reply_ids), sampled.stopped)
 
 
 def judge(answers: Sequence[Answered]) -> Replies | None:
     """What the replies are like; None of none."""
     if not answers:
         return None
-    listed = [(one, valid) for one in answers if (valid := _valid(one.asked))]
+    listed = [(one, valid) for one in answers if (valid := _valid(one.prompt))]
     agreed, chances = _agreement(answers)
     decisive, decisive_chances = _decisive(answers)
-    speech = [one for one in answers if one.asked.fact("type") in SPEECH]
+    speech = [one for one in answers if one.prompt.fact("type") in SPEECH]
     return Replies(
         replies=len(answers),
         legal=share([target_of(one.text, valid) is not None for one, valid in listed]),
@@ -122,9 +123,9 @@ def judge(answers: Sequence[Answered]) -> Replies | None:
         distinct=len({one.text.strip() for one in answers}),
         mean_characters=fmean(len(one.text) for one in answers),
         mean_tokens=fmean(one.tokens for one in answers),
-        said=indicators([(one.text, one.asked.fact("role")) for one in speech]),
+        said=indicators([(one.text, one.prompt.fact("role")) for one in speech]),
         said_there=indicators(
-            [(row.reply, one.asked.fact("role")) for one in speech for row in one.asked.rows]
+            [(row.reply, one.prompt.fact("role")) for one in speech for row in one.prompt.rows]
         ),
     )
 
@@ -133,26 +134,29 @@ def by_role(answers: Sequence[Answered]) -> Mapping[str, list[Answered]]:
     """The replies by the role of the seat that is asked; those without one are left out."""
     groups: dict[str, list[Answered]] = defaultdict(list)
     for one in answers:
-        if role := one.asked.fact("role"):
+        if role := one.prompt.fact("role"):
             groups[role].append(one)
     return dict(sorted(groups.items()))
 
 
-def _valid(asked: Asked) -> Targets:
-    return valid_targets(asked.prompt) if asked.fact("type") not in UNJUDGED else ()
+def _valid(prompt: HeldOutPrompt) -> Targets:
+    return valid_targets(prompt.messages) if prompt.fact("type") not in UNJUDGED else ()
 
 
 def _agreement(answers: Sequence[Answered]) -> tuple[list[bool], list[float]]:
     """Whether each reply names what was played, and how likely a random target is to."""
     agreed, chances = [], []
     for one in answers:
-        if one.asked.fact("type") in UNJUDGED:
+        if one.prompt.fact("type") in UNJUDGED:
             continue
-        valid = _valid(one.asked)
+        valid = _valid(one.prompt)
         if not valid:
-            agreed.append(_said(one.text) in {_said(row.reply) for row in one.asked.rows})
+            agreed.append(
+                _without_thought(one.text)
+                in {_without_thought(row.reply) for row in one.prompt.rows}
+            )
             continue
-        played = {target_of(row.reply, valid) for row in one.asked.rows} - {None}
+        played = {target_of(row.reply, valid) for row in one.prompt.rows} - {None}
         if played:
             agreed.append(target_of(one.text, valid) in played)
             chances.append(len(played) / len(valid))
@@ -163,20 +167,20 @@ def _decisive(answers: Sequence[Answered]) -> tuple[list[bool], list[float]]:
     """Whether each vote names the player who was then voted out, and a random one's chance."""
     hits, chances = [], []
     for one in answers:
-        valid, out = _valid(one.asked), _voted_out(one.asked)
+        valid, out = _valid(one.prompt), _voted_out(one.prompt)
         if out is not None and out in {move.id for move in valid}:
             hits.append(target_of(one.text, valid) == out)
             chances.append(1 / len(valid))
     return hits, chances
 
 
-def _voted_out(asked: Asked) -> int | None:
+def _voted_out(prompt: HeldOutPrompt) -> int | None:
     """Who was voted out after this vote, as far as the row tells."""
-    eliminated = asked.rows[0].about.get("eliminated")
+    eliminated = prompt.rows[0].about.get("eliminated")
     return eliminated if isinstance(eliminated, int) else None
 
 
-def _said(text: str) -> str:
+def _without_thought(text: str) -> str:
     return split_thought(text)[1].strip()
 
 
@@ -184,10 +188,10 @@ def _mean(values: Sequence[float]) -> float | None:
     return fmean(values) if values else None
 
 
-def valid_targets(prompt: Sequence[Message]) -> Targets:
+def valid_targets(messages: Sequence[Message]) -> Targets:
     """The players that the prompt's last game message lists; empty where it lists none."""
-    shown = next((m["content"] for m in reversed(prompt) if m["role"] == "user"), "")
-    return targets(last_message(shown))
+    observation = next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
+    return targets(last_message(observation))
 
 
 def target_of(reply: str, valid: Targets) -> int | None:
@@ -196,24 +200,20 @@ def target_of(reply: str, valid: Targets) -> int | None:
     return None if move is None else move.id
 
 
-SPEECH = ("discussion", "chat")  # votes and night actions are judged by what they did
-
-
-RULE = SelectSection()  # the guide's own limits
-
-
-def indicators(said: Sequence[tuple[str, str]]) -> Indicators | None:
+def indicators(replies: Sequence[tuple[str, str]]) -> Indicators | None:
     """Words and scores over (reply, role of who said it); nobody is taken for a winner, so that
     scores can be compared. None of none."""
-    if not said:
+    if not replies:
         return None
-    found = [words_in(reply) for reply, _ in said]
-    counts = Counter(word for words in found for word in words)
+    words = [words_in(reply) for reply, _ in replies]
+    counts = Counter(word for some in words for word in some)
     return Indicators(
-        replies=len(said),
-        words=fmean(map(len, found)),
-        score=fmean(quality(reply, won=False, role=role) for reply, role in said),
-        passing=share([_passes(reply, len(w)) for (reply, _), w in zip(said, found, strict=True)]),
+        replies=len(replies),
+        words=fmean(map(len, words)),
+        score=fmean(quality(reply, won=False, role=role) for reply, role in replies),
+        passing=share(
+            [_passes(reply, len(w)) for (reply, _), w in zip(replies, words, strict=True)]
+        ),
         counts=dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
     )
 

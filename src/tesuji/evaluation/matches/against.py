@@ -57,9 +57,9 @@ def dealt_tasks(game: Game, opponent: str, episodes: int, seed: int) -> list[Tas
 def _seed_with(game: Game, role: str, seat: int, seed: int) -> int:
     """The first of the match seeds named by `seed` that deals this seat this role."""
     for attempt in range(DEALS):
-        found = stream(seed, attempt)
-        if game.start(found).role(seat) == role:
-            return found
+        candidate = stream(seed, attempt)
+        if game.start(candidate).role(seat) == role:
+            return candidate
     raise GameError(f"{game.name} does not deal {role} to seat {seat}", where="evaluation")
 
 

@@ -77,10 +77,10 @@ def play_ladder(
 
 def rated(names: list[str], results: list[Result], seed: int) -> Ladder:
     """The ladder that follows from results (a, b, a's score)."""
-    found = [_ratings(names, results, random.Random(stream(seed, n))) for n in range(ORDERS)]
+    ratings = [_ratings(names, results, random.Random(stream(seed, n))) for n in range(ORDERS)]
     rungs = []
     for name in names:
-        mu, sigma = (fmean(column) for column in zip(*(one[name] for one in found), strict=True))
+        mu, sigma = (fmean(column) for column in zip(*(one[name] for one in ratings), strict=True))
         mine = [s for a, _, s in results if a == name] + [1 - s for _, b, s in results if b == name]
         wins, draws = mine.count(1.0), mine.count(0.5)
         spread = Interval(mu - Z95 * sigma, mu + Z95 * sigma)

@@ -38,8 +38,8 @@ def clean(episode: Episode) -> bool:
 def votes_of(episode: Episode, seat: int) -> list[int]:
     """The seats that this seat's votes by day named, in order; refused ones left out."""
     cast = [t for t in episode.turns if t.seat == seat and t.phase == "voting" and not _refused(t)]
-    found = (named(turn.played.text) for turn in cast if turn.played is not None)
-    return [move.id for move in found if move is not None]
+    moves = (named(turn.played.text) for turn in cast if turn.played is not None)
+    return [move.id for move in moves if move is not None]
 
 
 def _refused(turn: Turn) -> bool:

@@ -1,6 +1,6 @@
-"""Facts about OpenSpiel games: `GameInfo` from their types, and which players and measures work.
+"""Facts about OpenSpiel games: `GameInfo` from their types, and which searches and measures work.
 
-Which opponents work is read from the game's type; which trees are small enough to be solved is
+What can be searched is read from the game's type; which trees are small enough to be solved is
 listed for the default options and counted for others.
 """
 
@@ -58,7 +58,6 @@ ISMCTS = frozenset(
 _POSITION_LIMIT = 10_000  # a second or two
 _HISTORY_LIMIT = 100_000
 _LONGEST_SMALL = 40  # deals included; a longer game is not small, and dear to look into
-_ANYONE = ("random", "model", "human", "scripted")
 
 
 def describe(name: str, options: Options, spiel: Any) -> GameInfo:
@@ -77,7 +76,7 @@ def describe(name: str, options: Options, spiel: Any) -> GameInfo:
         min_utility=float(spiel.min_utility()),
         max_utility=float(spiel.max_utility()),
         max_moves=int(spiel.max_game_length()),
-        players=_players(name, kind, seats, small) + _ANYONE,
+        traits=_traits(name, kind, seats, small),
         metrics=_metrics(name, options, kind, seats, small),
     )
 
@@ -94,7 +93,6 @@ def describe_unloaded(name: str, reason: str) -> GameInfo:
         chance=kind.chance_mode != _Kind.ChanceMode.DETERMINISTIC,
         simultaneous=kind.dynamics == _Kind.Dynamics.SIMULTANEOUS,
         zero_sum=kind.utility == _Kind.Utility.ZERO_SUM,
-        players=(),
         unavailable=reason,
     )
 
@@ -113,19 +111,18 @@ def _sequential(kind: Any) -> bool:
     return bool(kind.dynamics == _Kind.Dynamics.SEQUENTIAL)
 
 
-def _players(name: str, kind: Any, seats: int, small: bool) -> tuple[str, ...]:
-    """Engines that can play this game, the strongest first."""
+def _traits(name: str, kind: Any, seats: int, small: bool) -> tuple[str, ...]:
+    """What a search needs to know, by the names of `GameInfo.traits`."""
     sampled = kind.chance_mode == _Kind.ChanceMode.SAMPLED_STOCHASTIC
     if not _sequential(kind) or sampled:
         return ()
     if _information(kind) == "imperfect":
-        solved = ("cfr",) if small else ()
-        return (*solved, "ismcts") if name in ISMCTS else solved
-    if kind.reward_model != _Kind.RewardModel.TERMINAL:
-        return ()  # MCTSBot counts only what is paid at the end
-    if not _two_sided(kind, seats):
-        return ("mcts",)
-    return ("minimax", "mcts") if small else ("mcts", "minimax")
+        has = {"solvable": small, "resampled": name in ISMCTS}
+    else:  # MCTSBot counts only what is paid at the end
+        ends = kind.reward_model == _Kind.RewardModel.TERMINAL
+        two = ends and _two_sided(kind, seats)
+        has = {"searchable": ends, "two_sided": two, "enumerable": two and small}
+    return tuple(trait for trait, holds in has.items() if holds)
 
 
 def _two_sided(kind: Any, seats: int) -> bool:

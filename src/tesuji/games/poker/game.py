@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 FAMILY = "poker"
 MBB = "mbb"  # the measure: thousandths of a big blind a hand
 RANKS, SUITS = "23456789TJQKA", "cdhs"
-_PLAYERS = ("equity", "tight_aggressive", "always_call", "random", "model", "human", "scripted")
 _RULES_OF_BETTING = {
     "holdem": "Each player is dealt two cards; five more are laid face up for everybody: three"
     " (the flop), one (the turn), one (the river). The best five of a player's seven cards count.",
@@ -74,7 +73,6 @@ class PokerGame(Game):
             sum(min(own, other) for place, other in enumerate(stacks) if place != seat)
             for seat, own in enumerate(stacks)
         )
-        able = set(_PLAYERS) if self.name == "holdem" else set(_PLAYERS) - {"tight_aggressive"}
         return GameInfo(
             name=self.name,
             title=self.variant.title,
@@ -86,7 +84,6 @@ class PokerGame(Game):
             zero_sum=True,
             min_utility=-max(stacks) / self.big_blind,
             max_utility=max(gains) / self.big_blind,
-            players=tuple(player for player in _PLAYERS if player in able),
             metrics=(MBB,),
         )
 

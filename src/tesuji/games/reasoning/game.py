@@ -59,7 +59,7 @@ def info(name: str) -> GameInfo:
         min_utility=0.0,
         max_utility=1.0,
         max_moves=1,
-        players=("answer_key",),
+        traits=("text", "answer_key"),
         unavailable=UNAVAILABLE.get(task, missing),
     )
 

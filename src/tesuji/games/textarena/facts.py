@@ -10,8 +10,6 @@ from tesuji.games.textarena.secretmafia import is_secretmafia
 
 FAMILY = "textarena"
 OWN_OPTIONS = ("num_players", "observations", "fix_night_kills")
-PLAYERS = ("random",)
-MAFIA_PLAYERS = ("random", "mafia-random", "mafia-follower", "mafia-bandwagon", "mafia-careful")
 
 
 def describe(name: str, unavailable: str = "") -> GameInfo:
@@ -31,7 +29,7 @@ def describe(name: str, unavailable: str = "") -> GameInfo:
         zero_sum=False,
         min_utility=0.0 if known.bounded and known.seats == (1, 1) else -edge,
         max_utility=edge,
-        players=() if unavailable else MAFIA_PLAYERS if mafia else PLAYERS,
+        traits=("text", "random_replies"),
         metrics=("roles",) if mafia and not unavailable else (),
         unavailable=unavailable,
     )

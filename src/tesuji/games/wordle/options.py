@@ -109,7 +109,6 @@ def facts(name: str, settings: WordleOptions) -> GameInfo:
         min_utility=-1.0,
         max_utility=1.0,
         max_moves=settings.max_turns,
-        players=("random", "entropy", "model", "human", "scripted"),
         metrics=("optimal_moves",),
         unavailable="" if there else "needs the package wordfreq: pip install 'tesuji[wordle]'",
     )

@@ -18,10 +18,10 @@ class _Careful:
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
         """TRL's own loss. Raises EngineError where it is not finite."""
-        found: Any = super().compute_loss(*args, **kwargs)  # type: ignore[misc]
-        loss = found[0] if isinstance(found, tuple) else found
+        result: Any = super().compute_loss(*args, **kwargs)  # type: ignore[misc]
+        loss = result[0] if isinstance(result, tuple) else result
         refuse_nan(loss, self.state.global_step, self.stage_name)  # type: ignore[attr-defined]
-        return found
+        return result
 
     def log(self: Any, logs: dict[str, float], start_time: float | None = None) -> None:
         """TRL counts tokens in an attribute that no checkpoint holds; the trainer's state is."""

@@ -79,8 +79,8 @@ def reward_head(model: Any) -> nn.Linear:
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     head = getattr(base, HEAD)
     kept = getattr(head, "modules_to_save", None)
-    found: nn.Linear = head if kept is None else kept[model.active_adapter]
-    return found
+    in_use: nn.Linear = head if kept is None else kept[model.active_adapter]
+    return in_use
 
 
 def has_reward_head(model: Any) -> bool:
@@ -101,15 +101,15 @@ def score_ids(
 ) -> list[float]:
     """The reward of each whole sequence, the head computed in float32; alike beside alike, at most
     `batch_tokens` tokens (or one sequence) in a forward pass."""
-    found = [0.0] * len(sequences)
+    scores = [0.0] * len(sequences)
     training = model.training
     model.eval()
     for chunk in _chunks(sequences, batch_tokens):
         rewards = _score(model, [sequences[index] for index in chunk], pad)
         for index, reward in zip(chunk, rewards.tolist(), strict=True):
-            found[index] = reward
+            scores[index] = reward
     model.train(training)
-    return found
+    return scores
 
 
 def _score(model: Any, some: Sequence[Sequence[int]], pad: int) -> Tensor:

@@ -27,7 +27,7 @@ class CFRPlayer(Player):
 
     def __init__(self, game: Game, iterations: int = 1000) -> None:
         spiel = getattr(game, "spiel", None)
-        if spiel is None or "cfr" not in game.info.players:
+        if spiel is None or "solvable" not in game.info.traits:
             raise GameError(
                 f"cfr cannot solve {game.name}",
                 where="player: cfr",

@@ -24,6 +24,7 @@ from tesuji.learners.rl.rollout.random_baseline import RandomBaseline
 from tesuji.players.base import Player
 from tesuji.players.basic.random import RandomPlayer
 from tesuji.players.model import ModelPlayer
+from tesuji.players.registry import can_play
 from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.play import SNAPSHOT
 from tesuji.recipe.schema.recipe import Recipe
@@ -99,7 +100,7 @@ class RolloutSetup:
     def random_success(self) -> dict[str, float]:
         """`random/success`, measured against the same opponents. Nothing where any text is a move:
         none is random."""
-        if not all("random" in game.info.players for game in self.schedule.games.values()):
+        if not all(can_play("random", game.info) for game in self.schedule.games.values()):
             return {}
         player = RandomPlayer()
         setup = self._matches(player, dict.fromkeys(self.snapshots.by_label(), player))
