@@ -19,7 +19,7 @@ from tesuji.evaluation.results import load_evaluation
 
 
 def run(seed: int, folder: Path) -> tuple[float, Path]:
-    command = [sys.executable, "-m", "tesuji.cli.main", "run", "tictactoe/tiny", f"seed={seed}"]
+    command = [sys.executable, "-m", "tesuji", "run", "tictactoe/tiny", f"seed={seed}"]
     started = time.perf_counter()
     subprocess.run([*command, f"name=seed-{seed}"], cwd=folder, check=True, capture_output=True)
     return time.perf_counter() - started, folder / "runs" / f"seed-{seed}" / "stages"

@@ -65,7 +65,7 @@ def save(folder: Path, seed: int, **shape) -> Path:
 
 
 def tesuji(*words: str, typed: str | None = None, cwd: Path | None = None):
-    command = [sys.executable, "-m", "tesuji.cli.main", *words]
+    command = [sys.executable, "-m", "tesuji", *words]
     return subprocess.run(
         command, input=typed, capture_output=True, text=True, cwd=cwd, timeout=60
     )  # fmt: skip
@@ -290,7 +290,7 @@ def test_ctrl_c_keeps_the_replies_so_far_and_the_same_command_goes_on(tmp_path: 
     save(tmp_path / "slow", seed=1, **slow, num_hidden_layers=6)
     write_text(tmp_path / "p.txt", "".join(f"Prompt {i}\n" for i in range(16)))
     words = ["eval", "slow", "--prompts", "p.txt", "--batch-size", "1", "--max-new-tokens", "40"]
-    command = [sys.executable, "-m", "tesuji.cli.main", *words]
+    command = [sys.executable, "-m", "tesuji", *words]
     part = tmp_path / "p_results.jsonl.part"
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -317,7 +317,7 @@ def lines_in(path: Path) -> int:
 def test_ctrl_c_stops_the_reply_and_not_the_conversation(tmp_path: Path):
     slow = {"hidden_size": 256, "intermediate_size": 1024, "max_position_embeddings": 100_000}
     model = save(tmp_path / "slow", seed=1, **slow, num_hidden_layers=6)
-    command = [sys.executable, "-m", "tesuji.cli.main", "chat", str(model), "--max-new-tokens"]
+    command = [sys.executable, "-m", "tesuji", "chat", str(model), "--max-new-tokens"]
     with subprocess.Popen(
         [*command, "40000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, env=os.environ, preexec_fn=hear_ctrl_c,

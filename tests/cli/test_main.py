@@ -20,7 +20,7 @@ HEAVY = ("torch", "transformers", "trl", "peft", "pyspiel", "matplotlib", "numpy
 
 
 def tesuji(*words, cwd=None, **env):
-    command = [sys.executable, "-m", "tesuji.cli.main", *words]
+    command = [sys.executable, "-m", "tesuji", *words]
     return subprocess.run(
         command, capture_output=True, text=True, cwd=cwd, timeout=60, env={**os.environ, **env}
     )
@@ -53,7 +53,7 @@ def test_help_imports_nothing_heavy(words):
 def test_help_lists_every_command_with_a_line(capsys):
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
-    for name, words in COMMANDS.items():
+    for name, (_, words) in COMMANDS.items():
         assert name in shown
         assert words.split()[0] in shown
 
@@ -62,6 +62,10 @@ def test_help_lists_every_command_with_a_line(capsys):
 def test_every_command_has_help_of_its_own(name, capsys):
     assert main([name, "--help"]) == 0
     assert f"tesuji {name}" in capsys.readouterr().out
+
+
+def test_python_m_tesuji_is_the_same_command():
+    assert "Usage: tesuji [OPTIONS] COMMAND" in tesuji("--help").stdout
 
 
 def test_version(capsys):
@@ -147,7 +151,7 @@ def test_a_bug_shows_its_traceback_and_asks_for_a_report(failing, capsys, error)
 
 
 def test_a_command_without_its_module_is_named(monkeypatch, capsys):
-    monkeypatch.setitem(COMMANDS, "dance", "Dance.")
+    monkeypatch.setitem(COMMANDS, "dance", ("dance", "Dance."))
     assert main(["dance"]) == 2
     assert "no `dance` command" in capsys.readouterr().err
 
@@ -157,7 +161,7 @@ def test_a_reader_who_leaves_early_is_met_with_silence(words):
     read, write = os.pipe()
     os.close(read)
     run = subprocess.run(
-        [sys.executable, "-m", "tesuji.cli.main", *words],
+        [sys.executable, "-m", "tesuji", *words],
         stdout=write,
         stderr=subprocess.PIPE,
         text=True,

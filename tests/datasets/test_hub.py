@@ -108,7 +108,7 @@ def push(
     home = folder.parent / "home"
     own = {"HF_ENDPOINT": hub, "HF_HUB_OFFLINE": offline, "HF_HOME": str(home), "HF_TOKEN": token}
     kept = {k: v for k, v in os.environ.items() if k not in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")}
-    command = [sys.executable, "-m", "tesuji.cli.main", "data", "push", str(folder), *words]
+    command = [sys.executable, "-m", "tesuji", "data", "push", str(folder), *words]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=60, env={**kept, **own}, **said
     )

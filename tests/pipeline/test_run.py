@@ -283,7 +283,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(tmp_path: Path):
     """The real command, interrupted in the middle of training, then started again."""
     stages = {**SMALL["stages"], "sft": {**SMALL["stages"]["sft"], "max_steps": 100_000}}
     (tmp_path / "small.yaml").write_text(dump_recipe(small(stages=stages)))
-    command = [sys.executable, "-m", "tesuji.cli.main", "run", "small.yaml"]
+    command = [sys.executable, "-m", "tesuji", "run", "small.yaml"]
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ, preexec_fn=hear_ctrl_c,

@@ -45,14 +45,14 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
 ) -> None:
     """Check this machine: versions, devices, extras, disk, tokens. Exit code 1: not usable."""
-    found = list(findings(runs))
+    results = list(findings(runs))
     if as_json:
         import json
 
-        print(json.dumps([asdict(finding) for finding in found], indent=2))
+        print(json.dumps([asdict(finding) for finding in results], indent=2))
     else:
-        _print(found)
-    if any(finding.state == "bad" for finding in found):
+        _print(results)
+    if any(finding.state == "bad" for finding in results):
         raise typer.Exit(1)
 
 
@@ -141,13 +141,13 @@ def _token(name: str) -> Finding:
     return Finding(name, "ok" if here else "absent", "present" if here else "not set")
 
 
-def _print(found: list[Finding]) -> None:
+def _print(results: list[Finding]) -> None:
     from rich.table import Table
     from rich.text import Text
 
     table = Table("", "part", "what was found")
-    for finding in found:
+    for finding in results:
         table.add_row(MARKS[finding.state], Text(finding.part), Text(finding.words))
     console.print(table)
-    bad = [finding.part for finding in found if finding.state == "bad"]
+    bad = [finding.part for finding in results if finding.state == "bad"]
     console.print(f"to mend: {', '.join(bad)}" if bad else "all that is needed is here")

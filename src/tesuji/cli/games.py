@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=False)
 
-TURNS_SHOWN = 30
-LINES_SHOWN = 60  # of one message
+MOST_TURNS = 30
+MOST_LINES = 60  # of one message
 
 
 @app.callback(invoke_without_command=True)
@@ -34,15 +34,15 @@ def games(
     from tesuji.games.catalogue import list_games
 
     wanted = match.casefold()
-    found = [
+    infos = [
         info
         for info in list_games()
         if wanted in f"{info.name} {info.title}".casefold() and not (available and info.unavailable)
     ]
     if as_json:
-        typer.echo(json.dumps([_plain(info) for info in found], indent=2))
+        typer.echo(json.dumps([_plain(info) for info in infos], indent=2))
     else:
-        _print_list(Console(), found)
+        _print_list(Console(), infos)
 
 
 @app.command()
@@ -107,10 +107,10 @@ _ROOMY = 110  # columns from which nothing need be shortened
 _SHORT = {"players": "seats", "information": "info"}
 
 
-def _print_list(console: Console, found: list[GameInfo]) -> None:
+def _print_list(console: Console, infos: list[GameInfo]) -> None:
     from rich.table import Table
 
-    playable = [info for info in found if not info.unavailable]
+    playable = [info for info in infos if not info.unavailable]
     roomy = console.width >= _ROOMY
     table = Table(
         box=None, header_style="bold", pad_edge=False, padding=(0, 2 if roomy else 1, 0, 0)
@@ -127,7 +127,7 @@ def _print_list(console: Console, found: list[GameInfo]) -> None:
         table.add_row(*(row if roomy else (*row[:5], *row[6:])))
     if playable:
         console.print(table)
-    closed = [info for info in found if info.unavailable]
+    closed = [info for info in infos if info.unavailable]
     if closed:
         console.print("\nUnavailable here:", style="bold")
     for info in closed:
@@ -207,24 +207,24 @@ def _print_prompt(console: Console, game: Game, seed: int) -> None:
 def _shortened(text: str) -> str:
     """The first and last lines of a text with very many: lists of legal words are long."""
     lines = text.split("\n")
-    if len(lines) <= LINES_SHOWN:
+    if len(lines) <= MOST_LINES:
         return text
-    head, tail = lines[: LINES_SHOWN - 5], lines[-5:]
-    return "\n".join([*head, f"... {len(lines) - LINES_SHOWN:,} more lines ...", *tail])
+    head, tail = lines[: MOST_LINES - 5], lines[-5:]
+    return "\n".join([*head, f"... {len(lines) - MOST_LINES:,} more lines ...", *tail])
 
 
 def _print_match(console: Console, game: Game, seed: int) -> None:
-    """One random match, what the moving seat saw and what it did, up to TURNS_SHOWN turns."""
+    """One random match, what the moving seat saw and what it did, up to MOST_TURNS turns."""
     import random
 
     draw, match, turn = random.Random(seed), game.start(seed), 0
-    while match.to_act and turn < TURNS_SHOWN:
+    while match.to_act and turn < MOST_TURNS:
         seat, turn = match.to_act[0], turn + 1
         console.print(match.observe(seat))
         if not _random_move(console, match, seat, turn, draw):
             return
     if match.to_act:
-        console.print(f"... and so on: only the first {TURNS_SHOWN} turns are shown.")
+        console.print(f"... and so on: only the first {MOST_TURNS} turns are shown.")
         return
     console.print(match.render())
     returns = match.returns()
@@ -239,11 +239,11 @@ def _random_move(console: Console, match: Match, seat: int, turn: int, draw: Any
     from tesuji.core.types import Move
 
     legal = match.legal_moves(seat)
-    said = match.random_reply(seat, draw) if legal is None else None
-    if legal is None and said is None:
+    reply = match.random_reply(seat, draw) if legal is None else None
+    if legal is None and reply is None:
         console.print("Moves of this game are free text; no match is played here.")
         return False
-    move = Move(-1, said) if said is not None else draw.choice(legal)
+    move = Move(-1, reply) if reply is not None else draw.choice(legal)
     console.print(f"{turn}. {match.role(seat)}: {move.text}", style="bold")
     match.play(seat, move)
     return True

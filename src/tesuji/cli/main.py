@@ -20,31 +20,23 @@ from tesuji.core.errors import TesujiError
 
 INTERRUPTED = 130  # what a shell expects of a program stopped by Ctrl-C; typer returns it too
 
+# Command → (its module in cli/, its words in the list).
 COMMANDS = {
-    "run": "Run a recipe: data, training, evaluation, report.",
-    "games": "List the games, or show one: rules, a sample prompt, a sample match.",
-    "recipes": "List, show or copy the recipes that come with Tesuji.",
-    "data": "Read logs, make a data set, look at one, push it to the Hub.",
-    "play": "Play a match against a run's model.",
-    "eval": "Evaluate a run's model against named opponents, or on a file of prompts.",
-    "chat": "Talk with a run's model, or any other.",
-    "ladder": "Rate a run's checkpoints and fixed players against each other.",
-    "replay": "Show a recorded match turn by turn.",
-    "report": "Rebuild a run's report page.",
-    "runs": "List the runs in this folder.",
-    "doctor": "Check this machine: versions, devices, extras, disk, tokens.",
-}
-
-
-# Where a command's module is, if not directly in cli/ under the command's name.
-MODULES = {
-    "recipes": "browse.recipes",
-    "data": "data.commands",
-    "eval": "evaluate.command",
-    "ladder": "evaluate.ladder",
-    "replay": "browse.replay",
-    "report": "browse.report",
-    "runs": "browse.runs",
+    "run": ("run", "Run a recipe: data, training, evaluation, report."),
+    "games": ("games", "List the games, or show one: rules, a sample prompt, a sample match."),
+    "recipes": ("browse.recipes", "List, show or copy the recipes that come with Tesuji."),
+    "data": ("data.commands", "Read logs, make a data set, look at one, push it to the Hub."),
+    "play": ("play", "Play a match against a run's model."),
+    "eval": (
+        "evaluate.command",
+        "Evaluate a run's model against named opponents, or on a file of prompts.",
+    ),
+    "chat": ("chat", "Talk with a run's model, or any other."),
+    "ladder": ("evaluate.ladder", "Rate a run's checkpoints and fixed players against each other."),
+    "replay": ("browse.replay", "Show a recorded match turn by turn."),
+    "report": ("browse.report", "Rebuild a run's report page."),
+    "runs": ("browse.runs", "List the runs in this folder."),
+    "doctor": ("doctor", "Check this machine: versions, devices, extras, disk, tokens."),
 }
 
 
@@ -58,7 +50,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     )
     app.callback()(_top)
     called = next((word for word in arguments if not word.startswith("-")), "")
-    for name, words in COMMANDS.items():
+    for name, (_, words) in COMMANDS.items():
         if name == called:
             _mount(app, name, _app_of(name))
         else:
@@ -67,7 +59,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
 
 
 def _app_of(name: str) -> typer.Typer:
-    module = f"tesuji.cli.{MODULES.get(name, name)}"
+    module = f"tesuji.cli.{COMMANDS[name][0]}"
     try:
         app: typer.Typer = importlib.import_module(module).app
     except ModuleNotFoundError as error:
@@ -105,7 +97,7 @@ def _not_called() -> None:
 def _mount(app: typer.Typer, name: str, command: typer.Typer) -> None:
     """A module's app under its name: its one command, or its group."""
     if command.registered_callback or len(command.registered_commands) != 1:
-        app.add_typer(command, name=name, help=COMMANDS[name])
+        app.add_typer(command, name=name, help=COMMANDS[name][1])
         return
     single = command.registered_commands[0].callback
     assert single is not None
@@ -163,7 +155,3 @@ def _bug() -> int:
 def entry() -> None:
     """The console script."""
     sys.exit(main())
-
-
-if __name__ == "__main__":
-    entry()

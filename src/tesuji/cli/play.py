@@ -57,8 +57,8 @@ def _print_end(episode: "Episode", seat: int) -> None:
 
         last = episode.turns[-1]
         played = last.played.text if last.played else "-"
-        said = visible(f"{last.observation}\n{last.role}: {played}")
-        console.print(said, markup=False, highlight=False, emoji=False)
+        turn = visible(f"{last.observation}\n{last.role}: {played}")
+        console.print(turn, markup=False, highlight=False, emoji=False)
     console.print(f"{words} {episode.reason}".strip(), markup=False)
 
 

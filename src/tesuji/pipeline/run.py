@@ -17,8 +17,8 @@ from tesuji.evaluation.results import Evaluation, load_evaluation
 from tesuji.learners.model.load import quiet_libraries
 from tesuji.pipeline.checks import check
 from tesuji.pipeline.plan import Step, make_plan
-from tesuji.pipeline.step_context import Workbench
-from tesuji.pipeline.steps.run_step import do_step
+from tesuji.pipeline.step_context import StepContext
+from tesuji.pipeline.steps.run_step import run_step
 from tesuji.recipe.reading.load import dump_recipe
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.report.page import write_report
@@ -45,7 +45,7 @@ def run_recipe(
     quiet_libraries()
     started = time.monotonic()
     run = RunFolder(root / recipe.name)
-    game = check(recipe)
+    check(recipe)
     with run.locked():
         plan = make_plan(recipe, run.path)
         text = dump_recipe(recipe)
@@ -54,10 +54,10 @@ def run_recipe(
         metrics = MetricLog(
             run.path, report_to=recipe.report_to, run_name=recipe.name, config=config
         )
-        bench = Workbench(recipe, game, run, plan, metrics, progress)
+        context = StepContext(recipe, run.path, plan)
         try:
             for step in plan:
-                _one(step, bench)
+                _one(step, run, context, metrics, progress)
         except TesujiError:
             with suppress(TesujiError):  # what stopped the run is what people need to read
                 write_report(run.path)
@@ -74,22 +74,24 @@ def run_recipe(
     )
 
 
-def _one(step: Step, bench: Workbench) -> None:
-    folder = step.folder(bench.run.path)
+def _one(
+    step: Step, run: RunFolder, context: StepContext, metrics: MetricLog, progress: Progress
+) -> None:
+    folder = step.folder(run.path)
     if step.decision == "skip":
-        bench.progress.say(f"{step.name}: {step.why}")
+        progress.say(f"{step.name}: {step.why}")
         return
     folder.begin(step.key)
-    bench.run.note_stage(step.name, {"status": "running", "key": step.key})
+    run.note_stage(step.name, {"status": "running", "key": step.key})
     started = time.monotonic()
     with telling_full_disk(folder.path):
-        do_step(step, folder.path, bench)
+        run_step(step, folder.path, context, metrics, progress)
     facts = {"seconds": round(time.monotonic() - started, 2)}
     folder.finish(step.key, facts)
-    bench.run.link(step.name, folder.path)
+    run.link(step.name, folder.path)
     if (summary := folder.path / "training.json").exists():
-        write_json(bench.run.path / f"training_summary_{step.name}.json", read_json(summary))
-    bench.run.note_stage(step.name, {"status": "done", "key": step.key, **facts})
+        write_json(run.path / f"training_summary_{step.name}.json", read_json(summary))
+    run.note_stage(step.name, {"status": "done", "key": step.key, **facts})
 
 
 def _evaluation(plan: list[Step], run: Path, name: str) -> Evaluation | None:

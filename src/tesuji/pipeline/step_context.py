@@ -1,64 +1,76 @@
-"""What every step has at hand, and the model as a player."""
+"""Where the inputs of a run's steps are, and the model as a player."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tesuji.core.metric_log import MetricLog
-from tesuji.core.progress import Progress
-from tesuji.core.run_folder import RunFolder
-from tesuji.games.base import Game
-from tesuji.games.catalogue import load_game
+from tesuji.episodes.rewards.total import section_of
 from tesuji.games.prompts import NAME as PROMPTS
 from tesuji.learners.model.load import Policy, prepare_base
 from tesuji.pipeline.plan import Step
 from tesuji.players.model import ModelPlayer
 from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.rl import PpoStage, RLStage
 from tesuji.recipe.schema.sections import GameSection
 
 
 @dataclass(frozen=True)
-class Workbench:
-    """What every step has at hand."""
+class StepContext:
+    """Finds what a step reads: `run` is the run's folder, `plan` all of its steps."""
 
     recipe: Recipe
-    game: Game
-    run: RunFolder
+    run: Path
     plan: Sequence[Step]
-    metrics: MetricLog
-    progress: Progress
 
     def results_of(self, name: str) -> Path:
         """The folder of the step called `name`."""
         step = next(step for step in self.plan if step.name == name)
-        return step.folder(self.run.path).path
+        return step.folder(self.run).path
+
+    def model_of(self, name: str) -> str:
+        """Where the model that the step called `name` trained is loaded from."""
+        return str(self.results_of(name) / "final")
 
     def model_source(self, step: Step) -> str:
         """Where the model that `step` starts from is loaded from."""
-        if step.model_from:
-            return str(self.results_of(step.model_from) / "final")
-        return self.base_source()
-
-    def fitted(self, step: Step) -> "Workbench":
-        """The bench as this step needs it: `prompts` without a file plays the data step's."""
-        if self.recipe.game.name != PROMPTS or "file" in self.recipe.game.options:
-            return self
-        if not step.data_from:
-            return self
-        folder = self.results_of(step.data_from)
-        options: dict[str, Any] = {
-            "file": str(folder / "prompts.jsonl"),
-            "held_out": str(folder / "held_out_prompts.jsonl"),
-        }
-        game = GameSection(name=PROMPTS, options=options)
-        recipe = self.recipe.model_copy(update={"game": game})
-        return replace(self, recipe=recipe, game=load_game(game.name, game.options))
+        return self.model_of(step.model_from) if step.model_from else self.base_source()
 
     def base_source(self) -> str:
         """Where the recipe's own model is loaded from, built first if it is a tiny one."""
-        return prepare_base(self.recipe.model, self.run.path / "base", self.recipe.seed)
+        return prepare_base(self.recipe.model, self.run / "base", self.recipe.seed)
+
+    def reward_model_of(self, step: Step) -> str | None:
+        """Where the reward model that the rewards of `step` name is loaded from."""
+        assert isinstance(step.section, RLStage)
+        term = section_of(step.section.rewards, "reward_model")
+        if term is None:
+            return None
+        path = term.options.get("path")
+        return str(path or self.model_of(term.options.get("stage") or step.reward_from))
+
+    def critic_of(self, step: Step) -> str | None:
+        """Where the critic of `step` is loaded from, if it has one beside its policy."""
+        critic = step.section.critic if isinstance(step.section, PpoStage) else None
+        if critic == "reward_model":
+            return self.model_of(step.reward_from)
+        return self.base_source() if critic == "base" else critic
+
+    def data_of(self, step: Step) -> Path | None:
+        """The folder of the data that `step` reads; None where there is no data step before it."""
+        return self.results_of(step.data_from) if step.data_from else None
+
+    def recipe_for(self, step: Step) -> Recipe:
+        """The recipe as `step` needs it: `prompts` without a file plays the data step's."""
+        game, data = self.recipe.game, self.data_of(step)
+        if game.name != PROMPTS or "file" in game.options or data is None:
+            return self.recipe
+        options: dict[str, Any] = {
+            "file": str(data / "prompts.jsonl"),
+            "held_out": str(data / "held_out_prompts.jsonl"),
+        }
+        return self.recipe.model_copy(update={"game": GameSection(name=PROMPTS, options=options)})
 
 
 def model_player(

@@ -106,7 +106,7 @@ def _inside(section: type[Section], path: str) -> Iterator[tuple[type[Section], 
 def _sections_in(annotation: Any) -> list[type[Section]]:
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
-    return [found for part in get_args(annotation) for found in _sections_in(part)]
+    return [section for part in get_args(annotation) for section in _sections_in(part)]
 
 
 def _table(paths: list[str], section: type[Section]) -> str:
@@ -156,8 +156,8 @@ def _type_words(annotation: Any) -> str:
     if origin is dict:
         return f"name → {_type_words(inner[1])}"
     if origin in (types.UnionType, Union):
-        found = [_type_words(part) for part in inner]
-        return " or ".join(dict.fromkeys(found))
+        words = [_type_words(part) for part in inner]
+        return " or ".join(dict.fromkeys(words))
     if inner:  # Annotated[...]: limits and discriminators are told elsewhere
         return _type_words(inner[0])
     if annotation in NOUNS:

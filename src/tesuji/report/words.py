@@ -121,23 +121,23 @@ def certificate_sentence(proof: Certificate) -> str:
     return f"{who}: loses {proof.losses:,} of {proof.lines:,} lines{shortest}"
 
 
-def exploitability_sentence(found: Exploitability) -> str:
+def exploitability_sentence(result: Exploitability) -> str:
     """What a best response would win, beside random play's figure."""
     words = (
-        f"{found.exploitability:.4f} (uniformly random play: {found.uniform:.4f}; an equilibrium:"
-        f" 0), over {found.information_states:,} information states"
+        f"{result.exploitability:.4f} (uniformly random play: {result.uniform:.4f}; an equilibrium:"
+        f" 0), over {result.information_states:,} information states"
     )
-    if found.illegal_mass < 0.001:
+    if result.illegal_mass < 0.001:
         return words
-    return f"{words}; {100 * found.illegal_mass:.1f}% of replies were no legal move and left out"
+    return f"{words}; {100 * result.illegal_mass:.1f}% of replies were no legal move and left out"
 
 
-def winnings_sentence(found: Winnings) -> str:
+def winnings_sentence(winnings: Winnings) -> str:
     """What is won a hand, with its interval over deals."""
-    if math.isinf(found.interval.low):
-        return f"{_signed(found.mbb)} mbb/hand, a single deal"
-    bounds = f"{_signed(found.interval.low)} to {_signed(found.interval.high)}"
-    return f"{_signed(found.mbb)} mbb/hand ({bounds}, {found.deals:,} deals)"
+    if math.isinf(winnings.interval.low):
+        return f"{_signed(winnings.mbb)} mbb/hand, a single deal"
+    bounds = f"{_signed(winnings.interval.low)} to {_signed(winnings.interval.high)}"
+    return f"{_signed(winnings.mbb)} mbb/hand ({bounds}, {winnings.deals:,} deals)"
 
 
 def _signed(value: float) -> str:
@@ -185,16 +185,16 @@ def _by_certificate(evaluation: Evaluation) -> Headline:
     return Headline("good", sentence)
 
 
-def _by_exploitability(found: Exploitability) -> Headline:
+def _by_exploitability(result: Exploitability) -> Headline:
     """Good news is a tenth of uniform play's figure or less: nobody reaches 0 exactly."""
     sentence = (
-        f"A best response wins {found.exploitability:.3f} a match against it; against uniformly "
-        f"random play it wins {found.uniform:.3f}, against an equilibrium 0."
+        f"A best response wins {result.exploitability:.3f} a match against it; against uniformly "
+        f"random play it wins {result.uniform:.3f}, against an equilibrium 0."
     )
     mood: Literal["good", "bad", "open"] = "open"
-    if found.exploitability <= found.uniform / 10:
+    if result.exploitability <= result.uniform / 10:
         mood = "good"
-    elif found.exploitability >= found.uniform:
+    elif result.exploitability >= result.uniform:
         mood = "bad"
     return Headline(mood, sentence)
 
@@ -202,25 +202,27 @@ def _by_exploitability(found: Exploitability) -> Headline:
 def _by_rows(evaluation: Evaluation) -> Headline:
     """What the held-out rows say, where nothing was played."""
     rows = evaluation.rows
-    said = []
+    parts = []
     if rows is not None and rows.decisions is not None:
         right, of = rows.decisions.action.right, rows.decisions.action.total
-        said.append(f"it decides as the label does in {percent(right, of)}% of {of:,} cases")
+        parts.append(f"it decides as the label does in {percent(right, of)}% of {of:,} cases")
     if rows is not None and rows.preferences is not None:
         right, of = rows.preferences.summed.right, rows.preferences.summed.total
-        said.append(
+        parts.append(
             f"the better reply is the likelier one in {percent(right, of)}% of {of:,} pairs"
         )
     if rows is not None and rows.likelihood is not None:
-        said.append(f"its perplexity on other people's replies is {rows.likelihood.perplexity:.3g}")
-    if not said:
+        parts.append(
+            f"its perplexity on other people's replies is {rows.likelihood.perplexity:.3g}"
+        )
+    if not parts:
         return Headline("open", "Nothing was played in this evaluation.")
-    return Headline("open", f"On held-out games {'; '.join(said)}.")
+    return Headline("open", f"On held-out games {'; '.join(parts)}.")
 
 
-def _by_tasks(found: TasksScore) -> Headline:
+def _by_tasks(score: TasksScore) -> Headline:
     """The share of questions answered right, held-out ones where there are such."""
-    row = [row for row in found.rows if not row.category][-1]
+    row = [row for row in score.rows if not row.category][-1]
     kind = "held-out questions" if row.split == "held_out" else "questions"
     share = percent(row.right, row.tasks)
     range_ = interval(row.right_interval)
@@ -248,10 +250,10 @@ def _by_matches(evaluation: Evaluation) -> Headline:
 def _by_winnings(rows: list[MatchScore]) -> Headline:
     """Good news is an interval above 0 against everybody, bad news one below 0 against somebody."""
     known = [(row.opponent, row.winnings) for row in rows if row.winnings is not None]
-    said = "; ".join(f"{winnings_sentence(found)} against {name}" for name, found in known)
+    parts = "; ".join(f"{winnings_sentence(winnings)} against {name}" for name, winnings in known)
     mood: Literal["good", "bad", "open"] = "open"
-    if all(found.interval.low > 0 for _, found in known):
+    if all(winnings.interval.low > 0 for _, winnings in known):
         mood = "good"
-    elif any(found.interval.high < 0 for _, found in known):
+    elif any(winnings.interval.high < 0 for _, winnings in known):
         mood = "bad"
-    return Headline(mood, f"It wins {said}.")
+    return Headline(mood, f"It wins {parts}.")

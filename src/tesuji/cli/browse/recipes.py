@@ -67,11 +67,11 @@ def _shipped(name: str) -> Path:
     from tesuji.core.errors import RecipeError
     from tesuji.recipe.reading.shipped import find_recipe, shipped_recipes
 
-    found = find_recipe(name)
-    if found is None:
+    path = find_recipe(name)
+    if path is None:
         names = ", ".join(recipe.name for recipe in shipped_recipes())
         raise RecipeError("no recipe of this name comes with Tesuji", where=name, hint=names)
-    return found
+    return path
 
 
 def standalone(source: Path) -> str:

@@ -28,8 +28,8 @@ def replay(
         if all_ or count == episode:
             show_episode(recorded, console, delay)
     _require(path, episode, count)
-    shown = "all of them" if all_ else f"number {episode}"
-    console.print(f"{count} episodes in the file; this was {shown}.", highlight=False)
+    part = "all of them" if all_ else f"number {episode}"
+    console.print(f"{count} episodes in the file; this was {part}.", highlight=False)
     if not all_ and episode < count:
         console.print(f"The next one: --episode {episode + 1}", style="dim", highlight=False)
 
@@ -40,14 +40,14 @@ def _episodes_file(path: Path) -> Path:
 
     if not path.is_dir():
         return path
-    found = sorted(
+    files = sorted(
         file
         for file in path.glob("**/episodes.jsonl")
         if "~" not in str(file.relative_to(path))  # a stage set aside
     )
-    if not found:
+    if not files:
         raise DataError("no episodes.jsonl in this folder", where=str(path))
-    return found[-1]
+    return files[-1]
 
 
 def _require(path: Path, episode: int, count: int) -> None:

@@ -20,13 +20,13 @@ def runs(
     ),
 ) -> None:
     """List the runs: when, how far, and where the report is."""
-    found = sorted(folder.glob("*/manifest.json"))
-    if not found:
+    manifests = sorted(folder.glob("*/manifest.json"))
+    if not manifests:
         console.print(f"no runs in {folder} yet; make one: tesuji run tictactoe/tiny")
         return
     table = Table("run", "updated", "stages", "seed", box=None, header_style="bold", pad_edge=False)
     table.add_column("report", overflow="fold")
-    for manifest in found:
+    for manifest in manifests:
         table.add_row(*_row(manifest.parent))
     console.print(table)
 
@@ -39,6 +39,6 @@ def _row(run: Path) -> tuple[str, ...]:
     states = [facts.get("status") for facts in manifest["stages"].values()]
     done = f"{states.count('done')} of {len(states)} done"
     page = run / "report.html"
-    shown = str(page) if page.exists() else "none yet"
+    report = str(page) if page.exists() else "none yet"
     when = manifest["updated"][:16].replace("T", " ")
-    return (run.name, when, done, str(manifest["seed"]), shown)
+    return (run.name, when, done, str(manifest["seed"]), report)

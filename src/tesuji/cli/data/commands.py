@@ -43,11 +43,11 @@ def generate(
     loaded = load_recipe(recipe, overrides or [])
     section = _data_stage(loaded, stage)
     with Bar() as bar:
-        found = _make(loaded, section, out, bar)
+        counts = _make(loaded, section, out, bar)
     if isinstance(section, LogsStage):
         stats(out)
     else:
-        _print_statistics(found, out)
+        _print_statistics(counts, out)
     _print_rows(out / "train.jsonl", 3)
 
 
@@ -89,11 +89,11 @@ def _data_stage(recipe: "Recipe", name: str) -> "DataStage | LogsStage":
     raise RecipeError(what, where="stages", hint=f"there are: {known}" if known else "add `data:`")
 
 
-def _print_statistics(found: dict[str, Any], out: Path) -> None:
+def _print_statistics(counts: dict[str, Any], out: Path) -> None:
     table = Table("what", "value", title=Text(f"Data in {out}"), show_header=False)
-    for key, value in found.items():
-        shown = json.dumps(value) if isinstance(value, dict) else f"{value}"
-        table.add_row(key.replace("_", " "), Text(shown))
+    for key, value in counts.items():
+        words = json.dumps(value) if isinstance(value, dict) else f"{value}"
+        table.add_row(key.replace("_", " "), Text(words))
     console.print(table)
 
 
@@ -109,7 +109,7 @@ def _print_rows(file: Path, number: int) -> None:
     for index, row in enumerate(rows, start=1):
         console.rule(f"row {index}", align="left")
         for message in row.prompt:
-            said = visible(f"{message['role']}: {message['content']}")
-            console.print(said, markup=False, highlight=False, emoji=False)
+            words = visible(f"{message['role']}: {message['content']}")
+            console.print(words, markup=False, highlight=False, emoji=False)
         answer = visible(f"→ {row.reply}")
         console.print(answer, style="bold", markup=False, highlight=False, emoji=False)

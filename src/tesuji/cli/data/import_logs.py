@@ -13,7 +13,7 @@ from tesuji.cli.console import console
 if TYPE_CHECKING:
     from tesuji.logs.summary import ImportSummary
 
-SHOWN = 5
+QUARANTINED = 5
 EPILOG = (
     "KINDS: auto (found out, record by record), mafia, mgc, textarena, episodes, chat, pairs, phh, "
     "pokerstars, pokerbench."
@@ -94,7 +94,7 @@ def _print_quarantine(path: Path, count: int) -> None:
     from tesuji.episodes.show import visible
 
     console.print(f"{count:,} not taken, each with its reason in {path}; the first:")
-    for _, row in islice(read_jsonl(path), SHOWN):
+    for _, row in islice(read_jsonl(path), QUARANTINED):
         place = f"{row['file']}:{row['line']}" if row["line"] else row["file"]
         words = visible(f"  {place}: {row['reason']} {row['detail']}".rstrip())
         console.print(words, markup=False, highlight=False, soft_wrap=True)

@@ -23,16 +23,16 @@ def stats(
     if folder.is_file() and folder.name != STATISTICS:
         from tesuji.datasets.describe.file_statistics import bare_statistics
 
-        found = bare_statistics(folder)
-        _print(found, str(folder))
+        counts = bare_statistics(folder)
+        _print(counts, str(folder))
         return
     folder = folder.parent if folder.name == STATISTICS else folder
-    found = _read(folder)
-    _print(found, str(folder))
-    if "rules" in found:
+    counts = _read(folder)
+    _print(counts, str(folder))
+    if "rules" in counts:
         from tesuji.datasets.describe.statistics_page import statistics_page
 
-        write_text(folder / "statistics.html", statistics_page(found))
+        write_text(folder / "statistics.html", statistics_page(counts))
         _say(f"with plots: {folder / 'statistics.html'}")
 
 
@@ -43,8 +43,8 @@ def card(
     from tesuji.core.files import write_text
     from tesuji.datasets.describe.card import card as made
 
-    found = _read(folder)
-    write_text(folder / "README.md", made({"name": folder.resolve().name, **found}))
+    counts = _read(folder)
+    write_text(folder / "README.md", made({"name": folder.resolve().name, **counts}))
     _say(f"written: {folder / 'README.md'}")
 
 
@@ -87,31 +87,31 @@ def _read(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         hint = "a folder that `tesuji run` or `tesuji data generate` has written: stages/00-logs"
         raise DataError(f"no {STATISTICS} there", where=str(folder), hint=hint)
-    found = read_json(path)
-    if not isinstance(found, dict):
+    counts = read_json(path)
+    if not isinstance(counts, dict):
         raise DataError("no statistics of a data set", where=str(path))
-    return found
+    return counts
 
 
 def _say(words: str) -> None:
     console.print(words, markup=False, highlight=False, soft_wrap=True)
 
 
-def _print(found: Mapping[str, Any], title: str) -> None:
+def _print(counts: Mapping[str, Any], title: str) -> None:
     from tesuji.episodes.show import visible
 
     table = Table("what", "value", title=Text(f"Data in {visible(title)}"), show_header=False)
-    for name, value in found.items():
+    for name, value in counts.items():
         if name not in SKIPPED and value not in ({}, []):
             table.add_row(name.replace("_", " "), Text(visible(_words(value))))
     console.print(table)
-    if read := found.get("imported"):
+    if read := counts.get("imported"):
         taken = f"{read['accepted']:,} of {read['read']:,} records taken"
         why = _words(read["rejected_by_reason"])
         _say(f"{taken}; the others: {why}" if why else taken)
-    if rules := found.get("rules"):
+    if rules := counts.get("rules"):
         console.print(_rules(rules))
-    for warning in found.get("warnings", ()):
+    for warning in counts.get("warnings", ()):
         _say(f"beware: {visible(str(warning))}")
 
 
@@ -137,10 +137,10 @@ def _list(folder: Path, names: Sequence[str], title: str) -> None:
     from tesuji.episodes.show import visible
 
     table = Table("file", "bytes", title=Text(visible(title)))
-    shown = names if len(names) <= 30 else names[:20]
-    for name in shown:
+    listed = names if len(names) <= 30 else names[:20]
+    for name in listed:
         table.add_row(Text(visible(name)), f"{(folder / name).stat().st_size:,}")
-    if rest := names[len(shown) :]:
+    if rest := names[len(listed) :]:
         size = sum((folder / name).stat().st_size for name in rest)
         table.add_row(f"and {len(rest):,} more", f"{size:,}")
     console.print(table)

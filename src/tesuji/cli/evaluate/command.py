@@ -101,7 +101,7 @@ def _evaluate(
     player = trained.player(section.temperature)
     played: list[Episode] = []
     with Bar() as bar:
-        found = evaluate(
+        result = evaluate(
             Subject("now", trained.source, player),
             section,
             game=trained.game,
@@ -111,9 +111,9 @@ def _evaluate(
             record=played.append,
             progress=bar,
         )
-    console.print(evaluation_table(None, found, width=console.width))
+    console.print(evaluation_table(None, result, width=console.width))
     if out is not None:
-        save_evaluation(out / "evaluation.json", found)
+        save_evaluation(out / "evaluation.json", result)
         write_episodes(out / "episodes.jsonl", played)
         save_hands(out / HANDS, trained.game, played)
         console.print(f"written to {out}")

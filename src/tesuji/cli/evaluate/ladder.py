@@ -41,7 +41,7 @@ def ladder(
     with Bar() as bar:
         bar.begin("ladder", len(entrants) * (len(entrants) - 1) // 2 * episodes)
 
-        found = play_ladder(
+        result = play_ladder(
             trained.game,
             entrants,
             episodes=episodes,
@@ -49,16 +49,16 @@ def ladder(
             rules=turn_rules(recipe.prompt, recipe.evaluation.max_moves),
             on_episode=bar.advance,
         )
-    console.print(_table(found, trained.game.name, episodes))
+    console.print(_table(result, trained.game.name, episodes))
 
 
-def _table(found: "Ladder", game: str, episodes: int) -> Table:
+def _table(result: "Ladder", game: str, episodes: int) -> Table:
     table = Table(title=f"{game}: {episodes} matches a pair, OpenSkill rating (95%)")
     table.add_column("", justify="right")
     table.add_column("player", overflow="fold")
     for name in ("rating", "interval", "won", "drawn", "lost"):
         table.add_column(name, justify="right", no_wrap=True)
-    for place, rung in enumerate(found.rungs, start=1):
+    for place, rung in enumerate(result.rungs, start=1):
         table.add_row(
             str(place),
             rung.name,

@@ -71,9 +71,9 @@ def _key(
 
     folder = Path(opened.source)
     files = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(folder.glob("*.*"))]
-    asked = [prompt.messages for prompt in prompts]
+    messages = [prompt.messages for prompt in prompts]
     how = sampling.model_dump(exclude={"batch_size"})
-    return key_of(opened.source, files, how, opened.prompt.model_dump(), seed, asked)
+    return key_of(opened.source, files, how, opened.prompt.model_dump(), seed, messages)
 
 
 def _reply(
@@ -90,7 +90,7 @@ def _reply(
         return
     reader = _reader(opened, sampling)
     new = min(sampling.max_new_tokens, max(1, reader.longest // 2))
-    fitted = {place: _shown(opened, reader, prompts[place], new) for place in left}
+    fitted = {place: _fitted(opened, reader, prompts[place], new) for place in left}
     cut = sum(was_cut for _, was_cut in fitted.values())
     if cut:
         console.print(f"{cut:,} prompts are too long and lose their beginning")
@@ -110,11 +110,11 @@ def _reader(opened: "Opened", sampling: "SamplingSection") -> "Reader":
     policy.model.eval()
     sampler = LocalSampler(policy.model, policy.tokenizer, batch_size=sampling.batch_size)
     longest = sampler.longest or 1 << 20
-    shown = min(longest, opened.prompt.max_length or longest)
-    return Reader(sampler, policy.tokenizer, longest, shown, opened.prompt.enable_thinking)
+    most = min(longest, opened.prompt.max_length or longest)
+    return Reader(sampler, policy.tokenizer, longest, most, opened.prompt.enable_thinking)
 
 
-def _shown(
+def _fitted(
     opened: "Opened", reader: "Reader", prompt: "Prompt", new: int
 ) -> tuple[Sequence[int], bool]:
     """The ids to reply to; the recipe's system message stands in front where there is none."""
@@ -147,7 +147,7 @@ def _replies(
     from tesuji.players.prompting.chat_template import decode_reply
 
     with telling_memory("while replying to prompts"):
-        said = reader.sampler.sample(
+        samples = reader.sampler.sample(
             [fitted[place][0] for place in chunk],
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -155,5 +155,5 @@ def _replies(
             seeds=[stream(seed, "prompts", place) for place in chunk],
             stop_ids=reader.sampler.stop_ids,
         )
-    texts = [decode_reply(reader.tokenizer, one.reply_ids) for one in said]
+    texts = [decode_reply(reader.tokenizer, one.reply_ids) for one in samples]
     return dict(zip(chunk, texts, strict=True))

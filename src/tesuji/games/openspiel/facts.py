@@ -11,7 +11,7 @@ from typing import Any
 import pyspiel
 
 from tesuji.games.base import GameInfo
-from tesuji.games.openspiel.options import Options, registered
+from tesuji.games.openspiel.options import TABLES, Options, registered
 
 _Kind = pyspiel.GameType
 FAMILY = "openspiel"
@@ -20,40 +20,13 @@ FAMILY = "openspiel"
 ENUMERABLE = frozenset({"dots_and_boxes", "misere", "nim", "start_at", "tic_tac_toe", "zerosum"})
 
 # Hidden-information games with at most some thousand information states, with default options.
-SOLVABLE = frozenset(
-    {
-        "add_noise",
-        "cached_tree",
-        "coordinated_mp",
-        "first_sealed_auction",
-        "kuhn_poker",
-        "leduc_poker",
-        "lewis_signaling",
-        "restricted_nash_response",
-        "sheriff",
-        "tiny_bridge_2p",
-        "tiny_hanabi",
-        "turn_based_simultaneous_game",
-    }
-)
+SOLVABLE = frozenset(TABLES["solvable"])
 
 # Too many information states to solve while one waits, but a best response takes seconds.
 MEASURABLE = SOLVABLE | {"liars_dice"}
 
 # Games that can deal hidden cards anew (ResampleFromInfostate), which IS-MCTS needs.
-ISMCTS = frozenset(
-    {
-        "bargaining",
-        "blackjack",
-        "colored_trails",
-        "euchre",
-        "gin_rummy",
-        "kuhn_poker",
-        "leduc_poker",
-        "oh_hell",
-        "universal_poker",
-    }
-)
+ISMCTS = frozenset(TABLES["ismcts"])
 
 _POSITION_LIMIT = 10_000  # a second or two
 _HISTORY_LIMIT = 100_000

@@ -17,56 +17,11 @@ from typing import Any
 import pyspiel
 
 from tesuji.core.errors import GameError
+from tesuji.core.files import read_beside
 
 Options = Mapping[str, Any]
 
-DEFAULT_OPTIONS: dict[str, dict[str, Any]] = {
-    "add_noise": {"epsilon": 0.1, "game": "kuhn_poker()", "seed": 1},
-    "cached_tree": {"game": "kuhn_poker()"},
-    "coop_to_1p": {"game": "tiny_hanabi()"},
-    "misere": {"game": "tic_tac_toe()"},
-    "normal_form_extensive_game": {"game": "kuhn_poker()"},
-    "repeated_game": {"stage_game": "matrix_pd()", "num_repetitions": 10},
-    "repeated_poker": {
-        "max_num_hands": 10,
-        "reset_stacks": True,
-        "universal_poker_game_string": (
-            "universal_poker(betting=nolimit,bettingAbstraction=fcpa,blind=100 50,firstPlayer=2 1,"
-            "numBoardCards=0 1,numHoleCards=1,numPlayers=2,numRanks=6,numRounds=2,numSuits=4,"
-            "stack=1200 1200)"
-        ),
-    },
-    "restricted_nash_response": {"game": "kuhn_poker()", "fixed_player": 0, "p": 0.5},
-    "start_at": {"game": "tic_tac_toe()", "history": "4;0"},
-    "turn_based_simultaneous_game": {"game": "goofspiel(num_cards=4)"},
-    "twixt": {"ansi_color_output": False},  # colour codes are no words
-    "zerosum": {"game": "tic_tac_toe()"},
-}
-
-UNAVAILABLE = {
-    "crossword": "its moves are structures; it has no numbered actions (LegalActions is missing)",
-}
-
-NEEDS_FILE = {
-    "efg_game": "a Gambit .efg file",
-    "nfg_game": "a Gambit .nfg file",
-}
-
-# Lowest and highest values where OpenSpiel 2.0.2 does not check and the process dies.
-LIMITS: dict[tuple[str, str], tuple[int, int]] = {
-    ("bridge", "dealer"): (0, 3),
-    ("go_fish", "initial_cards"): (1, 10),
-    ("hanabi", "colors"): (1, 5),
-    ("hanabi", "hand_size"): (1, 5),
-    ("hanabi", "ranks"): (1, 5),
-    ("havannah", "board_size"): (2, 25),
-    ("leduc_poker", "starting_player"): (0, 9),
-    ("universal_poker", "numHoleCards"): (1, 5),
-    ("universal_poker", "numRanks"): (2, 13),
-    ("universal_poker", "numRounds"): (1, 4),
-    ("universal_poker", "numSuits"): (1, 4),
-    ("y", "board_size"): (2, 25),
-}
+TABLES = read_beside(__file__, "games.yaml")
 _SEATS = ("players", "num_players", "numPlayers")
 _LOAD_ERRORS = (pyspiel.SpielError, ValueError, IndexError, RuntimeError, MemoryError)
 
@@ -84,10 +39,10 @@ def specification(name: str) -> dict[str, Any]:
 
 def missing(name: str, options: Options) -> str:
     """Why the game cannot be loaded with these options; empty: it can."""
-    if name in UNAVAILABLE:
-        return UNAVAILABLE[name]
-    if name in NEEDS_FILE and not options.get("filename"):
-        return f"needs {NEEDS_FILE[name]}: set the option `filename`"
+    if name in TABLES["unavailable"]:
+        return str(TABLES["unavailable"][name])
+    if name in TABLES["needs_file"] and not options.get("filename"):
+        return f"needs {TABLES['needs_file'][name]}: set the option `filename`"
     return ""
 
 
@@ -97,7 +52,7 @@ def parameters(name: str, options: Options) -> dict[str, Any]:
     Raises GameError that names the option and, where it is unknown, the known ones.
     """
     known = specification(name)
-    given = {**DEFAULT_OPTIONS.get(name, {}), **options}
+    given = {**TABLES["defaults"].get(name, {}), **options}
     checked = {key: _coerce(name, known, key, value) for key, value in given.items()}
     _check_poker(name, {**known, **checked})
     return checked
@@ -219,8 +174,8 @@ def _check_range(name: str, key: str, value: int, default: int) -> None:
         low, high = max(1, kind.min_num_players), kind.max_num_players
         if name.startswith("mfg_"):
             return
-    elif (name, key) in LIMITS:
-        low, high = LIMITS[name, key]
+    elif key in TABLES["limits"].get(name, {}):
+        low, high = TABLES["limits"][name][key]
     else:
         low = 1 if default > 0 and "seed" not in key else -(2**31)
         high = 2**31 - 1

@@ -11,22 +11,6 @@ from tesuji.core.types import Move
 from tesuji.games.base import GameInfo
 from tesuji.games.openspiel.options import Options, parameters, specification
 
-_CHANGES = {
-    "misere": "Played in reverse: whoever would win loses, all returns change their sign.",
-    "add_noise": "A small random amount, up to {epsilon}, is added to the returns.",
-    "start_at": "The match begins after the moves {history} of the game.",
-    "zerosum": "All returns are shifted so that they add up to zero.",
-    "cached_tree": "",
-    "restricted_nash_response": (
-        "At the start chance decides, with probability {p}, that player {fixed_player} is "
-        "restricted; only that player is told."
-    ),
-    "turn_based_simultaneous_game": (
-        "Choices that are simultaneous are made one after the other here; nobody sees the others' "
-        "choices before all have chosen."
-    ),
-}
-
 
 def rules_of(
     name: str,
@@ -47,11 +31,12 @@ def rules_of(
 
 def _text(name: str, inner: str, options: Options, info: GameInfo) -> str:
     given = {**specification(name), **parameters(name, options)}
-    change = _CHANGES.get(name, "").format(**given)
+    book = read_beside(__file__, "rulebook.yaml")
+    rules, changes = book["rules"], book["changes"]
+    change = changes.get(name, "").format(**given)
     nested = given.get("game")
     inside = {**specification(inner), **nested} if isinstance(nested, dict) else given
-    rules = read_beside(__file__, "rulebook.yaml")["rules"]
-    if inner not in rules or (inner != name and name not in _CHANGES):
+    if inner not in rules or (inner != name and name not in changes):
         words = _generated(info)
     else:
         words = f"{info.title}. {rules[inner].format(**inside)}"

@@ -19,28 +19,28 @@ def entrants_of(
 ) -> dict[str, Player]:
     """Players by name: "before" where the base model is in the run, each stage's final model, at
     most `checkpoints` of its checkpoints evenly chosen, and the opponents."""
-    found: dict[str, Player] = {}
+    players: dict[str, Player] = {}
     for name, folder in models_of(trained, checkpoints):
         policy = load_policy(trained.recipe.model, str(folder))
-        found[name] = model_player(policy, trained.recipe, name, temperature)
+        players[name] = model_player(policy, trained.recipe, name, temperature)
     for section in opponents:
-        found[section.label] = make_player(section, game=trained.game)
-    return found
+        players[section.label] = make_player(section, game=trained.game)
+    return players
 
 
 def models_of(trained: Trained, checkpoints: int) -> list[tuple[str, Path]]:
     """(name, folder) of the models in the run, in the order they came to be."""
     base = trained.run / "base"
-    found = [("before", base)] if (base / WHOLE).exists() else []
+    models = [("before", base)] if (base / WHOLE).exists() else []
     for step in make_plan(trained.recipe, trained.run):
         if step.kind in NO_POLICY:
             continue
         folder = step.folder(trained.run).path
         for path in _some(sorted((folder / "checkpoints").glob("*-*"), key=_step), checkpoints):
-            found.append((f"{step.name} at {_step(path):,}", path))
+            models.append((f"{step.name} at {_step(path):,}", path))
         if _is_model(folder / "final"):
-            found.append((step.name, folder / "final"))
-    return found
+            models.append((step.name, folder / "final"))
+    return models
 
 
 def _some(paths: Sequence[Path], count: int) -> list[Path]:

@@ -17,7 +17,7 @@ from tesuji.games.base import Game
 from tesuji.players.registry import make_player
 from tesuji.recipe.schema.recipe import EvaluationSection
 
-Asked = tuple[Labelled, str]
+Labelling = tuple[Labelled, str]
 
 
 def questions_for(
@@ -32,21 +32,21 @@ def questions_for(
     sampled = data is not None and (data / "positions.jsonl").exists()
     if not sampled and (game.info.chance or game.info.information != "perfect"):
         return []  # its positions cannot be listed: they come from a data stage or not at all
-    asked = list(_asked(section, game, data))
-    return [_question(item, split) for item, split in _sample(asked, section.positions, seed)]
+    labelled = list(_labelled(section, game, data))
+    return [_question(item, split) for item, split in _sample(labelled, section.positions, seed)]
 
 
-def _asked(section: EvaluationSection, game: Game, data: Path | None) -> Iterable[Asked]:
+def _labelled(section: EvaluationSection, game: Game, data: Path | None) -> Iterable[Labelling]:
     if data is not None and (data / "positions.jsonl").exists():
         return read_positions(data / "positions.jsonl", game)
     oracle = make_player(section.oracle, game=game)
     return ((item, "all") for item in label(game, all_positions(game), oracle))
 
 
-def _sample(asked: Sequence[Asked], count: int, seed: int) -> list[Asked]:
-    if len(asked) <= count:
-        return list(asked)
-    shuffled = random.Random(stream(seed, "questions")).sample(asked, len(asked))
+def _sample(labelled: Sequence[Labelling], count: int, seed: int) -> list[Labelling]:
+    if len(labelled) <= count:
+        return list(labelled)
+    shuffled = random.Random(stream(seed, "questions")).sample(labelled, len(labelled))
     return sorted(shuffled, key=lambda item: item[1] != "held_out")[:count]
 
 

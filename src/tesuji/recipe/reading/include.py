@@ -35,10 +35,10 @@ def _included(value: Any, chain: tuple[Path, ...], line: int) -> list[Path]:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise RecipeError("include must be a file name or a list of them", where=where)
-    found = [chain[-1].parent / name for name in names]
-    for file in found:
+    files = [chain[-1].parent / name for name in names]
+    for file in files:
         _check(file, chain, where)
-    return found
+    return files
 
 
 def _check(file: Path, chain: tuple[Path, ...], where: str) -> None:

@@ -67,8 +67,8 @@ def recipe_path(source: str | Path) -> Path:
 
 
 def _is_folder(path: Path) -> RecipeError:
-    found = ", ".join(sorted(file.name for file in path.glob("*.yaml")))
-    hint = f"it holds: {found}" if found else "`tesuji recipes` lists those that exist"
+    names = ", ".join(sorted(file.name for file in path.glob("*.yaml")))
+    hint = f"it holds: {names}" if names else "`tesuji recipes` lists those that exist"
     return RecipeError("this is a folder, not a recipe", where=str(path), hint=hint)
 
 

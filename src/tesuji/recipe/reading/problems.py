@@ -41,13 +41,13 @@ def recipe_error(
     error: ValidationError, values: Mapping[str, Any], places: Places, name: str
 ) -> RecipeError:
     """All problems of one recipe as a single error, one a line."""
-    found: dict[KeyPath, list[ErrorDetails]] = {}
+    by_key: dict[KeyPath, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
-        found.setdefault(_key_path(detail["loc"], values), []).append(detail)
+        by_key.setdefault(_key_path(detail["loc"], values), []).append(detail)
     problems = [
         _problem(path, details, place(path, places, name))
-        for path, details in found.items()
-        if not _explained_deeper(path, details, found)
+        for path, details in by_key.items()
+        if not _explained_deeper(path, details, by_key)
     ]
     return all_in_one(problems, name)
 
@@ -96,12 +96,12 @@ def _inside(values: Any, part: int | str) -> Any:
 
 
 def _explained_deeper(
-    path: KeyPath, details: Sequence[ErrorDetails], found: Mapping[KeyPath, object]
+    path: KeyPath, details: Sequence[ErrorDetails], by_key: Mapping[KeyPath, object]
 ) -> bool:
     """Of a key that takes a text or a list, and holds a list: only what is wrong inside counts."""
     scalar = details[0]["loc"][-1] in ("int", "float", "bool", "str")
     tried = scalar and isinstance(details[0]["input"], list)
-    return tried and any(len(key) > len(path) and key[: len(path)] == path for key in found)
+    return tried and any(len(key) > len(path) and key[: len(path)] == path for key in by_key)
 
 
 def _problem(path: KeyPath, details: Sequence[ErrorDetails], where: str) -> RecipeError:
@@ -118,16 +118,16 @@ def _words(path: KeyPath, details: Sequence[ErrorDetails]) -> tuple[str, str]:
     if kind == "missing":
         return "this key is missing", f"add `{path[-1]}:`"
     if kind == "union_tag_invalid":
-        return f"{shown(value['kind'])} is no kind of stage", _hint_for_kind(value["kind"])
+        return f"{in_words(value['kind'])} is no kind of stage", _hint_for_kind(value["kind"])
     if kind == "value_error":
         return str(facts["error"]), ""
     if kind == "literal_error":
-        return f"{shown(value)} is not one of the choices", _hint_for_choice(value, facts)
+        return f"{in_words(value)} is not one of the choices", _hint_for_choice(value, facts)
     if kind in LIMITS:
         limits = {name: _short(limit) for name, limit in facts.items()}
-        return f"{LIMITS[kind].format(**limits)}, not {shown(value)}", ""
+        return f"{LIMITS[kind].format(**limits)}, not {in_words(value)}", ""
     wanted = [_wanted(each) for each in details]
-    return f"must be {' or '.join(dict.fromkeys(wanted))}, not {shown(value)}", ""
+    return f"must be {' or '.join(dict.fromkeys(wanted))}, not {in_words(value)}", ""
 
 
 def _wanted(detail: ErrorDetails) -> str:
@@ -139,7 +139,7 @@ def _short(limit: Any) -> Any:
     return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
-def shown(value: Any) -> str:
+def in_words(value: Any) -> str:
     """What was given, in words and in short."""
     if value is None:
         return "nothing"
@@ -206,8 +206,8 @@ def _homes(key: str) -> Iterator[str]:
     homes: dict[str, type[Section]] = {"": Recipe}
     homes |= {f"stages.{kind}.": stage for kind, stage in STAGES.items()}
     for home, outermost in homes.items():
-        found = _nested(home, outermost)
-        yield from (f"{path}{key}" for path, section in found if key in section.model_fields)
+        sections = _nested(home, outermost)
+        yield from (f"{path}{key}" for path, section in sections if key in section.model_fields)
 
 
 def _nested(home: str, section: type[Section]) -> Iterator[tuple[str, type[Section]]]:

@@ -14,7 +14,7 @@ SECRET_KEY = re.compile(r"(^|[_-])(token|api[_-]?key|secret|password|passwd)$", 
 
 def refuse_secrets(values: dict[str, Any], places: Places, name: str) -> None:
     """Raise RecipeError that names every key with a secret, and never the secret."""
-    found = [
+    problems = [
         RecipeError(
             "this looks like a secret, and recipes are copied and shared",
             where=f"{place(path, places, name)}: {'.'.join(path)}",
@@ -22,8 +22,8 @@ def refuse_secrets(values: dict[str, Any], places: Places, name: str) -> None:
         )
         for path in _secrets(values, ())
     ]
-    if found:
-        raise all_in_one(found, name)
+    if problems:
+        raise all_in_one(problems, name)
 
 
 def _secrets(value: Any, path: KeyPath) -> Iterator[KeyPath]:

@@ -69,13 +69,13 @@ def parse_yaml(text: str, name: str) -> tuple[Any, dict[KeyPath, int]]:
         ) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        what = f"the character {_shown(error.character)} has no place in YAML"
+        what = f"the character {_character(error.character)} has no place in YAML"
         raise RecipeError(what, where=f"{name}:{line}", hint="delete it") from error
     except RecursionError as error:
         raise RecipeError("nested too deeply for a recipe", where=name) from error
 
 
-def _shown(character: int | str | bytes) -> str:
+def _character(character: int | str | bytes) -> str:
     return f"U+{character:04X}" if isinstance(character, int) else ascii(character)
 
 
@@ -128,14 +128,14 @@ class _Walk:
         return self.value(node, path)
 
     def mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise self.error(key, "a key must be a single text")
-            if key.value in found:
+            if key.value in values:
                 raise self.error(key, f"the key {key.value!r} is given twice")
-            found[key.value] = self.at(value, (*path, key.value), key)
-        return found
+            values[key.value] = self.at(value, (*path, key.value), key)
+        return values
 
     def scalar(self, node: yaml.Node) -> str | int | float | bool | None:
         if not isinstance(node, yaml.ScalarNode) or node.tag not in (TAG + "str", *_SCALARS):

@@ -50,7 +50,7 @@ def _cells(line: Mapping[str, Any]) -> list[Text]:
     everyone = line["of"] == EVERYONE
     name = line["measure"] if everyone else f"  {line['of']}"
     known = line["beside"] is not None
-    beside = f"{shown(line['beside'], line['kind'])} {line['beside_is']}" if known else ""
+    beside = f"{figure(line['beside'], line['kind'])} {line['beside_is']}" if known else ""
     cells = [Text(cell_words(cell, line["kind"])) for cell in line["cells"]]
     return [Text(name, style="bold" if everyone else "dim"), *cells, Text(beside, style="dim")]
 
@@ -59,7 +59,7 @@ def cell_words(cell: Mapping[str, Any], kind: str) -> str:
     """One figure with its interval, or a dash."""
     if not cell["count"]:
         return "–"
-    value = shown(cell["value"], kind)
+    value = figure(cell["value"], kind)
     if cell["low"] is None:
         return value
     bounds = Interval(cell["low"], cell["high"])
@@ -67,6 +67,6 @@ def cell_words(cell: Mapping[str, Any], kind: str) -> str:
     return f"{value} ({inside})"
 
 
-def shown(value: float, kind: str) -> str:
+def figure(value: float, kind: str) -> str:
     """A share in whole percent (never rounded to none or all), a number in three digits."""
     return percent(round(value * 10_000), 10_000, digits=0) if kind == "share" else f"{value:.3g}"

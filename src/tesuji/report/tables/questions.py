@@ -15,18 +15,18 @@ SIDES = {"trained": "training questions", "held_out": "held-out questions", "all
 def tasks_view(looks: Sequence[Evaluation]) -> dict[str, Any]:
     """`labels` and `lines` (each with `of`, `category` and a cell a look); empty where no
     questions were asked."""
-    asked = [look for look in looks if look.tasks is not None]
-    if not asked:
+    judged = [look for look in looks if look.tasks is not None]
+    if not judged:
         return {}
-    cells = [_cells(look) for look in asked]
-    names = dict.fromkeys(name for found in cells for name in found)
+    cells = [_cells(look) for look in judged]
+    names = dict.fromkeys(name for column in cells for name in column)
     return {
-        "labels": [look.label for look in asked],
+        "labels": [look.label for look in judged],
         "lines": [
             {
                 "of": SIDES.get(split, split),
                 "category": category,
-                "cells": [found.get((split, category), "–") for found in cells],
+                "cells": [column.get((split, category), "–") for column in cells],
             }
             for split, category in names
         ],
@@ -57,13 +57,13 @@ def tasks_table(before: Evaluation | None, after: Evaluation) -> Table:
 def _cells(look: Evaluation) -> Mapping[tuple[str, str], str]:
     """(side, category) → what is said of it, each side's categories before its summary lines."""
     assert look.tasks is not None
-    found = {}
+    cells = {}
     for split in dict.fromkeys(row.split for row in look.tasks.rows):
         for row in (row for row in look.tasks.rows if row.split == split):
-            found[split, row.category] = _score(row)
+            cells[split, row.category] = _score(row)
         for line in (line for line in look.tasks.composites if line.split == split):
-            found[split, f"= {line.name}"] = _composite(line)
-    return found
+            cells[split, f"= {line.name}"] = _composite(line)
+    return cells
 
 
 def _score(row: TaskScore) -> str:

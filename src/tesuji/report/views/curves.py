@@ -54,7 +54,7 @@ def draw_curves(metrics: Sequence[Mapping[str, Any]]) -> list[Chart]:
 
 def collect_series(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Points]]:
     """Metric → line label → (step, value) points; `eval_loss` is a line of the chart `loss`."""
-    found: dict[str, dict[str, Points]] = {}
+    series: dict[str, dict[str, Points]] = {}
     for row in metrics:
         step = row.get("step")
         if not _is_number(step):
@@ -65,8 +65,10 @@ def collect_series(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, 
             stage = str(row.get("stage", ""))
             name, label = BESIDE.get(key, (key.removeprefix(HELD_OUT), stage))
             label = f"{stage}, held out" if key.startswith(HELD_OUT) else label
-            found.setdefault(name, {}).setdefault(label, []).append((float(step), float(value)))
-    return {name: lines for name, lines in found.items() if any(len(p) > 1 for p in lines.values())}
+            series.setdefault(name, {}).setdefault(label, []).append((float(step), float(value)))
+    return {
+        name: lines for name, lines in series.items() if any(len(p) > 1 for p in lines.values())
+    }
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

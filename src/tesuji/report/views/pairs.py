@@ -40,26 +40,26 @@ def _part(stage: StageSummary) -> dict[str, Any]:
     }
 
 
-def _share(found: Any) -> str:
+def _share(entry: Any) -> str:
     """`81.6 (74.9–86.9)`; "" where there is none."""
     try:
-        return f"{100 * found['share']:.1f} ({100 * found['low']:.1f}–{100 * found['high']:.1f})"
+        return f"{100 * entry['share']:.1f} ({100 * entry['low']:.1f}–{100 * entry['high']:.1f})"
     except (TypeError, LookupError, ValueError):
         return ""
 
 
 def _remarks(stage: StageSummary) -> list[str]:
-    said = []
+    remarks = []
     margin = _mapping(stage.reward.get("margin"))
     error = _mapping(stage.reward.get("calibration")).get("expected_calibration_error")
     if isinstance(margin.get("mean"), int | float):
-        said.append(f"The better reply is scored {margin['mean']:.2f} higher on average.")
+        remarks.append(f"The better reply is scored {margin['mean']:.2f} higher on average.")
     if isinstance(error, int | float):
-        said.append(
+        remarks.append(
             f"Where it is p sure of a preference it is right in p of the cases, but for "
             f"{100 * error:.1f} points on average (expected calibration error)."
         )
-    return said
+    return remarks
 
 
 def _charts(stage: StageSummary) -> list[dict[str, str]]:

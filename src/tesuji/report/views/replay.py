@@ -40,9 +40,9 @@ def steps(episode: Episode, names: Sequence[str], game: Game | None) -> tuple[St
     """The whole game, one step more than turns. `names[s]` is shown for seat s."""
     positions = _replayed(episode, game) or _observed(episode)
     grids = [grid_of(position) for position in positions]
-    found = [Step(positions[0], grids[0], (), "The beginning")]
+    walk = [Step(positions[0], grids[0], (), "The beginning")]
     for number, turn in enumerate(episode.turns, start=1):
-        found.append(
+        walk.append(
             Step(
                 position=positions[number],
                 grid=grids[number],
@@ -54,7 +54,7 @@ def steps(episode: Episode, names: Sequence[str], game: Game | None) -> tuple[St
                 problem=not turn.legal,
             )
         )
-    return tuple(found)
+    return tuple(walk)
 
 
 def _replayed(episode: Episode, game: Game | None) -> list[str]:
@@ -81,8 +81,8 @@ def _replayed(episode: Episode, game: Game | None) -> list[str]:
 
 
 def _observed(episode: Episode) -> list[str]:
-    shown = [_text(turn.observation) for turn in episode.turns]
-    return [*shown, "(the last position was not recorded)"]
+    observations = [_text(turn.observation) for turn in episode.turns]
+    return [*observations, "(the last position was not recorded)"]
 
 
 def grid_of(text: str) -> tuple[str, ...]:
@@ -111,10 +111,10 @@ def _changed(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[tuple[int
 
 
 def _says(turn: Turn) -> list[dict[str, str]]:
-    said = []
+    replies = []
     for attempt in turn.attempts:
         problem = "" if attempt.move else attempt.problem or "no legal move in it"
-        said.append(
+        replies.append(
             {
                 "thought": _text(attempt.thought),
                 "reply": _text(attempt.reply),
@@ -122,7 +122,7 @@ def _says(turn: Turn) -> list[dict[str, str]]:
                 "problem": _text(problem),
             }
         )
-    return said
+    return replies
 
 
 def _played(turn: Turn) -> str:

@@ -132,8 +132,8 @@ def _remarks(row: MatchScore, alone: bool) -> list[str]:
         (row.errors, "broken off by an error"),
     )
     won = [winnings_sentence(row.winnings)] if row.winnings else []
-    said = [*won, *(f"{count:,} {words}" for count, words in remarks if count)]
-    return [turns_words(row), *said] if alone and row.turns_won else said
+    notes = [*won, *(f"{count:,} {words}" for count, words in remarks if count)]
+    return [turns_words(row), *notes] if alone and row.turns_won else notes
 
 
 def _moves(look: Evaluation) -> dict[str, Any]:

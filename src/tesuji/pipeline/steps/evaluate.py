@@ -1,0 +1,111 @@
+"""The step that evaluates a model: matches, positions, and held-out rows where there are any."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from tesuji.core.progress import Progress
+from tesuji.datasets.files import read_rows
+from tesuji.episodes.store import EpisodeWriter, read_episodes
+from tesuji.evaluation.evaluate import Subject, evaluate
+from tesuji.evaluation.held_out.evaluate import decision_labels, evaluate_rows
+from tesuji.evaluation.held_out.results import RowsScore
+from tesuji.evaluation.results import Evaluation, save_evaluation
+from tesuji.games.base import Game
+from tesuji.games.prompts import PromptsGame
+from tesuji.learners.model.load import Policy, load_policy
+from tesuji.logs.poker.phh_writer import HANDS, save_hands
+from tesuji.pipeline.step_context import model_player
+from tesuji.pipeline.steps.data import held_out_of
+from tesuji.pipeline.steps.positions import questions_for
+from tesuji.recipe.schema.data import LogsStage
+from tesuji.recipe.schema.pairs import DpoStage
+from tesuji.recipe.schema.recipe import EvaluationSection, Recipe
+from tesuji.recipe.schema.sections import Section
+
+OF_LOGS = 200  # rows replied to, where the recipe does not say how many
+LONGEST = 4096  # tokens of a row, where no stage says
+
+
+def run_evaluation(
+    section: EvaluationSection,
+    *,
+    label: str,
+    recipe: Recipe,
+    game: Game,
+    source: str,
+    data: Path | None,
+    limit: int,
+    run: Path,
+    out: Path,
+    progress: Progress,
+) -> Evaluation:
+    """Evaluate the model in `source`, called `label`, and write what comes of it into `out`; of the
+    held-out rows in the folder `data`, `limit` are replied to (0: they are not read at all)."""
+    policy = load_policy(recipe.model, source)
+    player = model_player(policy, recipe, label, section.temperature)
+    opponents = [] if isinstance(game, PromptsGame) else section.opponents
+    episodes = out / "episodes.jsonl"
+    episodes.unlink(missing_ok=True)  # a half-done evaluation starts over
+    with EpisodeWriter(episodes) as writer:
+        result = evaluate(
+            Subject(label, _place(source, run), player),
+            section.model_copy(update={"opponents": opponents}),
+            game=game,
+            prompt=recipe.prompt,
+            questions=questions_for(section, game, data, recipe.seed),
+            seed=recipe.seed,
+            record=writer.write,
+            progress=progress,
+        )
+    save_hands(out / HANDS, game, read_episodes(episodes))
+    if data is not None and limit:
+        result = replace(result, rows=_rows(section, recipe, policy, data, limit, progress))
+    save_evaluation(out / "evaluation.json", result)
+    return result
+
+
+def rows_limit(section: EvaluationSection, data: Section | None) -> int:
+    """How many held-out rows are replied to where the rows are of the stage `data`."""
+    if section.rows is not None:
+        return section.rows
+    return OF_LOGS if isinstance(data, LogsStage) else 0
+
+
+def _rows(
+    section: EvaluationSection,
+    recipe: Recipe,
+    policy: Policy,
+    data: Path,
+    limit: int,
+    progress: Progress,
+) -> RowsScore | None:
+    """What the model makes of the held-out rows; None where there are none."""
+    examples, pairs = held_out_of(data)
+    if not examples and not pairs:
+        return None
+    return evaluate_rows(
+        policy,
+        examples=examples,
+        pairs=pairs,
+        training_labels=decision_labels(read_rows(data / "train.jsonl")),
+        prompt=recipe.prompt,
+        sampling=recipe.sampling.model_copy(update={"temperature": section.temperature}),
+        max_length=_longest(recipe) or LONGEST,
+        pair_length=_longest(recipe, DpoStage) or None,
+        limit=limit,
+        seed=recipe.seed,
+        progress=progress,
+    )
+
+
+def _longest(recipe: Recipe, kind: type = object) -> int:
+    """The longest row that a stage of this kind learns from; 0 where none says. All models are
+    judged alike: by rows of the longest stage, by pairs as DPO judges them."""
+    stages = [stage for stage in recipe.stages.values() if isinstance(stage, kind)]
+    return max((getattr(stage, "max_length", 0) for stage in stages), default=0)
+
+
+def _place(source: str, run: Path) -> str:
+    """The model's place as a report may show it: inside the run, relative to it."""
+    path = Path(source)
+    return str(path.relative_to(run)) if path.is_relative_to(run) else source

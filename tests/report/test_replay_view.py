@@ -1,0 +1,96 @@
+"""Recorded games on the page: which are chosen, and the steps they are walked in."""
+
+from dataclasses import replace
+
+import pytest
+from made_run import careful, careless, matches
+
+from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
+from tesuji.evaluation.matches.against import outcome
+from tesuji.games.catalogue import load_game
+from tesuji.report.views.replay import choose_games, grid_of, opponent_of, steps
+
+
+def test_losses_come_first_and_every_opponent_is_met() -> None:
+    episodes = matches(careless, "before")
+    chosen = choose_games(episodes, 8)
+    outcomes = [outcome(episode) for episode in chosen]
+    assert outcomes[:3] == ["loss"] * 3
+    assert {opponent_of(episode) for episode in chosen[:3]} == {
+        "random",
+        "mcts(simulations=100)",
+        "minimax",
+    }
+    assert "win" in outcomes
+    assert len(choose_games(episodes, 2)) == 2
+    strangers = [replace(episode, players=("a", "b")) for episode in episodes]
+    assert choose_games(strangers) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("..x\n.o.\n...", ("..x", ".o.", "...")),
+        ("\n. x\no .\n", (".x", "o.")),
+        ("x", ()),
+        ("a longer\nsentence or\n", ()),
+        ("abc\nab", ()),
+        ("", ()),
+        ("ab cd\nef gh", ()),
+    ],
+)
+def test_a_board_is_told_from_words(text, rows) -> None:
+    assert grid_of(text) == rows
+
+
+def test_steps_without_the_game_show_what_was_seen() -> None:
+    (episode, *_) = matches(careful, "after", games=1)
+    walk = steps(episode, ("m", "o"), None)
+    assert len(walk) == len(episode.turns) + 1
+    assert walk[0].grid == ("...", "...", "...")
+    assert walk[1].changed == ((1, 1),)
+    assert walk[1].title == "Turn 1: m as x"
+    assert walk[1].says[0]["found"] == "read by its exact notation"
+    assert not walk[-1].grid
+
+
+def test_a_replayed_game_shows_its_last_position() -> None:
+    (episode, *_) = matches(careful, "after", games=1)
+    walk = steps(episode, ("m", "o"), load_game("tic_tac_toe"))
+    assert walk[-1].grid == ("xxo", ".xo", ".ox")
+    assert walk[-1].changed == ((2, 2),)
+    assert all(len(step.changed) == 1 for step in walk[1:])
+
+
+def test_a_record_that_the_game_contradicts_is_not_replayed() -> None:
+    (episode, *_) = matches(careful, "after", games=1)
+    first = replace(episode.turns[0], observation="xxx\n...\n...")
+    changed = replace(episode, turns=(first, *episode.turns[1:]))
+    assert steps(changed, ("m", "o"), load_game("tic_tac_toe"))[0].grid[0] == "xxx"
+
+
+def test_with_hidden_cards_the_page_tells_what_the_seat_saw() -> None:
+    game = load_game("kuhn_poker")
+    match, turns = game.start(3), []
+    while match.to_act:
+        (seat,) = match.to_act
+        move = match.legal_moves(seat)[0]
+        said = Attempt(move.text, found=Found.EXACT, move=move)
+        turns.append(Turn(seat, match.role(seat), match.observe(seat), (said,), move))
+        match.play(seat, move)
+    episode = Episode("kuhn_poker", {}, 3, ("a", "b"), tuple(turns), match.returns())
+    walk = steps(episode, episode.players, game)
+    assert walk[-1].position == match.render()
+    assert [step.seen for step in walk[1:]] == [turn.observation for turn in turns]
+    assert not any(step.grid for step in walk)
+
+
+def test_an_illegal_reply_and_a_substitute_are_told() -> None:
+    lost = next(e for e in matches(careless, "before") if e.ending == Ending.FORFEIT)
+    last = steps(lost, lost.players, None)[-1]
+    assert last.problem
+    assert last.played == "plays nothing: forfeits"
+    assert [attempt["problem"] for attempt in last.says] == ["no legal move in it", "not a square"]
+    turn = replace(lost.turns[-1], played=Move(4, "x(1,1)"))
+    forced = steps(replace(lost, turns=(turn,)), lost.players, None)[-1]
+    assert "put in its place by the rules" in forced.played
