@@ -9,7 +9,8 @@ from places import GOLDEN
 
 from tesuji.core.errors import GameError, RecipeError
 from tesuji.core.types import Episode, Move, Task
-from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.rewards.total import make_terms
 from tesuji.episodes.store import read_episodes
 from tesuji.games.base import Game

@@ -12,7 +12,8 @@ from places import GOLDEN
 
 from tesuji.core.errors import GameError
 from tesuji.core.types import Ending, Move, Task
-from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.store import read_episodes
 from tesuji.games.catalogue import game_info, load_game
 from tesuji.games.reasoning.game import ReasoningMatch, names
