@@ -10,7 +10,8 @@ from statistics import fmean
 from tesuji.core.seeds import stream
 from tesuji.core.statistics import Interval, mean_interval, wilson
 from tesuji.core.types import Ending, Episode, Task
-from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.bfcl_summary import composites
 from tesuji.evaluation.matches.against import EVALUATED
 from tesuji.evaluation.results import TaskScore, TasksScore

@@ -16,13 +16,13 @@ from tesuji.core.progress import SILENT, Progress
 from tesuji.core.statistics import Share
 from tesuji.core.types import Example, Pair
 from tesuji.evaluation.held_out.likelihood import (
-    Reader,
     by_fact,
     likelihood,
     preferences,
     score_examples,
 )
 from tesuji.evaluation.held_out.poker_decisions import DecisionScore, score_decisions
+from tesuji.evaluation.held_out.reader import Reader, reader_of
 from tesuji.evaluation.held_out.replies import (
     Answered,
     HeldOutPrompt,
@@ -37,7 +37,6 @@ from tesuji.learners.model.memory import telling_memory
 from tesuji.learners.pairs.accuracy import score_pairs
 from tesuji.learners.pairs.tokens import tokenize_pairs
 from tesuji.players.poker.read_reply import read_decision
-from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.sections import PromptSection, SamplingSection
 
 DECISION = "decision"
@@ -67,7 +66,7 @@ def evaluate_rows(
     replies are free. Raises EngineError.
     """
     started = time.monotonic()
-    reader = _reader(policy, prompt, sampling, max_length)
+    reader = reader_of(policy, prompt, sampling.batch_size, max_length)
     good = [row for row in examples if not _lost(row)]
     figures = _read_rows(reader, good, progress)
     figures |= _read_pairs(reader, pairs, prompt, pair_length or max_length, progress)
@@ -144,15 +143,6 @@ def _reply(
 def decision_labels(rows: Iterable[Example]) -> Counter[str]:
     """How often each decision stands in the rows to learn from."""
     return Counter(row.reply for row in rows if row.about.get("type") == DECISION)
-
-
-def _reader(
-    policy: Policy, prompt: PromptSection, sampling: SamplingSection, max_length: int
-) -> Reader:
-    sampler = LocalSampler(policy.model, policy.tokenizer, batch_size=sampling.batch_size)
-    longest = min(max_length, sampler.longest or max_length)
-    longest_prompt = min(longest, prompt.max_length or longest)
-    return Reader(sampler, policy.tokenizer, longest, longest_prompt, prompt.enable_thinking)
 
 
 def _lost(row: Example) -> bool:

@@ -8,35 +8,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 from tesuji.core.progress import Progress
 from tesuji.core.statistics import clusters, ratio_interval, share
-from tesuji.core.types import Example, Message
+from tesuji.core.types import Example
+from tesuji.evaluation.held_out.reader import Reader
 from tesuji.evaluation.held_out.results import Likelihood, Preferences
 from tesuji.learners.model.logprobs import Scored, Unscored, score_replies
 from tesuji.learners.pairs.accuracy import margins, policy_verdicts
-from tesuji.learners.sft.tokens import cut_prompt
-from tesuji.players.prompting.chat_template import render_prompt, render_reply
-from tesuji.players.sampling.local import LocalSampler
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """A model that reads rows: `longest` tokens in all, `longest_prompt` of them the prompt."""
-
-    sampler: LocalSampler
-    tokenizer: Any
-    longest: int
-    longest_prompt: int
-    enable_thinking: bool = False
-
-    def prompt(self, messages: Sequence[Message], reply: int) -> tuple[Sequence[int], bool] | None:
-        """The prompt's ids, and whether its beginning was cut so that `reply` tokens fit behind
-        it; None where they do not fit at all."""
-        ids = render_prompt(self.tokenizer, messages, enable_thinking=self.enable_thinking)
-        fitted = cut_prompt(ids, reply, self.longest, self.longest_prompt)
-        return None if fitted is None else (fitted, len(fitted) < len(ids))
+from tesuji.players.prompting.chat_template import render_reply
 
 
 @dataclass(frozen=True, slots=True)

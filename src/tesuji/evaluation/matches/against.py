@@ -11,7 +11,8 @@ from tesuji.core.errors import GameError
 from tesuji.core.seeds import stream
 from tesuji.core.statistics import mean_interval, ratio_interval, wilson
 from tesuji.core.types import Ending, Episode, Task
-from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.results import MatchScore, Winnings
 from tesuji.games.base import Game
 from tesuji.players.base import Player

@@ -11,7 +11,7 @@ from typing import Literal
 
 from tesuji.core.errors import GameError
 from tesuji.core.types import Move
-from tesuji.episodes.arena import read_attempt
+from tesuji.episodes.reply_rules import read_attempt
 from tesuji.evaluation.results import Certificate
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player

@@ -10,7 +10,7 @@ from typing import Literal
 from tesuji.core.progress import SILENT, Progress
 from tesuji.core.statistics import wilson
 from tesuji.core.types import Move
-from tesuji.episodes.arena import read_attempt
+from tesuji.episodes.reply_rules import read_attempt
 from tesuji.evaluation.results import PositionScore
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player

@@ -103,8 +103,7 @@ def optimizer(stage: Training, model: Any) -> Any:
     )
 
 
-def listen(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks) -> None:
-    """Send what the trainer logs to our logs, not to the screen; tell `hooks` of every step."""
+def _listen(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks) -> None:
     from transformers import PrinterCallback
 
     from tesuji.learners.trainer.callbacks import LogMetrics, ShowProgress
@@ -114,11 +113,15 @@ def listen(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks)
     trainer.add_callback(ShowProgress(hooks.on_step))
 
 
-def run(trainer: Any, name: str, out: Path, checkpoint: Path | None) -> float:
-    """Train from `checkpoint` (None: from the start) to the end; return the seconds it took.
+def run(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks) -> float:
+    """Train to the end, from the newest checkpoint in `out/checkpoints` if there is one; return the
+    seconds it took. What is logged goes to our logs, not to the screen; `hooks` hear of every step.
 
     Raises EngineError when memory runs out.
     """
+    _listen(trainer, name, out, metrics, hooks)
+    checkpoint = newest_checkpoint(out / "checkpoints")
+    metrics.forget_after(name, step_of(checkpoint))
     started = time.monotonic()
     if checkpoint is not None and _is_last(checkpoint, out):
         _take_over(trainer, checkpoint)
