@@ -3,8 +3,8 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from tesuji.core.progress import SILENT, Progress
 from tesuji.core.seeds import stream
@@ -16,7 +16,7 @@ from tesuji.evaluation.matches.exploitability import exploitability
 from tesuji.evaluation.matches.position_moves import Question, score_moves
 from tesuji.evaluation.matches.roles import score_roles
 from tesuji.evaluation.questions import ask, asks_questions, score_tasks, sides
-from tesuji.evaluation.results import Evaluation, MatchScore, RoleScore, TasksScore
+from tesuji.evaluation.results import Evaluation
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.poker.game import MBB
@@ -66,9 +66,7 @@ def evaluate(
     """
     started = time.monotonic()
     look = _Look(subject, section, judged_game(game, section), prompt, seed, record, progress)
-    asking = asks_questions(look.game)
-    tasks = look.ask_all() if asking else None
-    played = _Scores() if asking else look.play_all()
+    results = look.ask_all() if asks_questions(look.game) else look.play_all()
     player, label = subject.player, subject.label
     progress.begin(f"{label}: positions", len(questions))
     positions = score_moves(game, player, questions, answer=prompt.answer, progress=progress)
@@ -80,43 +78,29 @@ def evaluate(
         label=label,
         model=subject.model,
         game=game.name,
-        matches=tuple(played.matches["ours"]),
-        baseline=tuple(played.matches["baseline"]),
         positions=positions,
         certificates=certificates,
         temperature=section.temperature,
         seconds=round(time.monotonic() - started, 2),
         seed=seed,
         exploitability=exploitable,
-        beside=tuple(played.matches["beside"]),
         options=section.options,
-        tasks=tasks,
-        roles=tuple(played.roles["ours"]),
-        baseline_roles=tuple(played.roles["baseline"]),
+        **results,
     )
 
 
-Whose = Literal["ours", "baseline", "beside"]
-
-
-@dataclass(frozen=True)
-class _Scores:
-    """What matches brought, by whose they are."""
-
-    matches: dict[Whose, list[MatchScore]] = field(default_factory=lambda: defaultdict(list))
-    roles: dict[Whose, list[RoleScore]] = field(default_factory=lambda: defaultdict(list))
+BY_ROLE = {"matches": "roles", "baseline": "baseline_roles"}  # fields of Evaluation
 
 
 @dataclass(frozen=True)
 class _LineUp:
-    """Who plays against whom (in a game of one seat: itself), and whose result it is. Those whose
-    `deal` is the same play the same matches."""
+    """Who plays against whom (in a game of one seat: itself), and `whose` result it is: the field
+    of Evaluation that it belongs in."""
 
     label: str
     player: Player
     opponent: Player
-    whose: Whose
-    deal: str
+    whose: Literal["matches", "baseline", "beside"]
     words: str
 
 
@@ -137,29 +121,28 @@ class _Look:
         """The arena's rules."""
         return turn_rules(self.prompt, self.section.max_moves)
 
-    def play_all(self) -> _Scores:
-        """Every match there is to play, scored; those of the subject are recorded."""
-        scores = _Scores()
+    def play_all(self) -> dict[str, Any]:
+        """The fields of Evaluation that matches give; those of the subject are recorded."""
+        fields: dict[str, tuple[Any, ...]] = defaultdict(tuple, matches=(), baseline=())
         in_big_blinds = MBB in self.game.info.metrics
         for one in self.alone() if self.game.num_players == 1 else self.against():
             episodes = self.play(one)
-            scores.matches[one.whose] += score_matches(
-                one.label, episodes, in_big_blinds=in_big_blinds
-            )
-            scores.roles[one.whose] += score_roles(one.label, episodes)
-            for episode in episodes if one.whose == "ours" else ():
+            fields[one.whose] += (*score_matches(one.label, episodes, in_big_blinds=in_big_blinds),)
+            if one.whose in BY_ROLE:
+                fields[BY_ROLE[one.whose]] += (*score_roles(one.label, episodes),)
+            for episode in episodes if one.whose == "matches" else ():
                 self.record(episode)
-        return scores
+        return fields
 
     def play(self, one: _LineUp) -> list[Episode]:
-        """The matches of one line-up."""
+        """The matches of one line-up: in the same place, the same matches."""
         self.progress.begin(one.words, self.section.episodes)
         return play_opponent(
             self.game,
             one.player,
             one.opponent,
             episodes=self.section.episodes,
-            seed=stream(self.seed, one.deal),
+            seed=stream(self.seed, ALONE if self.game.num_players == 1 else one.label),
             rules=self.rules,
             on_episode=lambda episode: self.progress.advance(),
         )
@@ -170,31 +153,29 @@ class _Look:
         game, opponents = self.game, self.section.opponents
         if not opponents:
             return
-        yield self.by_itself(ALONE, self.subject.player, "ours", self.subject.label)
+        words = f": {game.name}"
+        player = self.subject.player
+        yield _LineUp(ALONE, player, player, "matches", self.subject.label + words)
         for one in opponents:
             if one.player != "random":
                 player = make_player(one, game=game)
-                yield self.by_itself(one.label, player, "beside", player.name)
+                yield _LineUp(one.label, player, player, "beside", player.name + words)
         if can_play("random", game.info):
             player = RandomPlayer()
-            yield self.by_itself(ALONE, player, "baseline", player.name)
-
-    def by_itself(self, label: str, player: Player, whose: Whose, who: str) -> _LineUp:
-        """A line-up of a game of one seat."""
-        return _LineUp(label, player, player, whose, ALONE, f"{who}: {self.game.name}")
+            yield _LineUp(ALONE, player, player, "baseline", player.name + words)
 
     def against(self) -> Iterator[_LineUp]:
         """The subject against every opponent, and a random player in its place."""
         for one in self.section.opponents:
-            stand_in = RandomPlayer()
-            opponent = make_player(one, game=self.game)
-            words = f"{self.subject.label} against {one.label}"
-            yield _LineUp(one.label, self.subject.player, opponent, "ours", one.label, words)
-            words = f"random in its place against {one.label}"
-            yield _LineUp(one.label, stand_in, opponent, "baseline", one.label, words)
+            opponent, words = make_player(one, game=self.game), f" against {one.label}"
+            player, label = self.subject.player, self.subject.label
+            yield _LineUp(one.label, player, opponent, "matches", label + words)
+            in_its_place = f"random in its place{words}"
+            yield _LineUp(one.label, RandomPlayer(), opponent, "baseline", in_its_place)
 
-    def ask_all(self) -> TasksScore:
-        """Ask the questions of each side, at most `section.episodes` of it."""
+    def ask_all(self) -> dict[str, Any]:
+        """The fields of Evaluation where questions are asked: of each side at most
+        `section.episodes`."""
 
         def on_episode(episode: Episode) -> None:
             self.record(episode)
@@ -202,8 +183,7 @@ class _Look:
 
         answered = []
         for split, side in sides(self.game):
-            words = f"{self.subject.label}: questions, {split}"
-            self.progress.begin(words, self.section.episodes)
+            self.progress.begin(f"{self.subject.label}: questions, {split}", self.section.episodes)
             episodes = ask(
                 side,
                 self.subject.player,
@@ -213,4 +193,4 @@ class _Look:
                 on_episode=on_episode,
             )
             answered.append((split, episodes))
-        return score_tasks(self.game, answered)
+        return {"matches": (), "baseline": (), "tasks": score_tasks(self.game, answered)}

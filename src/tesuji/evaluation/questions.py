@@ -4,7 +4,7 @@ Each question is asked once. Where the game keeps some out of training, those of
 asked, and told apart: "trained" beside "held_out".
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import fmean
 
 from tesuji.core.seeds import stream
@@ -33,16 +33,14 @@ def sides(game: Game) -> list[tuple[str, Game]]:
 
 def tasks_of(game: Game, episodes: int, seed: int) -> list[Task]:
     """At most `episodes` different questions, the same for the same seed."""
-    if game.tasks is not None and game.tasks <= episodes:
+    seeds: Iterable[int]
+    if game.tasks is None:
+        seeds = (stream(seed, "tasks", n) for n in range(episodes))
+    elif game.tasks <= episodes:
         seeds = range(game.tasks)
-    elif game.tasks is not None:
+    else:
         first = stream(seed, "tasks") % game.tasks
         seeds = range(first, first + episodes)
-    else:
-        return [
-            Task(game.name, stream(seed, "tasks", n), (EVALUATED,), game.options)
-            for n in range(episodes)
-        ]
     return [Task(game.name, number, (EVALUATED,), game.options) for number in seeds]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tesuji.core.errors import RecipeError
 from tesuji.core.types import Episode, Message, Turn
 from tesuji.games.base import Game, Match
 
@@ -28,6 +29,11 @@ class Judged:
             if turn.played is not None:
                 match.play(turn.seat, turn.played)
         return match
+
+    def wrong_game(self, term: str, knows: str, hint: str) -> RecipeError:
+        """What a term says of a game that it is not for; `knows` is what it is for."""
+        what = f"{term} {knows}, not {self.game.name}"
+        return RecipeError(what, where=f"rewards.{term}", hint=hint)
 
 
 class Term(Protocol):

@@ -77,11 +77,7 @@ def tool_format() -> Term:
     def term(at: Judged) -> float:
         match = at.match()
         if not isinstance(match, BfclMatch):
-            raise RecipeError(
-                f"{TOOL_FORMAT} judges function calls, not {at.game.name}",
-                where=f"rewards.{TOOL_FORMAT}",
-                hint="leave it out, or play bfcl",
-            )
+            raise at.wrong_game(TOOL_FORMAT, "judges function calls", "leave it out, or play bfcl")
         if at.turn.move is None:
             return 0.0
         match.play(0, at.turn.move)

@@ -1,7 +1,5 @@
 """`tictactoe_table`: a famous shaping table that is not always right, one term among others."""
 
-from tesuji.core.errors import RecipeError
-from tesuji.core.types import Move
 from tesuji.episodes.rewards.base import Judged, Term
 
 _LINES = ((0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6))
@@ -32,13 +30,9 @@ def tictactoe_table() -> Term:
 
     def term(at: Judged) -> float:
         if at.game.name != "tic_tac_toe":
-            raise RecipeError(
-                f"tictactoe_table knows tic_tac_toe, not {at.game.name}",
-                where="rewards.tictactoe_table",
-                hint="use `oracle` or `returns` for other games",
-            )
-        move: Move | None = at.turn.move
-        if move is None:
+            hint = "use `oracle` or `returns` for other games"
+            raise at.wrong_game("tictactoe_table", "knows tic_tac_toe", hint)
+        if (move := at.turn.move) is None:
             return -1.0
         board = "".join(at.turn.observation.split())
         return table_value(board, at.turn.role, move.id)

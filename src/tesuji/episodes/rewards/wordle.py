@@ -16,7 +16,6 @@ apart.
 
 import math
 
-from tesuji.core.errors import RecipeError
 from tesuji.episodes.rewards.base import Judged, Term
 from tesuji.games.wordle.game import WordleGame, WordleMatch
 
@@ -26,7 +25,7 @@ def wordle_partial() -> Term:
     belong elsewhere (0.2 and 0.1 a letter of five). Solved: 1."""
 
     def term(at: Judged) -> float:
-        match = _after_last(at, "wordle_partial")
+        match = _played(at, "wordle_partial", last=True)
         if match is None or not match.guessed:
             return 0.0
         marks = match.guessed[-1][1]
@@ -39,7 +38,7 @@ def wordle_turns() -> Term:
     """At the guess that solves the match: 1 / (turns + 1); else 0."""
 
     def term(at: Judged) -> float:
-        match = _after_last(at, "wordle_turns")
+        match = _played(at, "wordle_turns", last=True)
         return 1.0 / (len(match.guessed) + 1) if match is not None and match.solved else 0.0
 
     return term
@@ -51,39 +50,25 @@ def wordle_bits() -> Term:
     in between (Ng et al. 1999), so nothing is gained by asking much and not solving."""
 
     def term(at: Judged) -> float:
-        match = _played(at, "wordle_bits")
-        if match is None:
+        after = _played(at, "wordle_bits")
+        if after is None:
             return 0.0
-        before, after = at.match(), match
+        before = at.match()
         assert isinstance(before, WordleMatch)
         bits = math.log2(len(before.possible()) / len(after.possible()))
-        return bits / math.log2(len(match.game.words))
+        return bits / math.log2(len(after.game.words))
 
     return term
 
 
-def _after_last(at: Judged, name: str) -> WordleMatch | None:
-    """The match as it ended, where this is its last turn and the guess was the player's own."""
-    if at.place != len(at.episode.turns) - 1:
-        _wordle(at, name)
-        return None
-    return _played(at, name)
-
-
-def _played(at: Judged, name: str) -> WordleMatch | None:
-    """The match after this turn; None where the player itself made no legal guess."""
-    _wordle(at, name)
-    if at.turn.move is None or at.turn.move != at.turn.played:
+def _played(at: Judged, name: str, *, last: bool = False) -> WordleMatch | None:
+    """The match after this turn (`last`: of the match); None where the player itself made no legal
+    guess."""
+    if not isinstance(at.game, WordleGame):
+        raise at.wrong_game(name, "knows wordle", "use `returns` for other games")
+    elsewhere = last and at.place != len(at.episode.turns) - 1
+    if elsewhere or at.turn.move is None or at.turn.move != at.turn.played:
         return None
     match = at.match()
     match.play(at.turn.seat, at.turn.move)
     return match if isinstance(match, WordleMatch) else None
-
-
-def _wordle(at: Judged, name: str) -> None:
-    if not isinstance(at.game, WordleGame):
-        raise RecipeError(
-            f"{name} knows wordle, not {at.game.name}",
-            where=f"rewards.{name}",
-            hint="use `returns` for other games",
-        )

@@ -11,41 +11,48 @@ good news, "" neither.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from functools import reduce
+from typing import Any, Literal
 
 from tesuji.core.statistics import Share
-from tesuji.evaluation.held_out.poker_decisions import Baseline
-from tesuji.evaluation.held_out.results import Likelihood, Preferences, Replies, RowsScore
+from tesuji.evaluation.held_out.results import RowsScore
 
 EVERYONE = "all"
-Cell = tuple[float, float | None, float | None, int]  # value, low, high, out of how many
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What one score says of everyone, or of one role."""
-
-    likelihood: Likelihood | None
-    preferences: Preferences | None
-    replies: Replies | None
-    decisions: tuple[Share, Share] | None
-    baseline: Baseline | None = None
+BY_ROLE = ("likelihood", "preferences", "replies", "decisions")  # fields of a score, by role too
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One line: where its figure is found in a part (None: not measured), what stands beside it."""
+    """One line: where its figure is found in what a score says of everyone or of a role, and what
+    stands beside it. A path that leads nowhere: not measured."""
 
     name: str
     kind: Literal["share", "number"]
     better: Literal["higher", "lower", ""]
-    cell: Callable[[Part], Cell | None]
+    path: str
     beside_is: str = ""
-    beside: Callable[[Part], float | None] = lambda part: None
+    beside: str | float = ""
+
+    def cell(self, label: str, part: Mapping[str, Any]) -> dict[str, Any]:
+        """The figure with its interval, where it has one. Whole numbers are counts of replies."""
+        holder, name = self.path.rsplit(".", 1)
+        measured, value = _at(part, holder), _at(part, self.path)
+        if value is None or (isinstance(value, Share) and not value.total):
+            return {"label": label, "value": None, "low": None, "high": None, "count": 0}
+        if isinstance(value, Share):
+            bounds, count, value = value.interval, value.total, value.rate
+        else:
+            bounds, count = getattr(measured, f"{name}_interval", None), measured.replies
+            value = value / count if self.kind == "share" else float(value)
+        known = bounds is not None and math.isfinite(bounds.high)
+        low, high = (bounds.low, bounds.high) if known else (None, None)
+        return {"label": label, "value": value, "low": low, "high": high, "count": count}
+
+    def held_against(self, part: Mapping[str, Any]) -> float | None:
+        """What the figure is to be held against."""
+        return _at(part, self.beside) if isinstance(self.beside, str) else self.beside
 
 
 def side_by_side(scores: Mapping[str, RowsScore]) -> list[dict[str, Any]]:
@@ -55,12 +62,13 @@ def side_by_side(scores: Mapping[str, RowsScore]) -> list[dict[str, Any]]:
 
 
 def _lines(measure: Measure, scores: Mapping[str, RowsScore]) -> Iterator[dict[str, Any]]:
-    for role in (EVERYONE, *_roles(scores)):
+    groups = (getattr(score, f"{name}_by_role") for score in scores.values() for name in BY_ROLE)
+    for role in (EVERYONE, *sorted({role for group in groups for role in group})):
         parts = {label: _part(score, role) for label, score in scores.items()}
-        cells = [_cell(label, measure.cell(part)) for label, part in parts.items()]
+        cells = [measure.cell(label, part) for label, part in parts.items()]
         if not any(cell["count"] for cell in cells):
             continue
-        known = [measure.beside(part) for part in parts.values()]
+        known = [measure.held_against(part) for part in parts.values()]
         yield {
             "measure": measure.name,
             "kind": measure.kind,
@@ -72,134 +80,59 @@ def _lines(measure: Measure, scores: Mapping[str, RowsScore]) -> Iterator[dict[s
         }
 
 
-def _cell(label: str, measured: Cell | None) -> dict[str, Any]:
-    value, low, high, count = measured or (None, None, None, 0)
-    return {"label": label, "value": value, "low": low, "high": high, "count": count}
+def _part(score: RowsScore, role: str) -> dict[str, Any]:
+    """What the score says of everyone, or of one role; there decisions are (action, exact)."""
+    if role == EVERYONE:
+        return {name: getattr(score, name) for name in BY_ROLE}
+    part = {name: getattr(score, f"{name}_by_role").get(role) for name in BY_ROLE}
+    if part["decisions"]:
+        part["decisions"] = dict(zip(("action", "exact"), part["decisions"], strict=True))
+    return part
 
 
-def _roles(scores: Mapping[str, RowsScore]) -> list[str]:
-    return sorted(
-        {
-            name
-            for score in scores.values()
-            for group in (
-                score.likelihood_by_role,
-                score.preferences_by_role,
-                score.replies_by_role,
-                score.decisions_by_role,
-            )
-            for name in group
-        }
-    )
+def _at(part: Any, path: str) -> Any:
+    """What stands at the end of a path of keys and fields; None where a step of it is missing."""
 
+    def step(value: Any, name: str) -> Any:
+        return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
 
-def _part(score: RowsScore, role: str) -> Part:
-    if role != EVERYONE:
-        return Part(
-            score.likelihood_by_role.get(role),
-            score.preferences_by_role.get(role),
-            score.replies_by_role.get(role),
-            score.decisions_by_role.get(role),
-        )
-    decided = score.decisions
-    return Part(
-        score.likelihood,
-        score.preferences,
-        score.replies,
-        (decided.action, decided.exact) if decided else None,
-        decided.baseline if decided else None,
-    )
-
-
-def _of(measured: T | None, pick: Callable[[T], R]) -> R | None:
-    return None if measured is None else pick(measured)
-
-
-def _share(share: Share | None) -> Cell | None:
-    if share is None or not share.total:
-        return None
-    return share.rate, share.interval.low, share.interval.high, share.total
-
-
-def _perplexity(likelihood: Likelihood) -> Cell:
-    bounds = likelihood.perplexity_interval
-    low, high = (bounds.low, bounds.high) if math.isfinite(bounds.high) else (None, None)
-    return likelihood.perplexity, low, high, likelihood.replies
-
-
-def _number(pick: Callable[[Replies], float]) -> Callable[[Part], Cell | None]:
-    """A mean over all replies, without an interval."""
-    return lambda part: _of(part.replies, lambda r: (pick(r), None, None, r.replies))
-
-
-def _replied(pick: Callable[[Replies], Share]) -> Callable[[Part], Cell | None]:
-    return lambda part: _share(_of(part.replies, pick))
-
-
-def _preferred(pick: Callable[[Preferences], Share]) -> Callable[[Part], Cell | None]:
-    return lambda part: _share(_of(part.preferences, pick))
-
-
-def _spoken(name: Literal["words", "score"]) -> Callable[[Part], Cell | None]:
-    def cell(part: Part) -> Cell | None:
-        words = _of(part.replies, lambda r: r.said)
-        return _of(words, lambda s: (float(getattr(s, name)), None, None, s.replies))
-
-    return cell
-
-
-def _spoken_there(name: Literal["words", "score"]) -> Callable[[Part], float | None]:
-    return lambda part: _of(
-        _of(part.replies, lambda r: r.said_there), lambda s: float(getattr(s, name))
-    )
+    return reduce(step, path.split("."), part)
 
 
 MEASURES = (
+    Measure("perplexity of held-out replies", "number", "lower", "likelihood.perplexity"),
+    Measure("nats a reply", "number", "lower", "likelihood.nats_per_reply"),
     Measure(
-        "perplexity of held-out replies", "number", "lower",
-        lambda part: _of(part.likelihood, _perplexity),
+        "prefers the better reply", "share", "higher", "preferences.summed", "a coin", 0.5
+    ),
+    Measure("... per token", "share", "higher", "preferences.per_token", "a coin", 0.5),
+    Measure("names a valid target", "share", "higher", "replies.legal"),
+    Measure(
+        "does as was done there", "share", "", "replies.agree",
+        "a random target", "replies.agree_random",
     ),
     Measure(
-        "nats a reply", "number", "lower",
-        lambda part: _of(part.likelihood, lambda f: (f.nats_per_reply, None, None, f.replies)),
+        "votes for who went out", "share", "higher", "replies.decisive",
+        "a random target", "replies.decisive_random",
     ),
     Measure(
-        "prefers the better reply", "share", "higher", _preferred(lambda p: p.summed),
-        "a coin", lambda part: 0.5,
+        "right decision", "share", "higher", "decisions.action",
+        "the commonest label", "decisions.baseline.action_share.rate",
     ),
     Measure(
-        "... per token", "share", "higher", _preferred(lambda p: p.per_token),
-        "a coin", lambda part: 0.5,
+        "... its size too", "share", "higher", "decisions.exact",
+        "the commonest label", "decisions.baseline.exact_share.rate",
     ),
-    Measure("names a valid target", "share", "higher", _replied(lambda r: r.legal)),
+    Measure("empty replies", "share", "lower", "replies.empty"),
+    Measure("replies cut off", "share", "lower", "replies.unfinished"),
+    Measure("different replies", "share", "", "replies.distinct"),
+    Measure("tokens a reply", "number", "", "replies.mean_tokens"),
     Measure(
-        "does as was done there", "share", "", _replied(lambda r: r.agree),
-        "a random target", lambda part: _of(part.replies, lambda r: r.agree_random),
-    ),
-    Measure(
-        "votes for who went out", "share", "higher", _replied(lambda r: r.decisive),
-        "a random target", lambda part: _of(part.replies, lambda r: r.decisive_random),
-    ),
-    Measure(
-        "right decision", "share", "higher",
-        lambda part: _share(_of(part.decisions, lambda d: d[0])),
-        "the commonest label", lambda part: _of(part.baseline, lambda b: b.action_share.rate),
+        "strategic words a reply", "number", "", "replies.said.words",
+        "said there", "replies.said_there.words",
     ),
     Measure(
-        "... its size too", "share", "higher",
-        lambda part: _share(_of(part.decisions, lambda d: d[1])),
-        "the commonest label", lambda part: _of(part.baseline, lambda b: b.exact_share.rate),
-    ),
-    Measure("empty replies", "share", "lower", _number(lambda r: r.empty / r.replies)),
-    Measure("replies cut off", "share", "lower", _number(lambda r: r.unfinished / r.replies)),
-    Measure("different replies", "share", "", _number(lambda r: r.distinct / r.replies)),
-    Measure("tokens a reply", "number", "", _number(lambda r: r.mean_tokens)),
-    Measure(
-        "strategic words a reply", "number", "", _spoken("words"),
-        "said there", _spoken_there("words"),
-    ),
-    Measure(
-        "the guide's form score", "number", "", _spoken("score"),
-        "said there", _spoken_there("score"),
+        "the guide's form score", "number", "", "replies.said.score",
+        "said there", "replies.said_there.score",
     ),
 )  # fmt: skip

@@ -9,13 +9,13 @@ an all-in, since a reply does not tell the stack. A reply that names no decision
 wrong. Beside every share stands what saying the commonest training label all the time would score.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from tesuji.core.errors import DataError
-from tesuji.core.statistics import Share, wilson
+from tesuji.core.statistics import Share, share
 from tesuji.games.poker.read_decision import SIZED, Decision
 from tesuji.logs.poker.label_balance import LabelBalance, label_balance
 from tesuji.players.poker.read_reply import read_decision
@@ -73,24 +73,27 @@ def score_decisions(
     """
     labels = [_label(text, place) for place, text in enumerate(correct)]
     decisions = [read_decision(reply) for reply in predicted]
-    _same_length(decisions, labels, phases)
-    acted = [same_action(one, label) for one, label in zip(decisions, labels, strict=True)]
-    exact = [
-        same_decision(one, label, band, big_blind)
-        for one, label in zip(decisions, labels, strict=True)
+    if {len(labels)} != {len(decisions), len(labels if phases is None else phases)}:
+        counts = f"{len(decisions)} replies, {len(labels)} labels"
+        raise DataError(f"{counts}, {len(phases)} phases" if phases is not None else counts)
+    decided = list(zip(decisions, labels, strict=True))
+    acted = [same_action(one, label) for one, label in decided]
+    exact = [same_decision(one, label, band, big_blind) for one, label in decided]
+    sized = [
+        right
+        for right, action, label in zip(exact, acted, labels, strict=True)
+        if action and label.amount is not None and label.action in SIZED
     ]
-    counted = [
-        right and label.amount is not None and label.action in SIZED
-        for right, label in zip(acted, labels, strict=True)
-    ]
+    exact_by_phase = _shares(phases, exact) if phases else {}
+    acted_by_phase = _shares(phases, acted) if phases else {}
     return DecisionScore(
-        action=_share(acted),
-        exact=_share(exact),
-        sized=_share([one for one, counts in zip(exact, counted, strict=True) if counts]),
+        action=share(acted),
+        exact=share(exact),
+        sized=share(sized),
         unread=decisions.count(None),
         band=band,
-        by_phase=_by_phase(phases, acted, exact),
-        by_action=_by_action(labels, acted),
+        by_phase={one: (some, exact_by_phase[one]) for one, some in acted_by_phase.items()},
+        by_action=dict(sorted(_shares([label.action for label in labels], acted).items())),
         baseline=_baseline(training, labels, band, big_blind) if training else None,
         balance=label_balance(correct),
     )
@@ -129,37 +132,12 @@ def _label(text: str, place: int) -> Decision:
     return decision
 
 
-def _same_length(
-    decisions: Sequence[Decision | None], labels: Sequence[Decision], phases: Sequence[str] | None
-) -> None:
-    if len(decisions) != len(labels) or (phases is not None and len(phases) != len(labels)):
-        counts = f"{len(decisions)} replies, {len(labels)} labels"
-        raise DataError(f"{counts}, {len(phases)} phases" if phases is not None else counts)
-
-
-def _share(rights: Sequence[bool]) -> Share:
-    return Share(sum(rights), len(rights), wilson(sum(rights), len(rights)))
-
-
-def _by_phase(
-    phases: Sequence[str] | None, acted: Sequence[bool], exact: Sequence[bool]
-) -> dict[str, tuple[Share, Share]]:
-    rows = list(zip(phases or (), acted, exact, strict=phases is not None))
-    return {
-        phase: (
-            _share([row[1] for row in rows if row[0] == phase]),
-            _share([row[2] for row in rows if row[0] == phase]),
-        )
-        for phase in dict.fromkeys(row[0] for row in rows)
-    }
-
-
-def _by_action(labels: Sequence[Decision], acted: Sequence[bool]) -> dict[str, Share]:
-    rows = list(zip(labels, acted, strict=True))
-    return {
-        action: _share([right for label, right in rows if label.action == action])
-        for action in sorted({label.action for label in labels})
-    }
+def _shares(keys: Iterable[str], rights: Iterable[bool]) -> dict[str, Share]:
+    """The share of each key, in the order of first mention."""
+    groups: dict[str, list[bool]] = defaultdict(list)
+    for key, right in zip(keys, rights, strict=True):
+        groups[key].append(right)
+    return {key: share(some) for key, some in groups.items()}
 
 
 def _baseline(
@@ -170,9 +148,9 @@ def _baseline(
     whole = _commonest(taught)
     return Baseline(
         action=action.action,
-        action_share=_share([same_action(action, label) for label in labels]),
+        action_share=share([same_action(action, label) for label in labels]),
         label=_words(whole),
-        exact_share=_share([same_decision(whole, label, band, big_blind) for label in labels]),
+        exact_share=share([same_decision(whole, label, band, big_blind) for label in labels]),
     )
 
 

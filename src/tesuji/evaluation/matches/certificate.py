@@ -5,38 +5,19 @@ checked". It needs a deterministic perfect-information game small enough to be w
 position is asked about once, however many lines reach it.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from tesuji.core.errors import GameError
 from tesuji.core.types import Move
-from tesuji.episodes.reply_rules import read_attempt
+from tesuji.evaluation.matches.position_moves import moves_at
 from tesuji.evaluation.results import Certificate
 from tesuji.games.base import Game, Match
-from tesuji.players.base import MoveRequest, Player
+from tesuji.players.base import Player
 
 LINE_LIMIT = 2_000_000
-
-
-@dataclass(slots=True)
-class _Line:
-    """A way through the tree: where it stands and how it came there."""
-
-    match: Match
-    moves: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class _Count:
-    """What the lines that ended came to."""
-
-    wins: int = 0
-    draws: int = 0
-    losses: int = 0
-    illegal: int = 0
-    losing_line: tuple[str, ...] = ()
-    answers: dict[str, Move | None] = field(default_factory=dict)
 
 
 def certify(
@@ -52,103 +33,95 @@ def certify(
     """
     info = game.info
     if game.num_players != 2 or info.chance or info.information != "perfect" or info.simultaneous:
-        raise GameError(
-            f"no certificate for {game.name}: it needs two seats, turns, no chance, nothing hidden",
-            where="evaluation.certificate",
-            hint="set `certificate: false`",
+        raise _impossible(game, "it needs two seats, turns, no chance, nothing hidden")
+    return tuple(_Walk(game, player, seat, answer).certificate() for seat in range(2))
+
+
+@dataclass
+class _Walk:
+    """The whole tree, walked for one seat. `answers` holds the move, if any, at each observation:
+    the same view must get the same answer. `counts` is what the lines that ended came to."""
+
+    game: Game
+    player: Player
+    seat: int
+    answer: Literal["id", "move"]
+    answers: dict[str, Move | None] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    losing_line: tuple[str, ...] = ()
+
+    def certificate(self) -> Certificate:
+        """Every line to its end, all lines a move further at a time."""
+        start = self.game.start(seed=0)
+        role = start.role(self.seat)
+        lines = [_Line(start)]
+        while lines:
+            self._answer_all(lines)
+            lines = [longer for line in lines for longer in self._step(line)]
+            if len(lines) > LINE_LIMIT:
+                raise _impossible(self.game, f"more than {LINE_LIMIT:,} lines")
+        wins, draws, losses, illegal = (
+            self.counts[name] for name in ("win", "draw", "loss", "illegal")
         )
-    return tuple(_certify_seat(game, player, seat, answer) for seat in range(2))
+        return Certificate(
+            seat=self.seat,
+            role=role,
+            lines=wins + draws + losses,
+            wins=wins,
+            draws=draws,
+            losses=losses,
+            illegal=illegal,
+            positions=len(self.answers),
+            losing_line=self.losing_line,
+        )
+
+    def _answer_all(self, lines: Sequence["_Line"]) -> None:
+        """Ask the player, in one batch, about every position of this depth not yet answered."""
+        seat = self.seat
+        ours = {line.match.observe(seat): line.match for line in lines if seat in line.match.to_act}
+        fresh = {view: match for view, match in ours.items() if view not in self.answers}
+        places = [(match, seat) for match in fresh.values()]
+        moves = moves_at(self.game, self.player, places, self.answer)
+        self.answers.update(zip(fresh, moves, strict=True))
+
+    def _step(self, line: "_Line") -> Iterator["_Line"]:
+        """The lines that follow this one; none when it has ended, which is counted."""
+        match, seat = line.match, self.seat
+        if not match.to_act:
+            returns = match.returns()
+            self._count(line.moves, returns[seat] - returns[1 - seat])
+        elif (mover := match.to_act[0]) != seat:
+            for move in match.legal_moves(mover) or ():
+                yield line.played(mover, move)
+        elif (move := self.answers[match.observe(seat)]) is not None:
+            yield line.played(seat, move)
+        else:
+            self.counts["illegal"] += 1
+            self._count((*line.moves, "(no legal move)"), -1.0)
+
+    def _count(self, moves: tuple[str, ...], lead: float) -> None:
+        self.counts["win" if lead > 0 else "loss" if lead < 0 else "draw"] += 1
+        if lead < 0 and (not self.losing_line or len(moves) < len(self.losing_line)):
+            self.losing_line = moves
 
 
-def _certify_seat(
-    game: Game,
-    player: Player,
-    seat: int,
-    answer: Literal["id", "move"],
-) -> Certificate:
-    count = _Count()
-    start = game.start(seed=0)
-    role = start.role(seat)
-    open_lines = [_Line(start)]
-    while open_lines:
-        _answer_all(game, player, seat, open_lines, answer, count.answers)
-        following: list[_Line] = []
-        for line in open_lines:
-            following += _step(line, seat, count)
-        if len(following) > LINE_LIMIT:
-            raise GameError(
-                f"no certificate for {game.name}: more than {LINE_LIMIT:,} lines",
-                where="evaluation.certificate",
-                hint="set `certificate: false`",
-            )
-        open_lines = following
-    return Certificate(
-        seat=seat,
-        role=role,
-        lines=count.wins + count.draws + count.losses,
-        wins=count.wins,
-        draws=count.draws,
-        losses=count.losses,
-        illegal=count.illegal,
-        positions=len(count.answers),
-        losing_line=count.losing_line,
+@dataclass(slots=True)
+class _Line:
+    """A way through the tree: where it stands and how it came there."""
+
+    match: Match
+    moves: tuple[str, ...] = ()
+
+    def played(self, seat: int, move: Move) -> "_Line":
+        """The line after this move."""
+        match = self.match.clone()
+        match.play(seat, move)
+        return _Line(match, (*self.moves, move.text))
+
+
+def _impossible(game: Game, why: str) -> GameError:
+    return GameError(
+        f"no certificate for {game.name}: {why}",
+        where="evaluation.certificate",
+        hint="set `certificate: false`",
     )
-
-
-def _answer_all(
-    game: Game,
-    player: Player,
-    seat: int,
-    lines: Sequence[_Line],
-    answer: Literal["id", "move"],
-    answers: dict[str, Move | None],
-) -> None:
-    """Ask the player, in one batch, about every position of this depth not yet answered."""
-    ours = {_key(line.match, seat): line.match for line in lines if seat in line.match.to_act}
-    fresh = {key: match for key, match in ours.items() if key not in answers}
-    requests = [
-        MoveRequest(game, match, seat, match.observe(seat), match.legal_moves(seat), seed=0)
-        for match in fresh.values()
-    ]
-    replies = player.choose(requests) if requests else []
-    for key, request, reply in zip(fresh, requests, replies, strict=True):
-        answers[key] = read_attempt(reply, request, answer).move
-
-
-def _key(match: Match, seat: int) -> str:
-    """What the player sees: the same view must get the same answer."""
-    return match.observe(seat)
-
-
-def _step(line: _Line, seat: int, count: _Count) -> list[_Line]:
-    """The lines that follow this one; none when it has ended, which is counted."""
-    match = line.match
-    if not match.to_act:
-        _count_end(line, match.returns()[seat], match.returns()[1 - seat], count)
-        return []
-    mover = match.to_act[0]
-    if mover != seat:
-        return [_played(line, mover, move) for move in match.legal_moves(mover) or ()]
-    move = count.answers[_key(match, seat)]
-    if move is None:
-        count.illegal += 1
-        _count_end(_Line(match, (*line.moves, "(no legal move)")), -1.0, 1.0, count)
-        return []
-    return [_played(line, seat, move)]
-
-
-def _played(line: _Line, seat: int, move: Move) -> _Line:
-    match = line.match.clone()
-    match.play(seat, move)
-    return _Line(match, (*line.moves, move.text))
-
-
-def _count_end(line: _Line, ours: float, theirs: float, count: _Count) -> None:
-    if ours > theirs:
-        count.wins += 1
-    elif ours == theirs:
-        count.draws += 1
-    else:
-        count.losses += 1
-        if not count.losing_line or len(line.moves) < len(count.losing_line):
-            count.losing_line = line.moves

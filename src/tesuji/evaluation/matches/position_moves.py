@@ -41,7 +41,8 @@ def score_moves(
     """One score a split, "trained" before "held_out"."""
     moves: list[Move | None] = []
     for start in range(0, len(questions), CHUNK):
-        moves += _answers(game, player, questions[start : start + CHUNK], answer)
+        asked = [(question.match, question.seat) for question in questions[start : start + CHUNK]]
+        moves += moves_at(game, player, asked, answer)
         progress.advance(len(moves) - start)
     splits = sorted({question.split for question in questions}, reverse=True)
     return tuple(
@@ -50,14 +51,15 @@ def score_moves(
     )
 
 
-def _answers(
-    game: Game, player: Player, questions: Iterable[Question], answer: Literal["id", "move"]
+def moves_at(
+    game: Game, player: Player, places: Iterable[tuple[Match, int]], answer: Literal["id", "move"]
 ) -> list[Move | None]:
+    """What the player does in each (match, seat), asked in one batch; None: nothing legal."""
     requests = [
-        MoveRequest(game, q.match, q.seat, q.match.observe(q.seat), q.match.legal_moves(q.seat), 0)
-        for q in questions
+        MoveRequest(game, match, seat, match.observe(seat), match.legal_moves(seat), seed=0)
+        for match, seat in places
     ]
-    replies = player.choose(requests)
+    replies = player.choose(requests) if requests else []
     return [
         read_attempt(reply, request, answer).move
         for reply, request in zip(replies, requests, strict=True)

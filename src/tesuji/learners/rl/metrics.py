@@ -9,55 +9,13 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from tesuji.core.files import read_beside
 from tesuji.core.statistics import wilson
 from tesuji.episodes.schedule.schedule import Outcome
 
 METRICS: Mapping[tuple[str, ...], str] = {
-    ("reward", "reward/NAME"): "what a seat earned in a match, all terms weighted together, and"
-    " each apart.",
-    ("score",): "the return scaled to 0..1 over what the game can pay (where that has no bounds: 1,"
-    " 0.5, 0 for a win, a draw, a loss).",
-    ("success", "success_low", "success_high"): "share of seats with a score over 0.5, and its 95%"
-    " Wilson interval.",
-    ("random/success",): "the same of a random player in the policy's place, against the same"
-    " opponents (200 matches, measured once a curriculum stage).",
-    ("illegal_moves",): "replies without a legal move, of all replies.",
-    ("reply_length", "replies_cut"): "tokens a reply; share of replies cut off by"
-    " `max_new_tokens`.",
-    ("matches_failed", "matches_truncated", "traces_too_long"): "matches in which a player failed"
-    " (not learned from), that hit the move limit, and traces over `max_length` (not learned"
-    " from).",
-    ("loss", "grad_norm"): "of the update; the norm before clipping.",
-    ("entropy",): "mean entropy at sampled tokens, in nats, of the distribution sampled from; like"
-    " the next row over the traces that went through the update (`grpo` leaves out groups with"
-    " nothing to learn from).",
-    ("approx_kl", "ratio", "clip_share"): "how far the update moved the policy from the one that"
-    " sampled (k3), the mean ratio, and the share of tokens where the clipping took hold.",
-    ("kl", "kl_coef"): "divergence from the reference, a token (k3; with `kl_in: reward` k1); its"
-    " weight now.",
-    ("sampler_gap",): "mean difference of log-probs between sampler and trainer; near 0, or"
-    " something is wrong.",
-    ("advantage_std", "advantage_max"): "of the tokens' advantages, after whitening if there is"
-    " any.",
-    ("zero_variance_groups",): "share of groups in which all earned the same: nothing to learn"
-    " from.",
-    ("explained_variance", "value_loss"): "how much of the returns the critic foresees (1: all;"
-    " below 0: worse than a constant), and its loss (`ppo`).",
-    ("learning_rate",): "of the first parameter group, as it stands after the update.",
-    ("curriculum/stage", "curriculum/success"): "the stage, counted from 1, and the success rate"
-    " over its window.",
-    ("replay/size", "replay/share"): "failed tasks remembered; share of the step's tasks drawn from"
-    " them.",
-    ("snapshots",): "earlier versions of the policy that are kept as opponents.",
-    ("eval/NAME",): "every `eval_steps`: win and loss rates and turns against"
-    " `evaluation.opponents`, `mbb` at poker, `exploitability` where asked for; of questions"
-    " `held_out/right`, of prompts `held_out_reward`; and the `score` by which the best model is"
-    " kept.",
-    ("certificate/lines", "certificate/losing_lines"): "with `stop_when: certificate`, every"
-    " `stop_check_steps`: as in supervised training.",
-    ("micro_batch_tokens",): "most tokens in one forward pass; falls when memory runs out.",
-    ("speed/NAME",): "games, sampled tokens and trained tokens a second, seconds of rollout and"
-    " update, memory in GB. The only figures that differ between two runs of one seed.",
+    tuple(names.split(", ")): meaning
+    for names, meaning in read_beside(__file__, "metrics.yaml").items()
 }
 
 

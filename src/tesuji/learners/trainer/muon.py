@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from tesuji.recipe.schema.training import Training
+
 
 class MuonWithAdamW(torch.optim.Optimizer):
     """Two optimizers behind one face, for trainers and schedulers that expect a single one.
@@ -85,6 +87,17 @@ class MuonWithAdamW(torch.optim.Optimizer):
         """Restore what `state_dict` gave."""
         for member, saved in zip(self.members, state_dict["members"], strict=True):
             member.load_state_dict(saved)
+
+
+def muon(stage: Training, model: nn.Module, more: Sequence[dict[str, Any]] = ()) -> MuonWithAdamW:
+    """The optimizer of a stage with `optimizer: muon`; `more` as there."""
+    return MuonWithAdamW(
+        *split_parameters(model),
+        lr=stage.learning_rate,
+        adamw_lr=stage.adamw_learning_rate or stage.learning_rate,
+        weight_decay=stage.weight_decay,
+        more=more,
+    )
 
 
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

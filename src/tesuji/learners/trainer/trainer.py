@@ -91,16 +91,9 @@ def for_training(model: Any) -> bool:
 
 def optimizer(stage: Training, model: Any) -> Any:
     """The stage's optimizer; None for transformers' own AdamW."""
-    if stage.optimizer == "adamw":
-        return None
-    from tesuji.learners.trainer.muon import MuonWithAdamW, split_parameters
+    from tesuji.learners.trainer.muon import muon
 
-    return MuonWithAdamW(
-        *split_parameters(model),
-        lr=stage.learning_rate,
-        adamw_lr=stage.adamw_learning_rate or stage.learning_rate,
-        weight_decay=stage.weight_decay,
-    )
+    return muon(stage, model) if stage.optimizer == "muon" else None
 
 
 def _listen(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks) -> None:

@@ -8,7 +8,7 @@ from tesuji.learners.model.load import Policy
 from tesuji.learners.rl.update.actor_critic import ActorCritic, critic_parameters, policy_parameters
 from tesuji.learners.rl.update.loss import LossOptions
 from tesuji.learners.rl.update.optimizer_step import Learner
-from tesuji.learners.trainer.muon import MuonWithAdamW, split_parameters
+from tesuji.learners.trainer.muon import muon
 from tesuji.recipe.schema.rl import PpoStage, RLStage
 
 
@@ -81,15 +81,7 @@ def _optimizer(stage: RLStage, actor: ActorCritic) -> Any:
     head = stage.value_learning_rate if isinstance(stage, PpoStage) else 0.0
     groups: list[dict[str, Any]] = [{"params": critic, "lr": head}] if critic else []
     if stage.optimizer == "muon":
-        matrices, others = split_parameters(actor.model)
-        return MuonWithAdamW(
-            matrices,
-            others,
-            lr=stage.learning_rate,
-            adamw_lr=stage.adamw_learning_rate or stage.learning_rate,
-            weight_decay=stage.weight_decay,
-            more=groups,
-        )
+        return muon(stage, actor.model, groups)
     policy = [parameter for _, parameter in policy_parameters(actor)]
     return torch.optim.AdamW(
         [{"params": policy}, *groups],
