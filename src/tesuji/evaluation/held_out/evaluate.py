@@ -8,31 +8,26 @@ stay, whatever the hand brought: there a row is a label.
 """
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from tesuji.core.progress import SILENT, Progress
 from tesuji.core.statistics import Share
 from tesuji.core.types import Example, Pair
-from tesuji.evaluation.held_out.likelihood import (
-    by_fact,
-    likelihood,
-    preferences,
-    score_examples,
-)
+from tesuji.evaluation.held_out.likelihood import likelihood, preferences, score_examples
 from tesuji.evaluation.held_out.poker_decisions import DecisionScore, score_decisions
 from tesuji.evaluation.held_out.reader import Reader, reader_of
 from tesuji.evaluation.held_out.replies import (
     Answered,
     HeldOutPrompt,
     answer,
-    by_role,
     held_out_prompts,
     judge,
 )
 from tesuji.evaluation.held_out.results import RowsScore
 from tesuji.learners.model.load import Policy
+from tesuji.learners.model.logprobs import Scored
 from tesuji.learners.model.memory import telling_memory
 from tesuji.learners.pairs.accuracy import score_pairs
 from tesuji.learners.pairs.tokens import tokenize_pairs
@@ -91,8 +86,8 @@ def _read_rows(reader: Reader, rows: Sequence[Example], progress: Progress) -> d
         "cut": read.cut,
         "dropped": read.dropped,
         "likelihood": likelihood(read.rows),
-        "likelihood_by_role": _each(by_fact(read.rows, "role"), likelihood),
-        "likelihood_by_phase": _each(by_fact(read.rows, "phase"), likelihood),
+        "likelihood_by_role": _each(read.rows, _about("role"), likelihood),
+        "likelihood_by_phase": _each(read.rows, _about("phase"), likelihood),
     }
 
 
@@ -114,7 +109,7 @@ def _read_pairs(
         "pairs_cut": tokens.cut,
         "pairs_dropped": len(pairs) - len(tokens.rows),
         "preferences": preferences(scored),
-        "preferences_by_role": _each(by_fact(scored, "role"), preferences),
+        "preferences_by_role": _each(scored, _about("role"), preferences),
     }
 
 
@@ -133,7 +128,7 @@ def _reply(
     return {
         "prompts_cut": cut,
         "replies": judge(answers),
-        "replies_by_role": _each(by_role(answers), judge),
+        "replies_by_role": _each(answers, _role, judge),
         "decisions": decisions,
         "decisions_by_role": decisions_by_role,
         "training_labels": sum(training_labels.values()) if decisions else 0,
@@ -149,9 +144,24 @@ def _lost(row: Example) -> bool:
     return row.about.get("won") is False and row.about.get("type") != DECISION
 
 
-def _each(groups: Mapping[str, list[T]], measure: Callable[[list[T]], S | None]) -> dict[str, S]:
-    measured = {name: measure(rows) for name, rows in groups.items()}
+def _each(
+    rows: Iterable[T], name_of: Callable[[T], Any], measure: Callable[[list[T]], S | None]
+) -> dict[str, S]:
+    """The measure of each group of rows by its name, sorted; rows without one are left out."""
+    groups: dict[str, list[T]] = defaultdict(list)
+    for row in rows:
+        if name := name_of(row):
+            groups[str(name)].append(row)
+    measured = {name: measure(groups[name]) for name in sorted(groups)}
     return {name: value for name, value in measured.items() if value is not None}
+
+
+def _about(fact: str) -> Callable[[Scored], Any]:
+    return lambda scored: scored.row.about.get(fact)
+
+
+def _role(answered: Answered) -> str:
+    return answered.prompt.fact("role")
 
 
 def _decisions(
@@ -168,8 +178,7 @@ def _decisions(
         phases=[one.prompt.fact("phase") for one in decided],
         training=taught,
     )
-    roles = {name: _by_labels(some) for name, some in by_role(decided).items()}
-    return whole, {name: (score.action, score.exact) for name, score in roles.items()}
+    return whole, _each(decided, _role, _right)
 
 
 def _is_decision(one: Answered) -> bool:
@@ -177,6 +186,8 @@ def _is_decision(one: Answered) -> bool:
     return one.prompt.fact("type") == DECISION and labelled
 
 
-def _by_labels(answers: Sequence[Answered]) -> DecisionScore:
+def _right(answers: Sequence[Answered]) -> tuple[Share, Share]:
+    """Right actions, and right ones whose size is right too."""
     labels = [one.prompt.rows[0].reply for one in answers]
-    return score_decisions([one.text for one in answers], labels)
+    score = score_decisions([one.text for one in answers], labels)
+    return score.action, score.exact

@@ -7,7 +7,7 @@ valid target scores stands beside it.
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -121,15 +121,6 @@ def judge(answers: Sequence[Answered]) -> Replies | None:
     )
 
 
-def by_role(answers: Sequence[Answered]) -> Mapping[str, list[Answered]]:
-    """The replies by the role of the seat that is asked; those without one are left out."""
-    groups: dict[str, list[Answered]] = defaultdict(list)
-    for one in answers:
-        if role := one.prompt.fact("role"):
-            groups[role].append(one)
-    return dict(sorted(groups.items()))
-
-
 def _valid(prompt: HeldOutPrompt) -> Targets:
     return valid_targets(prompt.messages) if prompt.fact("type") not in UNJUDGED else ()
 
@@ -203,11 +194,10 @@ def indicators(replies: Sequence[tuple[str, str]]) -> Indicators | None:
         words=fmean(map(len, words)),
         score=fmean(quality(reply, won=False, role=role) for reply, role in replies),
         passing=share(
-            [_passes(reply, len(w)) for (reply, _), w in zip(replies, words, strict=True)]
+            [
+                len(reply) >= RULE.min_characters and len(some) >= RULE.min_indicators
+                for (reply, _), some in zip(replies, words, strict=True)
+            ]
         ),
         counts=dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
     )
-
-
-def _passes(reply: str, words: int) -> bool:
-    return len(reply) >= RULE.min_characters and words >= RULE.min_indicators

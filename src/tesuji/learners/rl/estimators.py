@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tesuji.core.types import Trace
 from tesuji.learners.rl.advantages import (
     Moments,
     RoleBaseline,
@@ -82,7 +81,7 @@ def _grpo(stage: RLStage, flat: Flat, evidence: Evidence, baseline: RoleBaseline
         scale=stage.scale_rewards,
         include_self=stage.dr_grpo,
         baselines=baseline,
-        keys=[_key(trace) for trace in flat.traces],
+        keys=[(trace.game, trace.role, trace.opponent) for trace in flat.traces],
     )
     advantages = np.empty(flat.tokens)
     for by_turn, span, turns in zip(groups.advantages, flat.spans, flat.turns, strict=True):
@@ -115,10 +114,6 @@ def whitened(estimate: Estimate, moments: Moments | None = None) -> Estimate:
     """The same with advantages of mean 0 and deviation 1 over all tokens; `moments` (count, sum,
     sum of squares) are those of all processes together."""
     return replace(estimate, advantages=whiten(estimate.advantages, moments))
-
-
-def _key(trace: Trace) -> tuple[str, str, str]:
-    return (trace.game, trace.role, trace.opponent)
 
 
 def _part(values: Array | None, span: slice) -> Array | None:

@@ -87,7 +87,7 @@ class TrainingState:
     def _state(self) -> dict[str, Any]:
         return {
             **{name: getattr(self, name) for name in PLAIN},
-            "random_success": self.setup.random_baseline.measured,
+            "random_success": self.setup.random_successes,
             "schedule": self.setup.schedule.state_dict(),
             "baseline": self.baseline.state_dict(),
             "beta": self.kl.beta,

@@ -20,7 +20,7 @@ from tesuji.learners.rl.rollout.policy_players import (
     fixed_opponents,
     snapshot_players,
 )
-from tesuji.learners.rl.rollout.random_baseline import RandomBaseline
+from tesuji.learners.rl.rollout.random_baseline import random_success
 from tesuji.players.base import Player
 from tesuji.players.basic.random import RandomPlayer
 from tesuji.players.model import ModelPlayer
@@ -53,7 +53,7 @@ class RolloutSetup:
         self.snapshots = Snapshots(out / "snapshots", policy.model)
         self.fixed = fixed_opponents(self.schedule, stage.play.opponent_timeout_s)
         self.rewards = make_terms(stage.rewards, self.schedule.game_of, scorer)
-        self.random_baseline = RandomBaseline()
+        self.random_successes: dict[str, float] = {}  # by the stage's number, as in JSON
         prompt = recipe.prompt
         self.rules = TurnRules(prompt.answer, prompt.retry, prompt.on_illegal, stage.play.max_moves)
 
@@ -98,19 +98,22 @@ class RolloutSetup:
         return any(info.max_utility > info.min_utility for info in infos)
 
     def random_success(self) -> dict[str, float]:
-        """`random/success`, measured against the same opponents. Nothing where any text is a move:
-        none is random."""
+        """`random/success`, measured against the same opponents once a stage of the curriculum.
+        Nothing where any text is a move: none is random."""
         if not all(can_play("random", game.info) for game in self.schedule.games.values()):
             return {}
-        player = RandomPlayer()
-        setup = self._matches(player, dict.fromkeys(self.snapshots.by_label(), player))
-        return {"random/success": self.random_baseline.success(self.schedule, setup)}
+        curriculum, player = self.schedule.curriculum, RandomPlayer()
+        stage = str(curriculum.index if curriculum else 0)
+        if stage not in self.random_successes:
+            setup = self._matches(player, dict.fromkeys(self.snapshots.by_label(), player))
+            self.random_successes[stage] = random_success(self.schedule, setup)
+        return {"random/success": self.random_successes[stage]}
 
-    def restore(self, schedule: Mapping[str, Any], random_success: dict[str, float]) -> None:
+    def restore(self, schedule: Mapping[str, Any], successes: dict[str, float]) -> None:
         """Go on from a checkpoint's schedule and measured baselines."""
         self.schedule.load_state_dict(schedule)
         self.snapshots.keep(self.schedule.snapshots)
-        self.random_baseline.measured = random_success
+        self.random_successes = successes
 
     def follow(self, step: int) -> None:
         """After `step`: the policy as it is now becomes an opponent, if it is time to."""

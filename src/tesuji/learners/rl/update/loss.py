@@ -73,9 +73,8 @@ def token_loss(
         "sampler_gap": (old - data.behaviour).abs(),
     }
     if data.reference is not None:
-        kl = reference_kl(logp, data.reference, ratio)
-        figures["kl"] = k3(logp, data.reference)
-        loss = loss + options.beta * kl
+        kl = figures["kl"] = k3(logp, data.reference)
+        loss = loss + options.beta * (ratio * kl)  # unbiased also for an older policy's tokens
     if values is not None and data.values is not None and data.returns is not None:
         value = value_loss(values, data.values, data.returns, options.clip_range_vf)
         figures["value_loss"] = value
@@ -101,11 +100,6 @@ def k3(logp: Tensor, reference: Tensor) -> Tensor:
     """Schulman's low-variance estimate of KL(policy || reference) at sampled tokens [T]."""
     difference = (reference - logp).clamp(-LARGEST, LARGEST)
     return difference.exp() - difference - 1
-
-
-def reference_kl(logp: Tensor, reference: Tensor, ratio: Tensor) -> Tensor:
-    """k3 times the ratio: unbiased also where the tokens are an older policy's."""
-    return ratio * k3(logp, reference)
 
 
 def value_loss(
