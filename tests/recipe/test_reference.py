@@ -23,7 +23,7 @@ from tesuji.recipe.reference import (
 from tesuji.recipe.schema.play import CurriculumStage, FailureReplaySection, PlaySection, RewardTerm
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.sections import GameSection
-from tesuji.recipe.schema.stages import STAGE_KINDS
+from tesuji.recipe.schema.stages import STAGES
 
 LEAST = {"name": "a", "game": "tic_tac_toe", "stages": {"data": None, "sft": {}}}
 EDITOR = jsonschema.Draft202012Validator(json_schema())
@@ -112,7 +112,7 @@ def test_types_and_defaults_are_shown_as_a_recipe_writes_them(row):
 
 def test_every_kind_of_stage_has_a_section():
     paths = [path for path, _ in sections(Recipe)]
-    assert {f"stages.{kind}" for kind in STAGE_KINDS} <= set(paths)
+    assert {f"stages.{kind}" for kind in STAGES} <= set(paths)
 
 
 def test_the_schema_is_a_json_schema():

@@ -18,7 +18,8 @@ from pydantic.fields import FieldInfo
 from tesuji.core.files import write_text
 from tesuji.recipe.schema.play import OpponentSection, RewardTerm
 from tesuji.recipe.schema.recipe import Recipe
-from tesuji.recipe.schema.sections import GameSection, PlayerSection, Section
+from tesuji.recipe.schema.sections import GameSection, PlayerSection, Section, sections_in
+from tesuji.recipe.schema.stages import STAGES
 
 PAGE = "recipe-reference.md"
 SCHEMA = "recipe.schema.json"
@@ -97,16 +98,10 @@ def _places(model: type[Section]) -> dict[type[Section], list[str]]:
 def _inside(section: type[Section], path: str) -> Iterator[tuple[type[Section], str]]:
     """The sections among the keys of a section, players left out."""
     for name, field in section.model_fields.items():
-        for inner in _sections_in(field.annotation):
+        for inner in sections_in(field.annotation):
             if not issubclass(inner, PlayerSection):
-                step = _kind_of(inner) if name == "stages" else ""
+                step = inner.model_fields["kind"].default if name == "stages" else ""
                 yield inner, ".".join(part for part in (path, name, step) if part)
-
-
-def _sections_in(annotation: Any) -> list[type[Section]]:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return [annotation]
-    return [section for part in get_args(annotation) for section in _sections_in(part)]
 
 
 def _table(paths: list[str], section: type[Section]) -> str:
@@ -242,10 +237,7 @@ def _trackers(key: Json) -> Json:
 def _stages() -> Json:
     """Stages by name: a name that is a kind needs no `kind`, nor anything else. `reinforce++` is a
     kind but no name, for a stage's folder is called like the stage."""
-    bodies = {
-        _kind_of(stage): {"$ref": f"#/$defs/{stage.__name__}"}
-        for stage in _sections_in(Recipe.model_fields["stages"].annotation)
-    }
+    bodies = {kind: {"$ref": f"#/$defs/{stage.__name__}"} for kind, stage in STAGES.items()}
     named: list[Json] = [{**body, "required": ["kind"]} for body in bodies.values()]
     off: Json = {"const": False}
     return {
@@ -256,10 +248,6 @@ def _stages() -> Json:
         },
         "additionalProperties": {"anyOf": [off, *named]},
     }
-
-
-def _kind_of(stage: type[Section]) -> str:
-    return str(stage.model_fields["kind"].default)
 
 
 def main() -> None:

@@ -8,8 +8,7 @@ from typing import Literal, get_args
 from tesuji.core.errors import DataError, RecipeError
 from tesuji.core.run_folder import find_run
 from tesuji.learners.model.load import Policy, load_policy, quiet_libraries
-from tesuji.pipeline.models.of_run import NO_POLICY
-from tesuji.pipeline.plan import Step, make_plan
+from tesuji.pipeline.models.of_run import base_model, finished, learners, newest_model
 from tesuji.recipe.reading.load import load_recipe
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.sections import ModelSection, PromptSection, SamplingSection
@@ -74,30 +73,16 @@ def _of_run(run: Path, stage: str | None) -> Opened:
 
 
 def _source(run: Path, recipe: Recipe, stage: str | None) -> str:
-    learners = [step for step in make_plan(recipe, run) if step.kind not in NO_POLICY]
     if stage is None:
-        done = [step for step in learners if _finished(step, run)]
-        stage = done[-1].name if done else BASE
+        return newest_model(run, recipe)
     if stage == BASE:
-        return _base(run, recipe)
-    step = next((step for step in learners if step.name == stage), None)
+        return base_model(run, recipe)
+    steps = learners(run, recipe)
+    step = next((step for step in steps if step.name == stage), None)
     if step is None:
-        names = ", ".join([BASE, *(step.name for step in learners)])
+        names = ", ".join([BASE, *(step.name for step in steps)])
         raise RecipeError(f"no stage {stage!r} trained a policy", where="--stage", hint=names)
-    if not _finished(step, run):
+    if not finished(step, run):
         hint = f"go on with it: tesuji run {run}/recipe.yaml"
         raise DataError(f"stage {stage} is not finished", where=str(run), hint=hint)
     return str(step.folder(run).path / "final")
-
-
-def _finished(step: Step, run: Path) -> bool:
-    return (step.folder(run).path / "done.json").exists()
-
-
-def _base(run: Path, recipe: Recipe) -> str:
-    if recipe.model.base != "tiny":
-        return recipe.model.base
-    if (run / "base" / "tokenizer_config.json").exists():
-        return str(run / "base")
-    hint = f"go on with it: tesuji run {run}/recipe.yaml"
-    raise DataError("no model in this run yet", where=str(run), hint=hint)

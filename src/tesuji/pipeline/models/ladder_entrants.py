@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tesuji.learners.model.load import load_policy
-from tesuji.pipeline.models.of_run import NO_POLICY, Trained
-from tesuji.pipeline.plan import make_plan
+from tesuji.pipeline.models.of_run import Trained, learners
 from tesuji.pipeline.step_context import model_player
 from tesuji.players.base import Player
 from tesuji.players.registry import make_player
@@ -32,9 +31,7 @@ def models_of(trained: Trained, checkpoints: int) -> list[tuple[str, Path]]:
     """(name, folder) of the models in the run, in the order they came to be."""
     base = trained.run / "base"
     models = [("before", base)] if (base / WHOLE).exists() else []
-    for step in make_plan(trained.recipe, trained.run):
-        if step.kind in NO_POLICY:
-            continue
+    for step in learners(trained.run, trained.recipe):
         folder = step.folder(trained.run).path
         for path in _some(sorted((folder / "checkpoints").glob("*-*"), key=_step), checkpoints):
             models.append((f"{step.name} at {_step(path):,}", path))

@@ -7,7 +7,7 @@ from tesuji.core.errors import DataError
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.learners.model.load import load_policy, quiet_libraries
-from tesuji.pipeline.plan import make_plan
+from tesuji.pipeline.plan import Step, make_plan
 from tesuji.pipeline.step_context import model_player
 from tesuji.players.model import ModelPlayer
 from tesuji.recipe.reading.load import load_recipe
@@ -47,21 +47,30 @@ def open_run(run: Path) -> Trained:
     quiet_libraries()
     recipe = load_recipe(run / "recipe.yaml")
     game = load_game(recipe.game.name, recipe.game.options)
-    return Trained(run, recipe, game, _source(run, recipe))
+    return Trained(run, recipe, game, newest_model(run, recipe))
 
 
-def _source(run: Path, recipe: Recipe) -> str:
-    learners = [step for step in make_plan(recipe, run) if step.kind not in NO_POLICY]
-    for step in reversed(learners):
-        folder = step.folder(run).path
-        if (folder / "done.json").exists():
-            return str(folder / "final")
+def newest_model(run: Path, recipe: Recipe) -> str:
+    """Where the run's last trained model is, or its base model when nothing is trained yet."""
+    done = [s for s in learners(run, recipe) if finished(s, run)]
+    return str(done[-1].folder(run).path / "final") if done else base_model(run, recipe)
+
+
+def learners(run: Path, recipe: Recipe) -> list[Step]:
+    """The steps that train the policy, done or not."""
+    return [step for step in make_plan(recipe, run) if step.kind not in NO_POLICY]
+
+
+def finished(step: Step, run: Path) -> bool:
+    """Whether the step was done to its end."""
+    return (step.folder(run).path / "done.json").exists()
+
+
+def base_model(run: Path, recipe: Recipe) -> str:
+    """Where the model is that the run began with. Raises DataError where none is built yet."""
     if recipe.model.base != "tiny":
         return recipe.model.base
     if (run / "base" / "tokenizer_config.json").exists():
         return str(run / "base")
-    raise DataError(
-        "no model in this run yet",
-        where=str(run),
-        hint=f"go on with it: tesuji run {run}/recipe.yaml",
-    )
+    hint = f"go on with it: tesuji run {run}/recipe.yaml"
+    raise DataError("no model in this run yet", where=str(run), hint=hint)

@@ -1,7 +1,7 @@
 """What pydantic found wrong, in words a person can act on: where, what, and what to do."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -10,12 +10,9 @@ from tesuji.core.errors import RecipeError
 from tesuji.recipe.reading.overrides import nearest
 from tesuji.recipe.reading.yaml_lines import KeyPath, Places
 from tesuji.recipe.schema.recipe import Recipe
-from tesuji.recipe.schema.sections import Section
-from tesuji.recipe.schema.stages import Stage
+from tesuji.recipe.schema.sections import Section, sections_in
+from tesuji.recipe.schema.stages import STAGES
 
-STAGES: Mapping[str, type[Section]] = {
-    stage.model_fields["kind"].default: stage for stage in get_args(get_args(Stage)[0])
-}
 TYPES = {
     "int": "a whole number",
     "float": "a number",
@@ -201,15 +198,8 @@ def _section(loc: Sequence[int | str]) -> type[BaseModel]:
         model, steps = STAGES[str(steps[2])], steps[3:]
     for step in steps:
         if step in model.model_fields:  # else: a place in a list, or a name that is free to choose
-            model = next(_sections_in(model.model_fields[str(step)].annotation), model)
+            model = next(sections_in(model.model_fields[str(step)].annotation), model)
     return model
-
-
-def _sections_in(annotation: Any) -> Iterator[type[Section]]:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _sections_in(part)
 
 
 def _homes(key: str) -> Iterator[str]:
@@ -226,5 +216,5 @@ def _nested(home: str, section: type[Section]) -> Iterator[tuple[str, type[Secti
     yield home, section
     for name, field in section.model_fields.items():
         if name != "stages":
-            for inner in _sections_in(field.annotation):
+            for inner in sections_in(field.annotation):
                 yield from _nested(f"{home}{name}.", inner)

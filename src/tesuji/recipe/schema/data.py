@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tesuji.recipe.schema.sections import PlayerSection, Section, bare_player
+from tesuji.recipe.schema.sections import PlayerSection, Section
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -58,16 +58,10 @@ class DataStage(Section):
     """Where held-out positions are drawn from. `off_path`: only positions that the side to move
     could not have reached by playing the oracle's moves alone."""
 
-    _players = field_validator("oracle", mode="before")(bare_player)
-
     @field_validator("sampled_by", mode="before")
     @classmethod
-    def _list_of_players(cls, value: Any) -> Any:
-        return (
-            [bare_player(item) for item in value]
-            if isinstance(value, list)
-            else [bare_player(value)]
-        )
+    def _one_player(cls, value: Any) -> Any:
+        return value if isinstance(value, list) else [value]
 
     @model_validator(mode="after")
     def _off_path_needs_all(self) -> "DataStage":

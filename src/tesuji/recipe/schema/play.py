@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from tesuji.recipe.schema.sections import GameSection, PlayerSection, Section, bare_player
+from tesuji.recipe.schema.sections import GameSection, PlayerSection, Section
 
 SELF, SNAPSHOT = "self", "snapshot"
 
@@ -31,16 +31,6 @@ class CurriculumStage(Section):
     the score being the return scaled to 0..1 over what the game can pay."""
     window: int = Field(200, ge=1)
     """Matches the rate is taken over."""
-
-    @field_validator("games", mode="before")
-    @classmethod
-    def _bare_games(cls, value: Any) -> Any:
-        return bare_games(value)
-
-    @field_validator("opponents", mode="before")
-    @classmethod
-    def _bare_opponents(cls, value: Any) -> Any:
-        return bare_players(value)
 
 
 class FailureReplaySection(Section):
@@ -78,16 +68,6 @@ class PlaySection(Section):
     opponent_timeout_s: float = Field(300.0, gt=0)
     """An opponent that has not answered after so many seconds is given up."""
 
-    @field_validator("games", mode="before")
-    @classmethod
-    def _bare_games(cls, value: Any) -> Any:
-        return bare_games(value)
-
-    @field_validator("opponents", mode="before")
-    @classmethod
-    def _bare_opponents(cls, value: Any) -> Any:
-        return bare_players(value)
-
     @model_validator(mode="after")
     def _someone_to_play(self) -> "PlaySection":
         stages: list[Any] = [self, *self.curriculum]
@@ -104,19 +84,13 @@ class RewardTerm(Section):
     weight: float
     """What the term's value is multiplied by; all other keys are that term's options."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_weight(cls, value: Any) -> Any:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return {"weight": float(value)} if number else value
+
     @property
     def options(self) -> dict[str, Any]:
         """The term's own options."""
         return dict(self.model_extra or {})
-
-
-def bare_players(value: Any) -> Any:
-    """A list of players in which bare names stand for themselves."""
-    return [bare_player(item) for item in value] if isinstance(value, list) else value
-
-
-def bare_games(value: Any) -> Any:
-    """A list of games in which bare names stand for themselves."""
-    if not isinstance(value, list):
-        return value
-    return [{"name": item} if isinstance(item, str) else item for item in value]

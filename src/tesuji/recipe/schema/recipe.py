@@ -12,7 +12,6 @@ from tesuji.recipe.schema.sections import (
     PromptSection,
     SamplingSection,
     Section,
-    bare_player,
 )
 from tesuji.recipe.schema.stages import Stage
 
@@ -49,13 +48,6 @@ class EvaluationSection(Section):
     max_moves: int = Field(500, ge=1)
     """Moves after which a match is cut off and recorded as truncated."""
 
-    _players = field_validator("oracle", mode="before")(bare_player)
-
-    @field_validator("opponents", mode="before")
-    @classmethod
-    def _list_of_players(cls, value: Any) -> Any:
-        return [bare_player(item) for item in value] if isinstance(value, list) else value
-
 
 class Recipe(Section):
     """One file that says everything: model, game, prompt, stages, evaluation."""
@@ -80,11 +72,6 @@ class Recipe(Section):
     """How it is judged."""
     report_to: list[Tracker] = []
     """Trackers fed beside `metrics.jsonl`, by transformers' names."""
-
-    @field_validator("game", mode="before")
-    @classmethod
-    def _bare_game(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
 
     @field_validator("report_to", mode="before")
     @classmethod

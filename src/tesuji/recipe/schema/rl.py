@@ -4,9 +4,9 @@ Names follow TRL where it has one (`num_generations`, `num_iterations`, `beta`, 
 `sync_ref_model`), else Stable-Baselines3 and the papers (`clip_range`, `gae_lambda`, `vf_coef`).
 """
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from tesuji.recipe.schema.play import PlaySection, RewardTerm
 from tesuji.recipe.schema.training import Training
@@ -89,16 +89,6 @@ class RLStage(Training):
     stop_check_steps: int = Field(25, ge=1)
     """Steps between two such looks."""
 
-    @field_validator("rewards", mode="before")
-    @classmethod
-    def _bare_weights(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        return {
-            name: {"weight": float(term)} if _is_number(term) else term
-            for name, term in value.items()
-        }
-
     @model_validator(mode="after")
     def _whole_groups(self) -> "RLStage":
         if self.batch_size % self.num_generations:
@@ -161,7 +151,3 @@ class ReinforceStage(RLStage):
     """Write it out: a stage cannot be called so."""
     whiten_advantages: bool = True
     """Scale advantages to mean 0 and deviation 1 over the whole rollout."""
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

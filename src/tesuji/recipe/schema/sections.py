@@ -4,7 +4,8 @@ The field descriptions are the documentation: `docs/recipe-reference.md`, the JS
 editors and the error messages are all made from them. Unknown keys are refused.
 """
 
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -25,6 +26,11 @@ class GameSection(Section):
     """Name of the game, as `tesuji games` lists it."""
     options: dict[str, int | float | bool | str | list[int | float | bool | str]] = {}
     """The game's own options, e.g. `{players: 3}` for Kuhn poker."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
 
 
 class LoraSection(Section):
@@ -144,6 +150,11 @@ class PlayerSection(Section):
     """random, minimax, mcts, ismcts, cfr, scripted, entropy, ... ; all other keys are that player's
     options, e.g. `{player: mcts, simulations: 100}`."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_name(cls, value: Any) -> Any:
+        return {"player": value} if isinstance(value, str) else value
+
     @property
     def options(self) -> dict[str, Any]:
         """The player's own options."""
@@ -156,6 +167,9 @@ class PlayerSection(Section):
         return f"{self.player}({inside})" if inside else self.player
 
 
-def bare_player(value: Any) -> Any:
-    """`mcts` as `{player: mcts}`; anything else as it is."""
-    return {"player": value} if isinstance(value, str) else value
+def sections_in(annotation: Any) -> Iterator[type[Section]]:
+    """The sections that a key of this type may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for part in get_args(annotation):
+        yield from sections_in(part)

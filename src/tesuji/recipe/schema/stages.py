@@ -1,12 +1,14 @@
 """The stages a recipe can list, each with its own keys."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from tesuji.recipe.schema.data import DataStage, LogsStage
 from tesuji.recipe.schema.pairs import DpoStage, RewardStage
 from tesuji.recipe.schema.rl import GrpoStage, PpoStage, ReinforceStage
+from tesuji.recipe.schema.sections import Section
 from tesuji.recipe.schema.training import Training
 
 
@@ -49,4 +51,6 @@ class SftStage(Training):
 
 Learner = SftStage | DpoStage | RewardStage | GrpoStage | PpoStage | ReinforceStage
 Stage = Annotated[DataStage | LogsStage | Learner, Field(discriminator="kind")]
-STAGE_KINDS = ("data", "logs", "sft", "dpo", "reward", "grpo", "ppo", "reinforce++")
+STAGES: Mapping[str, type[Section]] = {
+    stage.model_fields["kind"].default: stage for stage in get_args(get_args(Stage)[0])
+}

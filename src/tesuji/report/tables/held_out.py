@@ -49,10 +49,12 @@ def sentences(score: RowsScore) -> list[str]:
 def _cells(line: Mapping[str, Any]) -> list[Text]:
     everyone = line["of"] == EVERYONE
     name = line["measure"] if everyone else f"  {line['of']}"
-    known = line["beside"] is not None
-    beside = f"{figure(line['beside'], line['kind'])} {line['beside_is']}" if known else ""
     cells = [Text(cell_words(cell, line["kind"])) for cell in line["cells"]]
-    return [Text(name, style="bold" if everyone else "dim"), *cells, Text(beside, style="dim")]
+    return [
+        Text(name, style="bold" if everyone else "dim"),
+        *cells,
+        Text(beside_words(line), style="dim"),
+    ]
 
 
 def cell_words(cell: Mapping[str, Any], kind: str) -> str:
@@ -65,6 +67,12 @@ def cell_words(cell: Mapping[str, Any], kind: str) -> str:
     bounds = Interval(cell["low"], cell["high"])
     inside = interval(bounds) if kind == "share" else f"{bounds.low:.3g}–{bounds.high:.3g}"
     return f"{value} ({inside})"
+
+
+def beside_words(line: Mapping[str, Any]) -> str:
+    """The figure to compare a line with, and whose it is; "" where there is none."""
+    known = line["beside"] is not None
+    return f"{figure(line['beside'], line['kind'])} {line['beside_is']}" if known else ""
 
 
 def figure(value: float, kind: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from tesuji.evaluation.held_out.compare_models import EVERYONE, side_by_side
 from tesuji.evaluation.held_out.results import RowsScore
 from tesuji.evaluation.results import Evaluation
-from tesuji.report.tables.held_out import cell_words, figure, sentences
+from tesuji.report.tables.held_out import beside_words, cell_words, sentences
 
 
 def rows_of(looks: Sequence[Evaluation]) -> dict[str, RowsScore]:
@@ -28,11 +28,9 @@ def rows_view(looks: Sequence[Evaluation]) -> dict[str, Any]:
 
 
 def _line(line: Mapping[str, Any]) -> dict[str, Any]:
-    beside = line["beside"]
-    words = f"{figure(beside, line['kind'])} {line['beside_is']}" if beside is not None else ""
     return {
         "measure": line["measure"],
         "of": "" if line["of"] == EVERYONE else line["of"],
         "cells": [cell_words(cell, line["kind"]) for cell in line["cells"]],
-        "beside": words,
+        "beside": beside_words(line),
     }
