@@ -1,10 +1,16 @@
 """`tesuji eval RUN --prompts FILE`: a model's replies to a file of prompts, written beside it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tesuji.cli.console import console
+from tesuji.cli.progress import Bar
+from tesuji.core.errors import DataError
+from tesuji.core.run_folder import key_of
+from tesuji.core.seeds import stream
+from tesuji.core.types import Message
 
 if TYPE_CHECKING:
     from tesuji.evaluation.held_out.likelihood import Reader
@@ -13,6 +19,15 @@ if TYPE_CHECKING:
     from tesuji.recipe.schema.sections import SamplingSection
 
 AT_ONCE = 32  # replies between two writes, unless the recipe's batches are smaller
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Which model replies, and how."""
+
+    opened: "Opened"
+    sampling: "SamplingSection"
+    seed: int
 
 
 def reply_to_prompts(
@@ -30,7 +45,6 @@ def reply_to_prompts(
     What is done stays in a `.part` file until the results are written; the same command goes on
     from there. Raises DataError for a wrong file before any model is loaded.
     """
-    from tesuji.core.errors import DataError
     from tesuji.evaluation.prompt_files import Kept, read_prompts, results_path, write_results
     from tesuji.pipeline.models.by_name import open_model
 
@@ -40,12 +54,11 @@ def reply_to_prompts(
         raise DataError("results need a file of their own", where=str(target), hint="--out FILE")
     opened = open_model(model)
     sampling = _sampling(opened, temperature, max_new_tokens, batch_size)
-    seed = opened.seed if seed is None else seed
-    key = _key(opened, sampling, seed, prompts)
-    with Kept(target.with_name(target.name + ".part"), key) as kept:
+    job = Job(opened, sampling, opened.seed if seed is None else seed)
+    with Kept(target.with_name(target.name + ".part"), _key(job, prompts)) as kept:
         if kept.replies:
             console.print(f"{len(kept.replies):,} of {len(prompts):,} are done already")
-        _reply(opened, sampling, seed, prompts, kept)
+        _reply(job, prompts, kept)
         write_results(target, prompts, kept.replies)
         kept.done()
     console.print(f"{len(prompts):,} replies written to {target}", markup=False, soft_wrap=True)
@@ -63,97 +76,69 @@ def _sampling(
     return opened.sampling.model_copy(update=changes)
 
 
-def _key(
-    opened: "Opened", sampling: "SamplingSection", seed: int, prompts: Sequence["Prompt"]
-) -> str:
+def _key(job: Job, prompts: Sequence["Prompt"]) -> str:
     """What the replies depend on; the size of the batches is not of it."""
-    from tesuji.core.run_folder import key_of
-
-    folder = Path(opened.source)
+    folder = Path(job.opened.source)
     files = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(folder.glob("*.*"))]
     messages = [prompt.messages for prompt in prompts]
-    how = sampling.model_dump(exclude={"batch_size"})
-    return key_of(opened.source, files, how, opened.prompt.model_dump(), seed, messages)
+    how, asking = job.sampling.model_dump(exclude={"batch_size"}), job.opened.prompt.model_dump()
+    return key_of(job.opened.source, files, how, asking, job.seed, messages)
 
 
-def _reply(
-    opened: "Opened",
-    sampling: "SamplingSection",
-    seed: int,
-    prompts: Sequence["Prompt"],
-    kept: "Kept",
-) -> None:
-    from tesuji.cli.progress import Bar
-
+def _reply(job: Job, prompts: Sequence["Prompt"], kept: "Kept") -> None:
     left = [place for place in range(len(prompts)) if place not in kept.replies]
     if not left:
         return
-    reader = _reader(opened, sampling)
-    new = min(sampling.max_new_tokens, max(1, reader.longest // 2))
-    fitted = {place: _fitted(opened, reader, prompts[place], new) for place in left}
-    cut = sum(was_cut for _, was_cut in fitted.values())
-    if cut:
+    reader = _reader(job)
+    new = min(job.sampling.max_new_tokens, max(1, reader.longest // 2))
+    fitted = {place: _fitted(job, reader, prompts[place], new) for place in left}
+    if cut := sum(was_cut for _, was_cut in fitted.values()):
         console.print(f"{cut:,} prompts are too long and lose their beginning")
+    alike = sorted(left, key=lambda place: len(fitted[place][0]))
     with Bar() as bar:
         bar.begin("replies", len(prompts))
         bar.update(len(kept.replies))
-        for chunk in _chunks(fitted, sampling.batch_size):
-            kept.add(_replies(reader, chunk, fitted, sampling, seed, new))
-            bar.advance(len(chunk))
+        for start in range(0, len(alike), job.sampling.batch_size):
+            places = alike[start : start + job.sampling.batch_size]
+            kept.add(_replies(job, reader, {place: fitted[place][0] for place in places}, new))
+            bar.advance(len(places))
 
 
-def _reader(opened: "Opened", sampling: "SamplingSection") -> "Reader":
+def _reader(job: Job) -> "Reader":
     from tesuji.evaluation.held_out.likelihood import Reader
     from tesuji.players.sampling.local import LocalSampler
 
-    policy = opened.load()
+    policy, prompt = job.opened.load(), job.opened.prompt
     policy.model.eval()
-    sampler = LocalSampler(policy.model, policy.tokenizer, batch_size=sampling.batch_size)
+    sampler = LocalSampler(policy.model, policy.tokenizer, batch_size=job.sampling.batch_size)
     longest = sampler.longest or 1 << 20
-    most = min(longest, opened.prompt.max_length or longest)
-    return Reader(sampler, policy.tokenizer, longest, most, opened.prompt.enable_thinking)
+    most = min(longest, prompt.max_length or longest)
+    return Reader(sampler, policy.tokenizer, longest, most, prompt.enable_thinking)
 
 
-def _fitted(
-    opened: "Opened", reader: "Reader", prompt: "Prompt", new: int
-) -> tuple[Sequence[int], bool]:
+def _fitted(job: Job, reader: "Reader", prompt: "Prompt", new: int) -> tuple[Sequence[int], bool]:
     """The ids to reply to; the recipe's system message stands in front where there is none."""
-    from tesuji.core.types import Message
-
-    messages = prompt.messages
-    if opened.prompt.system and messages[0]["role"] != "system":
-        messages = (Message(role="system", content=opened.prompt.system), *messages)
+    messages, system = prompt.messages, job.opened.prompt.system
+    if system and messages[0]["role"] != "system":
+        messages = (Message(role="system", content=system), *messages)
     return reader.prompt(messages, new) or ([], False)
 
 
-def _chunks(fitted: dict[int, tuple[Sequence[int], bool]], size: int) -> Iterator[list[int]]:
-    """Places of prompts, alike beside alike, so many at once."""
-    order = sorted(fitted, key=lambda place: len(fitted[place][0]))
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
-
-
 def _replies(
-    reader: "Reader",
-    chunk: Sequence[int],
-    fitted: dict[int, tuple[Sequence[int], bool]],
-    sampling: "SamplingSection",
-    seed: int,
-    new: int,
+    job: Job, reader: "Reader", prompts: Mapping[int, Sequence[int]], new: int
 ) -> dict[int, str]:
     """One reply a prompt, each from a random stream of its own, whatever it is batched with."""
-    from tesuji.core.seeds import stream
     from tesuji.learners.model.memory import telling_memory
     from tesuji.players.prompting.chat_template import decode_reply
 
     with telling_memory("while replying to prompts"):
         samples = reader.sampler.sample(
-            [fitted[place][0] for place in chunk],
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
+            list(prompts.values()),
+            temperature=job.sampling.temperature,
+            top_p=job.sampling.top_p,
             max_new_tokens=new,
-            seeds=[stream(seed, "prompts", place) for place in chunk],
+            seeds=[stream(job.seed, "prompts", place) for place in prompts],
             stop_ids=reader.sampler.stop_ids,
         )
     texts = [decode_reply(reader.tokenizer, one.reply_ids) for one in samples]
-    return dict(zip(chunk, texts, strict=True))
+    return dict(zip(prompts, texts, strict=True))
