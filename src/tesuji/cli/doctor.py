@@ -1,5 +1,6 @@
 """`tesuji doctor`: what this machine has, what is missing, and the command that mends it."""
 
+import json
 import os
 import shutil
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from tesuji.cli.console import console
 
@@ -47,8 +50,6 @@ def doctor(
     """Check this machine: versions, devices, extras, disk, tokens. Exit code 1: not usable."""
     results = list(findings(runs))
     if as_json:
-        import json
-
         print(json.dumps([asdict(finding) for finding in results], indent=2))
     else:
         _print(results)
@@ -58,19 +59,20 @@ def doctor(
 
 def findings(runs: Path) -> Iterator[Finding]:
     """Everything looked at, in the order shown. Values of tokens are never read out."""
-    yield _python()
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("python", "ok", f"{version} at {sys.executable}")
     yield _loaded("torch", _torch_words)
-    yield from (_needed(name) for name in NEEDED)
+    for name in NEEDED:
+        yield _installed(name, Finding(name, "bad", f"missing: pip install {name}"))
     yield _loaded("pyspiel", _pyspiel_words)
-    yield from (_extra(name, extra) for name, extra in EXTRAS.items())
+    for name, extra in EXTRAS.items():
+        words = f"optional: pip install 'tesuji[{extra}]'"
+        yield _installed(name, Finding(name, "absent", words))
     yield _disk(runs)
     yield _writable(runs)
-    yield from (_token(name) for name in TOKENS)
-
-
-def _python() -> Finding:
-    version = ".".join(str(part) for part in sys.version_info[:3])
-    return Finding("python", "ok", f"{version} at {sys.executable}")
+    for name in TOKENS:
+        present = bool(os.environ.get(name))
+        yield Finding(name, *(("ok", "present") if present else ("absent", "not set")))
 
 
 def _loaded(name: str, words: Callable[[], str]) -> Finding:
@@ -99,18 +101,11 @@ def _pyspiel_words() -> str:
     return f"{metadata.version('open_spiel')}, {count} games"
 
 
-def _needed(name: str) -> Finding:
+def _installed(name: str, missing: Finding) -> Finding:
     try:
         return Finding(name, "ok", metadata.version(name))
     except metadata.PackageNotFoundError:
-        return Finding(name, "bad", f"missing: pip install {name}")
-
-
-def _extra(name: str, extra: str) -> Finding:
-    try:
-        return Finding(name, "ok", metadata.version(name))
-    except metadata.PackageNotFoundError:
-        return Finding(name, "absent", f"optional: pip install 'tesuji[{extra}]'")
+        return missing
 
 
 def _existing(folder: Path) -> Path:
@@ -136,15 +131,7 @@ def _writable(runs: Path) -> Finding:
     return Finding("runs folder", "ok", f"{runs.absolute()} can be written")
 
 
-def _token(name: str) -> Finding:
-    here = bool(os.environ.get(name))
-    return Finding(name, "ok" if here else "absent", "present" if here else "not set")
-
-
 def _print(results: list[Finding]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table("", "part", "what was found")
     for finding in results:
         table.add_row(MARKS[finding.state], Text(finding.part), Text(finding.words))

@@ -1,17 +1,18 @@
 """`tesuji games`: which games there are, and one of them shown with rules, prompt and a match."""
 
-from __future__ import annotations
-
 import json
+import random
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+import yaml
+from rich.console import Console
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from tesuji.games.base import Game, GameInfo, Match
+from tesuji.core.errors import RecipeError
+from tesuji.core.types import Move
+from tesuji.games.base import Game, GameInfo
+from tesuji.games.catalogue import list_games, load_game
 
 app = typer.Typer(no_args_is_help=False)
 
@@ -29,10 +30,6 @@ def games(
     """List the games, or show one of them."""
     if context.invoked_subcommand:
         return
-    from rich.console import Console
-
-    from tesuji.games.catalogue import list_games
-
     wanted = match.casefold()
     infos = [
         info
@@ -54,10 +51,6 @@ def show(
     seed: Annotated[int, typer.Option(help="Seed of the sample match.")] = 0,
 ) -> None:
     """Show a game: facts, rules, a sample prompt and a match played at random."""
-    from rich.console import Console
-
-    from tesuji.games.catalogue import load_game
-
     game = load_game(name, read_options(option or []))
     console = Console(highlight=False, markup=False)
     _print_facts(console, game)
@@ -74,10 +67,6 @@ def read_options(pairs: list[str]) -> dict[str, Any]:
 
     Raises RecipeError for a pair without `=` and for a value that is not a number or a text.
     """
-    import yaml
-
-    from tesuji.core.errors import RecipeError
-
     options = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
@@ -214,36 +203,23 @@ def _shortened(text: str) -> str:
 
 
 def _print_match(console: Console, game: Game, seed: int) -> None:
-    """One random match, what the moving seat saw and what it did, up to MOST_TURNS turns."""
-    import random
-
+    """One random match, what the moving seat saw and what it did, up to MOST_TURNS turns; none
+    where moves are free text and the game knows none at random."""
     draw, match, turn = random.Random(seed), game.start(seed), 0
     while match.to_act and turn < MOST_TURNS:
         seat, turn = match.to_act[0], turn + 1
         console.print(match.observe(seat))
-        if not _random_move(console, match, seat, turn, draw):
+        legal = match.legal_moves(seat)
+        reply = match.random_reply(seat, draw) if legal is None else None
+        if legal is None and reply is None:
+            console.print("Moves of this game are free text; no match is played here.")
             return
+        move = draw.choice(legal) if legal is not None else Move(-1, str(reply))
+        console.print(f"{turn}. {match.role(seat)}: {move.text}", style="bold")
+        match.play(seat, move)
     if match.to_act:
         console.print(f"... and so on: only the first {MOST_TURNS} turns are shown.")
         return
     console.print(match.render())
-    returns = match.returns()
-    console.print(
-        "Returns: " + ", ".join(f"{match.role(s)} {value:+g}" for s, value in enumerate(returns)),
-        style="bold",
-    )
-
-
-def _random_move(console: Console, match: Match, seat: int, turn: int, draw: Any) -> bool:
-    """Play one; False where moves are free text and the game knows none at random."""
-    from tesuji.core.types import Move
-
-    legal = match.legal_moves(seat)
-    reply = match.random_reply(seat, draw) if legal is None else None
-    if legal is None and reply is None:
-        console.print("Moves of this game are free text; no match is played here.")
-        return False
-    move = Move(-1, reply) if reply is not None else draw.choice(legal)
-    console.print(f"{turn}. {match.role(seat)}: {move.text}", style="bold")
-    match.play(seat, move)
-    return True
+    returns = ", ".join(f"{match.role(s)} {value:+g}" for s, value in enumerate(match.returns()))
+    console.print(f"Returns: {returns}", style="bold")

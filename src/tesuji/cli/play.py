@@ -1,14 +1,15 @@
 """`tesuji play RUN`: a person against the model, in the terminal."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tesuji.cli.console import console
-
-if TYPE_CHECKING:
-    from tesuji.core.types import Episode
+from tesuji.core.errors import RecipeError
+from tesuji.core.run_folder import find_run
+from tesuji.core.types import Episode, Task
+from tesuji.episodes.show import visible
 
 app = typer.Typer()
 
@@ -24,10 +25,8 @@ def play(
     ] = None,
 ) -> None:
     """Play a match against a run's model. `?` lists the moves, `quit` leaves."""
-    from tesuji.core.errors import RecipeError
-    from tesuji.core.run_folder import find_run
-    from tesuji.core.types import Task
     from tesuji.episodes.arena import play_matches
+    from tesuji.episodes.store import EpisodeWriter
     from tesuji.evaluation.evaluate import turn_rules
     from tesuji.pipeline.models.of_run import open_run
     from tesuji.players.basic.human import HumanPlayer
@@ -44,26 +43,18 @@ def play(
     for episode in play_matches([task], game=trained.game, players=players, rules=rules):
         _print_end(episode, seat)
         if record is not None:
-            _append(record, episode)
+            with EpisodeWriter(record) as writer:
+                writer.write(episode)
 
 
-def _print_end(episode: "Episode", seat: int) -> None:
+def _print_end(episode: Episode, seat: int) -> None:
     others = [value for index, value in enumerate(episode.returns) if index != seat]
     ours = episode.returns[seat]
     best = max(others, default=0.0)
     words = "You win." if ours > best else "A draw." if ours == best else "The model wins."
     if episode.turns:
-        from tesuji.episodes.show import visible
-
         last = episode.turns[-1]
         played = last.played.text if last.played else "-"
         turn = visible(f"{last.observation}\n{last.role}: {played}")
         console.print(turn, markup=False, highlight=False, emoji=False)
     console.print(f"{words} {episode.reason}".strip(), markup=False)
-
-
-def _append(path: Path, episode: "Episode") -> None:
-    from tesuji.episodes.store import EpisodeWriter
-
-    with EpisodeWriter(path) as writer:
-        writer.write(episode)

@@ -63,9 +63,8 @@ def _print_plan(recipe: "Recipe", runs: Path) -> None:
 
 def _print_outcome(outcome: "Outcome") -> None:
     from tesuji.report.collect import collect
-    from tesuji.report.tables.held_out import rows_table
+    from tesuji.report.tables.held_out import rows_of, rows_table
     from tesuji.report.tables.matches import evaluation_table
-    from tesuji.report.views.held_out import rows_of
 
     final = outcome.after or outcome.before
     if final is not None:

@@ -3,7 +3,7 @@
 A run may be half finished or killed: what is missing or cannot be read is noted and not fatal.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,26 +74,23 @@ def collect(run: Path) -> RunSummary:
         hint = "a run folder holds manifest.json and stages/; `tesuji runs` lists them"
         raise DataError("this is not a run folder", where=str(run), hint=hint)
     notes: list[str] = []
-    manifest = _object(run / "manifest.json", notes)
+    manifest = _object(run / "manifest.json", notes, needed=True)
     folders = sorted(path for path in (run / "stages").glob("*") if path.is_dir())
     folders = [path for path in folders if "~" not in path.name]  # set aside: not this run's
     stages = tuple(_stage(folder, manifest, notes) for folder in folders)
     if not stages:
         notes.append("no stage has been run yet")
+    recipe = _read(run / "recipe.yaml", read_text, "", notes, needed=True)
+    metrics = (row for _, row in _whole_rows(run / "metrics.jsonl", read_jsonl, notes))
     return RunSummary(
         path=run,
         name=str(manifest.get("name") or run.resolve().name),
         manifest=manifest,
-        recipe=_try(lambda: read_text(run / "recipe.yaml"), "", notes),
-        metrics=_metrics(run / "metrics.jsonl", notes),
+        recipe=recipe,
+        metrics=tuple(row for row in metrics if isinstance(row, dict)),
         stages=stages,
         notes=tuple(notes),
     )
-
-
-def _metrics(path: Path, notes: list[str]) -> tuple[dict[str, Any], ...]:
-    rows = (row for _, row in _whole_rows(lambda: read_jsonl(path), notes))
-    return tuple(row for row in rows if isinstance(row, dict)) if path.exists() else ()
 
 
 def _stage(folder: Path, manifest: dict[str, Any], notes: list[str]) -> StageSummary:
@@ -104,58 +101,52 @@ def _stage(folder: Path, manifest: dict[str, Any], notes: list[str]) -> StageSum
         name=folder.name,
         finished=finished,
         seconds=_seconds(folder, manifest, notes),
-        evaluation=_if_there(folder / "evaluation.json", load_evaluation, None, notes),
-        episodes=_episodes(folder / "episodes.jsonl", notes),
-        statistics=_object_if_there(folder / "dataset_statistics.json", notes),
-        training=_object_if_there(folder / "training.json", notes),
-        reward=_object_if_there(folder / "reward_evaluation.json", notes),
+        evaluation=_read(folder / "evaluation.json", load_evaluation, None, notes),
+        episodes=tuple(_whole_rows(folder / "episodes.jsonl", read_episodes, notes)),
+        statistics=_object(folder / "dataset_statistics.json", notes),
+        training=_object(folder / "training.json", notes),
+        reward=_object(folder / "reward_evaluation.json", notes),
         rows={path.name: _count_lines(path) for path in sorted(folder.glob("*.jsonl"))},
     )
 
 
-def _episodes(path: Path, notes: list[str]) -> tuple[Episode, ...]:
-    return tuple(_whole_rows(lambda: read_episodes(path), notes)) if path.exists() else ()
-
-
 def _seconds(folder: Path, manifest: dict[str, Any], notes: list[str]) -> float | None:
     """As done.json says it, else as the manifest does (by the folder's name or the stage's)."""
-    entries = manifest.get("stages")
-    entries = entries if isinstance(entries, dict) else {}
+    entries = mapping(manifest.get("stages"))
     known = entries.get(folder.name) or entries.get(folder.name.partition("-")[2])
-    for source in (_object_if_there(folder / "done.json", notes), known):
-        value = source.get("seconds") if isinstance(source, dict) else None
-        if isinstance(value, int | float):
+    for source in (_object(folder / "done.json", notes), mapping(known)):
+        if isinstance(value := source.get("seconds"), int | float):
             return float(value)
     return None
 
 
-def _try(read: Callable[[], T], otherwise: T, notes: list[str]) -> T:
+def _read(
+    path: Path, read: Callable[[Path], T], otherwise: T, notes: list[str], *, needed: bool = False
+) -> T:
+    """What the file holds; `otherwise` where it is absent, which is noted if it is `needed`, or
+    cannot be read."""
     try:
-        return read()
+        return read(path) if needed or path.exists() else otherwise
     except DataError as error:
         notes.append(f"{error.where}: {error.what}")
         return otherwise
 
 
-def _whole_rows(read: Callable[[], Iterable[T]], notes: list[str]) -> Iterable[T]:
-    """The rows up to the first that cannot be read."""
-    try:
-        yield from read()
-    except DataError as error:
-        notes.append(f"{error.where}: {error.what}")
+def _object(path: Path, notes: list[str], *, needed: bool = False) -> dict[str, Any]:
+    return mapping(_read(path, read_json, {}, notes, needed=needed))
 
 
-def _if_there(path: Path, read: Callable[[Path], T], otherwise: T, notes: list[str]) -> T:
-    return _try(lambda: read(path), otherwise, notes) if path.exists() else otherwise
-
-
-def _object(path: Path, notes: list[str]) -> dict[str, Any]:
-    value: Any = _try(lambda: read_json(path), {}, notes)
+def mapping(value: Any) -> dict[str, Any]:
+    """A part of a JSON file that should be an object; an empty one where it is none."""
     return value if isinstance(value, dict) else {}
 
 
-def _object_if_there(path: Path, notes: list[str]) -> dict[str, Any]:
-    return _object(path, notes) if path.exists() else {}
+def _whole_rows(path: Path, read: Callable[[Path], Iterable[T]], notes: list[str]) -> Iterator[T]:
+    """The rows up to the first that cannot be read; none of a file that is not there."""
+    try:
+        yield from read(path) if path.exists() else ()
+    except DataError as error:
+        notes.append(f"{error.where}: {error.what}")
 
 
 def _count_lines(path: Path) -> int:

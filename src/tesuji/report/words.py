@@ -169,52 +169,40 @@ def _by_certificate(evaluation: Evaluation) -> Headline:
     proofs = evaluation.certificates
     losses, lines = sum(p.losses for p in proofs), sum(p.lines for p in proofs)
     if losses:
-        sentence = (
-            f"It can still be beaten: {losses:,} of {lines:,} lines against its greedy play lose."
-        )
-        return Headline("bad", sentence)
+        words = f"{losses:,} of {lines:,} lines against its greedy play lose"
+        return Headline("bad", f"It can still be beaten: {words}.")
     played = {row.seat for row in evaluation.matches if row.seat is not None}
     unchecked = sorted(played - {proof.seat for proof in proofs})
     if unchecked:
         seats = ", ".join(map(str, unchecked))
         return Headline("open", f"It never loses from the seats checked; seat {seats} was not.")
-    sentence = (
-        f"It never loses: all {lines:,} lines of play against its greedy moves were checked, "
-        "from every seat."
-    )
-    return Headline("good", sentence)
+    words = f"all {lines:,} lines of play against its greedy moves were checked, from every seat"
+    return Headline("good", f"It never loses: {words}.")
 
 
 def _by_exploitability(result: Exploitability) -> Headline:
     """Good news is a tenth of uniform play's figure or less: nobody reaches 0 exactly."""
-    sentence = (
-        f"A best response wins {result.exploitability:.3f} a match against it; against uniformly "
-        f"random play it wins {result.uniform:.3f}, against an equilibrium 0."
+    wins, uniform = result.exploitability, result.uniform
+    return Headline(
+        "good" if wins <= uniform / 10 else "bad" if wins >= uniform else "open",
+        f"A best response wins {wins:.3f} a match against it; against uniformly random play it "
+        f"wins {uniform:.3f}, against an equilibrium 0.",
     )
-    mood: Literal["good", "bad", "open"] = "open"
-    if result.exploitability <= result.uniform / 10:
-        mood = "good"
-    elif result.exploitability >= result.uniform:
-        mood = "bad"
-    return Headline(mood, sentence)
 
 
 def _by_rows(evaluation: Evaluation) -> Headline:
     """What the held-out rows say, where nothing was played."""
-    rows = evaluation.rows
-    parts = []
-    if rows is not None and rows.decisions is not None:
+    rows, parts = evaluation.rows, []
+    if rows and rows.decisions:
         right, of = rows.decisions.action.right, rows.decisions.action.total
         parts.append(f"it decides as the label does in {percent(right, of)}% of {of:,} cases")
-    if rows is not None and rows.preferences is not None:
+    if rows and rows.preferences:
         right, of = rows.preferences.summed.right, rows.preferences.summed.total
-        parts.append(
-            f"the better reply is the likelier one in {percent(right, of)}% of {of:,} pairs"
-        )
-    if rows is not None and rows.likelihood is not None:
-        parts.append(
-            f"its perplexity on other people's replies is {rows.likelihood.perplexity:.3g}"
-        )
+        share = percent(right, of)
+        parts.append(f"the better reply is the likelier one in {share}% of {of:,} pairs")
+    if rows and rows.likelihood:
+        perplexity = rows.likelihood.perplexity
+        parts.append(f"its perplexity on other people's replies is {perplexity:.3g}")
     if not parts:
         return Headline("open", "Nothing was played in this evaluation.")
     return Headline("open", f"On held-out games {'; '.join(parts)}.")
@@ -224,11 +212,9 @@ def _by_tasks(score: TasksScore) -> Headline:
     """The share of questions answered right, held-out ones where there are such."""
     row = [row for row in score.rows if not row.category][-1]
     kind = "held-out questions" if row.split == "held_out" else "questions"
-    share = percent(row.right, row.tasks)
-    range_ = interval(row.right_interval)
-    return Headline(
-        "open", f"It answers {share}% of {row.tasks:,} {kind} right (95% interval {range_})."
-    )
+    share = f"{percent(row.right, row.tasks)}% of {row.tasks:,} {kind}"
+    bounds = interval(row.right_interval)
+    return Headline("open", f"It answers {share} right (95% interval {bounds}).")
 
 
 def _by_matches(evaluation: Evaluation) -> Headline:
@@ -251,9 +237,6 @@ def _by_winnings(rows: list[MatchScore]) -> Headline:
     """Good news is an interval above 0 against everybody, bad news one below 0 against somebody."""
     known = [(row.opponent, row.winnings) for row in rows if row.winnings is not None]
     parts = "; ".join(f"{winnings_sentence(winnings)} against {name}" for name, winnings in known)
-    mood: Literal["good", "bad", "open"] = "open"
-    if all(winnings.interval.low > 0 for _, winnings in known):
-        mood = "good"
-    elif any(winnings.interval.high < 0 for _, winnings in known):
-        mood = "bad"
-    return Headline(mood, f"It wins {parts}.")
+    good = all(winnings.interval.low > 0 for _, winnings in known)
+    bad = any(winnings.interval.high < 0 for _, winnings in known)
+    return Headline("good" if good else "bad" if bad else "open", f"It wins {parts}.")

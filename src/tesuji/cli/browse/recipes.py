@@ -5,8 +5,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
-from tesuji.cli.console import console
+from tesuji.cli.console import console, say
+from tesuji.core.errors import DataError, RecipeError
+from tesuji.core.files import read_text, write_text
+from tesuji.recipe.reading.shipped import find_recipe, shipped_recipes
 
 app = typer.Typer()
 
@@ -21,11 +26,6 @@ def recipes(context: typer.Context) -> None:
 @app.command("list")
 def print_list() -> None:
     """List the recipes."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from tesuji.recipe.reading.shipped import shipped_recipes
-
     table = Table("recipe", "what it does")
     for recipe in shipped_recipes():
         table.add_row(Text(recipe.name), Text(recipe.description))
@@ -36,8 +36,6 @@ def print_list() -> None:
 @app.command()
 def show(name: Annotated[str, typer.Argument(help="A recipe's name, as the list has it.")]) -> None:
     """Print a recipe as it was written."""
-    from tesuji.core.files import read_text
-
     print(read_text(_shipped(name)), end="")
 
 
@@ -50,9 +48,6 @@ def copy(
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file.")] = False,
 ) -> None:
     """Copy a recipe, to change it."""
-    from tesuji.core.errors import DataError
-    from tesuji.core.files import write_text
-
     source = _shipped(name)
     target = destination or Path()
     if target.is_dir():
@@ -60,13 +55,10 @@ def copy(
     if target.exists() and not force:
         raise DataError("this file exists", where=str(target), hint="name another, or use --force")
     write_text(target, standalone(source))
-    console.print(f"wrote {target}; run it: tesuji run {target}", markup=False, highlight=False)
+    say(f"wrote {target}; run it: tesuji run {target}", soft_wrap=False)
 
 
 def _shipped(name: str) -> Path:
-    from tesuji.core.errors import RecipeError
-    from tesuji.recipe.reading.shipped import find_recipe, shipped_recipes
-
     path = find_recipe(name)
     if path is None:
         names = ", ".join(recipe.name for recipe in shipped_recipes())
@@ -76,7 +68,6 @@ def _shipped(name: str) -> Path:
 
 def standalone(source: Path) -> str:
     """A recipe's text that works anywhere: resolved where it includes files that lie beside it."""
-    from tesuji.core.files import read_text
     from tesuji.recipe.reading.load import dump_recipe, load_recipe
 
     text = read_text(source)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from tesuji.core.errors import DataError
+
 app = typer.Typer()
 
 
@@ -27,7 +29,11 @@ def replay(
     for count, recorded in enumerate(read_episodes(path), start=1):
         if all_ or count == episode:
             show_episode(recorded, console, delay)
-    _require(path, episode, count)
+    if count == 0:
+        raise DataError("there are no episodes in this file", where=str(path))
+    if episode > count:
+        hint = f"choose a number from 1 to {count}"
+        raise DataError(f"there is no episode {episode}", where=str(path), hint=hint)
     part = "all of them" if all_ else f"number {episode}"
     console.print(f"{count} episodes in the file; this was {part}.", highlight=False)
     if not all_ and episode < count:
@@ -36,8 +42,6 @@ def replay(
 
 def _episodes_file(path: Path) -> Path:
     """The file itself, or the episodes of a run folder's last evaluation."""
-    from tesuji.core.errors import DataError
-
     if not path.is_dir():
         return path
     files = sorted(
@@ -48,13 +52,3 @@ def _episodes_file(path: Path) -> Path:
     if not files:
         raise DataError("no episodes.jsonl in this folder", where=str(path))
     return files[-1]
-
-
-def _require(path: Path, episode: int, count: int) -> None:
-    from tesuji.core.errors import DataError
-
-    if count == 0:
-        raise DataError("there are no episodes in this file", where=str(path))
-    if episode > count:
-        hint = f"choose a number from 1 to {count}"
-        raise DataError(f"there is no episode {episode}", where=str(path), hint=hint)

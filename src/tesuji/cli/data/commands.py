@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from tesuji.cli.console import console
+from tesuji.cli.console import console, print_facts
 from tesuji.cli.data.import_logs import EPILOG, import_
 from tesuji.cli.data.make_logs import make_logs
 from tesuji.cli.data.statistics import card, push, stats
@@ -47,7 +45,8 @@ def generate(
     if isinstance(section, LogsStage):
         stats(out)
     else:
-        _print_statistics(counts, out)
+        plain = {k: json.dumps(v) if isinstance(v, dict) else str(v) for k, v in counts.items()}
+        print_facts(f"Data in {out}", plain.items())
     _print_rows(out / "train.jsonl", 3)
 
 
@@ -87,14 +86,6 @@ def _data_stage(recipe: "Recipe", name: str) -> "DataStage | LogsStage":
     what = f"no data stage {name!r} in this recipe" if name else "this recipe has no data stage"
     known = ", ".join(stages)
     raise RecipeError(what, where="stages", hint=f"there are: {known}" if known else "add `data:`")
-
-
-def _print_statistics(counts: dict[str, Any], out: Path) -> None:
-    table = Table("what", "value", title=Text(f"Data in {out}"), show_header=False)
-    for key, value in counts.items():
-        words = json.dumps(value) if isinstance(value, dict) else f"{value}"
-        table.add_row(key.replace("_", " "), Text(words))
-    console.print(table)
 
 
 def _print_rows(file: Path, number: int) -> None:

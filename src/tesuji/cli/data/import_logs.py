@@ -2,16 +2,14 @@
 
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from tesuji.cli.console import console
-
-if TYPE_CHECKING:
-    from tesuji.logs.summary import ImportSummary
+from tesuji.cli.console import console, print_facts, say
+from tesuji.core.errors import DataError, RecipeError
+from tesuji.core.files import read_jsonl
+from tesuji.logs.summary import ImportSummary
 
 QUARANTINED = 5
 EPILOG = (
@@ -53,7 +51,6 @@ def import_(
 
 def _kind_and_paths(what: list[str]) -> tuple[str, list[Path]]:
     """The first word is a kind if it is the name of one and no path."""
-    from tesuji.core.errors import DataError
     from tesuji.logs.registry import KINDS
 
     named = what[0] in (*KINDS, "auto") and not Path(what[0]).exists()
@@ -65,8 +62,6 @@ def _kind_and_paths(what: list[str]) -> tuple[str, list[Path]]:
 
 
 def _included(names: list[str]) -> list[str]:
-    from tesuji.core.errors import RecipeError
-
     known = ("no_actions", "error", "timeout")
     for name in names:
         if name not in known:
@@ -75,26 +70,21 @@ def _included(names: list[str]) -> list[str]:
     return names
 
 
-def _print(summary: "ImportSummary", out: Path) -> None:
-    table = Table("what", "count", title=Text(f"Imported into {out}"), show_header=False)
-    for name in ("files", "read", "accepted", "rejected", "episodes", "pairs", "turns"):
-        table.add_row(name, f"{getattr(summary, name):,}")
+def _print(summary: ImportSummary, out: Path) -> None:
+    totals = ("files", "read", "accepted", "rejected", "episodes", "pairs", "turns")
+    facts = [(name, f"{getattr(summary, name):,}") for name in totals]
     for name in ("by_kind", "rejected_by_reason", "outcomes", "roles", "phases", "notes"):
-        counts: dict[str, Any] = summary.as_json()[name]
-        if counts:
-            words = ", ".join(f"{key} {count:,}" for key, count in counts.items())
-            table.add_row(name.replace("_", " "), Text(words))
-    console.print(table)
+        if counts := summary.as_json()[name]:
+            facts.append((name, ", ".join(f"{key} {count:,}" for key, count in counts.items())))
+    print_facts(f"Imported into {out}", facts)
     if summary.rejected:
         _print_quarantine(out / "quarantine.jsonl", summary.rejected)
 
 
 def _print_quarantine(path: Path, count: int) -> None:
-    from tesuji.core.files import read_jsonl
     from tesuji.episodes.show import visible
 
     console.print(f"{count:,} not taken, each with its reason in {path}; the first:")
     for _, row in islice(read_jsonl(path), QUARANTINED):
         place = f"{row['file']}:{row['line']}" if row["line"] else row["file"]
-        words = visible(f"  {place}: {row['reason']} {row['detail']}".rstrip())
-        console.print(words, markup=False, highlight=False, soft_wrap=True)
+        say(visible(f"  {place}: {row['reason']} {row['detail']}".rstrip()))

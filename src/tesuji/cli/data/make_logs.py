@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from tesuji.cli.console import console
+from tesuji.cli.console import print_facts, say
 
 
 class Kind(StrEnum):
@@ -33,12 +31,5 @@ def make_logs(
 
     with Bar() as bar:
         counts = make(kind.value, out, games=games, seed=seed, traps=traps, progress=bar)
-    _print(counts, out)
-
-
-def _print(counts: dict[str, int], out: Path) -> None:
-    table = Table("what", "count", title=Text(f"Made in {out}"), show_header=False)
-    for name, count in counts.items():
-        table.add_row(name.replace("_", " "), f"{count:,}")
-    console.print(table)
-    console.print(f"Read them with: tesuji data import {out}", markup=False, highlight=False)
+    print_facts(f"Made in {out}", ((name, f"{count:,}") for name, count in counts.items()))
+    say(f"Read them with: tesuji data import {out}", soft_wrap=False)

@@ -8,7 +8,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from tesuji.cli.console import console
+from tesuji.cli.console import console, print_facts, say
+from tesuji.core.errors import DataError
+from tesuji.core.files import read_json, write_text
+from tesuji.episodes.show import visible
 
 STATISTICS = "dataset_statistics.json"
 SKIPPED = ("rules", "warnings", "imported", "made", "versions")
@@ -18,13 +21,10 @@ def stats(
     folder: Annotated[Path, typer.Argument(help="A data set's folder, or a JSONL file of rows.")],
 ) -> None:
     """Show what is in a data set; of a folder, rewrite statistics.html."""
-    from tesuji.core.files import write_text
-
     if folder.is_file() and folder.name != STATISTICS:
         from tesuji.datasets.describe.file_statistics import bare_statistics
 
-        counts = bare_statistics(folder)
-        _print(counts, str(folder))
+        _print(bare_statistics(folder), str(folder))
         return
     folder = folder.parent if folder.name == STATISTICS else folder
     counts = _read(folder)
@@ -33,19 +33,18 @@ def stats(
         from tesuji.datasets.describe.statistics_page import statistics_page
 
         write_text(folder / "statistics.html", statistics_page(counts))
-        _say(f"with plots: {folder / 'statistics.html'}")
+        say(f"with plots: {folder / 'statistics.html'}")
 
 
 def card(
     folder: Annotated[Path, typer.Argument(help="A data set's folder.")],
 ) -> None:
     """Write the data set's card for the Hub, README.md, from its statistics."""
-    from tesuji.core.files import write_text
     from tesuji.datasets.describe.card import card as made
 
     counts = _read(folder)
     write_text(folder / "README.md", made({"name": folder.resolve().name, **counts}))
-    _say(f"written: {folder / 'README.md'}")
+    say(f"written: {folder / 'README.md'}")
 
 
 def push(
@@ -70,19 +69,16 @@ def push(
     who = "private" if private else "public"
     _list(folder, names, f"{folder} → {to} ({who})")
     if dry_run:
-        _say("nothing was pushed: --dry-run")
+        say("nothing was pushed: --dry-run")
         return
     hub.token()
     if not yes and not typer.confirm(f"Push {len(names)} files to {to} ({who})?"):
-        _say("nothing was pushed")
+        say("nothing was pushed")
         raise typer.Exit(1)
-    _say(f"pushed: {hub.push(folder, to, names, private=private)}")
+    say(f"pushed: {hub.push(folder, to, names, private=private)}")
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    from tesuji.core.errors import DataError
-    from tesuji.core.files import read_json
-
     path = folder / STATISTICS
     if not path.is_file():
         hint = "a folder that `tesuji run` or `tesuji data generate` has written: stages/00-logs"
@@ -93,26 +89,21 @@ def _read(folder: Path) -> dict[str, Any]:
     return counts
 
 
-def _say(words: str) -> None:
-    console.print(words, markup=False, highlight=False, soft_wrap=True)
-
-
 def _print(counts: Mapping[str, Any], title: str) -> None:
-    from tesuji.episodes.show import visible
-
-    table = Table("what", "value", title=Text(f"Data in {visible(title)}"), show_header=False)
-    for name, value in counts.items():
-        if name not in SKIPPED and value not in ({}, []):
-            table.add_row(name.replace("_", " "), Text(visible(_words(value))))
-    console.print(table)
+    listed = (
+        (name, visible(_words(value)))
+        for name, value in counts.items()
+        if name not in SKIPPED and value not in ({}, [])
+    )
+    print_facts(f"Data in {visible(title)}", listed)
     if read := counts.get("imported"):
         taken = f"{read['accepted']:,} of {read['read']:,} records taken"
         why = _words(read["rejected_by_reason"])
-        _say(f"{taken}; the others: {why}" if why else taken)
+        say(f"{taken}; the others: {why}" if why else taken)
     if rules := counts.get("rules"):
         console.print(_rules(rules))
     for warning in counts.get("warnings", ()):
-        _say(f"beware: {visible(str(warning))}")
+        say(f"beware: {visible(str(warning))}")
 
 
 def _words(value: Any) -> str:
@@ -134,8 +125,6 @@ def _rules(rules: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _list(folder: Path, names: Sequence[str], title: str) -> None:
-    from tesuji.episodes.show import visible
-
     table = Table("file", "bytes", title=Text(visible(title)))
     listed = names if len(names) <= 30 else names[:20]
     for name in listed:

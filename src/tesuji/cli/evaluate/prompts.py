@@ -1,18 +1,32 @@
 """`tesuji eval RUN --prompts FILE`: a model's replies to a file of prompts, written beside it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tesuji.cli.console import console
+from tesuji.cli.progress import Bar
+from tesuji.core.errors import DataError
+from tesuji.core.run_folder import key_of
+from tesuji.core.seeds import stream
+from tesuji.core.types import Message
 
 if TYPE_CHECKING:
-    from tesuji.core.types import Message
     from tesuji.evaluation.prompt_files import Kept, Prompt
     from tesuji.pipeline.models.by_name import Opened
     from tesuji.recipe.schema.sections import SamplingSection
 
 AT_ONCE = 32  # replies between two writes, unless the recipe's batches are smaller
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Which model replies, and how."""
+
+    opened: "Opened"
+    sampling: "SamplingSection"
+    seed: int
 
 
 def reply_to_prompts(
@@ -30,7 +44,6 @@ def reply_to_prompts(
     What is done stays in a `.part` file until the results are written; the same command goes on
     from there. Raises DataError for a wrong file before any model is loaded.
     """
-    from tesuji.core.errors import DataError
     from tesuji.evaluation.prompt_files import Kept, read_prompts, results_path, write_results
     from tesuji.pipeline.models.by_name import open_model
 
@@ -40,12 +53,11 @@ def reply_to_prompts(
         raise DataError("results need a file of their own", where=str(target), hint="--out FILE")
     opened = open_model(model)
     sampling = _sampling(opened, temperature, max_new_tokens, batch_size)
-    seed = opened.seed if seed is None else seed
-    key = _key(opened, sampling, seed, prompts)
-    with Kept(target.with_name(target.name + ".part"), key) as kept:
+    job = Job(opened, sampling, opened.seed if seed is None else seed)
+    with Kept(target.with_name(target.name + ".part"), _key(job, prompts)) as kept:
         if kept.replies:
             console.print(f"{len(kept.replies):,} of {len(prompts):,} are done already")
-        _reply(opened, sampling, seed, prompts, kept)
+        _reply(job, prompts, kept)
         write_results(target, prompts, kept.replies)
         kept.done()
     console.print(f"{len(prompts):,} replies written to {target}", markup=False, soft_wrap=True)
@@ -63,46 +75,33 @@ def _sampling(
     return opened.sampling.model_copy(update=changes)
 
 
-def _key(
-    opened: "Opened", sampling: "SamplingSection", seed: int, prompts: Sequence["Prompt"]
-) -> str:
+def _key(job: Job, prompts: Sequence["Prompt"]) -> str:
     """What the replies depend on; the size of the batches is not of it."""
-    from tesuji.core.run_folder import key_of
-
-    folder = Path(opened.source)
+    folder = Path(job.opened.source)
     files = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(folder.glob("*.*"))]
     messages = [prompt.messages for prompt in prompts]
-    how = sampling.model_dump(exclude={"batch_size"})
-    return key_of(opened.source, files, how, opened.prompt.model_dump(), seed, messages)
+    how, asking = job.sampling.model_dump(exclude={"batch_size"}), job.opened.prompt.model_dump()
+    return key_of(job.opened.source, files, how, asking, job.seed, messages)
 
 
-def _reply(
-    opened: "Opened",
-    sampling: "SamplingSection",
-    seed: int,
-    prompts: Sequence["Prompt"],
-    kept: "Kept",
-) -> None:
-    from tesuji.cli.progress import Bar
-    from tesuji.core.seeds import stream
+def _reply(job: Job, prompts: Sequence["Prompt"], kept: "Kept") -> None:
     from tesuji.evaluation.held_out.reader import reader_of
     from tesuji.players.prompting.chat_template import decode_reply
 
     left = [place for place in range(len(prompts)) if place not in kept.replies]
     if not left:
         return
-    reader = reader_of(opened.load(), opened.prompt, sampling.batch_size)
-    fitted = reader.prompts([_messages(opened, prompts[place]) for place in left], sampling)
-    cut = sum(was_cut for _, was_cut in fitted)
-    if cut:
+    reader = reader_of(job.opened.load(), job.opened.prompt, job.sampling.batch_size)
+    fitted = reader.prompts([_messages(job, prompts[place]) for place in left], job.sampling)
+    if cut := sum(was_cut for _, was_cut in fitted):
         console.print(f"{cut:,} prompts are too long and lose their beginning")
     with Bar() as bar:
         bar.begin("replies", len(prompts))
         bar.update(len(kept.replies))
         for replies in reader.replies(
             {place: ids for place, (ids, _) in zip(left, fitted, strict=True)},
-            sampling,
-            lambda place: stream(seed, "prompts", place),
+            job.sampling,
+            lambda place: stream(job.seed, "prompts", place),
             "while replying to prompts",
         ):
             kept.add(
@@ -111,10 +110,9 @@ def _reply(
             bar.advance(len(replies))
 
 
-def _messages(opened: "Opened", prompt: "Prompt") -> Sequence["Message"]:
+def _messages(job: Job, prompt: "Prompt") -> Sequence[Message]:
     """What is replied to; the recipe's system message stands in front where there is none."""
-    from tesuji.core.types import Message
-
-    if opened.prompt.system and prompt.messages[0]["role"] != "system":
-        return (Message(role="system", content=opened.prompt.system), *prompt.messages)
+    system = job.opened.prompt.system
+    if system and prompt.messages[0]["role"] != "system":
+        return (Message(role="system", content=system), *prompt.messages)
     return prompt.messages

@@ -1,32 +1,48 @@
-"""Held-out rows in the terminal: a line a measure, a column a model."""
+"""Held-out rows for page and terminal: a line a measure, a cell a model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from tesuji.core.statistics import Interval
 from tesuji.evaluation.held_out.compare_models import EVERYONE, side_by_side
 from tesuji.evaluation.held_out.results import RowsScore
+from tesuji.evaluation.results import Evaluation
+from tesuji.report.tables.layout import left_table
 from tesuji.report.words import interval, percent
+
+
+def rows_of(looks: Sequence[Evaluation]) -> dict[str, RowsScore]:
+    """The looks that took held-out rows in, by label."""
+    return {look.label: look.rows for look in looks if look.rows is not None}
+
+
+def rows_view(scores: Mapping[str, RowsScore]) -> dict[str, Any]:
+    """`labels`, `lines` (each with its cells in words; `of` is "" for everyone) and `remarks`;
+    empty without rows."""
+    if not scores:
+        return {}
+    return {
+        "labels": list(scores),
+        "lines": [_line(line) for line in side_by_side(scores)],
+        "remarks": sentences(list(scores.values())[-1]),
+    }
 
 
 def rows_table(scores: Mapping[str, RowsScore], *, roles: bool = False) -> Table:
     """Models side by side on held-out rows, shares in percent with 95% intervals; `roles`: by
     role as well."""
-    table = Table(
-        title="held-out rows (95% interval)", title_justify="left", box=SIMPLE_HEAD,
-        pad_edge=False, collapse_padding=True,
-    )  # fmt: skip
+    table = left_table("held-out rows (95% interval)")
     table.add_column("measure", overflow="fold", style="bold")
     for label in scores:
         table.add_column(label, justify="right")
     table.add_column("beside", justify="right", style="dim")
-    for line in side_by_side(scores):
-        if roles or line["of"] == EVERYONE:
-            table.add_row(*_cells(line))
+    for line in map(_line, side_by_side(scores)):
+        name = Text(f"  {line['of']}", "dim") if line["of"] else line["measure"]
+        if roles or not line["of"]:
+            table.add_row(name, *line["cells"], line["beside"])
     return table
 
 
@@ -46,22 +62,21 @@ def sentences(score: RowsScore) -> list[str]:
     return [f"{count:,} {words}" for count, words in facts if count]
 
 
-def _cells(line: Mapping[str, Any]) -> list[Text]:
-    everyone = line["of"] == EVERYONE
-    name = line["measure"] if everyone else f"  {line['of']}"
-    cells = [Text(cell_words(cell, line["kind"])) for cell in line["cells"]]
-    return [
-        Text(name, style="bold" if everyone else "dim"),
-        *cells,
-        Text(beside_words(line), style="dim"),
-    ]
+def _line(line: Mapping[str, Any]) -> dict[str, Any]:
+    beside, kind = line["beside"], line["kind"]
+    return {
+        "measure": line["measure"],
+        "of": "" if line["of"] == EVERYONE else line["of"],
+        "cells": [_cell(cell, kind) for cell in line["cells"]],
+        "beside": "" if beside is None else f"{_figure(beside, kind)} {line['beside_is']}",
+    }
 
 
-def cell_words(cell: Mapping[str, Any], kind: str) -> str:
+def _cell(cell: Mapping[str, Any], kind: str) -> str:
     """One figure with its interval, or a dash."""
     if not cell["count"]:
         return "–"
-    value = figure(cell["value"], kind)
+    value = _figure(cell["value"], kind)
     if cell["low"] is None:
         return value
     bounds = Interval(cell["low"], cell["high"])
@@ -69,12 +84,6 @@ def cell_words(cell: Mapping[str, Any], kind: str) -> str:
     return f"{value} ({inside})"
 
 
-def beside_words(line: Mapping[str, Any]) -> str:
-    """The figure to compare a line with, and whose it is; "" where there is none."""
-    known = line["beside"] is not None
-    return f"{figure(line['beside'], line['kind'])} {line['beside_is']}" if known else ""
-
-
-def figure(value: float, kind: str) -> str:
+def _figure(value: float, kind: str) -> str:
     """A share in whole percent (never rounded to none or all), a number in three digits."""
     return percent(round(value * 10_000), 10_000, digits=0) if kind == "share" else f"{value:.3g}"

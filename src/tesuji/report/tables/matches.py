@@ -1,10 +1,10 @@
 """The table at the end of `tesuji run`: before and after against every opponent, and what else."""
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from tesuji.evaluation.results import Evaluation, MatchScore
+from tesuji.report.tables.layout import left_table
 from tesuji.report.tables.questions import tasks_table
 from tesuji.report.tables.roles import role_lines
 from tesuji.report.words import (
@@ -43,10 +43,7 @@ def evaluation_table(before: Evaluation | None, after: Evaluation, width: int = 
 def _matches(before: Evaluation | None, after: Evaluation, width: int) -> Table:
     play = "greedy" if after.temperature == 0 else f"temperature {after.temperature:g}"
     change = "before → after (95%)" if before else "95% interval"
-    title = f"{game_words(after)}, {play}: % of matches, {change}"
-    table = Table(
-        title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
-    )
+    table = left_table(f"{game_words(after)}, {play}: % of matches, {change}")
     table.add_column("against", overflow="fold", style="bold")
     for name in ("win", "draw", "loss"):
         table.add_column(name, justify="right", no_wrap=True)

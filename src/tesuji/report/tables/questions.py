@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from tesuji.evaluation.results import Composite, Evaluation, TaskScore
+from tesuji.evaluation.results import Evaluation, TaskScore
+from tesuji.report.tables.layout import left_table
 from tesuji.report.words import interval, percent
 
 SIDES = {"trained": "training questions", "held_out": "held-out questions", "all": "all questions"}
@@ -37,32 +37,25 @@ def tasks_table(before: Evaluation | None, after: Evaluation) -> Table:
     """The same for the terminal."""
     seen = tasks_view([look for look in (before, after) if look is not None])
     play = "greedy" if after.temperature == 0 else f"temperature {after.temperature:g}"
-    table = Table(
-        title=f"{after.game}, {play}: % answered right (95% interval) of how many",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    table = left_table(f"{after.game}, {play}: % answered right (95% interval) of how many")
     table.add_column("questions", overflow="fold")
     for label in seen["labels"]:
         table.add_column(label, justify="right", overflow="fold")
     for line in seen["lines"]:
-        table.add_row(
-            line["of"] if not line["category"] else f"  {line['category']}", *line["cells"]
-        )
+        name = f"  {line['category']}" if line["category"] else line["of"]
+        table.add_row(name, *line["cells"])
     return table
 
 
 def _cells(look: Evaluation) -> Mapping[tuple[str, str], str]:
     """(side, category) → what is said of it, each side's categories before its summary lines."""
     assert look.tasks is not None
-    cells = {}
-    for split in dict.fromkeys(row.split for row in look.tasks.rows):
-        for row in (row for row in look.tasks.rows if row.split == split):
-            cells[split, row.category] = _score(row)
-        for line in (line for line in look.tasks.composites if line.split == split):
-            cells[split, f"= {line.name}"] = _composite(line)
+    rows, composites = look.tasks.rows, look.tasks.composites
+    cells: dict[tuple[str, str], str] = {}
+    for split in dict.fromkeys(row.split for row in rows):
+        cells |= {(split, row.category): _score(row) for row in rows if row.split == split}
+        for line in (line for line in composites if line.split == split):
+            cells[split, f"= {line.name}"] = f"{100 * line.share:.1f} ({interval(line.interval)})"
     return cells
 
 
@@ -73,7 +66,3 @@ def _score(row: TaskScore) -> str:
     if row.unanswered:
         words += f", {row.unanswered:,} no reply"
     return words + (f", {row.errors:,} errors" if row.errors else "")
-
-
-def _composite(line: Composite) -> str:
-    return f"{100 * line.share:.1f} ({interval(line.interval)})"

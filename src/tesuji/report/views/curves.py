@@ -46,10 +46,8 @@ def draw_curves(metrics: Sequence[Mapping[str, Any]]) -> list[Chart]:
     series = collect_series(metrics)
     order = [name for name in TITLES if name in series]
     order += sorted(set(series) - set(order))
-    return [
-        Chart(name, TITLES.get(name, name.replace("_", " ")), _draw(name, series[name]))
-        for name in order[:MOST_CHARTS]
-    ]
+    titles = {name: TITLES.get(name, name.replace("_", " ")) for name in order[:MOST_CHARTS]}
+    return [Chart(name, title, _draw(name, title, series[name])) for name, title in titles.items()]
 
 
 def collect_series(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Points]]:
@@ -75,7 +73,7 @@ def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
-def _draw(name: str, lines: Mapping[str, Points]) -> str:
+def _draw(name: str, title: str, lines: Mapping[str, Points]) -> str:
     def draw(axes: Any) -> None:
         for label, points in lines.items():
             style = "--" if label.endswith(", held out") else "-"
@@ -83,7 +81,7 @@ def _draw(name: str, lines: Mapping[str, Points]) -> str:
             axes.plot(steps, values, style, label=plain(label), linewidth=1.6)
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.set_xlabel("step")
-        axes.set_ylabel(plain(TITLES.get(name, name.replace("_", " "))))
+        axes.set_ylabel(plain(title))
         if len(lines) > 1:
             axes.legend(frameon=False)
 

@@ -3,11 +3,11 @@
 A file that lacks something, or holds something else than expected, shows less and breaks nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tesuji.core.charts import ink_svg
-from tesuji.report.collect import StageSummary
+from tesuji.report.collect import StageSummary, mapping
 
 ACCURACIES = {
     "accuracy": "prefers the better reply",
@@ -24,8 +24,8 @@ def pairs_view(stages: Sequence[StageSummary]) -> list[dict[str, Any]]:
 
 
 def _part(stage: StageSummary) -> dict[str, Any]:
-    before = _mapping(stage.training.get("accuracy_before"))
-    after = _mapping(stage.training.get("accuracy_after"))
+    before = mapping(stage.training.get("accuracy_before"))
+    after = mapping(stage.training.get("accuracy_after"))
     lines = [
         {"measure": words, "before": _share(before.get(key)), "after": _share(after.get(key))}
         for key, words in ACCURACIES.items()
@@ -50,8 +50,8 @@ def _share(entry: Any) -> str:
 
 def _remarks(stage: StageSummary) -> list[str]:
     remarks = []
-    margin = _mapping(stage.reward.get("margin"))
-    error = _mapping(stage.reward.get("calibration")).get("expected_calibration_error")
+    margin = mapping(stage.reward.get("margin"))
+    error = mapping(stage.reward.get("calibration")).get("expected_calibration_error")
     if isinstance(margin.get("mean"), int | float):
         remarks.append(f"The better reply is scored {margin['mean']:.2f} higher on average.")
     if isinstance(error, int | float):
@@ -71,7 +71,7 @@ def _charts(stage: StageSummary) -> list[dict[str, str]]:
 
 
 def _margins(stage: StageSummary) -> str:
-    table = _mapping(_mapping(stage.reward.get("margin")).get("histogram"))
+    table = mapping(mapping(stage.reward.get("margin")).get("histogram"))
     edges, counts = table.get("edges") or [], table.get("counts") or []
     if not counts or len(edges) != len(counts) + 1:
         return ""
@@ -86,16 +86,11 @@ def _margins(stage: StageSummary) -> str:
 
 
 def _calibration(stage: StageSummary) -> str:
-    bins = _mapping(stage.reward.get("calibration")).get("bins") or []
+    bins = mapping(stage.reward.get("calibration")).get("bins") or []
     points = [
-        (
-            one["predicted"],
-            one["observed"]["share"],
-            one["observed"]["low"],
-            one["observed"]["high"],
-        )
+        (one["predicted"], *(one["observed"][key] for key in ("share", "low", "high")))
         for one in bins
-        if one.get("predicted") is not None and _mapping(one.get("observed")).get("of")
+        if one.get("predicted") is not None and mapping(one.get("observed")).get("of")
     ]
     if not points:
         return ""
@@ -110,7 +105,3 @@ def _calibration(stage: StageSummary) -> str:
         axes.set_ylabel("right")
 
     return ink_svg(f"calibration {stage.name}", draw)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -111,18 +111,15 @@ def _changed(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[tuple[int
 
 
 def _says(turn: Turn) -> list[dict[str, str]]:
-    replies = []
-    for attempt in turn.attempts:
-        problem = "" if attempt.move else attempt.problem or "no legal move in it"
-        replies.append(
-            {
-                "thought": _text(attempt.thought),
-                "reply": _text(attempt.reply),
-                "found": f"read by {FOUND_WORDS[attempt.found]}" if attempt.move else "",
-                "problem": _text(problem),
-            }
-        )
-    return replies
+    return [
+        {
+            "thought": _text(attempt.thought),
+            "reply": _text(attempt.reply),
+            "found": f"read by {FOUND_WORDS[attempt.found]}" if attempt.move else "",
+            "problem": "" if attempt.move else _text(attempt.problem or "no legal move in it"),
+        }
+        for attempt in turn.attempts
+    ]
 
 
 def _played(turn: Turn) -> str:
@@ -142,8 +139,6 @@ def _text(text: str) -> str:
 
 
 LOSSES = 3
-
-
 INTEREST = ("error", "win", "draw")
 
 

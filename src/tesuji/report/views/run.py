@@ -11,10 +11,10 @@ from tesuji.evaluation.matches.against import ALONE, EVALUATED, outcome, seat_of
 from tesuji.evaluation.results import Evaluation, MatchScore
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
-from tesuji.report.collect import RunSummary, StageSummary
+from tesuji.report.collect import RunSummary, StageSummary, mapping
+from tesuji.report.tables.held_out import rows_of, rows_view
 from tesuji.report.tables.questions import tasks_view
 from tesuji.report.tables.roles import role_lines
-from tesuji.report.views.held_out import rows_view
 from tesuji.report.views.pairs import pairs_view
 from tesuji.report.views.replay import choose_games, opponent_of, steps
 from tesuji.report.words import (
@@ -38,6 +38,7 @@ from tesuji.report.words import (
 OUTCOMES = {"win": "Won", "draw": "Drew", "loss": "Lost", "error": "Broke off"}
 GAMES_BEFORE = 2  # games of the untrained model, for comparison
 GAMES_AFTER = 8
+COUNTED = ("wins", "draws", "losses", "illegal", "positions")  # of a certificate's lines
 
 
 def view(run: RunSummary) -> dict[str, Any]:
@@ -49,14 +50,22 @@ def view(run: RunSummary) -> dict[str, Any]:
         "notes": list(run.notes),
         **_judged(run.looks),
         "tasks": tasks_view(run.looks),
-        "held_out": rows_view(run.looks),
+        "held_out": rows_view(rows_of(run.looks)),
         "pairs": pairs_view(run.stages),
         "games": _games(run),
-        "data": [_about(s, _data_facts(s)) for s in run.stages if _is_data(s)],
-        "training": [_about(s, facts(s.training)) for s in run.stages if s.training],
+        "data": [
+            {"name": stage.name, "facts": _data_facts(stage)}
+            for stage in run.stages
+            if stage.statistics or "train.jsonl" in stage.rows
+        ],
+        "training": [
+            {"name": stage.name, "facts": facts(stage.training)}
+            for stage in run.stages
+            if stage.training
+        ],
         "run": _run_facts(run),
-        "versions": facts(_mapping(run.manifest.get("versions"))),
-        "machine": facts(_mapping(run.manifest.get("platform"))),
+        "versions": facts(mapping(run.manifest.get("versions"))),
+        "machine": facts(mapping(run.manifest.get("platform"))),
         "stages": [_stage(stage) for stage in run.stages],
         "command": _command(run.manifest.get("command")),
         "recipe": run.recipe,
@@ -161,11 +170,7 @@ def _proofs(look: Evaluation) -> dict[str, Any]:
             {
                 "holds": proof.holds,
                 "sentence": certificate_sentence(proof),
-                "wins": f"{proof.wins:,}",
-                "draws": f"{proof.draws:,}",
-                "losses": f"{proof.losses:,}",
-                "illegal": f"{proof.illegal:,}",
-                "positions": f"{proof.positions:,}",
+                **{name: f"{getattr(proof, name):,}" for name in COUNTED},
             }
             for proof in look.certificates
         ],
@@ -231,32 +236,19 @@ def _plain(item: Any) -> str:
     return str(item)
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _is_data(stage: StageSummary) -> bool:
-    return bool(stage.statistics) or "train.jsonl" in stage.rows
-
-
 def _data_facts(stage: StageSummary) -> list[tuple[str, str]]:
-    rows = {f"rows in {name}": count for name, count in stage.rows.items()}
-    return [*facts(stage.statistics), *((name, number(count)) for name, count in rows.items())]
-
-
-def _about(stage: StageSummary, lines: list[tuple[str, str]]) -> dict[str, Any]:
-    return {"name": stage.name, "facts": lines}
+    rows = [(f"rows in {name}", number(count)) for name, count in stage.rows.items()]
+    return facts(stage.statistics) + rows
 
 
 def _run_facts(run: RunSummary) -> list[tuple[str, str]]:
-    known = {
-        key: run.manifest[key]
+    known = [
+        (key.replace("_", " "), str(run.manifest[key]))
         for key in ("created", "seed", "git_commit", "recipe_hash")
         if run.manifest.get(key) is not None
-    }
+    ]
     seconds = [stage.seconds for stage in run.stages if stage.seconds is not None]
-    total = [("total time", duration(sum(seconds)))] if seconds else []
-    return [(key.replace("_", " "), str(value)) for key, value in known.items()] + total
+    return known + ([("total time", duration(sum(seconds)))] if seconds else [])
 
 
 def _stage(stage: StageSummary) -> dict[str, Any]:
