@@ -41,6 +41,7 @@ class Measure:
         measured, value = _at(part, holder), _at(part, self.path)
         if value is None or (isinstance(value, Share) and not value.total):
             return {"label": label, "value": None, "low": None, "high": None, "count": 0}
+        bounds: Any
         if isinstance(value, Share):
             bounds, count, value = value.interval, value.total, value.rate
         else:
