@@ -4,8 +4,7 @@ The ids are those that training and sampling see (`players/prompting/chat_templa
 read and scored by the code that measures them in training (`learners/pairs`).
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -72,12 +71,3 @@ def preferences(pairs: Sequence[Scored]) -> Preferences | None:
         margin=fmean(gains),
         margin_interval=ratio_interval(parts),
     )
-
-
-def by_fact(rows: Sequence[Scored], fact: str) -> Mapping[str, list[Scored]]:
-    """The rows by a fact of theirs; rows that do not have it are left out."""
-    groups: dict[str, list[Scored]] = defaultdict(list)
-    for row in rows:
-        if row.row.about.get(fact):
-            groups[str(row.row.about[fact])].append(row)
-    return dict(sorted(groups.items()))

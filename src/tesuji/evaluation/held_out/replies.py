@@ -7,7 +7,7 @@ valid target scores stands beside it.
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -119,15 +119,6 @@ def judge(answers: Sequence[Answered]) -> Replies | None:
             [(row.reply, one.prompt.fact("role")) for one in speech for row in one.prompt.rows]
         ),
     )
-
-
-def by_role(answers: Sequence[Answered]) -> Mapping[str, list[Answered]]:
-    """The replies by the role of the seat that is asked; those without one are left out."""
-    groups: dict[str, list[Answered]] = defaultdict(list)
-    for one in answers:
-        if role := one.prompt.fact("role"):
-            groups[role].append(one)
-    return dict(sorted(groups.items()))
 
 
 def _valid(prompt: HeldOutPrompt) -> Targets:
