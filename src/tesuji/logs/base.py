@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from tesuji.core.types import Episode, Pair
+from tesuji.core.types import Ending, Episode, Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,9 @@ class Refused(Exception):
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
+
+
+ENDINGS = {"error": Ending.ERROR, "timeout": Ending.TRUNCATED}  # of games left out for that
 
 
 def timed_out(words: str) -> bool:

@@ -176,16 +176,12 @@ def _do(job: _Job, within: Callable[[int], None] = lambda kilobytes: None) -> Im
         for path, name in job.files:
             now.seek(0)  # not truncated: that costs a millisecond, ten times what a log takes
             now.write(name.encode() + b"\n")
-            place = partial(_within, within, before)
+            place = partial(lambda before, place: within(before + (place >> 10)), before)
             for record in records(path, name, take.text_importer, place):
                 take(record)
             before += max(1, _size(path) >> 10)
     reading.unlink()
     return summary
-
-
-def _within(within: Callable[[int], None], before: int, place: int) -> None:
-    within(before + (place >> 10))
 
 
 def _open(stack: ExitStack, path: Path) -> IO[bytes]:

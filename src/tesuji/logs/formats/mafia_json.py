@@ -19,7 +19,7 @@ from tesuji.games.textarena.secretmafia import (
     seats_in,
     team,
 )
-from tesuji.logs.base import Importer, Record, Refused, timed_out
+from tesuji.logs.base import ENDINGS, Importer, Record, Refused, timed_out
 from tesuji.logs.formats.secretmafia_turns import turns
 from tesuji.logs.numbers import by_seat, payment, payments, seat_number
 
@@ -64,7 +64,7 @@ class Mafia(Importer):
             players=("",) * count,
             turns=turns(seat, role, observations, replies),
             returns=earned,
-            ending=_ENDINGS.get(left_out, Ending.FINISHED),
+            ending=ENDINGS.get(left_out, Ending.FINISHED),
             reason=why[:300],
             provenance={
                 "kind": self.kind,
@@ -77,9 +77,6 @@ class Mafia(Importer):
                 **({"notes": notes} if notes else {}),
             },
         )
-
-
-_ENDINGS = {"error": Ending.ERROR, "timeout": Ending.TRUNCATED}
 
 
 def _exchanges(game: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:

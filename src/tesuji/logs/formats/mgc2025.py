@@ -13,7 +13,7 @@ import orjson
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
 from tesuji.episodes.transcript import shortened
 from tesuji.games.textarena.secretmafia import is_secretmafia, role_in
-from tesuji.logs.base import Importer, Record, Refused, timed_out
+from tesuji.logs.base import ENDINGS, Importer, Record, Refused, timed_out
 from tesuji.logs.formats import secretmafia_turns as secretmafia
 from tesuji.logs.numbers import payment, payments, seat_number
 
@@ -51,9 +51,7 @@ class Mgc(Importer):
             players=_names(row, seat, count),
             turns=_turns(game, seat, role, observations, replies),
             returns=tuple(rewards.get(place, NAN) for place in range(count)),
-            ending={"error": Ending.ERROR, "timeout": Ending.TRUNCATED}.get(
-                left_out, Ending.FINISHED
-            ),
+            ending=ENDINGS.get(left_out, Ending.FINISHED),
             reason=str(row.get("reason") or "")[:300],
             provenance={
                 "kind": self.kind,
