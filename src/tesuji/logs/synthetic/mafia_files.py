@@ -46,12 +46,8 @@ def competitor_record(game: MadeGame, seat: int) -> dict[str, Any]:
             for turn, (step, stamp) in enumerate(zip(steps, stamps[1:], strict=True))
         ],
         "turn_details": [
-            {
-                "turn": turn,
-                "observation_length": len(step.observation),
-                "action_length": len(step.reply),
-            }
-            for turn, step in enumerate(steps)
+            {"turn": turn, "observation_length": len(s.observation), "action_length": len(s.reply)}
+            for turn, s in enumerate(steps)
         ],
         "agent_memory": {"style": game.styles[seat]},
         "performance_metrics": {"average_processing_time": round(spent / max(1, len(steps)), 3)},

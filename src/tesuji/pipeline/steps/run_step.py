@@ -5,6 +5,8 @@ from pathlib import Path
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.progress import Named, Progress
 from tesuji.evaluation.metrics import evaluation_metrics
+from tesuji.evaluation.results import Evaluation
+from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.pipeline.plan import Step
 from tesuji.pipeline.step_context import StepContext
@@ -14,7 +16,7 @@ from tesuji.pipeline.steps.rl import run_rl
 from tesuji.pipeline.steps.train import run_training
 from tesuji.recipe.schema.data import DataStage, LogsStage
 from tesuji.recipe.schema.pairs import PairTraining
-from tesuji.recipe.schema.recipe import EvaluationSection
+from tesuji.recipe.schema.recipe import EvaluationSection, Recipe
 from tesuji.recipe.schema.rl import RLStage
 from tesuji.recipe.schema.stages import SftStage
 
@@ -23,13 +25,13 @@ def run_step(
     step: Step, out: Path, context: StepContext, metrics: MetricLog, progress: Progress
 ) -> None:
     """Do one step into the folder `out`. Raises TesujiErrors."""
-    recipe = context.recipe_for(step)
+    recipe, named = context.recipe_for(step), Named(step.name, progress)
     game = load_game(recipe.game.name, recipe.game.options)
     match step.section:
         case DataStage() as stage:
-            run_data(stage, recipe, game, out, Named(step.name, progress))
+            run_data(stage, recipe, game, out, named)
         case LogsStage() as stage:
-            run_logs(stage, recipe, out, Named(step.name, progress))
+            run_logs(stage, recipe, out, named)
         case SftStage() | PairTraining() as stage:
             run_training(
                 stage,
@@ -40,7 +42,7 @@ def run_step(
                 data=context.data_of(step),
                 out=out,
                 metrics=metrics,
-                progress=Named(step.name, progress),
+                progress=named,
             )
         case RLStage() as stage:
             run_rl(
@@ -56,18 +58,30 @@ def run_step(
                 progress=progress,
             )
         case EvaluationSection() as section:
-            result = run_evaluation(
-                section,
-                label=f"after {step.model_from}" if step.model_from else "before",
-                recipe=recipe,
-                game=game,
-                source=context.model_source(step),
-                data=context.data_of(step),
-                limit=rows_limit(section, recipe.stages.get(step.data_from)),
-                run=context.run,
-                out=out,
-                progress=progress,
-            )
+            result = _evaluation(section, step, recipe, game, out, context, progress)
             metrics.forget_after(step.name, -1)
             metrics.log(step.name, 0, evaluation_metrics(result))
     progress.end()
+
+
+def _evaluation(
+    section: EvaluationSection,
+    step: Step,
+    recipe: Recipe,
+    game: Game,
+    out: Path,
+    context: StepContext,
+    progress: Progress,
+) -> Evaluation:
+    return run_evaluation(
+        section,
+        label=f"after {step.model_from}" if step.model_from else "before",
+        recipe=recipe,
+        game=game,
+        source=context.model_source(step),
+        data=context.data_of(step),
+        limit=rows_limit(section, recipe.stages.get(step.data_from)),
+        run=context.run,
+        out=out,
+        progress=progress,
+    )
