@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Literal
 
-from tesuji.core.statistics import Share
+from tesuji.core.statistics import Interval, Share
 from tesuji.evaluation.held_out.results import RowsScore
 
 EVERYONE = "all"
@@ -41,6 +41,7 @@ class Measure:
         measured, value = _at(part, holder), _at(part, self.path)
         if value is None or (isinstance(value, Share) and not value.total):
             return {"label": label, "value": None, "low": None, "high": None, "count": 0}
+        bounds: Interval | None
         if isinstance(value, Share):
             bounds, count, value = value.interval, value.total, value.rate
         else:
