@@ -47,8 +47,9 @@ class Measure:
         else:
             bounds, count = getattr(measured, f"{name}_interval", None), measured.replies
             value = value / count if self.kind == "share" else float(value)
-        known = bounds is not None and math.isfinite(bounds.high)
-        low, high = (bounds.low, bounds.high) if known else (None, None)
+        low, high = (bounds.low, bounds.high) if bounds else (None, None)
+        if high is not None and not math.isfinite(high):
+            low = high = None
         return {"label": label, "value": value, "low": low, "high": high, "count": count}
 
     def held_against(self, part: Mapping[str, Any]) -> float | None:
