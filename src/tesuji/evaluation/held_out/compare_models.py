@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Literal
 
-from tesuji.core.statistics import Share
+from tesuji.core.statistics import Interval, Share
 from tesuji.evaluation.held_out.results import RowsScore
 
 EVERYONE = "all"
@@ -41,14 +41,15 @@ class Measure:
         measured, value = _at(part, holder), _at(part, self.path)
         if value is None or (isinstance(value, Share) and not value.total):
             return {"label": label, "value": None, "low": None, "high": None, "count": 0}
-        bounds: Any
+        bounds: Interval | None
         if isinstance(value, Share):
             bounds, count, value = value.interval, value.total, value.rate
         else:
             bounds, count = getattr(measured, f"{name}_interval", None), measured.replies
             value = value / count if self.kind == "share" else float(value)
-        known = bounds is not None and math.isfinite(bounds.high)
-        low, high = (bounds.low, bounds.high) if known else (None, None)
+        low, high = (bounds.low, bounds.high) if bounds else (None, None)
+        if high is not None and not math.isfinite(high):
+            low = high = None
         return {"label": label, "value": value, "low": low, "high": high, "count": count}
 
     def held_against(self, part: Mapping[str, Any]) -> float | None:

@@ -93,8 +93,8 @@ class _Walk:
         elif (mover := match.to_act[0]) != seat:
             for move in match.legal_moves(mover) or ():
                 yield line.played(mover, move)
-        elif (reply := self.answers[match.observe(seat)]) is not None:
-            yield line.played(seat, reply)
+        elif (ours := self.answers[match.observe(seat)]) is not None:
+            yield line.played(seat, ours)
         else:
             self.counts["illegal"] += 1
             self._count((*line.moves, "(no legal move)"), -1.0)
