@@ -21,7 +21,8 @@ from _peers import model_of_the_shape, options
 from transformers import GenerationConfig
 
 from tesuji.core.types import Task
-from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.games.catalogue import load_game
 from tesuji.learners.model.tiny import build_tokenizer
 from tesuji.players.base import MoveRequest, Player, Reply

@@ -18,8 +18,8 @@ from tesuji.core.errors import GameError
 from tesuji.core.run_folder import find_run
 from tesuji.core.seeds import stream
 from tesuji.core.types import Episode, Task
-from tesuji.episodes.arena import TurnRules
 from tesuji.episodes.arena import play_matches as play_tasks
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import Player

@@ -41,12 +41,28 @@ def test_a_value_that_contains_another_goes_as_a_whole(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
+    "token", ["wJalrXUtnFEMI/K7MDENG/bPxRfiCY", "/wJalrXUtnFEMI/K7MDENGbPx", "//9j4AAQSkZJRg+ab"]
+)
+def test_a_token_with_slashes_is_replaced(monkeypatch, token: str) -> None:
+    monkeypatch.setenv("AWS_SECRET_KEY", token)
+    assert redact(f"signed with {token}, sent") == f"signed with {MARK}, sent"
+
+
+def test_paths_stay_though_a_secret_variable_holds_one(monkeypatch, tmp_path) -> None:
+    for path in (tmp_path / "service" / "key.json", "/etc/tesuji/no-such-file.pem"):
+        monkeypatch.setenv("SERVICE_CREDENTIALS", str(path))
+        text = f"cannot read {path}: no such file"
+        assert redact(text) == text
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "0b4de19f25d3c0a3f5b2a1c7f0e9d8c7b6a59483",  # a git commit
         "mask-image-very-long-property-name",
         "risk-averse-and-desk-bound-players",
         "http://127.0.0.1:8000/v1",
+        "runs/2025-01-01_tictactoe/stages/03-grpo/final/model.safetensors",
         "The monkey wins as x(1,1)",
     ],
 )

@@ -50,9 +50,9 @@ def test_a_run_killed_in_the_middle_asks_only_for_what_is_missing(tmp_path: Path
     code = (
         "import os, signal, sys\nfrom pathlib import Path\n"
         "from tesuji.core.progress import Progress\n"
-        "from tesuji.datasets.llm_endpoint import Question, write_thoughts\n"
+        "from tesuji.datasets.llm_endpoint import write_thoughts\n"
         "from tesuji.recipe.schema.data import EndpointSection\n"
-        "ask = [Question(({'role': 'user', 'content': f'question {i}'},)) for i in range(12)]\n"
+        "ask = [({'role': 'user', 'content': f'question {i}'},) for i in range(12)]\n"
         "end = EndpointSection(base_url=sys.argv[1], model='m', concurrency=1)\n"
         "class Kill(Progress):\n"
         "    def update(self, done, note=''):\n"
@@ -143,7 +143,7 @@ def test_answers_are_tidied():
 
 def test_the_question_shows_the_position_and_the_move():
     game = load_game("tic_tac_toe", {})
-    text = thought_question(game, game.start(0), 0, Move(4, "x(1,1)")).messages[0]["content"]
+    text = thought_question(game, game.start(0), 0, Move(4, "x(1,1)"))[0]["content"]
     assert "...\n...\n..." in text
     assert "x(1,1)" in text
 

@@ -6,7 +6,8 @@ import pytest
 
 from tesuji.core.seeds import stream
 from tesuji.core.types import Ending, Episode, Found, Task
-from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.games.base import play_through
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest, Player, Reply

@@ -10,7 +10,7 @@ from tesuji.core.statistics import mean_interval, wilson
 from tesuji.core.types import Ending
 from tesuji.datasets.from_positions.label import label
 from tesuji.datasets.from_positions.positions import all_positions
-from tesuji.episodes.arena import TurnRules
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.evaluate import Subject, evaluate
 from tesuji.evaluation.matches.against import EVALUATED, play_opponent, rotated_tasks, score_matches
 from tesuji.evaluation.matches.certificate import certify

@@ -16,7 +16,8 @@ from tesuji.core.types import Example, Message, Pair, Sampled
 from tesuji.datasets.from_logs import strategy_words as quality
 from tesuji.evaluation.held_out.compare_models import EVERYONE, side_by_side
 from tesuji.evaluation.held_out.evaluate import decision_labels, evaluate_rows
-from tesuji.evaluation.held_out.likelihood import Reader, likelihood, preferences
+from tesuji.evaluation.held_out.likelihood import likelihood, preferences
+from tesuji.evaluation.held_out.reader import Reader
 from tesuji.evaluation.held_out.replies import (
     Answered,
     HeldOutPrompt,

@@ -5,7 +5,7 @@ from pathlib import Path
 from made_recipes import recipe_of
 from typer.testing import CliRunner
 
-from tesuji.episodes.arena import TurnRules
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.matches.ladder import play_ladder, rated
 from tesuji.games.catalogue import load_game
 from tesuji.pipeline.run import run_recipe

@@ -7,7 +7,7 @@ import pytest
 
 from tesuji.core.statistics import Interval
 from tesuji.core.types import Ending, Episode
-from tesuji.episodes.arena import TurnRules
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.bfcl_summary import composites
 from tesuji.evaluation.evaluate import Subject, evaluate
 from tesuji.evaluation.questions import ask, asks_questions, score_tasks, tasks_of

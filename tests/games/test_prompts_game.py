@@ -8,7 +8,8 @@ import pytest
 
 from tesuji.core.errors import DataError, GameError, RecipeError
 from tesuji.core.types import Move, Task
-from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.store import read_episodes
 from tesuji.games.catalogue import load_game
 from tesuji.learners.model.load import load_policy, prepare_base

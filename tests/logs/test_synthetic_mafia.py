@@ -16,8 +16,7 @@ from tesuji.episodes.store import read_episodes
 from tesuji.games.textarena.secretmafia import MAFIA
 from tesuji.logs.importing import import_logs
 from tesuji.logs.summary import ImportSummary
-from tesuji.logs.synthetic.mafia import planted
-from tesuji.logs.synthetic.mafia_faults import FAULTS, FORMS, MGC_FAULTS, NOTES, REASONS
+from tesuji.logs.synthetic.mafia_faults import FAULTS, FORMS, MGC_FAULTS
 from tesuji.logs.synthetic.mafia_files import competitor_record, mgc_rows
 from tesuji.logs.synthetic.mafia_play import MadeGame, play
 from tesuji.logs.synthetic.make import make_logs
@@ -35,6 +34,40 @@ PHASES = {  # TextArena's words → ours
     "Day-Voting": "voting",
 }
 Made = tuple[Path, dict[str, int], ImportSummary, Path]
+NOTES = {
+    "older_shape": "older_shape",
+    "role_enum": "role_enum",
+    "role_null": "role_from_observation",
+    "fractional_reward": "fractional_reward",
+}  # form → note of the importer
+REASONS = {
+    "no_actions": "no_actions",
+    "error": "error",
+    "timeout": "timeout",
+    "truncated": "not_json",
+    "not_json": "not_json",
+    "bad_utf8": "not_utf8",
+    "empty": "empty",
+    "wrong_type": "wrong_type",
+    "unknown_kind": "unknown_kind",
+    "unknown_file": "unknown_file",
+    "mgc_no_actions": "no_actions",
+    "mgc_error": "error",
+    "mgc_timeout": "timeout",
+    "mgc_truncated": "not_json",
+    "mgc_not_json": "not_json",
+    "mgc_wrong_type": "wrong_type",
+    "mgc_broken_parquet": "not_parquet",
+}  # fault → reason of the importer
+
+
+def planted(counts: dict[str, int], table: dict[str, str]) -> dict[str, int]:
+    """What an import must come to by one of the tables: planted counts, by the importer's own
+    words."""
+    expected: Counter[str] = Counter()
+    for name, word in table.items():
+        expected[word] += counts.get(name, 0)
+    return {word: count for word, count in expected.items() if count}
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import pytest
 
 from tesuji.core.seeds import stream
 from tesuji.core.types import Ending, Episode, Message, Move, Sampled, Task
-from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.evaluate import Subject, evaluate
 from tesuji.evaluation.matches.against import (
     EVALUATED,

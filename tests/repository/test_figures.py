@@ -16,7 +16,7 @@ from tesuji.games.catalogue import FAMILIES, list_games
 
 DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-FROM = {  # what README's table names → family
+FROM = {  # what the table of games names → family
     "OpenSpiel": "openspiel",
     "TextArena": "textarena",
     "reasoning-gym": "reasoning_gym",
@@ -66,7 +66,7 @@ def count(games: list[GameInfo], family: str = "") -> tuple[int, int]:
 
 
 def test_readme_s_games_are_counted_by_family_and_add_up(games: list[GameInfo]):
-    rows = table(README, "games |")
+    rows = table(page("games-and-players"), "games |")
     counted = {}
     for what, listed, playable, source, _ in rows:
         if family := next((FROM[name] for name in FROM if source.startswith(name)), ""):
@@ -116,7 +116,9 @@ def test_the_tools_page_counts_the_tasks(games: list[GameInfo]):
 def test_readme_s_players_are_those_there_are():
     from tesuji.players.registry import BUILT_IN
 
-    assert {name for row in table(README, "player |") for name in names_in(row[0])} == set(BUILT_IN)
+    assert {
+        name for row in table(page("games-and-players"), "player |") for name in names_in(row[0])
+    } == set(BUILT_IN)
 
 
 def test_the_pages_name_every_format_and_no_other():

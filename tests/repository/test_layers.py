@@ -19,7 +19,7 @@ ORDER = {
     "": "core recipe games players episodes logs datasets learners evaluation report pipeline cli",
     "recipe": "schema reading reference",
     "players": "base prompting sampling basic search mafia poker registry model guard chat by_game",
-    "episodes": "store transcript show arena rewards schedule",
+    "episodes": "store transcript show reply_rules arena rewards schedule",
     "logs": "base numbers files records summary poker formats synthetic registry accept importing",
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
     "learners": "hooks model trainer sft reward_model pairs rl",

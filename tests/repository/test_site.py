@@ -20,6 +20,9 @@ def checkout(tmp_path: Path) -> Path:
     leave_out = shutil.ignore_patterns("__pycache__")
     shutil.copytree(DOCS, tmp_path / "docs", ignore=leave_out)
     shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    for path in ROOT.iterdir():  # what pages link to beside docs/
+        if path.name[0] != "." and path.name not in ("docs", "mkdocs.yml", "site"):
+            (tmp_path / path.name).symlink_to(path)
     return tmp_path
 
 

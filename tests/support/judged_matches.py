@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from tesuji.core.types import Episode, Sampled, Task
-from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.rewards.total import TurnRewards, make_terms
 from tesuji.games.base import play_through
 from tesuji.games.catalogue import load_game

@@ -76,7 +76,7 @@ def endpoint(url: str, **changes: Any) -> EndpointSection:
 
 def questions(count: int) -> list[Question]:
     """Questions that end with their number."""
-    return [Question(({"role": "user", "content": f"question {i}"},)) for i in range(count)]
+    return [({"role": "user", "content": f"question {i}"},) for i in range(count)]
 
 
 def number_of(body: dict[str, Any]) -> int:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 MARK = "[redacted]"
@@ -44,9 +45,16 @@ def _secret_values() -> list[str]:
     values = {
         value
         for name, value in os.environ.items()
-        if _SECRET_NAME.search(name) and len(value) >= SHORTEST and not value.startswith("/")
+        if _SECRET_NAME.search(name) and len(value) >= SHORTEST and not _is_path(value)
     }
     return sorted(values, key=len, reverse=True)
+
+
+def _is_path(value: str) -> bool:
+    """Whether a variable names a file with the secret, not the secret: base64 has slashes, too, at
+    its beginning even, but then no such folder is there."""
+    top = value.lstrip("/").partition("/")[0]
+    return value.startswith("/") and Path("/", top) in Path("/").iterdir()
 
 
 def redact_all(value: Any) -> Any:

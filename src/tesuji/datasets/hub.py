@@ -69,17 +69,20 @@ def push(folder: Path, to: str, names: Sequence[str], *, private: bool) -> str:
         hint = "unset HF_HUB_OFFLINE"
         raise EngineError("HF_HUB_OFFLINE forbids it", where="Hub", hint=hint) from None
     except HfHubHTTPError as error:
-        problem = " ".join(str(error).split())[:300]
         hint = "check that the token may write there: hf auth whoami"
-        raise EngineError(redact(problem), where=to, hint=hint) from None
+        raise EngineError(_problem(error), where=to, hint=hint) from None
     except ValueError as error:  # the card's metadata, which the Hub looks at first
-        problem = redact(" ".join(str(error).split()))[:300]
         hint = f"write the card anew: tesuji data card {folder}"
-        raise EngineError(problem, where=to, hint=hint) from None
+        raise EngineError(_problem(error), where=to, hint=hint) from None
     except (httpx2.HTTPError, OSError) as error:
-        problem = redact(" ".join(str(error).split()))[:300] or type(error).__name__
         hint = "the same command goes on from there"
-        raise EngineError(f"the Hub was not reached: {problem}", where=to, hint=hint) from None
+        raise EngineError(
+            f"the Hub was not reached: {_problem(error)}", where=to, hint=hint
+        ) from None
+
+
+def _problem(error: Exception) -> str:
+    return redact(" ".join(str(error).split()))[:300] or type(error).__name__
 
 
 def _push(folder: Path, to: str, names: Sequence[str], private: bool, key: str) -> str:

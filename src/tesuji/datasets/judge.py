@@ -44,10 +44,10 @@ def judged(
 ) -> list[bool | None]:
     """Of each item whether its first reply is the better one; None where the judge does not say
     the same in both orders. Raises EngineError when the endpoint does not answer."""
-    from tesuji.datasets.llm_endpoint import Question, write_thoughts
+    from tesuji.datasets.llm_endpoint import write_thoughts
 
     texts = [q for prompt, a, b in items for q in (question(prompt, a, b), question(prompt, b, a))]
-    questions = [Question((Message(role="user", content=text),)) for text in texts]
+    questions = [(Message(role="user", content=text),) for text in texts]
     progress.begin("judging", len(questions))
     try:
         answers = write_thoughts(questions, endpoint, cache, progress)

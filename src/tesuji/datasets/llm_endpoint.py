@@ -14,7 +14,6 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +34,7 @@ MOST_MISSING = 0.2  # share of questions that may stay without a thought
 WAIT, LONGEST_WAIT = 0.25, 8.0  # seconds before asking again after an answer without a thought
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked for one move: the messages, as the endpoint gets them."""
-
-    messages: tuple[Message, ...]
+Question = tuple[Message, ...]  # the messages, as the endpoint gets them
 
 
 def thought_question(game: Game, match: Match, seat: int, move: Move) -> Question:
@@ -49,7 +44,7 @@ def thought_question(game: Game, match: Match, seat: int, move: Move) -> Questio
         f"decided to play {move.text}. Say in one or two short sentences what this move does. "
         "Speak in the first person, name no other move, and state only what is true of the board."
     )
-    return Question((Message(role="user", content=text),))
+    return (Message(role="user", content=text),)
 
 
 def write_thoughts(
@@ -89,7 +84,7 @@ def tidy(answer: Any) -> str:
 
 
 def _key(question: Question, endpoint: EndpointSection) -> str:
-    return key_of(question.messages, endpoint.model, endpoint.temperature, endpoint.max_tokens)
+    return key_of(question, endpoint.model, endpoint.temperature, endpoint.max_tokens)
 
 
 class _NoThought(Exception):
@@ -188,7 +183,7 @@ class _Work:
         """The body of one answer; read in pieces, since a broken server may send without end."""
         request = client.chat.completions.with_streaming_response.create(
             model=self.endpoint.model,
-            messages=list(question.messages),
+            messages=list(question),
             temperature=self.endpoint.temperature,
             max_tokens=self.endpoint.max_tokens,
         )

@@ -10,36 +10,19 @@ opening are named by the match seed alone. A game that judges replies itself get
 was said: nothing is asked again, and what it refused is recorded as no move.
 """
 
-import functools
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from tesuji.core.errors import EngineError
 from tesuji.core.seeds import stream
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Task, Turn
+from tesuji.episodes.reply_rules import TurnRules, read_attempt
 from tesuji.episodes.transcript import new_part
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.basic.random import RandomPlayer
-from tesuji.players.prompting.parse_reply import read_reply, split_thought
 
 GameOf = Game | Callable[[Task], Game]
-
-
-@dataclass(frozen=True, slots=True)
-class TurnRules:
-    """What happens around a reply. `max_moves` counts the turns of all seats together.
-
-    `on_illegal` is what follows a second reply without a legal move: the seat loses the match
-    (`forfeit`), or a `random` legal move is played in its place and recorded as not its own.
-    """
-
-    answer: Literal["id", "move"] = "move"
-    retry: bool = True
-    on_illegal: Literal["forfeit", "random"] = "forfeit"
-    max_moves: int = 500
 
 
 @dataclass(slots=True)
@@ -143,37 +126,18 @@ def _open(run: _Running, rules: TurnRules) -> None:
             _close(run, rules)
 
 
-def read_attempt(reply: Reply, request: MoveRequest, answer: Literal["id", "move"]) -> Attempt:
-    """What `reply` says: a move named directly, or the one found in its words."""
-    if reply.move is not None:
-        return Attempt(reply=reply.move.text, found=Found.EXACT, move=reply.move)
-    if request.match.judges:
-        return _whole_reply(reply)
-    reader = functools.partial(request.match.read, request.seat)
-    attempt = read_reply(reply.text, request.legal, prefer=answer, reader=reader)
-    return replace(attempt, prompt=reply.prompt, tokens=reply.tokens)
-
-
-def _whole_reply(reply: Reply) -> Attempt:
-    """All that was said outside the thought is the move, also where that is nothing."""
-    text = reply.text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates cannot be stored
-    thought, answer = split_thought(text)
-    move = Move(-1, answer)
-    return Attempt(text, thought, Found.EXACT, move, prompt=reply.prompt, tokens=reply.tokens)
-
-
 def _apply(run: _Running, request: MoveRequest, reply: Reply, rules: TurnRules) -> None:
     seat = request.seat
     if reply.error:
         _end(run, Ending.ERROR, f"{run.task.players[seat]}: {reply.error}", seat)
         return
     attempt = read_attempt(reply, request, rules.answer)
-    if attempt.move is None and rules.retry and seat not in run.failed:
+    if rules.asks_again(attempt, request):
         run.failed[seat] = attempt
         return
     first = run.failed.pop(seat, None)
     attempts = (first, attempt) if first else (attempt,)
-    played = attempt.move or _substitute(request, rules)
+    played = attempt.move or rules.substitute(request)
     _play(run, request, attempts, played)
     if played is None:
         _end(run, Ending.FORFEIT, f"no legal move: {attempt.problem}", seat)
@@ -219,12 +183,6 @@ def _new_part(run: _Running, request: MoveRequest) -> tuple[str, bool]:
         return observation, False
     run.observed[request.seat] = observation
     return new_part(observation, before)
-
-
-def _substitute(request: MoveRequest, rules: TurnRules) -> Move | None:
-    if rules.on_illegal == "forfeit" or not request.legal:
-        return None
-    return random.Random(request.seed).choice(request.legal)
 
 
 def _close(run: _Running, rules: TurnRules) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 from tesuji.core.progress import SILENT, Progress
 from tesuji.core.seeds import stream
 from tesuji.core.types import Episode
-from tesuji.episodes.arena import TurnRules
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.matches.against import ALONE, play_opponent, score_matches
 from tesuji.evaluation.matches.certificate import certify
 from tesuji.evaluation.matches.exploitability import exploitability

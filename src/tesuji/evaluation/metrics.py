@@ -14,7 +14,6 @@ from tesuji.evaluation.results import (
     Evaluation,
     Exploitability,
     MatchScore,
-    PositionScore,
     TaskScore,
 )
 
@@ -26,8 +25,9 @@ def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
         metrics |= exploitability_metrics(evaluation.exploitability)
     for match in evaluation.matches:
         metrics |= match_metrics(match) if match.seat is None else {}
-    for position in evaluation.positions:
-        metrics |= position_metrics(position)
+    for score in evaluation.positions:
+        if score.positions:
+            metrics[f"{score.split}/optimal_moves"] = score.optimal / score.positions
     for row in evaluation.tasks.rows if evaluation.tasks else ():
         metrics |= question_metrics(row) if not row.category else {}
     return metrics | (held_out_metrics(evaluation.rows) if evaluation.rows else {})
@@ -60,13 +60,6 @@ def match_metrics(score: MatchScore) -> dict[str, float]:
     if score.winnings is not None:
         metrics[f"{score.opponent}/mbb"] = score.winnings.mbb
     return metrics
-
-
-def position_metrics(score: PositionScore) -> dict[str, float]:
-    """Moves on the positions of one side of the split."""
-    if not score.positions:
-        return {}
-    return {f"{score.split}/optimal_moves": score.optimal / score.positions}
 
 
 def question_metrics(score: TaskScore) -> dict[str, float]:

@@ -4,15 +4,15 @@ Each question is asked once. Where the game keeps some out of training, those of
 asked, and told apart: "trained" beside "held_out".
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import fmean
 
 from tesuji.core.seeds import stream
 from tesuji.core.statistics import Interval, mean_interval, wilson
 from tesuji.core.types import Ending, Episode, Task
-from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.bfcl_summary import composites
-from tesuji.evaluation.matches.against import EVALUATED
+from tesuji.evaluation.matches.against import EVALUATED, play_tasks
 from tesuji.evaluation.results import TaskScore, TasksScore
 from tesuji.games.base import Game
 from tesuji.players.base import Player
@@ -33,15 +33,12 @@ def sides(game: Game) -> list[tuple[str, Game]]:
 def tasks_of(game: Game, episodes: int, seed: int) -> list[Task]:
     """At most `episodes` different questions, the same for the same seed."""
     if game.tasks is not None and game.tasks <= episodes:
-        seeds = range(game.tasks)
+        seeds: Iterable[int] = range(game.tasks)
     elif game.tasks is not None:
         first = stream(seed, "tasks") % game.tasks
         seeds = range(first, first + episodes)
     else:
-        return [
-            Task(game.name, stream(seed, "tasks", n), (EVALUATED,), game.options)
-            for n in range(episodes)
-        ]
+        seeds = (stream(seed, "tasks", number) for number in range(episodes))
     return [Task(game.name, number, (EVALUATED,), game.options) for number in seeds]
 
 
@@ -55,12 +52,8 @@ def ask(
     on_episode: Callable[[Episode], None] = lambda episode: None,
 ) -> list[Episode]:
     """Ask the player; `on_episode` sees each question's episode as it ends."""
-    played = []
     tasks = tasks_of(game, episodes, seed)
-    for episode in play_matches(tasks, game=game, players={EVALUATED: player}, rules=rules):
-        on_episode(episode)
-        played.append(episode)
-    return played
+    return play_tasks(tasks, game, {EVALUATED: player}, rules, on_episode)
 
 
 def score_tasks(game: Game, by_split: Sequence[tuple[str, Sequence[Episode]]]) -> TasksScore:

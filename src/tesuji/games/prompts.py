@@ -20,14 +20,25 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from tesuji.core.errors import DataError, GameError, IllegalMove
+from tesuji.core.errors import DataError, GameError
 from tesuji.core.files import read_jsonl
 from tesuji.core.types import Message, Move
-from tesuji.games.base import Game, GameInfo, Match
+from tesuji.games.base import GameInfo
+from tesuji.games.one_turn import OneTurnGame, OneTurnMatch, one_turn_info
+from tesuji.games.options import Options, read_options
 
 NAME = "prompts"
-OPTIONS = ("file", "held_out")
-Shown = tuple[Message, ...]
+
+
+class PromptsOptions(Options):
+    """Which prompts are played."""
+
+    file: str = ""
+    """A JSONL file with `prompt` in every row; in a recipe the data stage before gives one."""
+    held_out: str = ""
+    """The same with prompts that no training sees."""
+
+
 _SIZED = re.compile(r"([a-z-]+) (?:to )?\d+(?:[.,]\d+)*")
 
 
@@ -35,7 +46,7 @@ _SIZED = re.compile(r"([a-z-]+) (?:to )?\d+(?:[.,]\d+)*")
 class Prompt:
     """Messages, and the moves they allow (None: any text is a reply)."""
 
-    messages: Shown
+    messages: tuple[Message, ...]
     legal_moves: tuple[Move, ...] | None = None
 
 
@@ -52,29 +63,18 @@ def info(name: str) -> GameInfo:
 def load(name: str, options: Mapping[str, Any]) -> "PromptsGame":
     """The game with these options; files are read when the first match starts. Raises GameError
     for an option that there is not."""
-    for key in options:
-        if key not in OPTIONS:
-            raise GameError(
-                f"{NAME} has no option {key!r}",
-                where="game.options",
-                hint=f"its options: {', '.join(OPTIONS)}",
-            )
+    read_options(PromptsOptions, NAME, options)
     return PromptsGame(NAME, dict(options))
 
 
 @dataclass(frozen=True)
-class PromptsGame(Game):
-    """Options: `file`, the prompts, and `held_out`, those that no training sees."""
+class PromptsGame(OneTurnGame):
+    """See `PromptsOptions` for the options."""
 
     @property
     def info(self) -> GameInfo:
         """One seat, free text, no rules."""
         return _INFO
-
-    @property
-    def num_players(self) -> int:
-        """One."""
-        return 1
 
     @property
     def rules(self) -> str:
@@ -105,23 +105,17 @@ class PromptsGame(Game):
         return PromptMatch(random.Random(seed).choice(self.prompts))
 
 
-class PromptMatch(Match):
+class PromptMatch(OneTurnMatch):
     """One prompt and, in the end, the reply to it."""
 
     def __init__(self, prompt: Prompt) -> None:
         self.prompt = prompt
-        self.reply: str | None = None
-
-    @property
-    def to_act(self) -> tuple[int, ...]:
-        """Seat 0 until it has replied."""
-        return (0,) if self.reply is None else ()
 
     def observe(self, seat: int) -> str:
         """What was said, the system message left out."""
         return "\n\n".join(m["content"] for m in self.prompt.messages if m["role"] != "system")
 
-    def messages(self, seat: int) -> Shown:
+    def messages(self, seat: int) -> tuple[Message, ...]:
         """The prompt, as it stands in the file."""
         return self.prompt.messages
 
@@ -129,47 +123,23 @@ class PromptMatch(Match):
         """What the file allows there; None: any text is a reply."""
         return self.prompt.legal_moves
 
-    def read(self, seat: int, said: str) -> Move | None:
+    def read(self, seat: int, reply: str) -> Move | None:
         """A listed move with a size of its own, as "raise 22.5"; None for anything else."""
         allowed = {move.text for move in self.prompt.legal_moves or ()}
-        sized = _SIZED.fullmatch(said.strip().lower())
-        return Move(-1, said.strip()) if sized and sized[1] in allowed else None
+        sized = _SIZED.fullmatch(reply.strip().lower())
+        return Move(-1, reply.strip()) if sized and sized[1] in allowed else None
 
-    def play(self, seat: int, move: Move) -> None:
-        """Give the reply."""
-        if self.reply is not None:
-            raise IllegalMove("the reply has been given", where=NAME)
-        self.reply = move.text
-
-    def forfeit(self, seat: int) -> None:
-        """An empty reply."""
-        self.reply = ""
-
-    def returns(self) -> tuple[float, ...]:
+    def judge(self, reply: str) -> tuple[float, str]:
         """Nothing: reward terms judge the reply."""
-        return (0.0,)
-
-    def role(self, seat: int) -> str:
-        """None."""
-        return ""
-
-    def render(self) -> str:
-        """Prompt and reply."""
-        return self.observe(0) + ("" if self.reply is None else f"\n\n→ {self.reply}")
-
-    def clone(self) -> "PromptMatch":
-        """The same prompt, the same reply."""
-        other = PromptMatch(self.prompt)
-        other.reply = self.reply
-        return other
+        return 0.0, ""
 
 
 @cache
 def _read(file: str) -> tuple[Prompt, ...]:
-    found = tuple(_prompt(row, f"{file}:{number}") for number, row in read_jsonl(Path(file)))
-    if not found:
+    prompts = tuple(_prompt(row, f"{file}:{number}") for number, row in read_jsonl(Path(file)))
+    if not prompts:
         raise DataError("no prompts in it", where=file, hint="a row a line, with `prompt`")
-    return found
+    return prompts
 
 
 def _prompt(row: Any, where: str) -> Prompt:
@@ -177,8 +147,8 @@ def _prompt(row: Any, where: str) -> Prompt:
     if isinstance(value, str) and value:
         return Prompt((Message(role="user", content=value),), _legal_moves(row, where))
     if isinstance(value, list) and value and all(_is_message(item) for item in value):
-        shown = tuple(Message(role=item["role"], content=item["content"]) for item in value)
-        return Prompt(shown, _legal_moves(row, where))
+        messages = tuple(Message(role=item["role"], content=item["content"]) for item in value)
+        return Prompt(messages, _legal_moves(row, where))
     raise DataError("`prompt` must be a text, or a list of messages", where=where)
 
 
@@ -195,17 +165,4 @@ def _is_message(item: Any) -> bool:
     return isinstance(item, dict) and all(isinstance(item.get(k), str) for k in ("role", "content"))
 
 
-_INFO = GameInfo(
-    name=NAME,
-    title="Prompts",
-    family=NAME,
-    seats=(1, 1),
-    information="perfect",
-    chance=True,
-    simultaneous=False,
-    zero_sum=False,
-    max_moves=1,
-    min_utility=0.0,
-    max_utility=0.0,
-    traits=("text",),
-)
+_INFO = one_turn_info(NAME, "Prompts", NAME, best=0.0, key=False)

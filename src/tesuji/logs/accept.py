@@ -11,7 +11,7 @@ from tesuji.episodes.store import episode_to_row
 from tesuji.logs.base import Importer, Record, Refused
 from tesuji.logs.records import Unread
 from tesuji.logs.registry import importer, importer_for, text_importers
-from tesuji.logs.summary import Tally
+from tesuji.logs.summary import ImportSummary
 
 
 class Taker:
@@ -22,11 +22,11 @@ class Taker:
         self,
         format: str,
         include: Collection[str],
-        tally: Tally,
+        summary: ImportSummary,
         into: Mapping[str, IO[bytes]],
     ) -> None:
         self.format, self.include = format, include
-        self.tally, self.into = tally, into
+        self.summary, self.into = summary, into
         self.likely: tuple[str, ...] = ()  # what the record before was
 
     def text_importer(self, suffix: str, beginning: str) -> Importer | None:
@@ -72,11 +72,11 @@ class Taker:
             left_out = item.provenance.get("left_out")
             if left_out and left_out not in self.include:
                 raise Refused(str(left_out), item.reason)
-        self.tally.accept(kind, item)
+        self.summary.accept(kind, item)
         self.into["pairs.jsonl" if isinstance(item, Pair) else "episodes.jsonl"].write(line)
 
     def _refuse(self, record: Record | Unread, kind: str, reason: str, detail: str) -> None:
-        self.tally.reject(reason)
+        self.summary.reject(reason)
         where = {"file": record.file, "line": record.line, "kind": kind}
         texts = {name: _plain(text) for name, text in (("reason", reason), ("detail", detail))}
         self.into["quarantine.jsonl"].write(orjson.dumps({**where, **texts}) + b"\n")

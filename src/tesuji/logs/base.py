@@ -20,11 +20,11 @@ earned. The driver adds `file` and `line`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from tesuji.core.types import Episode, Pair
+from tesuji.core.types import Ending, Episode, Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,14 @@ class Refused(Exception):
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
+
+
+ENDINGS = {"error": Ending.ERROR, "timeout": Ending.TRUNCATED}  # of games left out for that
+
+
+def timed_out(words: str) -> bool:
+    """Whether words about the end of a game tell of somebody's time that ran out."""
+    return "timeout" in words.lower() or "timed out" in words.lower()
 
 
 class Importer(ABC):
@@ -68,3 +76,12 @@ class Importer(ABC):
     def split(self, text: str) -> Iterator[tuple[int, str]]:
         """The records of a text file, each with the line it begins in."""
         yield 1, text
+
+
+def split_at(text: str, starts: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """The stretches of a text that begin at these places, each with the line it begins in."""
+    line, before = 1, 0
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        line += text.count("\n", before, start)
+        before = start
+        yield line, text[start:end]

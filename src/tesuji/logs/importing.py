@@ -31,7 +31,7 @@ from tesuji.logs.accept import Taker
 from tesuji.logs.files import OUTPUTS, SUMMARY, Named, files
 from tesuji.logs.records import records
 from tesuji.logs.registry import importer
-from tesuji.logs.summary import ImportSummary, Tally
+from tesuji.logs.summary import ImportSummary
 
 FILES, BYTES = 200, 16 << 20  # of one job, unless a single file is larger
 ALONE = 300, 32 << 20  # files, bytes that one process reads before others are worth starting
@@ -56,8 +56,7 @@ def import_logs(
     if format != "auto":
         importer(format)  # an unknown one is refused before anything is read
     jobs = list(_jobs(files(paths, out)))
-    tally = Tally()
-    tally.numbers["files"] = sum(len(job) for job in jobs)
+    summary = ImportSummary(files=sum(len(job) for job in jobs))
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out, prefix=".parts-") as parts, ExitStack() as stack:
@@ -67,14 +66,13 @@ def import_logs(
                 for number, job in enumerate(jobs)
             ]
             bar = _Bar(progress, sum(job.kilobytes for job in work))
-            number = _processes(processes, tally.numbers["files"], bar.total)
+            number = _processes(processes, summary.files, bar.total)
             for job, counts in zip(work, _all(work, number, bar), strict=True):
-                tally.add(counts)
+                summary.add(counts)
                 _join(job, into)
                 bar.finished(job.kilobytes)
     except OSError as error:
         raise unwritable(out, error) from error
-    summary = tally.summary()
     write_json(out / SUMMARY, summary.as_json())
     return summary
 
@@ -144,7 +142,7 @@ def _processes(wanted: int | None, files: int, kilobytes: int) -> int:
     return 1 if small else os.cpu_count() or 1
 
 
-def _all(work: Sequence[_Job], processes: int, bar: _Bar) -> Iterator[Tally]:
+def _all(work: Sequence[_Job], processes: int, bar: _Bar) -> Iterator[ImportSummary]:
     """Each job's counts, in order."""
     if processes == 1 or len(work) == 1:
         yield from (_do(job, bar.within) for job in work)
@@ -164,30 +162,26 @@ def _all(work: Sequence[_Job], processes: int, bar: _Bar) -> Iterator[Tally]:
         ) from error
 
 
-def _do(job: _Job, within: Callable[[int], None] = lambda kilobytes: None) -> Tally:
+def _do(job: _Job, within: Callable[[int], None] = lambda kilobytes: None) -> ImportSummary:
     """Read the files of one job into its parts. The first line of `N.reading` names the file under
     way, for the case that this process dies of it."""
-    tally = Tally()
+    summary = ImportSummary()
     reading, before = job.part("reading"), 0
     with ExitStack() as stack:
         now = stack.enter_context(reading.open("wb", buffering=0))
         into: dict[str, IO[bytes]] = {
             name: stack.enter_context(job.part(name).open("wb")) for name in OUTPUTS
         }
-        take = Taker(job.format, job.include, tally, into)
+        take = Taker(job.format, job.include, summary, into)
         for path, name in job.files:
             now.seek(0)  # not truncated: that costs a millisecond, ten times what a log takes
             now.write(name.encode() + b"\n")
-            place = partial(_within, within, before)
+            place = partial(lambda before, place: within(before + (place >> 10)), before)
             for record in records(path, name, take.text_importer, place):
                 take(record)
             before += max(1, _size(path) >> 10)
     reading.unlink()
-    return tally
-
-
-def _within(within: Callable[[int], None], before: int, place: int) -> None:
-    within(before + (place >> 10))
+    return summary
 
 
 def _open(stack: ExitStack, path: Path) -> IO[bytes]:

@@ -7,7 +7,8 @@ from judged_matches import GAMES, Talker, game_of, judged, losses, play, random_
 
 from tesuji.core.errors import GameError, RecipeError
 from tesuji.core.types import Task
-from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.rewards import oracle as oracle_term
 from tesuji.episodes.rewards.base import Judged
 from tesuji.episodes.rewards.oracle import Oracle

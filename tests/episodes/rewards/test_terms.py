@@ -13,7 +13,7 @@ from judged_matches import (
 
 from tesuji.core.errors import RecipeError
 from tesuji.core.types import Ending
-from tesuji.episodes.arena import TurnRules
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.rewards.total import BUILT_IN, TurnRewards, make_terms
 from tesuji.recipe.schema.play import RewardTerm
 

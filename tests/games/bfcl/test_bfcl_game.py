@@ -9,7 +9,8 @@ from places import GOLDEN
 
 from tesuji.core.errors import GameError, RecipeError
 from tesuji.core.types import Episode, Move, Task
-from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.rewards.total import make_terms
 from tesuji.episodes.store import read_episodes
 from tesuji.games.base import Game
@@ -64,9 +65,9 @@ def test_the_split_keeps_its_sides_apart() -> None:
     [
         ({"category": "multi_turn_base"}, "no category 'multi_turn_base'"),
         ({"categories": "java"}, "no option 'categories'"),
-        ({"split": "test"}, "split must be one of"),
-        ({"held_out": 1}, "held_out must be a share"),
-        ({"tasks": 0}, "tasks must be a whole number"),
+        ({"split": "test"}, "split: the text 'test' is not one of the choices"),
+        ({"held_out": 1}, "held_out: must be less than 1, not 1"),
+        ({"tasks": 0}, "tasks: must be more than 0, not 0"),
         ({"max_prompt_characters": 1}, "no question is left"),
     ],
 )

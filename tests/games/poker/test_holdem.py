@@ -223,15 +223,15 @@ def test_a_copy_goes_its_own_way() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"players": 10}, "players must be a whole number from 2 to 9"),
-        ({"players": True}, "players must be"),
-        ({"stack": 0}, "stack must be"),
-        ({"stacks": "100 100 100"}, "stacks must be 2 whole numbers"),
-        ({"small_blind": 200}, "small_blind must be a whole number from 0 to 100"),
-        ({"bets": "any"}, "no such bets"),
+        ({"players": 10}, "players: must be at most 9, not 10"),
+        ({"players": True}, "players: must be a whole number, not true"),
+        ({"stack": 0}, "stack: must be at least 1, not 0"),
+        ({"stacks": "100 100 100"}, "stacks: must be 2 whole numbers"),
+        ({"small_blind": 200}, "small_blind: must be a whole number from 0 to 100"),
+        ({"bets": "any"}, "one of: menu, text"),
         ({"sizes": "1 0.5"}, "shares of the pot"),
         ({"blinds": 5}, "no option 'blinds'"),
-        ({"ante": 0.5}, "ante must be"),
+        ({"ante": 0.5}, "ante: must be a whole number, not 0.5"),
     ],
 )
 def test_impossible_tables_are_refused(options: dict[str, object], words: str) -> None:

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from tesuji.core.errors import GameError
 from tesuji.core.types import Ending, Episode, Task
-from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.store import read_episodes
 from tesuji.evaluation.evaluate import Subject, evaluate
 from tesuji.evaluation.matches.against import EVALUATED, play_opponent, winnings

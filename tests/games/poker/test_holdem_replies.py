@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from tesuji.core.types import Ending, Episode, Found, Task
-from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.games.catalogue import load_game
 from tesuji.games.poker.hand import PokerMatch
 from tesuji.players.base import MoveRequest, Player, Reply

@@ -12,7 +12,8 @@ from places import GOLDEN
 
 from tesuji.core.errors import GameError
 from tesuji.core.types import Ending, Move, Task
-from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.store import read_episodes
 from tesuji.games.catalogue import game_info, load_game
 from tesuji.games.reasoning.game import ReasoningMatch, names
@@ -153,7 +154,7 @@ def test_options_reach_the_task() -> None:
         ("rg_chain_sum", {"terms": 3}, "no option 'terms'"),
         ("rg_chain_sum", {"seed": 3}, "no option 'seed'"),
         ("rg_chain_sum", {"min_terms": 9, "max_terms": 2}, "refuses its options"),
-        ("rg_chain_sum", {"system": "loud"}, "system must be one of"),
+        ("rg_chain_sum", {"system": "loud"}, "system: the text 'loud' is not one of the choices"),
         ("rg_composite", {}, "mixture of other tasks"),
         ("rg_chain_sums", {}, "did you mean rg_chain_sum"),
     ],

@@ -234,13 +234,13 @@ def test_own_messages_and_the_reply_that_is_taught() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"word": 5}, "no such option"),
-        ({"words": 1}, "does not fit"),
-        ({"words": ""}, "does not fit"),
-        ({"length": 1}, "does not fit"),
-        ({"split": "test"}, "does not fit"),
-        ({"held_out": 1.5}, "does not fit"),
-        ({"hard_mode": 1}, "does not fit"),
+        ({"word": 5}, "did you mean words"),
+        ({"words": 1}, "must be at least 2, not 1"),
+        ({"words": ""}, "must not be empty"),
+        ({"length": 1}, "must be at least 2, not 1"),
+        ({"split": "test"}, "one of: train, held_out, all"),
+        ({"held_out": 1.5}, "must be at most 1, not 1.5"),
+        ({"hard_mode": 1}, "must be true or false, not 1"),
         ({"thoughts": True}, "together with tags"),
     ],
 )

@@ -14,7 +14,8 @@ from tesuji.core.types import Ending, Episode, Task
 from tesuji.datasets.files import read_rows
 from tesuji.datasets.from_positions.files import read_positions
 from tesuji.datasets.from_positions.stage import make_data
-from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.rewards.total import make_terms
 from tesuji.episodes.store import read_episodes
 from tesuji.evaluation.evaluate import Subject, evaluate

@@ -1,13 +1,13 @@
 """`tesuji eval RUN --prompts FILE`: a model's replies to a file of prompts, written beside it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tesuji.cli.console import console
 
 if TYPE_CHECKING:
-    from tesuji.evaluation.held_out.likelihood import Reader
+    from tesuji.core.types import Message
     from tesuji.evaluation.prompt_files import Kept, Prompt
     from tesuji.pipeline.models.by_name import Opened
     from tesuji.recipe.schema.sections import SamplingSection
@@ -84,76 +84,37 @@ def _reply(
     kept: "Kept",
 ) -> None:
     from tesuji.cli.progress import Bar
+    from tesuji.core.seeds import stream
+    from tesuji.evaluation.held_out.reader import reader_of
+    from tesuji.players.prompting.chat_template import decode_reply
 
     left = [place for place in range(len(prompts)) if place not in kept.replies]
     if not left:
         return
-    reader = _reader(opened, sampling)
-    new = min(sampling.max_new_tokens, max(1, reader.longest // 2))
-    fitted = {place: _fitted(opened, reader, prompts[place], new) for place in left}
-    cut = sum(was_cut for _, was_cut in fitted.values())
+    reader = reader_of(opened.load(), opened.prompt, sampling.batch_size)
+    fitted = reader.prompts([_messages(opened, prompts[place]) for place in left], sampling)
+    cut = sum(was_cut for _, was_cut in fitted)
     if cut:
         console.print(f"{cut:,} prompts are too long and lose their beginning")
     with Bar() as bar:
         bar.begin("replies", len(prompts))
         bar.update(len(kept.replies))
-        for chunk in _chunks(fitted, sampling.batch_size):
-            kept.add(_replies(reader, chunk, fitted, sampling, seed, new))
-            bar.advance(len(chunk))
+        for replies in reader.replies(
+            {place: ids for place, (ids, _) in zip(left, fitted, strict=True)},
+            sampling,
+            lambda place: stream(seed, "prompts", place),
+            "while replying to prompts",
+        ):
+            kept.add(
+                {at: decode_reply(reader.tokenizer, one.reply_ids) for at, one in replies.items()}
+            )
+            bar.advance(len(replies))
 
 
-def _reader(opened: "Opened", sampling: "SamplingSection") -> "Reader":
-    from tesuji.evaluation.held_out.likelihood import Reader
-    from tesuji.players.sampling.local import LocalSampler
-
-    policy = opened.load()
-    policy.model.eval()
-    sampler = LocalSampler(policy.model, policy.tokenizer, batch_size=sampling.batch_size)
-    longest = sampler.longest or 1 << 20
-    most = min(longest, opened.prompt.max_length or longest)
-    return Reader(sampler, policy.tokenizer, longest, most, opened.prompt.enable_thinking)
-
-
-def _fitted(
-    opened: "Opened", reader: "Reader", prompt: "Prompt", new: int
-) -> tuple[Sequence[int], bool]:
-    """The ids to reply to; the recipe's system message stands in front where there is none."""
+def _messages(opened: "Opened", prompt: "Prompt") -> Sequence["Message"]:
+    """What is replied to; the recipe's system message stands in front where there is none."""
     from tesuji.core.types import Message
 
-    messages = prompt.messages
-    if opened.prompt.system and messages[0]["role"] != "system":
-        messages = (Message(role="system", content=opened.prompt.system), *messages)
-    return reader.prompt(messages, new) or ([], False)
-
-
-def _chunks(fitted: dict[int, tuple[Sequence[int], bool]], size: int) -> Iterator[list[int]]:
-    """Places of prompts, alike beside alike, so many at once."""
-    order = sorted(fitted, key=lambda place: len(fitted[place][0]))
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
-
-
-def _replies(
-    reader: "Reader",
-    chunk: Sequence[int],
-    fitted: dict[int, tuple[Sequence[int], bool]],
-    sampling: "SamplingSection",
-    seed: int,
-    new: int,
-) -> dict[int, str]:
-    """One reply a prompt, each from a random stream of its own, whatever it is batched with."""
-    from tesuji.core.seeds import stream
-    from tesuji.learners.model.memory import telling_memory
-    from tesuji.players.prompting.chat_template import decode_reply
-
-    with telling_memory("while replying to prompts"):
-        samples = reader.sampler.sample(
-            [fitted[place][0] for place in chunk],
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            max_new_tokens=new,
-            seeds=[stream(seed, "prompts", place) for place in chunk],
-            stop_ids=reader.sampler.stop_ids,
-        )
-    texts = [decode_reply(reader.tokenizer, one.reply_ids) for one in samples]
-    return dict(zip(chunk, texts, strict=True))
+    if opened.prompt.system and prompt.messages[0]["role"] != "system":
+        return (Message(role="system", content=opened.prompt.system), *prompt.messages)
+    return prompt.messages

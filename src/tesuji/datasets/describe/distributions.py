@@ -4,11 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 LONGER = 1.25  # mean chosen over mean rejected length (or the other way) that is warned about
-
-
 MOST = 30  # names of one table that are listed
-
-
 QUANTILES = (0, 5, 25, 50, 75, 95, 100)
 
 

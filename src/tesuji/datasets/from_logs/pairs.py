@@ -60,24 +60,23 @@ def near_matches(
     chosen: Sequence[Candidate],
     rejected: Sequence[Candidate],
     near: str,
-    fits: Fits,
-    fits_far: Fits,
     dropped: Dropped,
+    fits_far: Fits = lambda turn, other: True,
 ) -> Iterator[Match]:
-    """Chosen turns, each with the nearest rejected one that is left; `fits` says whether two go
-    together where the situation is the same, `fits_far` where it is not."""
+    """Chosen turns, each with the nearest rejected one that is left; `fits_far` says whether two go
+    together where the situation is not the same."""
     left = sorted(chosen, key=lambda turn: turn.rank)
     pool = sorted(rejected, key=lambda turn: turn.rank)
     used: set[int] = set()
     met_equal: set[int] = set()
     for level in NEAR[: NEAR.index(near) + 1]:
-        check = fits_far if level == "phase" else fits
+        fits = fits_far if level == "phase" else None
         for apart in TURNS_APART if level == "phase" else (0,):
             still = []
             tables = _grouped(pool, used, level)
             for turn in left:
                 table = tables.get(_key(turn, level, apart), [])
-                if (partner := _partner(turn, table, check, met_equal)) is None:
+                if (partner := _partner(turn, table, fits, met_equal)) is None:
                     still.append(turn)
                 else:
                     used.add(id(partner))
@@ -105,7 +104,7 @@ def _grouped(
 
 
 def _partner(
-    turn: Candidate, table: list[Candidate], fits: Fits, met_equal: set[int]
+    turn: Candidate, table: list[Candidate], fits: Fits | None, met_equal: set[int]
 ) -> Candidate | None:
     """The first that fits among the next few; taken out of the table. A turn that met its own
     words there is put down in `met_equal`."""
@@ -113,7 +112,7 @@ def _partner(
         other = table[place]
         if other.reply == turn.reply:
             met_equal.add(id(turn))
-        elif other is not turn and fits(turn, other):
+        elif other is not turn and (fits is None or fits(turn, other)):
             return table.pop(place)
     return None
 
@@ -132,7 +131,7 @@ def by_outcome(
     def far(turn: Candidate, other: Candidate) -> bool:
         return not turn.legal_moves or legal_there(replies.get(other.reply_span), turn)
 
-    for match in near_matches(good, bad, near, _anything, far, dropped):
+    for match in near_matches(good, bad, near, dropped, far):
         yield plan(match, "outcome")
 
 
@@ -160,7 +159,7 @@ def by_legality(
         return bool(turn.legal_moves) and not legal_there(replies.get(other.reply_span), turn)
 
     others = [turn for turn in good if turn.first_failed is None]
-    for match in near_matches(others, bad, near, _anything, far, dropped):
+    for match in near_matches(others, bad, near, dropped, far):
         yield plan(match, "legality")
 
 
@@ -205,10 +204,6 @@ def _targets(moves: tuple[str, ...]) -> tuple[Move, ...]:
 @lru_cache(maxsize=4096)
 def _moves(moves: tuple[str, ...]) -> tuple[Move, ...]:
     return tuple(Move(number, text) for number, text in enumerate(moves))
-
-
-def _anything(turn: Candidate, other: Candidate) -> bool:
-    return True
 
 
 def plan(match: Match, by: str, *, swapped: bool = False) -> Plan:

@@ -1,8 +1,7 @@
 """What becomes of the candidates: the rows and the pairs, and on which side each stands."""
 
-import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from tesuji.datasets.from_logs.pairs import (
     near_matches,
     plan,
 )
+from tesuji.datasets.from_logs.split import held_out_matches
 from tesuji.datasets.judge import judged
 from tesuji.recipe.schema.data import LogsStage, PairsSection
 
@@ -135,7 +135,7 @@ class _Work:
         """Two halves of the turns, drawn by rank, compared with each other."""
         even, odd = ([t for t in good if t.rank % 2 == half and t.legal] for half in (0, 1))
         near = self.section.near
-        matches = list(near_matches(even, odd, near, _any, _any, self.dropped))
+        matches = list(near_matches(even, odd, near, self.dropped))
         matches = matches[: self.section.max_pairs]
         prompts = self._prompts({(m.chosen.episode, m.chosen.place) for m in matches})
         replies = self.pool.replies
@@ -171,18 +171,3 @@ class _Work:
             for seen in seen_turns(row)
             if (index, seen.place) in wanted
         }
-
-
-def _any(turn: Candidate, other: Candidate) -> bool:
-    return True
-
-
-def held_out_matches(matches: Iterable[str], share: float, seed: int) -> frozenset[str]:
-    """About `share` of the matches, drawn by the seed; at least one, and never all, where there
-    are two or more and the share is neither 0 nor 1."""
-    order = sorted(set(matches))
-    random.Random(seed).shuffle(order)
-    count = round(share * len(order))
-    if 0 < share < 1 and len(order) > 1:
-        count = min(max(count, 1), len(order) - 1)
-    return frozenset(order[:count])

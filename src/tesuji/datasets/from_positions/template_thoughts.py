@@ -6,18 +6,13 @@ For other games they say what the oracle knows: whether the move wins, draws or 
 many plies. Where nothing is known there is no thought.
 """
 
-from collections.abc import Iterator, Mapping
-from itertools import chain
+from collections.abc import Mapping
 
 from tesuji.core.types import Move
+from tesuji.episodes.rewards.tictactoe import LINES, completes
 from tesuji.games.base import Game, Match
 from tesuji.players.search.minimax import MoveValue
 
-Board = tuple[str, ...]  # nine cells, row by row: "x", "o" or "."
-
-ROWS = tuple((3 * row, 3 * row + 1, 3 * row + 2) for row in range(3))
-COLUMNS = tuple((column, column + 3, column + 6) for column in range(3))
-LINES = (*ROWS, *COLUMNS, (0, 4, 8), (2, 4, 6))
 CORNERS, CENTRE = (0, 2, 6, 8), 4
 OPPOSITE = {0: 8, 2: 6, 6: 2, 8: 0}
 
@@ -41,14 +36,14 @@ def template_thought(
     return about_value(value) if value else ""
 
 
-def tic_tac_toe_board(observation: str) -> Board | None:
-    """The nine cells of a 3 by 3 board of x, o and dots; None for any other text."""
-    cells = tuple(chain.from_iterable(observation.split()))
+def tic_tac_toe_board(observation: str) -> str | None:
+    """The nine cells of a 3 by 3 board of x, o and dots, row by row; None for any other text."""
+    cells = "".join(observation.split())
     fits = len(observation.split()) == 3 and len(cells) == 9 and set(cells) <= set("xo.")
     return cells if fits else None
 
 
-def about_cell(board: Board, mark: str, cell: int) -> str:
+def about_cell(board: str, mark: str, cell: int) -> str:
     """What placing `mark` on `cell` does, the most important thing first."""
     place = f"{cell // 3}-{cell % 3}"
     return f"As {mark.upper()}, I {_deed(board, mark, cell)} at {place}."
@@ -65,11 +60,11 @@ def about_value(value: MoveValue) -> str:
     return "This keeps the draw."
 
 
-def _deed(board: Board, mark: str, cell: int) -> str:
+def _deed(board: str, mark: str, cell: int) -> str:
     other = "o" if mark == "x" else "x"
     deeds = (
-        ("win", _completes(board, mark, cell)),
-        ("block", _completes(board, other, cell)),
+        ("win", completes(board, mark, cell)),
+        ("block", completes(board, other, cell)),
         ("fork", _threats(board, mark, cell) >= 2),
         ("stop a fork", _threats(board, other, cell) >= 2),
         ("make a threat", _threats(board, mark, cell) == 1),
@@ -80,16 +75,8 @@ def _deed(board: Board, mark: str, cell: int) -> str:
     return next((words for words, true in deeds if true), "take an edge")
 
 
-def _completes(board: Board, mark: str, cell: int) -> bool:
-    """Whether `mark` on `cell` makes three in a row."""
-    return any(all(board[c] == mark for c in line if c != cell) for line in _through(cell))
-
-
-def _threats(board: Board, mark: str, cell: int) -> int:
+def _threats(board: str, mark: str, cell: int) -> int:
     """Lines through `cell` that would hold two of `mark` and one empty cell."""
-    others = (sorted(board[c] for c in line if c != cell) for line in _through(cell))
+    lines = (line for line in LINES if cell in line)
+    others = (sorted(board[c] for c in line if c != cell) for line in lines)
     return sum(pair == sorted((".", mark)) for pair in others)
-
-
-def _through(cell: int) -> Iterator[tuple[int, ...]]:
-    return (line for line in LINES if cell in line)

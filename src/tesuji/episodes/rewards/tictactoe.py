@@ -4,7 +4,7 @@ from tesuji.core.errors import RecipeError
 from tesuji.core.types import Move
 from tesuji.episodes.rewards.base import Judged, Term
 
-_LINES = ((0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6))
+LINES = ((0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6))
 _PLACES = {4: 0.6, **dict.fromkeys((0, 2, 6, 8), 0.4), **dict.fromkeys((1, 3, 5, 7), 0.2)}
 
 
@@ -16,15 +16,15 @@ def table_value(board: str, mark: str, cell: int) -> float:
     move, and at least one of them does in 148.
     """
     other = "o" if mark == "x" else "x"
-    if _completes(board, mark, cell):
+    if completes(board, mark, cell):
         return 1.0
-    return 0.8 if _completes(board, other, cell) else _PLACES[cell]
+    return 0.8 if completes(board, other, cell) else _PLACES[cell]
 
 
-def _completes(board: str, mark: str, cell: int) -> bool:
+def completes(board: str, mark: str, cell: int) -> bool:
     """Whether `mark` in `cell` would make three in a row."""
     filled = board[:cell] + mark + board[cell + 1 :]
-    return any(all(filled[i] == mark for i in line) for line in _LINES if cell in line)
+    return any(all(filled[i] == mark for i in line) for line in LINES if cell in line)
 
 
 def tictactoe_table() -> Term:

@@ -8,7 +8,7 @@ stay, whatever the hand brought: there a row is a label.
 """
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -16,18 +16,16 @@ from tesuji.core.progress import SILENT, Progress
 from tesuji.core.statistics import Share
 from tesuji.core.types import Example, Pair
 from tesuji.evaluation.held_out.likelihood import (
-    Reader,
-    by_fact,
     likelihood,
     preferences,
     score_examples,
 )
 from tesuji.evaluation.held_out.poker_decisions import DecisionScore, score_decisions
+from tesuji.evaluation.held_out.reader import Reader, reader_of
 from tesuji.evaluation.held_out.replies import (
     Answered,
     HeldOutPrompt,
     answer,
-    by_role,
     held_out_prompts,
     judge,
 )
@@ -37,7 +35,6 @@ from tesuji.learners.model.memory import telling_memory
 from tesuji.learners.pairs.accuracy import score_pairs
 from tesuji.learners.pairs.tokens import tokenize_pairs
 from tesuji.players.poker.read_reply import read_decision
-from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.sections import PromptSection, SamplingSection
 
 DECISION = "decision"
@@ -67,7 +64,7 @@ def evaluate_rows(
     replies are free. Raises EngineError.
     """
     started = time.monotonic()
-    reader = _reader(policy, prompt, sampling, max_length)
+    reader = reader_of(policy, prompt, sampling.batch_size, max_length)
     good = [row for row in examples if not _lost(row)]
     figures = _read_rows(reader, good, progress)
     figures |= _read_pairs(reader, pairs, prompt, pair_length or max_length, progress)
@@ -92,8 +89,8 @@ def _read_rows(reader: Reader, rows: Sequence[Example], progress: Progress) -> d
         "cut": read.cut,
         "dropped": read.dropped,
         "likelihood": likelihood(read.rows),
-        "likelihood_by_role": _each(by_fact(read.rows, "role"), likelihood),
-        "likelihood_by_phase": _each(by_fact(read.rows, "phase"), likelihood),
+        "likelihood_by_role": _each(likelihood, read.rows, lambda row: row.row.about.get("role")),
+        "likelihood_by_phase": _each(likelihood, read.rows, lambda row: row.row.about.get("phase")),
     }
 
 
@@ -115,7 +112,7 @@ def _read_pairs(
         "pairs_cut": tokens.cut,
         "pairs_dropped": len(pairs) - len(tokens.rows),
         "preferences": preferences(scored),
-        "preferences_by_role": _each(by_fact(scored, "role"), preferences),
+        "preferences_by_role": _each(preferences, scored, lambda pair: pair.row.about.get("role")),
     }
 
 
@@ -134,7 +131,7 @@ def _reply(
     return {
         "prompts_cut": cut,
         "replies": judge(answers),
-        "replies_by_role": _each(by_role(answers), judge),
+        "replies_by_role": _each(judge, answers, _role),
         "decisions": decisions,
         "decisions_by_role": decisions_by_role,
         "training_labels": sum(training_labels.values()) if decisions else 0,
@@ -146,21 +143,19 @@ def decision_labels(rows: Iterable[Example]) -> Counter[str]:
     return Counter(row.reply for row in rows if row.about.get("type") == DECISION)
 
 
-def _reader(
-    policy: Policy, prompt: PromptSection, sampling: SamplingSection, max_length: int
-) -> Reader:
-    sampler = LocalSampler(policy.model, policy.tokenizer, batch_size=sampling.batch_size)
-    longest = min(max_length, sampler.longest or max_length)
-    longest_prompt = min(longest, prompt.max_length or longest)
-    return Reader(sampler, policy.tokenizer, longest, longest_prompt, prompt.enable_thinking)
-
-
 def _lost(row: Example) -> bool:
     return row.about.get("won") is False and row.about.get("type") != DECISION
 
 
-def _each(groups: Mapping[str, list[T]], measure: Callable[[list[T]], S | None]) -> dict[str, S]:
-    measured = {name: measure(rows) for name, rows in groups.items()}
+def _each(
+    measure: Callable[[list[T]], S | None], items: Sequence[T], group_of: Callable[[T], Any]
+) -> dict[str, S]:
+    """What is measured of each group; items of none, and groups without a value, are left out."""
+    groups: dict[str, list[T]] = defaultdict(list)
+    for item in items:
+        if group := group_of(item):
+            groups[str(group)].append(item)
+    measured = {name: measure(some) for name, some in sorted(groups.items())}
     return {name: value for name, value in measured.items() if value is not None}
 
 
@@ -178,8 +173,12 @@ def _decisions(
         phases=[one.prompt.fact("phase") for one in decided],
         training=taught,
     )
-    roles = {name: _by_labels(some) for name, some in by_role(decided).items()}
+    roles = _each(_by_labels, decided, _role)
     return whole, {name: (score.action, score.exact) for name, score in roles.items()}
+
+
+def _role(one: Answered) -> str:
+    return one.prompt.fact("role")
 
 
 def _is_decision(one: Answered) -> bool:

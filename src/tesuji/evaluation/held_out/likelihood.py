@@ -4,39 +4,18 @@ The ids are those that training and sampling see (`players/prompting/chat_templa
 read and scored by the code that measures them in training (`learners/pairs`).
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 from tesuji.core.progress import Progress
 from tesuji.core.statistics import clusters, ratio_interval, share
-from tesuji.core.types import Example, Message
+from tesuji.core.types import Example
+from tesuji.evaluation.held_out.reader import Reader
 from tesuji.evaluation.held_out.results import Likelihood, Preferences
 from tesuji.learners.model.logprobs import Scored, Unscored, score_replies
 from tesuji.learners.pairs.accuracy import margins, policy_verdicts
-from tesuji.learners.sft.tokens import cut_prompt
-from tesuji.players.prompting.chat_template import render_prompt, render_reply
-from tesuji.players.sampling.local import LocalSampler
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """A model that reads rows: `longest` tokens in all, `longest_prompt` of them the prompt."""
-
-    sampler: LocalSampler
-    tokenizer: Any
-    longest: int
-    longest_prompt: int
-    enable_thinking: bool = False
-
-    def prompt(self, messages: Sequence[Message], reply: int) -> tuple[Sequence[int], bool] | None:
-        """The prompt's ids, and whether its beginning was cut so that `reply` tokens fit behind
-        it; None where they do not fit at all."""
-        ids = render_prompt(self.tokenizer, messages, enable_thinking=self.enable_thinking)
-        fitted = cut_prompt(ids, reply, self.longest, self.longest_prompt)
-        return None if fitted is None else (fitted, len(fitted) < len(ids))
+from tesuji.players.prompting.chat_template import render_reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +71,3 @@ def preferences(pairs: Sequence[Scored]) -> Preferences | None:
         margin=fmean(gains),
         margin_interval=ratio_interval(parts),
     )
-
-
-def by_fact(rows: Sequence[Scored], fact: str) -> Mapping[str, list[Scored]]:
-    """The rows by a fact of theirs; rows that do not have it are left out."""
-    groups: dict[str, list[Scored]] = defaultdict(list)
-    for row in rows:
-        if row.row.about.get(fact):
-            groups[str(row.row.about[fact])].append(row)
-    return dict(sorted(groups.items()))

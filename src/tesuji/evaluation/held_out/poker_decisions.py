@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tesuji.core.errors import DataError
-from tesuji.core.statistics import Share, wilson
+from tesuji.core.statistics import Share, share
 from tesuji.games.poker.read_decision import SIZED, Decision
 from tesuji.logs.poker.label_balance import LabelBalance, label_balance
 from tesuji.players.poker.read_reply import read_decision
@@ -84,9 +84,9 @@ def score_decisions(
         for right, label in zip(acted, labels, strict=True)
     ]
     return DecisionScore(
-        action=_share(acted),
-        exact=_share(exact),
-        sized=_share([one for one, counts in zip(exact, counted, strict=True) if counts]),
+        action=share(acted),
+        exact=share(exact),
+        sized=share([one for one, counts in zip(exact, counted, strict=True) if counts]),
         unread=decisions.count(None),
         band=band,
         by_phase=_by_phase(phases, acted, exact),
@@ -137,18 +137,14 @@ def _same_length(
         raise DataError(f"{counts}, {len(phases)} phases" if phases is not None else counts)
 
 
-def _share(rights: Sequence[bool]) -> Share:
-    return Share(sum(rights), len(rights), wilson(sum(rights), len(rights)))
-
-
 def _by_phase(
     phases: Sequence[str] | None, acted: Sequence[bool], exact: Sequence[bool]
 ) -> dict[str, tuple[Share, Share]]:
     rows = list(zip(phases or (), acted, exact, strict=phases is not None))
     return {
         phase: (
-            _share([row[1] for row in rows if row[0] == phase]),
-            _share([row[2] for row in rows if row[0] == phase]),
+            share([row[1] for row in rows if row[0] == phase]),
+            share([row[2] for row in rows if row[0] == phase]),
         )
         for phase in dict.fromkeys(row[0] for row in rows)
     }
@@ -157,7 +153,7 @@ def _by_phase(
 def _by_action(labels: Sequence[Decision], acted: Sequence[bool]) -> dict[str, Share]:
     rows = list(zip(labels, acted, strict=True))
     return {
-        action: _share([right for label, right in rows if label.action == action])
+        action: share([right for label, right in rows if label.action == action])
         for action in sorted({label.action for label in labels})
     }
 
@@ -170,9 +166,9 @@ def _baseline(
     whole = _commonest(taught)
     return Baseline(
         action=action.action,
-        action_share=_share([same_action(action, label) for label in labels]),
+        action_share=share([same_action(action, label) for label in labels]),
         label=_words(whole),
-        exact_share=_share([same_decision(whole, label, band, big_blind) for label in labels]),
+        exact_share=share([same_decision(whole, label, band, big_blind) for label in labels]),
     )
 
 

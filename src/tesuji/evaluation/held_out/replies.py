@@ -7,7 +7,7 @@ valid target scores stands beside it.
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -16,10 +16,9 @@ from tesuji.core.seeds import stream
 from tesuji.core.statistics import share
 from tesuji.core.types import Example, Message, Move, Sampled
 from tesuji.datasets.from_logs.strategy_words import quality, words_in
-from tesuji.evaluation.held_out.likelihood import Reader
+from tesuji.evaluation.held_out.reader import Reader
 from tesuji.evaluation.held_out.results import Indicators, Replies
 from tesuji.games.textarena.secretmafia import NAMED, last_message, read_action, targets
-from tesuji.learners.model.memory import telling_memory
 from tesuji.players.prompting.chat_template import decode_reply
 from tesuji.players.prompting.parse_reply import split_thought
 from tesuji.recipe.schema.data import SelectSection
@@ -75,25 +74,17 @@ def answer(
     seed: int,
     progress: Progress,
 ) -> tuple[list[Answered], int]:
-    """One free reply a prompt, and how many prompts were cut at their beginning. Each reply has a
-    random stream of its own. Replies take at most half of what the model can hold."""
-    new = min(sampling.max_new_tokens, max(1, reader.longest // 2))
-    fitted = [reader.prompt(one.messages, new) or ([], False) for one in prompts]
+    """One free reply a prompt, and how many prompts were cut at their beginning (`Reader`)."""
+    fitted = reader.prompts([one.messages for one in prompts], sampling)
     sampled: dict[int, Sampled] = {}
-    order = sorted(range(len(prompts)), key=lambda place: len(fitted[place][0]))
-    for start in range(0, len(order), sampling.batch_size):
-        chunk = order[start : start + sampling.batch_size]
-        with telling_memory("while replying to held-out prompts"):
-            replies = reader.sampler.sample(
-                [fitted[place][0] for place in chunk],
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                max_new_tokens=new,
-                seeds=[stream(seed, "held-out reply", place) for place in chunk],
-                stop_ids=reader.sampler.stop_ids,
-            )
-        sampled.update(zip(chunk, replies, strict=True))
-        progress.advance(len(chunk))
+    for replies in reader.replies(
+        {place: ids for place, (ids, _) in enumerate(fitted)},
+        sampling,
+        lambda place: stream(seed, "held-out reply", place),
+        "while replying to held-out prompts",
+    ):
+        sampled |= replies
+        progress.advance(len(replies))
     answered = [_answered(reader, one, sampled[place]) for place, one in enumerate(prompts)]
     return answered, sum(cut for _, cut in fitted)
 
@@ -128,15 +119,6 @@ def judge(answers: Sequence[Answered]) -> Replies | None:
             [(row.reply, one.prompt.fact("role")) for one in speech for row in one.prompt.rows]
         ),
     )
-
-
-def by_role(answers: Sequence[Answered]) -> Mapping[str, list[Answered]]:
-    """The replies by the role of the seat that is asked; those without one are left out."""
-    groups: dict[str, list[Answered]] = defaultdict(list)
-    for one in answers:
-        if role := one.prompt.fact("role"):
-            groups[role].append(one)
-    return dict(sorted(groups.items()))
 
 
 def _valid(prompt: HeldOutPrompt) -> Targets:

@@ -4,14 +4,15 @@ Who made the mistake is kept apart: `forfeits` are matches the evaluated player 
 legal move, `gifts` those it won because the opponent had none.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean
 
 from tesuji.core.errors import GameError
 from tesuji.core.seeds import stream
 from tesuji.core.statistics import mean_interval, ratio_interval, wilson
 from tesuji.core.types import Ending, Episode, Task
-from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.results import MatchScore, Winnings
 from tesuji.games.base import Game
 from tesuji.players.base import Player
@@ -77,10 +78,19 @@ def play_opponent(
     label = opponent.name if opponent.name != EVALUATED else "opponent"
     design = dealt_tasks if game.roles else rotated_tasks
     tasks = design(game, label, episodes, seed)
+    return play_tasks(tasks, game, {EVALUATED: player, label: opponent}, rules, on_episode)
+
+
+def play_tasks(
+    tasks: Sequence[Task],
+    game: Game,
+    players: Mapping[str, Player],
+    rules: TurnRules,
+    on_episode: Callable[[Episode], None],
+) -> list[Episode]:
+    """Every task's episode; `on_episode` sees each as it ends."""
     played = []
-    for episode in play_matches(
-        tasks, game=game, players={EVALUATED: player, label: opponent}, rules=rules
-    ):
+    for episode in play_matches(tasks, game=game, players=players, rules=rules):
         on_episode(episode)
         played.append(episode)
     return played

@@ -11,10 +11,10 @@ from typing import Literal
 
 from tesuji.core.errors import GameError
 from tesuji.core.types import Move
-from tesuji.episodes.arena import read_attempt
+from tesuji.evaluation.matches.position_moves import moves_chosen
 from tesuji.evaluation.results import Certificate
 from tesuji.games.base import Game, Match
-from tesuji.players.base import MoveRequest, Player
+from tesuji.players.base import Player
 
 LINE_LIMIT = 2_000_000
 
@@ -106,13 +106,8 @@ def _answer_all(
     """Ask the player, in one batch, about every position of this depth not yet answered."""
     ours = {_key(line.match, seat): line.match for line in lines if seat in line.match.to_act}
     fresh = {key: match for key, match in ours.items() if key not in answers}
-    requests = [
-        MoveRequest(game, match, seat, match.observe(seat), match.legal_moves(seat), seed=0)
-        for match in fresh.values()
-    ]
-    replies = player.choose(requests) if requests else []
-    for key, request, reply in zip(fresh, requests, replies, strict=True):
-        answers[key] = read_attempt(reply, request, answer).move
+    moves = moves_chosen(game, player, [(match, seat) for match in fresh.values()], answer)
+    answers.update(zip(fresh, moves, strict=True))
 
 
 def _key(match: Match, seat: int) -> str:

@@ -15,7 +15,7 @@ from statistics import fmean
 from tesuji.core.seeds import stream
 from tesuji.core.statistics import Z95, Interval, wilson
 from tesuji.core.types import Ending
-from tesuji.episodes.arena import TurnRules
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.matches.against import EVALUATED, outcome, play_opponent
 from tesuji.games.base import Game
 from tesuji.players.base import Player

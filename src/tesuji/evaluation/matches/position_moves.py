@@ -3,14 +3,14 @@
 Every position is asked about once, with no retry: an illegal reply is not an optimal move.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from tesuji.core.progress import SILENT, Progress
 from tesuji.core.statistics import wilson
 from tesuji.core.types import Move
-from tesuji.episodes.arena import read_attempt
+from tesuji.episodes.reply_rules import read_attempt
 from tesuji.evaluation.results import PositionScore
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player
@@ -41,7 +41,8 @@ def score_moves(
     """One score a split, "trained" before "held_out"."""
     moves: list[Move | None] = []
     for start in range(0, len(questions), CHUNK):
-        moves += _answers(game, player, questions[start : start + CHUNK], answer)
+        chunk = [(one.match, one.seat) for one in questions[start : start + CHUNK]]
+        moves += moves_chosen(game, player, chunk, answer)
         progress.advance(len(moves) - start)
     splits = sorted({question.split for question in questions}, reverse=True)
     return tuple(
@@ -50,14 +51,18 @@ def score_moves(
     )
 
 
-def _answers(
-    game: Game, player: Player, questions: Iterable[Question], answer: Literal["id", "move"]
+def moves_chosen(
+    game: Game,
+    player: Player,
+    positions: Sequence[tuple[Match, int]],
+    answer: Literal["id", "move"],
 ) -> list[Move | None]:
+    """The player's move at each (match, seat), asked once and in one batch; None for no move."""
     requests = [
-        MoveRequest(game, q.match, q.seat, q.match.observe(q.seat), q.match.legal_moves(q.seat), 0)
-        for q in questions
+        MoveRequest(game, match, seat, match.observe(seat), match.legal_moves(seat), seed=0)
+        for match, seat in positions
     ]
-    replies = player.choose(requests)
+    replies = player.choose(requests) if requests else []
     return [
         read_attempt(reply, request, answer).move
         for reply, request in zip(replies, requests, strict=True)

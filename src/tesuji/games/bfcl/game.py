@@ -7,21 +7,19 @@ The game pays 1 for a reply that the leaderboard's checker counts as right and t
 (`check.py`), else 0. A match's seed, modulo the number of questions, says which one is shown: seeds
 0 to n - 1 show each once. A match's role is its category, so that figures by role are figures by
 category.
-
-Options: `category` (a name, several with commas, or a list), `split` (`train`, `held_out`, `all`),
-`held_out` (share), `split_seed`, `max_prompt_characters`, `tasks` (how many questions at most) and
-`show`: `tools` (a chat template's own, Hermes elsewhere) or `signatures`, one line a function.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, Literal
 
-from tesuji.core.errors import GameError, IllegalMove
-from tesuji.core.types import Message, Move
-from tesuji.games.base import Game, GameInfo, Match
+from pydantic import Field
+
+from tesuji.core.errors import GameError
+from tesuji.core.types import Message
+from tesuji.games.base import GameInfo
 from tesuji.games.bfcl.check import Verdict, checker, judge
 from tesuji.games.bfcl.data import (
     INSTALL,
@@ -33,6 +31,8 @@ from tesuji.games.bfcl.data import (
 )
 from tesuji.games.bfcl.gold import gold_reply
 from tesuji.games.bfcl.show import signatures, tools_message
+from tesuji.games.one_turn import OneTurnGame, OneTurnMatch, one_turn_info
+from tesuji.games.options import Options, read_options
 
 FAMILY = "bfcl"
 NAMES: Mapping[str, str] = {  # name → its category where none is named
@@ -40,16 +40,25 @@ NAMES: Mapping[str, str] = {  # name → its category where none is named
     "vf-bfcl-single-turn": "single_turn",
     "vf-tool-test": "simple_python,multiple,parallel,parallel_multiple",
 }
-DEFAULTS: Mapping[str, Any] = {
-    "category": "",
-    "split": "train",
-    "held_out": 0.2,
-    "split_seed": 0,
-    "max_prompt_characters": None,
-    "tasks": None,
-    "show": "tools",
-}
-CHOICES = {"split": ("train", "held_out", "all"), "show": ("tools", "signatures")}
+
+
+class BfclOptions(Options):
+    """Which questions are asked, and how they are shown."""
+
+    category: str | list[str] = ""
+    """A category or a group of them, several with commas or as a list; "": as the name has it."""
+    split: Literal["train", "held_out", "all"] = "train"
+    """Which side of the questions is asked."""
+    held_out: float = Field(0.2, ge=0, lt=1)
+    """The share of each category that no training sees."""
+    split_seed: int = 0
+    """Says, with `held_out`, which questions these are."""
+    max_prompt_characters: int | None = Field(None, gt=0)
+    """Longer questions are left out."""
+    tasks: int | None = Field(None, gt=0)
+    """How many questions at most."""
+    show: Literal["tools", "signatures"] = "tools"
+    """Functions as a chat template shows tools (Hermes elsewhere), or a line each."""
 
 
 def names() -> tuple[str, ...]:
@@ -59,21 +68,9 @@ def names() -> tuple[str, ...]:
 
 def info(name: str) -> GameInfo:
     """Facts about the game; says what to install where the leaderboard's package is missing."""
-    return GameInfo(
-        name=name,
-        title="Function calling (BFCL v4, one turn)",
-        family=FAMILY,
-        seats=(1, 1),
-        information="perfect",
-        chance=True,
-        simultaneous=False,
-        zero_sum=False,
-        min_utility=0.0,
-        max_utility=1.0,
-        max_moves=1,
-        traits=("text", "answer_key"),
-        unavailable="" if installed() else f"{MISSING}: {INSTALL}",
-    )
+    unavailable = "" if installed() else f"{MISSING}: {INSTALL}"
+    title = "Function calling (BFCL v4, one turn)"
+    return one_turn_info(name, title, FAMILY, unavailable=unavailable)
 
 
 def load(name: str, options: Mapping[str, Any]) -> "BfclGame":
@@ -81,7 +78,7 @@ def load(name: str, options: Mapping[str, Any]) -> "BfclGame":
     no question, and where data and checker are not installed."""
     if not installed():
         raise GameError(MISSING, where="game.name", hint=INSTALL)
-    _check_options(name, options)
+    read_options(BfclOptions, name, options)
     checker()
     return _loaded(name, json.dumps(dict(options), sort_keys=True, default=str))
 
@@ -89,45 +86,18 @@ def load(name: str, options: Mapping[str, Any]) -> "BfclGame":
 @lru_cache(maxsize=64)  # a game is loaded for every episode that is judged; choosing takes 10 ms
 def _loaded(name: str, options: str) -> "BfclGame":
     game = BfclGame(name, json.loads(options))
-    categories_of(game.option("category"))
+    categories_of(game.category)
     return game
 
 
-def _check_options(name: str, options: Mapping[str, Any]) -> None:
-    for key, value in options.items():
-        if key not in DEFAULTS:
-            known = f"its options: {', '.join(DEFAULTS)}"
-            raise GameError(f"{name} has no option {key!r}", where="game.options", hint=known)
-        if problem := _wrong(key, value):
-            raise GameError(f"{key} must be {problem}", where=f"game.options.{key}")
-
-
-def _wrong(key: str, value: Any) -> str:
-    """What the value of an option must be, where it is not; "" where it is."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if key in CHOICES and value not in CHOICES[key]:
-        return f"one of {', '.join(CHOICES[key])}"
-    if key == "held_out":
-        share = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
-        return "" if share else "a share from 0 to below 1"
-    if key in ("max_prompt_characters", "tasks") and not (whole and value > 0):
-        return "a whole number above 0"
-    return "a whole number" if key == "split_seed" and not whole else ""
-
-
 @dataclass(frozen=True)
-class BfclGame(Game):
+class BfclGame(OneTurnGame):
     """The questions of some categories, on one side of the split."""
 
     @property
     def info(self) -> GameInfo:
         """One seat, free text."""
         return info(self.name)
-
-    @property
-    def num_players(self) -> int:
-        """One."""
-        return 1
 
     @property
     def rules(self) -> str:
@@ -141,18 +111,18 @@ class BfclGame(Game):
     def questions(self) -> tuple[Question, ...]:
         """The questions there are to play."""
         return chosen(
-            categories_of(self.option("category")),
-            self.option("split"),
-            held_out=float(self.option("held_out")),
-            split_seed=self.option("split_seed"),
+            categories_of(self.category),
+            self.settings.split,
+            held_out=self.settings.held_out,
+            split_seed=self.settings.split_seed,
             fits=self._fits,
-            tasks=self.option("tasks"),
+            tasks=self.settings.tasks,
         )
 
     @property
     def held_out(self) -> "BfclGame | None":
         """The same on the questions kept out of training, all of them; None where none are."""
-        if self.option("split") != "train" or not self.option("held_out"):
+        if self.settings.split != "train" or not self.settings.held_out:
             return None
         kept = {key: value for key, value in self.options.items() if key != "tasks"}
         return BfclGame(self.name, {**kept, "split": "held_out"})
@@ -162,72 +132,58 @@ class BfclGame(Game):
         """How many different matches there are: those of seeds 0 to `tasks` - 1."""
         return len(self.questions)
 
-    def option(self, key: str) -> Any:
-        """The option's value, or its default."""
-        value = self.options.get(key, DEFAULTS[key])
-        return NAMES[self.name] if key == "category" and not value else value
+    @cached_property
+    def settings(self) -> BfclOptions:
+        """The options as they are understood. Raises GameError."""
+        return read_options(BfclOptions, self.name, self.options)
+
+    @property
+    def category(self) -> str | list[str]:
+        """What is asked for, or what the name stands for."""
+        return self.settings.category or NAMES[self.name]
 
     def _fits(self, question: Question) -> bool:
-        longest = self.option("max_prompt_characters")
-        return longest is None or len(shown(question, self.option("show"))) <= longest
+        longest = self.settings.max_prompt_characters
+        return longest is None or len(question_text(question, self.settings.show)) <= longest
 
     def start(self, seed: int) -> "BfclMatch":
         """A match about question number `seed`, modulo how many there are."""
-        return BfclMatch(self.questions[seed % self.tasks], self.option("show"))
+        return BfclMatch(self.questions[seed % self.tasks], self.settings.show)
 
 
 def messages_of(question: Question, show: str) -> tuple[Message, ...]:
     """A question as messages."""
     if show == "signatures":
-        said = "\n\n".join(message["content"] for message in question.said)
-        return (Message(role="user", content=f"{signatures(question)}\n\n{said}"),)
+        text = "\n\n".join(message["content"] for message in question.said)
+        return (Message(role="user", content=f"{signatures(question)}\n\n{text}"),)
     return (*tools_message(question), *question.said)
 
 
-def shown(question: Question, show: str) -> str:
+def question_text(question: Question, show: str) -> str:
     """All that is shown of a question, as one text."""
     return "\n\n".join(message["content"] for message in messages_of(question, show))
 
 
-class BfclMatch(Match):
+class BfclMatch(OneTurnMatch):
     """One question and, in the end, the reply to it."""
 
     def __init__(self, question: Question, show: str) -> None:
         self.question, self.show = question, show
-        self.reply: str | None = None
         self.verdict = Verdict(False)
-
-    @property
-    def to_act(self) -> tuple[int, ...]:
-        """Seat 0 until it has replied."""
-        return (0,) if self.reply is None else ()
 
     def observe(self, seat: int) -> str:
         """The functions, a line each, and what is said."""
-        return shown(self.question, "signatures")
+        return question_text(self.question, "signatures")
 
     def messages(self, seat: int) -> tuple[Message, ...]:
         """The functions as tools and what is said; with `signatures` all in one message."""
         return messages_of(self.question, self.show)
 
-    def legal_moves(self, seat: int) -> None:
-        """Any text is a reply."""
-
-    def play(self, seat: int, move: Move) -> None:
-        """Give the reply; the checker judges it."""
-        if self.reply is not None:
-            raise IllegalMove("the reply has been given", where=FAMILY)
-        self.reply = move.text
-        self.verdict = judge(self.question, move.text)
-
-    def forfeit(self, seat: int) -> None:
-        """An empty reply: it earns nothing, even where no call is wanted."""
-        self.reply = ""
-        self.verdict = judge(self.question, "")
-
-    def returns(self) -> tuple[float, ...]:
-        """1 for a right reply, else 0."""
-        return (float(self.verdict.right),)
+    def judge(self, reply: str) -> tuple[float, str]:
+        """1 for a reply that the checker holds for right, else 0; an empty one earns nothing, even
+        where no call is wanted."""
+        self.verdict = judge(self.question, reply)
+        return float(self.verdict.right), self.verdict.problem
 
     def role(self, seat: int) -> str:
         """The question's category."""
@@ -237,16 +193,6 @@ class BfclMatch(Match):
         """A right reply by the key."""
         return gold_reply(self.question)
 
-    def render(self) -> str:
-        """Functions, question, reply, and what is wrong with it."""
-        shown = self.observe(0)
-        if self.reply is None:
-            return shown
-        judged = "right" if self.verdict.right else self.verdict.problem
-        return f"{shown}\n\n→ {self.reply}\n\n({judged})"
-
-    def clone(self) -> "BfclMatch":
-        """The same question, the same reply."""
-        other = BfclMatch(self.question, self.show)
-        other.reply, other.verdict = self.reply, self.verdict
-        return other
+    def verdict_text(self) -> str:
+        """Right, or what is wrong."""
+        return "right" if self.earned else self.problem

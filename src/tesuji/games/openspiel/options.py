@@ -18,6 +18,7 @@ import pyspiel
 
 from tesuji.core.errors import GameError
 from tesuji.core.files import read_beside
+from tesuji.games.options import no_option
 
 Options = Mapping[str, Any]
 
@@ -108,14 +109,7 @@ def _unnamed(nested: dict[str, Any]) -> dict[str, Any]:
 
 def _coerce(name: str, known: dict[str, Any], key: str, value: Any) -> Any:
     if key not in known:
-        close = difflib.get_close_matches(key, known, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        names = ", ".join(sorted(known)) or "none"
-        raise GameError(
-            f"{name} has no option {key!r}",
-            where=f"game.options.{key}",
-            hint=f"{hint}its options: {names}",
-        )
+        raise no_option(name, key, sorted(known))
     default = known[key]
     if isinstance(default, dict):
         return _nested(name, key, value)

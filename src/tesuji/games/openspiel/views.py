@@ -1,6 +1,6 @@
 """What a seat of an OpenSpiel game is shown, and what the rules call it.
 
-Faults of OpenSpiel 2.0.2 that we know of; `tests/games/openspiel/test_openspiel.py` shows each:
+Known faults of OpenSpiel 2.0.2, shown in `tests/games/openspiel/test_openspiel_faults.py`:
 
 - `str(state)` shows every hand (Leduc poker, liar's dice, ...): it is for replays only.
 - liars_dice, hearts, oh_hell, sheriff and tarok have no observation string: a seat is shown its

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tesuji.core.errors import GameError
+from pydantic import Field, ValidationInfo, field_validator
+
+from tesuji.games.options import Options, read_options
 
 Bets = Literal["menu", "text"]
 Shown = Literal["words", "brief"]
@@ -64,78 +66,70 @@ class Stakes:
         return len(self.stacks)
 
 
-DEFAULTS: Mapping[str, Any] = {
-    "players": 2,
-    "stack": 10_000,
-    "stacks": "",
-    "small_blind": 50,
-    "big_blind": 100,
-    "ante": None,
-    "bets": "menu",
-    "sizes": "0.5 1",
-    "shown": "words",
-}
+class TableOptions(Options):
+    """Seats, stacks and blinds of a table, and how bets are named."""
+
+    players: int = Field(2, ge=2, le=MOST_SEATS)
+    """Seats."""
+    stack: int = Field(10_000, ge=1, le=MOST_CHIPS)
+    """Chips of each seat."""
+    stacks: int | str = ""
+    """Chips by seat instead, as in `stacks: "1000 1000"`."""
+    big_blind: int = Field(100, ge=1, le=MOST_CHIPS)
+    """Chips."""
+    small_blind: int = Field(50, ge=0)
+    """Chips, at most the big blind."""
+    ante: int | None = Field(None, ge=0, le=MOST_CHIPS)
+    """Chips of everybody; left out, what is usual in the game."""
+    bets: Bets = "menu"
+    """A list to choose from, or any bet in words."""
+    sizes: float | str = "0.5 1"
+    """Bets of the menu as shares of the pot; `sizes: "0.5 1"` is half the pot and the pot."""
+    shown: Shown = "words"
+    """How the situation is described."""
+
+    @field_validator("stacks")
+    @classmethod
+    def _one_a_seat(cls, stacks: int | str, checked: ValidationInfo) -> int | str:
+        seats, parts = checked.data.get("players"), _parts(stacks)
+        whole = all(re.fullmatch(r"[1-9]\d{0,8}", part) for part in parts)
+        if stacks != "" and seats and not (whole and len(parts) == seats):
+            raise ValueError(f"must be {seats} whole numbers above 0")
+        return stacks
+
+    @field_validator("small_blind")
+    @classmethod
+    def _at_most_the_big_one(cls, small: int, checked: ValidationInfo) -> int:
+        big = checked.data.get("big_blind", small)
+        if small > big:
+            raise ValueError(f"must be a whole number from 0 to {big:,}, the big blind")
+        return small
+
+    @field_validator("sizes")
+    @classmethod
+    def _rising(cls, sizes: float | str) -> float | str:
+        parts = _parts(sizes)
+        numbers = [float(part) for part in parts if re.fullmatch(r"\d{1,3}(\.\d+)?", part)]
+        if len(numbers) != len(parts) or sorted(set(numbers)) != numbers or not all(numbers):
+            raise ValueError("must be shares of the pot above 0, rising")
+        return sizes
 
 
 def read_stakes(name: str, options: Mapping[str, Any]) -> Stakes:
     """The options of the game `name`. Raises GameError for unknown and impossible ones."""
-    for key in options:
-        if key not in DEFAULTS:
-            known = ", ".join(DEFAULTS)
-            raise _wrong(name, key, f"{name} has no option {key!r}", f"its options: {known}")
-    given = {**DEFAULTS, **options}
-    big = _whole(name, given, "big_blind", 1, MOST_CHIPS)
-    small = _whole(name, given, "small_blind", 0, big)
-    usual = VARIANTS[name].ante * big
-    given["ante"] = usual if given["ante"] is None else given["ante"]
+    table = read_options(TableOptions, name, options)
+    usual, same = VARIANTS[name].ante * table.big_blind, (table.stack,) * table.players
     return Stakes(
         game=name,
-        stacks=_stacks(name, given),
-        small_blind=small,
-        big_blind=big,
-        ante=_whole(name, given, "ante", 0, MOST_CHIPS),
-        bets=_one_of(name, given, "bets", "menu", "text"),
-        sizes=_sizes(name, given),
-        shown=_one_of(name, given, "shown", "words", "brief"),
+        stacks=tuple(map(int, _parts(table.stacks))) if table.stacks else same,
+        small_blind=table.small_blind,
+        big_blind=table.big_blind,
+        ante=usual if table.ante is None else table.ante,
+        bets=table.bets,
+        sizes=tuple(map(float, _parts(table.sizes))),
+        shown=table.shown,
     )
 
 
-def _stacks(name: str, given: Mapping[str, Any]) -> tuple[int, ...]:
-    """`stacks` by seat, else `stack` for everybody."""
-    seats = _whole(name, given, "players", 2, MOST_SEATS)
-    if given["stacks"] == "":
-        return (_whole(name, given, "stack", 1, MOST_CHIPS),) * seats
-    parts = re.split(r"[\s,;]+", str(given["stacks"]).strip())
-    if len(parts) != seats or not all(re.fullmatch(r"[1-9]\d{0,8}", part) for part in parts):
-        raise _wrong(
-            *(name, "stacks", f"stacks must be {seats} whole numbers above 0"),
-            f'stacks: "{" ".join(["1000"] * seats)}"',
-        )
-    return tuple(map(int, parts))
-
-
-def _sizes(name: str, given: Mapping[str, Any]) -> tuple[float, ...]:
-    parts = re.split(r"[\s,;]+", str(given["sizes"]).strip())
-    numbers = [float(part) for part in parts if re.fullmatch(r"\d{1,3}(\.\d+)?", part)]
-    if len(numbers) != len(parts) or sorted(set(numbers)) != numbers or not all(numbers):
-        what = "sizes must be shares of the pot above 0, rising"
-        raise _wrong(name, "sizes", what, 'sizes: "0.5 1" for half the pot and the pot')
-    return tuple(numbers)
-
-
-def _whole(name: str, given: Mapping[str, Any], key: str, low: int, high: int) -> int:
-    value = given[key]
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        what = f"{key} must be a whole number from {low:,} to {high:,}, not {value!r}"
-        raise _wrong(name, key, what, f"{key}: {DEFAULTS[key] or low}")
-    return value
-
-
-def _one_of(name: str, given: Mapping[str, Any], key: str, *known: Any) -> Any:
-    if given[key] not in known:
-        raise _wrong(name, key, f"no such {key}: {given[key]!r}", f"{key}: {' or '.join(known)}")
-    return given[key]
-
-
-def _wrong(name: str, key: str, what: str, hint: str) -> GameError:
-    return GameError(what, where=f"game.options.{key}", hint=hint)
+def _parts(numbers: float | str) -> list[str]:
+    return re.split(r"[\s,;]+", str(numbers).strip())

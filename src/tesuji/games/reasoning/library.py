@@ -26,6 +26,7 @@ from functools import lru_cache
 from typing import Any
 
 from tesuji.core.errors import GameError
+from tesuji.games.options import no_option
 
 INSTALL = 'pip install "tesuji[reasoning]"'
 MISSING = "reasoning-gym is not installed"
@@ -56,8 +57,7 @@ def check_options(task: str, options: Mapping[str, Any]) -> None:
     known = [name for name in known if name not in ("seed", "size")]
     for key in options:
         if key not in known:
-            hint = f"its options: {', '.join(known)}"
-            raise GameError(f"{task} has no option {key!r}", where="game.options", hint=hint)
+            raise no_option(task, key, known)
     _dataset(task, _frozen(options))
 
 

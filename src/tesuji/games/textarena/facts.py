@@ -5,6 +5,7 @@ from typing import Any
 
 from tesuji.core.errors import GameError
 from tesuji.games.base import GameInfo
+from tesuji.games.options import no_option
 from tesuji.games.textarena.names import facts
 from tesuji.games.textarena.secretmafia import is_secretmafia
 
@@ -41,11 +42,7 @@ def check_options(name: str, options: Mapping[str, Any], environment: Sequence[s
     known = (*OWN_OPTIONS[: 3 if is_secretmafia(name) else 2], *environment)
     for key in options:
         if key not in known:
-            raise GameError(
-                f"{name} has no option {key!r}",
-                where="game.options",
-                hint=f"its options: {', '.join(known)}",
-            )
+            raise no_option(name, key, list(known))
     fewest, most = facts(name).seats
     seats = options.get("num_players", fewest)
     if isinstance(seats, bool) or not isinstance(seats, int) or not fewest <= seats <= most:

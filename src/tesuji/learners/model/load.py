@@ -1,4 +1,4 @@
-"""Loading and saving models: a Hub id, a local folder, or one built here; adapters on top.
+"""Loading models: a Hub id, a local folder, or one built here; adapters on top.
 
 One path for all: a model built from its shape is first written to a folder and then loaded like
 any other. A trained stage's `final/` folder holds either a whole model, or an adapter beside the

@@ -6,6 +6,13 @@ from collections.abc import Iterator
 from tesuji.core.errors import EngineError
 
 
+def ran_out_of_memory(error: Exception) -> bool:
+    """Whether that is what went wrong, on any device: on a CPU, torch "can't allocate memory"."""
+    text = str(error).lower()
+    short = "out of memory" in text or "can't allocate memory" in text
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and short)
+
+
 @contextlib.contextmanager
 def telling_memory(
     doing: str,
@@ -17,6 +24,6 @@ def telling_memory(
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not isinstance(error, MemoryError) and "out of memory" not in str(error).lower():
+        if not ran_out_of_memory(error):
             raise
         raise EngineError(f"out of memory {doing}", where=where, hint=hint) from error

@@ -1,7 +1,7 @@
 """Which reply of a held-out pair a model prefers: shares with intervals, all together and by role.
 
     scored = score_pairs(sampler, tokenize_pairs(pairs, tokenizer, prompt, max_length).rows)
-    policy_preference(scored).shares["policy_preference"].rate
+    judged(scored, policy_verdicts(scored)).shares["policy_preference"].rate
 
 `policy_preference`: the policy itself finds the chosen reply likelier (log-probability summed over
 the reply's tokens, its end included); `..._per_token`: the same of the mean, which a long reply
@@ -57,13 +57,9 @@ def score_pairs(
     return score_replies(sampler, unscored, progress)
 
 
-def policy_preference(scored: Sequence[Scored]) -> Preference:
-    """The two policy measures, and the rule they are compared with."""
-    return judged(scored, policy_verdicts(scored))
-
-
 def policy_verdicts(scored: Sequence[Scored]) -> dict[str, list[bool]]:
-    """By measure: whether each pair's chosen reply is preferred. A tie is no preference."""
+    """By measure (the policy's two, and the rule they are compared with): whether each pair's
+    chosen reply is preferred. A tie is no preference."""
     means = [[p / n for p, n in zip(pair.scores, pair.tokens, strict=True)] for pair in scored]
     return {
         "policy_preference": chosen_first(scored),

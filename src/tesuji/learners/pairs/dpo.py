@@ -9,12 +9,8 @@ an adapter for a base that is in no folder, and cannot be done to 4-bit weights 
 
 import copy
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from tesuji.core.metric_log import MetricLog
-from tesuji.core.types import Pair
-from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.logprobs import Scored
@@ -24,33 +20,21 @@ from tesuji.learners.pairs.accuracy import (
     judged,
     margin_of,
     margins,
-    policy_preference,
     policy_verdicts,
     score_pairs,
 )
 from tesuji.learners.pairs.summary import PairSummary
 from tesuji.learners.pairs.tokens import PairRow
-from tesuji.learners.pairs.train import PairLearner, train_pairs
+from tesuji.learners.pairs.train import PairLearner, PairRun, Trl, train_pairs
 from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.pairs import DpoStage
-from tesuji.recipe.schema.sections import LoraSection, PromptSection
+from tesuji.recipe.schema.sections import LoraSection
 
 REFERENCE = "ref"  # the adapter's name in TRL
 
 
 def train_dpo(
-    stage: DpoStage,
-    policy: Policy,
-    *,
-    name: str,
-    train: Sequence[Pair],
-    held_out: Sequence[Pair],
-    prompt: PromptSection,
-    out: Path,
-    seed: int,
-    metrics: MetricLog,
-    hooks: Hooks | None = None,
-    lora: LoraSection | None = None,
+    stage: DpoStage, policy: Policy, *, lora: LoraSection | None = None, **run: Unpack[PairRun]
 ) -> PairSummary:
     """Train `policy` in place and save it to `out/final`.
 
@@ -58,17 +42,7 @@ def train_dpo(
     `out/checkpoints`. With `lora`, a whole model gets an adapter first. Raises DataError when no
     pair can be learned from, EngineError when training fails.
     """
-    return train_pairs(
-        DpoLearner(stage, with_adapter(policy, lora) if lora else policy),
-        name=name,
-        train=train,
-        held_out=held_out,
-        prompt=prompt,
-        out=out,
-        seed=seed,
-        metrics=metrics,
-        hooks=hooks,
-    )
+    return train_pairs(DpoLearner(stage, with_adapter(policy, lora) if lora else policy), **run)
 
 
 class DpoLearner(PairLearner):
@@ -85,40 +59,32 @@ class DpoLearner(PairLearner):
         """Log-probabilities of both replies, in nats."""
         return score_pairs(self.sampler, rows)
 
-    def preference(self, scored: Sequence[Scored]) -> Preference:
-        """How often the policy finds the chosen reply likelier."""
-        return policy_preference(scored)
-
-    def outcome(
-        self, begun: Sequence[Scored], ended: Sequence[Scored]
+    def judge(
+        self, scored: Sequence[Scored], begun: Sequence[Scored] | None = None
     ) -> tuple[Preference, Margin | None]:
-        """The policy's preferences now, and the implicit reward beta * (log pi - log pi_ref), whose
-        reference part is what was measured at the beginning."""
-        pairs = zip(margins(ended), margins(begun), strict=True)
-        gains = [self.stage.beta * (now - was) for now, was in pairs]
-        verdicts = policy_verdicts(ended) | {"implicit_reward": [gain > 0 for gain in gains]}
-        return judged(ended, verdicts), margin_of(ended, gains)
+        """How often the policy finds the chosen reply likelier; and, against the beginning, the
+        implicit reward beta * (log pi - log pi_ref), whose reference part was measured then."""
+        verdicts = policy_verdicts(scored)
+        if begun is None:
+            return judged(scored, verdicts), None
+        both = zip(margins(scored), margins(begun), strict=True)
+        gains = [self.stage.beta * (now - was) for now, was in both]
+        verdicts |= {"implicit_reward": [gain > 0 for gain in gains]}
+        return judged(scored, verdicts), margin_of(scored, gains)
 
-    def columns(self, rows: Sequence[PairRow]) -> Any:
-        """Prompt and replies apart."""
-        from tesuji.learners.pairs.trl_trainers import dpo_columns
-
-        return dpo_columns(rows)
-
-    def trainer(self, options: dict[str, Any], **parts: Any) -> Any:
+    def trl(self) -> Trl:
         """TRL's DPOTrainer, with its reference."""
         from trl import DPOConfig
 
-        from tesuji.learners.pairs.trl_trainers import PairDPOTrainer
+        from tesuji.learners.pairs.trl_trainers import PairDPOTrainer, dpo_columns
 
-        stage, model = self.stage, self.policy.model
-        config = DPOConfig(
-            **options,
-            beta=stage.beta,
-            loss_type=[stage.loss_type],
-            label_smoothing=stage.label_smoothing,
-        )
-        return PairDPOTrainer(model=model, ref_model=_reference(model), args=config, **parts)
+        options = {
+            "beta": self.stage.beta,
+            "loss_type": [self.stage.loss_type],
+            "label_smoothing": self.stage.label_smoothing,
+        }
+        parts = {"ref_model": _reference(self.policy.model)}
+        return Trl(PairDPOTrainer, DPOConfig, dpo_columns, options, parts)
 
     def hand_back(self, dtype: Any) -> None:
         """Without the reference."""

@@ -6,19 +6,16 @@ Files: `final/` (the model, and `reward.json`: how replies are read and how scor
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from tesuji.core.files import write_json
-from tesuji.core.metric_log import MetricLog
-from tesuji.core.types import Pair
-from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.logprobs import Scored
 from tesuji.learners.pairs.accuracy import Margin, Preference, margin_of, margins
 from tesuji.learners.pairs.reward_evaluation import reward_evaluation, reward_preference, spread
 from tesuji.learners.pairs.summary import PairSummary
 from tesuji.learners.pairs.tokens import PairRow
-from tesuji.learners.pairs.train import PairLearner, train_pairs
+from tesuji.learners.pairs.train import PairLearner, PairRun, Trl, train_pairs
 from tesuji.learners.reward_model.model import new_reward_model, score_ids
 from tesuji.learners.reward_model.scorer import FACTS
 from tesuji.recipe.schema.pairs import RewardStage
@@ -28,36 +25,15 @@ SPREAD_OVER = 500  # training pairs, where none are held out
 
 
 def train_reward(
-    stage: RewardStage,
-    section: ModelSection,
-    source: str,
-    *,
-    name: str,
-    train: Sequence[Pair],
-    held_out: Sequence[Pair],
-    prompt: PromptSection,
-    out: Path,
-    seed: int,
-    metrics: MetricLog,
-    hooks: Hooks | None = None,
+    stage: RewardStage, section: ModelSection, source: str, **run: Unpack[PairRun]
 ) -> PairSummary:
     """Train a reward model that begins as the model in `source`, and save it to `out/final`.
 
     Goes on from the newest checkpoint in `out/checkpoints`. Raises DataError when no pair can be
     learned from, EngineError when loading or training fails.
     """
-    policy = new_reward_model(section, source, seed)
-    return train_pairs(
-        RewardLearner(stage, policy, prompt),
-        name=name,
-        train=train,
-        held_out=held_out,
-        prompt=prompt,
-        out=out,
-        seed=seed,
-        metrics=metrics,
-        hooks=hooks,
-    )
+    policy = new_reward_model(section, source, run["seed"])
+    return train_pairs(RewardLearner(stage, policy, run["prompt"]), **run)
 
 
 class RewardLearner(PairLearner):
@@ -85,34 +61,23 @@ class RewardLearner(PairLearner):
             for row, pair in zip(rows, both, strict=True)
         ]
 
-    def preference(self, scored: Sequence[Scored]) -> Preference:
-        """How often the chosen reply earns more."""
-        return reward_preference(scored)
-
-    def outcome(
-        self, begun: Sequence[Scored], ended: Sequence[Scored]
+    def judge(
+        self, scored: Sequence[Scored], begun: Sequence[Scored] | None = None
     ) -> tuple[Preference, Margin | None]:
-        """The same, and the mean difference of rewards."""
-        return reward_preference(ended), margin_of(ended, margins(ended))
+        """How often the chosen reply earns more, and by how much on average."""
+        return reward_preference(scored), margin_of(scored, margins(scored))
 
-    def columns(self, rows: Sequence[PairRow]) -> Any:
-        """Prompt and reply as one sequence."""
-        from tesuji.learners.pairs.trl_trainers import reward_columns
-
-        return reward_columns(rows)
-
-    def trainer(self, options: dict[str, Any], **parts: Any) -> Any:
+    def trl(self) -> Trl:
         """TRL's RewardTrainer."""
         from trl import RewardConfig
 
-        from tesuji.learners.pairs.trl_trainers import PairRewardTrainer
+        from tesuji.learners.pairs.trl_trainers import PairRewardTrainer, reward_columns
 
-        config = RewardConfig(
-            **options,
-            disable_dropout=self.stage.disable_dropout,
-            center_rewards_coefficient=self.stage.center_rewards_coefficient,
-        )
-        return PairRewardTrainer(model=self.policy.model, args=config, **parts)
+        options = {
+            "disable_dropout": self.stage.disable_dropout,
+            "center_rewards_coefficient": self.stage.center_rewards_coefficient,
+        }
+        return Trl(PairRewardTrainer, RewardConfig, reward_columns, options)
 
     def save(
         self, out: Path, before: Preference, ended: Sequence[Scored], rows: Sequence[PairRow]

@@ -9,7 +9,7 @@ difference, weighted by the bins' pairs (Guo et al. 2017).
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from statistics import fmean, pstdev
+from statistics import StatisticsError, correlation, fmean, pstdev
 from typing import Any
 
 from tesuji.core.statistics import share
@@ -82,22 +82,17 @@ def length_bias(scored: Sequence[Scored]) -> dict[str, Any]:
     correlation of a pair's margin with its difference in tokens (None where one never varies)."""
     longer_by = [pair.tokens[0] - pair.tokens[1] for pair in scored]
     gains = margins(scored)
-    sides = {"chosen_longer": 1, "chosen_shorter": -1, "equally_long": 0}
-    by_side = {
-        name: share([g > 0 for d, g in zip(longer_by, gains, strict=True) if _sign(d) == sign])
-        for name, sign in sides.items()
+    both = list(zip(longer_by, gains, strict=True))
+    return {
+        "chosen_longer": share_json(share([gain > 0 for more, gain in both if more > 0])),
+        "chosen_shorter": share_json(share([gain > 0 for more, gain in both if more < 0])),
+        "equally_long": share_json(share([gain > 0 for more, gain in both if not more])),
+        "correlation": _correlation(longer_by, gains),
     }
-    shares = {name: share_json(rights) for name, rights in by_side.items()}
-    return {**shares, "correlation": _correlation([float(d) for d in longer_by], gains)}
-
-
-def _sign(number: int) -> int:
-    return (number > 0) - (number < 0)
 
 
 def _correlation(a: Sequence[float], b: Sequence[float]) -> float | None:
-    from statistics import correlation
-
-    if len(a) < 2 or len(set(a)) < 2 or len(set(b)) < 2:
+    try:
+        return correlation(a, b)
+    except StatisticsError:
         return None
-    return correlation(a, b)

@@ -5,9 +5,10 @@ pairs are measured by the same code as an evaluation measures them (`accuracy.py
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Pair
@@ -15,20 +16,25 @@ from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.logprobs import Scored
 from tesuji.learners.model.memory import telling_memory
+from tesuji.learners.model.save import save_policy
 from tesuji.learners.pairs.accuracy import Margin, Preference
 from tesuji.learners.pairs.summary import PairSummary, log_once, summarise
 from tesuji.learners.pairs.tokens import PairRow, PairTokens, tokenize_pairs, training_pairs
-from tesuji.learners.trainer.trainer import (
-    arguments,
-    for_training,
-    listen,
-    newest_checkpoint,
-    optimizer,
-    run,
-    step_of,
-)
+from tesuji.learners.trainer.trainer import arguments, for_training, optimizer, run
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.sections import PromptSection
+
+
+@dataclass(frozen=True, slots=True)
+class Trl:
+    """A trainer of TRL and its configuration, with the `options` and `parts` that are their own,
+    and how the trainer takes rows."""
+
+    trainer: Any
+    config: Any
+    columns: Callable[[Sequence[PairRow]], Any]
+    options: Mapping[str, Any]
+    parts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class PairLearner(ABC):
@@ -43,22 +49,15 @@ class PairLearner(ABC):
         """What the model now makes of every pair's two replies."""
 
     @abstractmethod
-    def preference(self, scored: Sequence[Scored]) -> Preference:
-        """How often the chosen reply is preferred."""
-
-    @abstractmethod
-    def outcome(
-        self, begun: Sequence[Scored], ended: Sequence[Scored]
+    def judge(
+        self, scored: Sequence[Scored], begun: Sequence[Scored] | None = None
     ) -> tuple[Preference, Margin | None]:
-        """The same after training, and the mean by which the chosen reply's reward is higher."""
+        """How often the chosen reply is preferred, and, where it is known how the same pairs were
+        scored at the beginning, the mean by which its reward is higher."""
 
     @abstractmethod
-    def columns(self, rows: Sequence[PairRow]) -> Any:
-        """Rows as TRL's trainer takes them."""
-
-    @abstractmethod
-    def trainer(self, options: dict[str, Any], **parts: Any) -> Any:
-        """TRL's trainer; `options` are its configuration, `parts` what else it is made of."""
+    def trl(self) -> Trl:
+        """The trainer that learns."""
 
     def hand_back(self, dtype: Any) -> None:
         """Leave the model as it came, but for what it learned: in its own number type."""
@@ -69,8 +68,20 @@ class PairLearner(ABC):
         self, out: Path, before: Preference, ended: Sequence[Scored], rows: Sequence[PairRow]
     ) -> None:
         """Write `out/final`, and what else the stage leaves."""
-        self.policy.model.save_pretrained(out / "final")
-        self.policy.tokenizer.save_pretrained(out / "final")
+        save_policy(self.policy, out / "final")
+
+
+class PairRun(TypedDict):
+    """What a training on pairs is given, whatever learns."""
+
+    name: str
+    train: Sequence[Pair]
+    held_out: Sequence[Pair]
+    prompt: PromptSection
+    out: Path
+    seed: int
+    metrics: MetricLog
+    hooks: NotRequired[Hooks | None]
 
 
 def train_pairs(
@@ -83,7 +94,7 @@ def train_pairs(
     out: Path,
     seed: int,
     metrics: MetricLog,
-    hooks: Hooks | None,
+    hooks: Hooks | None = None,
 ) -> PairSummary:
     """Train the learner's model in place and save it to `out/final`; goes on from the newest
     checkpoint in `out/checkpoints`, the model being the one the stage began with.
@@ -95,16 +106,13 @@ def train_pairs(
     rows = training_pairs(train, policy.tokenizer, prompt, stage.max_length, name)
     held = tokenize_pairs(held_out, policy.tokenizer, prompt, learner.longest)
     begun = _scored(learner, held.rows, name)
-    before = learner.preference(begun)
+    before, _ = learner.judge(begun)
     trainer = make_trainer(learner, rows, held, name=name, out=out, seed=seed)
-    listen(trainer, name, out, metrics, hooks or Hooks())
-    checkpoint = newest_checkpoint(out / "checkpoints")
-    metrics.forget_after(name, step_of(checkpoint))
     log_once(metrics, name, 0, before)
-    seconds = run(trainer, name, out, checkpoint)
+    seconds = run(trainer, name, out, metrics, hooks or Hooks())
     learner.hand_back(dtype)
     ended = _scored(learner, held.rows, name)
-    after, margin = learner.outcome(begun, ended)
+    after, margin = learner.judge(ended, begun)
     log_once(metrics, name, trainer.state.global_step, after)
     learner.save(out, before, ended, rows.rows)
     return summarise(
@@ -127,12 +135,15 @@ def make_trainer(
     looking = bool(held.rows) and stage.eval_steps is not None
     in_bf16 = for_training(model)
     options = arguments(stage, model, out, seed, name=name, in_bf16=in_bf16, looking=looking)
-    trainer = learner.trainer(
-        {**options, "max_length": None},
-        train_dataset=learner.columns(rows.rows),
-        eval_dataset=learner.columns(held.rows) if looking else None,
+    trl = learner.trl()
+    trainer = trl.trainer(
+        model=model,
+        args=trl.config(**options, **trl.options, max_length=None),
+        train_dataset=trl.columns(rows.rows),
+        eval_dataset=trl.columns(held.rows) if looking else None,
         processing_class=learner.policy.tokenizer,
         optimizers=(optimizer(stage, model), None),
+        **trl.parts,
     )
     trainer.stage_name = name
     return trainer

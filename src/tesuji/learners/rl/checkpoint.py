@@ -22,6 +22,7 @@ from torch import Tensor
 from tesuji.core.errors import DataError
 from tesuji.core.files import read_json, write_json
 from tesuji.learners.model.load import Policy
+from tesuji.learners.model.save import save_policy
 from tesuji.learners.rl.update.build import named_parameters
 from tesuji.learners.rl.update.optimizer_step import Learner
 from tesuji.learners.rl.weights import Weights, copy_of, load_tensors, put_into, save_tensors
@@ -78,8 +79,7 @@ def _whole_folder(target: Path) -> Iterator[Path]:
 
 
 def _write_model(folder: Path, policy: Policy, learner: Learner) -> None:
-    policy.model.save_pretrained(folder)
-    policy.tokenizer.save_pretrained(folder)
+    save_policy(policy, folder)
     if (critic := learner.module.critic_part()) is not None:
         save_tensors(folder / VALUE_HEAD, copy_of(critic))
 

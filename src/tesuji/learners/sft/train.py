@@ -13,16 +13,14 @@ from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Example
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
+from tesuji.learners.model.save import save_policy
 from tesuji.learners.sft.tokens import Tokenized, tokenize
 from tesuji.learners.trainer.summary import TrainingSummary, trainer_facts
 from tesuji.learners.trainer.trainer import (
     STOPPED,
     arguments,
-    listen,
-    newest_checkpoint,
     optimizer,
     run,
-    step_of,
 )
 from tesuji.recipe.schema.sections import PromptSection
 from tesuji.recipe.schema.stages import SftStage
@@ -59,13 +57,9 @@ def train_sft(
     rows = _tokenized(train, policy, stage, prompt)
     looks = _tokenized(held_out, policy, stage, prompt) if held_out and stage.eval_steps else None
     trainer = _trainer(stage, policy, rows, looks, name=name, out=out, seed=seed)
-    listen(trainer, name, out, metrics, hooks)
     _add_stops(trainer, stage, out, hooks)
-    checkpoint = newest_checkpoint(out / "checkpoints")
-    metrics.forget_after(name, step_of(checkpoint))
-    seconds = run(trainer, name, out, checkpoint)
-    policy.model.save_pretrained(out / "final")
-    policy.tokenizer.save_pretrained(out / "final")
+    seconds = run(trainer, name, out, metrics, hooks)
+    save_policy(policy, out / "final")
     summary = SftSummary(
         rows=len(rows.rows),
         rows_cut=rows.cut,

@@ -16,6 +16,11 @@ from tesuji.recipe.schema.stages import SftStage
 from tesuji.recipe.schema.training import Training
 
 STOPPED = "stopped.json"
+SAME = (  # keys of a stage that transformers calls so, too
+    "max_steps", "gradient_accumulation_steps", "learning_rate", "lr_scheduler_type",
+    "warmup_steps", "weight_decay", "max_grad_norm", "logging_steps", "save_steps",
+    "save_total_limit", "eval_steps",
+)  # fmt: skip
 
 
 def arguments(
@@ -32,29 +37,19 @@ def arguments(
     held-out rows, every `eval_steps`; `in_bf16`: under autocast."""
     on_gpu = model.device.type != "cpu"
     return {
+        **{key: getattr(stage, key) for key in SAME},
         "output_dir": str(out / "checkpoints"),
         "num_train_epochs": stage.epochs,
-        "max_steps": stage.max_steps,
         "per_device_train_batch_size": stage.batch_size,
         "per_device_eval_batch_size": stage.batch_size,
-        "gradient_accumulation_steps": stage.gradient_accumulation_steps,
-        "learning_rate": stage.learning_rate,
-        "lr_scheduler_type": stage.lr_scheduler_type,
         "lr_scheduler_kwargs": _schedule_options(stage, name),
-        "warmup_steps": stage.warmup_steps,
-        "weight_decay": stage.weight_decay,
-        "max_grad_norm": stage.max_grad_norm,
         "activation_checkpointing": stage.gradient_checkpointing,
         "bf16": in_bf16,
         "fp16": False,
         "use_cpu": not on_gpu,
-        "logging_steps": stage.logging_steps,
         "include_num_input_tokens_seen": "non_padding",
         "save_strategy": "steps",
-        "save_steps": stage.save_steps,
-        "save_total_limit": stage.save_total_limit,
         "eval_strategy": "steps" if looking else "no",
-        "eval_steps": stage.eval_steps,
         "seed": seed,
         "data_seed": seed,
         "report_to": "none",
@@ -103,8 +98,7 @@ def optimizer(stage: Training, model: Any) -> Any:
     )
 
 
-def listen(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks) -> None:
-    """Send what the trainer logs to our logs, not to the screen; tell `hooks` of every step."""
+def _listen(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks) -> None:
     from transformers import PrinterCallback
 
     from tesuji.learners.trainer.callbacks import LogMetrics, ShowProgress
@@ -114,11 +108,15 @@ def listen(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks)
     trainer.add_callback(ShowProgress(hooks.on_step))
 
 
-def run(trainer: Any, name: str, out: Path, checkpoint: Path | None) -> float:
-    """Train from `checkpoint` (None: from the start) to the end; return the seconds it took.
+def run(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks) -> float:
+    """Train to the end, from the newest checkpoint in `out/checkpoints` if there is one; return the
+    seconds it took. What is logged goes to our logs, not to the screen; `hooks` hear of every step.
 
     Raises EngineError when memory runs out.
     """
+    _listen(trainer, name, out, metrics, hooks)
+    checkpoint = newest_checkpoint(out / "checkpoints")
+    metrics.forget_after(name, step_of(checkpoint))
     started = time.monotonic()
     if checkpoint is not None and _is_last(checkpoint, out):
         _take_over(trainer, checkpoint)

@@ -19,7 +19,7 @@ from tesuji.games.textarena.secretmafia import (
     seats_in,
     team,
 )
-from tesuji.logs.base import Importer, Record, Refused
+from tesuji.logs.base import ENDINGS, Importer, Record, Refused, timed_out
 from tesuji.logs.formats.secretmafia_turns import turns
 from tesuji.logs.numbers import by_seat, payment, payments, seat_number
 
@@ -64,7 +64,7 @@ class Mafia(Importer):
             players=("",) * count,
             turns=turns(seat, role, observations, replies),
             returns=earned,
-            ending=_ENDINGS.get(left_out, Ending.FINISHED),
+            ending=ENDINGS.get(left_out, Ending.FINISHED),
             reason=why[:300],
             provenance={
                 "kind": self.kind,
@@ -77,9 +77,6 @@ class Mafia(Importer):
                 **({"notes": notes} if notes else {}),
             },
         )
-
-
-_ENDINGS = {"error": Ending.ERROR, "timeout": Ending.TRUNCATED}
 
 
 def _exchanges(game: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
@@ -172,8 +169,7 @@ def _outcome(game: Mapping[str, Any], notes: list[str]) -> tuple[str, str]:
     label = str(game.get("outcome") or "").lower()
     outcome = next((name for name in OUTCOMES if name in label), "")
     words = _reasons(game)
-    timed_out = "timeout" in words.lower() or "timed out" in words.lower()
-    if timed_out and outcome in ("win", "loss", "draw"):
+    if timed_out(words) and outcome in ("win", "loss", "draw"):
         notes.append("timeout_under_outcome")
         return "timeout", words
     return outcome, words or label

@@ -13,7 +13,7 @@ import orjson
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
 from tesuji.episodes.transcript import shortened
 from tesuji.games.textarena.secretmafia import is_secretmafia, role_in
-from tesuji.logs.base import Importer, Record, Refused
+from tesuji.logs.base import ENDINGS, Importer, Record, Refused, timed_out
 from tesuji.logs.formats import secretmafia_turns as secretmafia
 from tesuji.logs.numbers import payment, payments, seat_number
 
@@ -51,9 +51,7 @@ class Mgc(Importer):
             players=_names(row, seat, count),
             turns=_turns(game, seat, role, observations, replies),
             returns=tuple(rewards.get(place, NAN) for place in range(count)),
-            ending={"error": Ending.ERROR, "timeout": Ending.TRUNCATED}.get(
-                left_out, Ending.FINISHED
-            ),
+            ending=ENDINGS.get(left_out, Ending.FINISHED),
             reason=str(row.get("reason") or "")[:300],
             provenance={
                 "kind": self.kind,
@@ -119,7 +117,7 @@ def _names(row: Mapping[str, Any], seat: int, count: int) -> tuple[str, ...]:
 def _outcome(row: Mapping[str, Any], own: float | None, replies: list[str]) -> tuple[str, str]:
     """(outcome, why the game is left out or "")."""
     words = f"{row.get('status') or ''} {row.get('reason') or ''}".lower()
-    ended = "timeout" if "timeout" in words or "timed out" in words else ""
+    ended = "timeout" if timed_out(words) else ""
     ended = ended or ("error" if "error" in words or "crash" in words else "")
     outcome = ended or ("" if own is None else "win" if own > 0 else "loss" if own < 0 else "draw")
     return outcome, "no_actions" if not replies else ended

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from pokerkit import HandHistory
 
 from tesuji.core.types import Episode
-from tesuji.logs.base import Importer, Record, Refused
+from tesuji.logs.base import Importer, Record, Refused, split_at
 from tesuji.logs.poker.hand_to_episode import read_hand, refusing
 
 _SECTION = re.compile(r"^\[[^\[\]\n]+\][ \t]*(?:#.*)?$", re.MULTILINE)
@@ -40,11 +40,7 @@ class Phh(Importer):
         starts = [match.start() for match in _SECTION.finditer(text)]
         if not starts or _COMMENTS.sub("", text[: starts[0]]).strip():
             starts.insert(0, 0)
-        line, before = 1, 0
-        for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
-            line += text.count("\n", before, start)
-            before = start
-            yield line, text[start:end]
+        return split_at(text, starts)
 
     def read(self, record: Record) -> Episode:
         """The hand. Raises Refused: `not_toml`, `not_a_hand` and what `read_hand` refuses."""

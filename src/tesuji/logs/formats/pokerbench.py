@@ -7,14 +7,13 @@ players it does not name have folded or are still to act.
 """
 
 import ast
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
+from tesuji.core.types import Ending, Episode, Move
 from tesuji.logs.base import Importer, Record, Refused
-from tesuji.logs.poker.hand_to_episode import GAME, refusing
+from tesuji.logs.poker.hand_to_episode import GAME, decision_turn, digest, refusing
 from tesuji.logs.poker.pokerbench_text import TABLE, decision_text, postflop_prompt, preflop_prompt
 from tesuji.players.poker.read_reply import read_decision
 
@@ -142,22 +141,17 @@ def _episode(
 ) -> Episode:
     legal = tuple(Move(number, text) for number, text in enumerate(dict.fromkeys(moves)))
     move = next((move for move in legal if move.text == reply), Move(-1, reply))
-    attempt = Attempt(
-        reply=reply, found=Found.EXACT, move=move, prompt=({"role": "user", "content": prompt},)
-    )
-    turn = Turn(0, role, prompt, (attempt,), move, phase=phase, legal_moves=legal)
-    digest = hashlib.sha256(deal.encode("utf-8", "replace")).hexdigest()[:16]
     return Episode(
         game=GAME,
         options={"variant": "NT", "players": TABLE},
         seed=0,
         players=("",),
-        turns=(turn,),
+        turns=(decision_turn(0, role, phase, prompt, move, legal),),
         returns=(float("nan"),),
         ending=Ending.FINISHED,
         provenance={
             "kind": PokerBench.kind,
-            "match": f"deal-{digest}",
+            "match": f"deal-{digest(deal)}",
             "seat": 0,
             "outcome": "",
             "notes": [] if legal or not moves else ["moves_unread"],

@@ -17,7 +17,7 @@ from pokerkit.notation import PokerStarsParser
 from pokerkit.utilities import parse_value
 
 from tesuji.core.types import Episode
-from tesuji.logs.base import Importer, Record, Refused
+from tesuji.logs.base import Importer, Record, Refused, split_at
 from tesuji.logs.poker.hand_to_episode import read_hand, refusing
 
 _HEAD = re.compile(r"^\ufeff?PokerStars (?:[A-Z][A-Za-z]* )*(?:Hand|Game) #", re.MULTILINE)
@@ -48,11 +48,7 @@ class PokerStars(Importer):
         starts = [match.start() for match in _HEAD.finditer(text)]
         if not starts or text[: starts[0]].strip("\ufeff \t\r\n"):
             starts.insert(0, 0)
-        line, before = 1, 0
-        for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
-            line += text.count("\n", before, start)
-            before = start
-            yield line, text[start:end]
+        return split_at(text, starts)
 
     def read(self, record: Record) -> Episode:
         """The hand. Raises Refused: `not_a_hand`, `unread_posts`, `missing_action` and what

@@ -14,7 +14,7 @@ from typing import Any
 
 from tesuji.core.types import Ending, Episode, Turn
 from tesuji.games.textarena.secretmafia import Seats, is_secretmafia, role_named
-from tesuji.logs.base import Importer, Record, Refused
+from tesuji.logs.base import Importer, Record, Refused, timed_out
 from tesuji.logs.formats import secretmafia_turns as secretmafia
 from tesuji.logs.formats.textarena_audience import Entry, heard, heard_elsewhere, roles_in
 from tesuji.logs.numbers import MOST_SEATS, by_seat, payments
@@ -104,7 +104,7 @@ def _ending(info: Mapping[int, Any]) -> tuple[Ending, str]:
 def _left_out(turns: tuple[Turn, ...], reason: str) -> str:
     if not turns:
         return "no_actions"
-    return "timeout" if "timeout" in reason.lower() or "timed out" in reason.lower() else ""
+    return "timeout" if timed_out(reason) else ""
 
 
 def _turns(

@@ -24,7 +24,7 @@ from pokerkit import (
     State,
 )
 
-from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
+from tesuji.core.types import Attempt, Ending, Episode, Found, Message, Move, Turn
 from tesuji.games.poker.history import BETTING, Story
 from tesuji.games.poker.prompt import decision_prompt
 from tesuji.games.poker.situation import (
@@ -174,22 +174,17 @@ def _known_cards(history: HandHistory, state: State) -> dict[int, tuple[Card, ..
 
 def _turn(before: Situation, operation: Operation) -> Turn:
     move, legal = _move(before, operation)
-    text = decision_prompt(before)
-    attempt = Attempt(
-        reply=move.text,
-        found=Found.EXACT,
-        move=move,
-        prompt=({"role": "user", "content": text},),
-    )
-    return Turn(
-        seat=before.seat,
-        role=before.names[before.seat],
-        observation=text,
-        attempts=(attempt,),
-        played=move,
-        phase=before.phase,
-        legal_moves=legal,
-    )
+    role = before.names[before.seat]
+    return decision_turn(before.seat, role, before.phase, decision_prompt(before), move, legal)
+
+
+def decision_turn(
+    seat: int, role: str, phase: str, prompt: str, move: Move, legal: tuple[Move, ...]
+) -> Turn:
+    """One decision, taken in the words of its move."""
+    messages = (Message(role="user", content=prompt),)
+    attempt = Attempt(reply=move.text, found=Found.EXACT, move=move, prompt=messages)
+    return Turn(seat, role, prompt, (attempt,), move, phase=phase, legal_moves=legal)
 
 
 def _move(before: Situation, operation: Operation) -> tuple[Move, tuple[Move, ...]]:
@@ -255,5 +250,10 @@ def _outcome(returns: Sequence[float], seat: int | None) -> str:
 def _match(history: HandHistory) -> str:
     """The same for the same hand, whichever file it stands in."""
     hand = [history.variant, history.hand, history.table, history.starting_stacks]
-    text = repr([*hand, history.blinds_or_straddles, history.players, history.actions])
-    return f"hand-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}"
+    hand += [history.blinds_or_straddles, history.players, history.actions]
+    return f"hand-{digest(repr(hand))}"
+
+
+def digest(text: str) -> str:
+    """16 letters that tell a text from others."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]

@@ -29,11 +29,6 @@ class LabelBalance:
         """Each kind's share of those read."""
         return {action: count / self.total for action, count in self.counts.items()}
 
-    @property
-    def majority(self) -> str:
-        """The commonest kind, "" in an empty set."""
-        return next(iter(self.counts), "")
-
 
 def label_balance(replies: Iterable[str]) -> LabelBalance:
     """Count the decisions in `replies` by kind."""

@@ -41,9 +41,8 @@ def make_mafia_logs(
 
     `games`; `competitor` (files) and `mgc` (rows; a broken file counts as one); `no_row` (players
     of the games in `mgc` who never acted). With `traps` also `duplicate` (files that stand there
-    twice) and the number of records with each form and fault of `mafia_faults`, whose tables say
-    what an import makes of them. Raises EngineError without TextArena, DataError when `out` cannot
-    be written.
+    twice) and the number of records with each form and fault of `mafia_faults`. Raises EngineError
+    without TextArena, DataError when `out` cannot be written.
     """
     competitor = _Competitor(out / "competitor", games, traps)
     mgc = _Mgc(out / "mgc", traps)
@@ -179,12 +178,3 @@ class _Mgc:
 def _write(path: Path, data: bytes) -> None:
     with atomic_path(path) as aside:
         aside.write_bytes(data)
-
-
-def planted(counts: dict[str, int], table: dict[str, str]) -> dict[str, int]:
-    """What an import must come to by one of the tables of `mafia_faults`: planted counts, by the
-    importer's own words."""
-    expected: Counter[str] = Counter()
-    for name, word in table.items():
-        expected[word] += counts.get(name, 0)
-    return {word: count for word, count in expected.items() if count}

@@ -1,8 +1,8 @@
 """The faults of real SecretMafia logs, to be planted in made ones.
 
 A *form* changes how a record is written; the importer takes it, and notes it. A *fault* makes it
-one that is refused, for a reason. Both stand in tables, so that what an import must come to follows
-from what was planted.
+one that is refused, for a reason. Both stand in tables; what an import must come to follows from
+what was planted.
 """
 
 from collections.abc import Callable
@@ -13,32 +13,6 @@ import orjson
 from tesuji.logs.synthetic.mafia_files import older_record
 
 Record = dict[str, Any]
-
-NOTES = {
-    "older_shape": "older_shape",
-    "role_enum": "role_enum",
-    "role_null": "role_from_observation",
-    "fractional_reward": "fractional_reward",
-}  # form → note of the importer
-REASONS = {
-    "no_actions": "no_actions",
-    "error": "error",
-    "timeout": "timeout",
-    "truncated": "not_json",
-    "not_json": "not_json",
-    "bad_utf8": "not_utf8",
-    "empty": "empty",
-    "wrong_type": "wrong_type",
-    "unknown_kind": "unknown_kind",
-    "unknown_file": "unknown_file",
-    "mgc_no_actions": "no_actions",
-    "mgc_error": "error",
-    "mgc_timeout": "timeout",
-    "mgc_truncated": "not_json",
-    "mgc_not_json": "not_json",
-    "mgc_wrong_type": "wrong_type",
-    "mgc_broken_parquet": "not_parquet",
-}  # fault → reason of the importer
 
 
 def role_enum(record: Record) -> Record:

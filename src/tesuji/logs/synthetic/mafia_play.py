@@ -1,11 +1,9 @@
 """One made game of SecretMafia, played on TextArena by scripted players.
 
-TextArena shuffles with Python's global generator, so games played at the same time would change
-each other and whoever else draws from it. Here every game brings its own state and puts back the
-one it found.
+TextArena shuffles with Python's global generator; here every game draws from its own
+(`games/textarena/seeding.py`).
 """
 
-import contextlib
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +11,9 @@ from typing import Any
 
 from tesuji.core.errors import EngineError
 from tesuji.core.seeds import stream
+from tesuji.games.textarena.library import library
 from tesuji.games.textarena.secretmafia import GAME, MAFIA
+from tesuji.games.textarena.seeding import drawing
 from tesuji.players.mafia.styles import STYLES, Style, Voice
 
 SEATS = (6, 7, 7, 7, 8, 8, 9, 9)
@@ -62,15 +62,16 @@ class Table:
     """SecretMafia that keeps its random numbers to itself. Raises EngineError without TextArena."""
 
     def __init__(self, seats: int, seed: int, rounds: int = ROUNDS) -> None:
-        self._state = random.Random(seed).getstate()
-        with self._own_random():
-            self.env = _textarena().make(GAME, discussion_rounds=rounds)
+        self._rng = random.Random(seed)
+        textarena = _textarena()
+        with drawing(self._rng):
+            self.env = textarena.make(GAME, discussion_rounds=rounds)
             self.env.reset(num_players=seats)  # a seed would be the global generator's
         self.roles: tuple[str, ...] = tuple(self.env.player_roles[seat] for seat in range(seats))
 
     def look(self) -> tuple[int, str, str]:
         """(whose turn it is, all it has been shown, the phase)."""
-        with self._own_random():
+        with drawing(self._rng):
             seat, observation = self.env.get_observation()
         return seat, observation, self.env.phase.value
 
@@ -78,20 +79,10 @@ class Table:
         """(whether the game is over, whether it took the reply)."""
         state = self.env.state
         bad = (state.error_count, sum(about["invalid_move"] for about in state.game_info.values()))
-        with self._own_random():
+        with drawing(self._rng):
             over, _ = self.env.step(action=reply)
         now = (state.error_count, sum(about["invalid_move"] for about in state.game_info.values()))
         return over, now[1] == bad[1] and now[0] <= bad[0]
-
-    @contextlib.contextmanager
-    def _own_random(self) -> Iterator[None]:
-        theirs = random.getstate()
-        random.setstate(self._state)
-        try:
-            yield
-        finally:
-            self._state = random.getstate()
-            random.setstate(theirs)
 
 
 def _textarena() -> Any:
@@ -103,6 +94,7 @@ def _textarena() -> Any:
             where="textarena",
             hint="pip install 'tesuji[textarena]'",
         ) from error
+    library(GAME)  # its module is imported, and draws from the generator at hand
     return textarena
 
 

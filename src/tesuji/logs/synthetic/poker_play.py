@@ -7,8 +7,9 @@ same seed gives the same hand whatever else runs.
 from dataclasses import dataclass
 from random import Random
 
-from pokerkit import Automation, HandHistory, NoLimitTexasHoldem, State
+from pokerkit import HandHistory, NoLimitTexasHoldem, State
 
+from tesuji.games.poker.hand import AUTOMATIONS
 from tesuji.games.poker.history import Story
 from tesuji.games.poker.situation import Situation, names_of, situation
 from tesuji.logs.synthetic.poker_players import STYLES, Style, choose
@@ -18,16 +19,6 @@ BIG_BLIND = BLINDS[1]
 TITLE = "no-limit hold'em"
 DECK = tuple(rank + suit for rank in "23456789TJQKA" for suit in "cdhs")
 NAMES = ("Ada", "Bo", "Cy", "Dee", "Eli", "Fay", "Gus", "Hal", "Ida")
-AUTOMATIONS = (
-    Automation.ANTE_POSTING,
-    Automation.BET_COLLECTION,
-    Automation.BLIND_OR_STRADDLE_POSTING,
-    Automation.HOLE_CARDS_SHOWING_OR_MUCKING,
-    Automation.RUNOUT_COUNT_SELECTION,
-    Automation.HAND_KILLING,
-    Automation.CHIPS_PUSHING,
-    Automation.CHIPS_PULLING,
-)
 
 
 @dataclass(frozen=True, slots=True)

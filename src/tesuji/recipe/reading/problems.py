@@ -29,6 +29,7 @@ LIMITS = {
     "greater_than_equal": "must be at least {ge}",
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
+    "string_too_short": "must not be empty",  # all that we ask for
     "string_too_long": "must not be longer than {max_length} letters",
     "string_pattern_mismatch": "must be letters, digits, `.`, `_` and `-`, first a letter or digit",
 }
@@ -47,6 +48,16 @@ def recipe_error(
         if not _explained_deeper(path, details, by_key)
     ]
     return all_in_one(problems, name)
+
+
+def first_problem(error: ValidationError) -> tuple[str, str, str]:
+    """(key, what is wrong, what to do or "") of the first problem, for values that are no recipe's
+    and have no sections."""
+    details = error.errors(include_url=False)
+    key = str(next(iter(details[0]["loc"]), ""))
+    if details[0]["type"] == "extra_forbidden":
+        return key, "unknown key", ""
+    return key, *_words((key,), [one for one in details if one["loc"][:1] == (key,)] or details)
 
 
 def all_in_one(problems: Sequence[RecipeError], name: str) -> RecipeError:
@@ -108,7 +119,7 @@ def _problem(path: KeyPath, details: Sequence[ErrorDetails], where: str) -> Reci
 
 def _words(path: KeyPath, details: Sequence[ErrorDetails]) -> tuple[str, str]:
     """(what is wrong, what to do) of one key."""
-    detail = details[0]
+    detail = next((one for one in details if one["type"] in LIMITS), details[0])
     kind, value, facts = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         return "unknown key", _hint_for_key(str(detail["loc"][-1]), detail["loc"])

@@ -8,7 +8,8 @@ from typing import Any
 
 from tesuji.core.errors import EngineError
 from tesuji.core.types import Ending, Episode, Task, Trace
-from tesuji.episodes.arena import TurnRules, play_matches
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.rewards.total import Rewards, score_of
 from tesuji.episodes.schedule.schedule import POLICY, Outcome
 from tesuji.games.base import Game

@@ -7,7 +7,7 @@ from typing import Any
 
 from tesuji.core.errors import EngineError
 from tesuji.core.types import Task
-from tesuji.episodes.arena import TurnRules
+from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.rewards.base import RewardModel
 from tesuji.episodes.rewards.total import make_terms
 from tesuji.episodes.schedule.schedule import POLICY, Schedule

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tesuji.core.errors import EngineError
+from tesuji.learners.model.memory import ran_out_of_memory
 from tesuji.learners.rl.distributed import gathered
 from tesuji.learners.rl.token_layout import Array, Flat
 from tesuji.learners.rl.update.actor_critic import ActorCritic
@@ -117,7 +118,7 @@ def score(learner: Learner, flat: Flat) -> tuple[Array, Array | None]:
     while True:
         try:
             return _score(learner, flat, rows)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        except (MemoryError, RuntimeError) as error:
             _halve(learner, rows, error)
 
 
@@ -155,7 +156,7 @@ def step(
         try:
             figures = _backward(learner, rows, tokens, norm, options)
             break
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        except (MemoryError, RuntimeError) as error:
             _halve(learner, rows, error)
     norm_of_gradient = _clip(learner)
     figures["grad_norm"] = norm_of_gradient
@@ -208,9 +209,7 @@ def _clip(learner: Learner) -> float:
 
 def _halve(learner: Learner, rows: Sequence[Row], error: Exception) -> None:
     """Make room after an out-of-memory; anything else is raised again."""
-    words = str(error).lower()
-    memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    if not memory and "out of memory" not in words and "can't allocate memory" not in words:
+    if not ran_out_of_memory(error):
         raise error
     learner.optimizer.zero_grad(set_to_none=True)
     if torch.cuda.is_available():

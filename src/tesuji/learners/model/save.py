@@ -1,0 +1,11 @@
+"""Saving a trained model: what stands in every stage's `final/` folder."""
+
+from pathlib import Path
+
+from tesuji.learners.model.load import Policy
+
+
+def save_policy(policy: Policy, folder: Path) -> None:
+    """Write the model (whole, or only its adapter) and its tokenizer, as `load_policy` reads."""
+    policy.model.save_pretrained(folder)
+    policy.tokenizer.save_pretrained(folder)
