@@ -150,7 +150,7 @@ def test_the_poker_page_s_variants_samples_and_defaults():
     pokerkit = pytest.importorskip("pokerkit")
     import inspect
 
-    from tesuji.games.poker.stakes import MOST_SEATS
+    from tesuji.games.poker.options import MOST_SEATS
     from tesuji.players.poker.players import EquityPlayer
 
     text = page("poker")

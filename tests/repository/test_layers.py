@@ -18,7 +18,8 @@ from places import SOURCE
 ORDER = {
     "": "core recipe games players episodes logs datasets learners evaluation report pipeline cli",
     "recipe": "schema reading reference",
-    "players": "base prompting sampling basic search mafia poker registry model guard chat by_game",
+    "players": "base prompting sampling basic search mafia poker registry model guarded_player"
+    " chat by_game",
     "episodes": "store transcript show reply_rules arena rewards schedule",
     "logs": "base numbers files records summary poker formats synthetic registry accept importing",
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",

@@ -167,13 +167,13 @@ def find_run(name: str, root: Path = Path("runs")) -> Path:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages results depend on; absent ones left out."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def machine() -> dict[str, Any]:

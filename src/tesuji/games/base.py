@@ -96,7 +96,7 @@ class Match(ABC):
     def legal_moves(self, seat: int) -> tuple[Move, ...] | None:
         """The moves `seat` may choose from, or None where any text is a move."""
 
-    def read(self, seat: int, said: str) -> Move | None:
+    def read(self, seat: int, reply: str) -> Move | None:
         """The move that these words name, where the game understands more than the list of its
         legal moves; None: look for a move of the list. Raises IllegalMove, with the reason, for
         words that name none."""

@@ -30,8 +30,8 @@ class ByGame(Player):
         replies: dict[int, Reply] = {}
         for mine in places.values():
             batch = [requests[place] for place in mine]
-            found = self._player(batch[0].game).choose(batch)
-            replies |= dict(zip(mine, found, strict=True))
+            batch_replies = self._player(batch[0].game).choose(batch)
+            replies |= dict(zip(mine, batch_replies, strict=True))
         return [replies[place] for place in range(len(requests))]
 
     def _player(self, game: Game) -> Player:

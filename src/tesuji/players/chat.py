@@ -58,10 +58,10 @@ class Conversation:
     def reply(self, text: str) -> Generator[str]:
         """Say `text`, and yield the reply in pieces. Closed before its end, the conversation goes
         on with what was said until then; with nothing said, `text` is forgotten too."""
-        said = Message(role="user", content=text)
-        prompt, room = self._shown(said)
+        message = Message(role="user", content=text)
+        prompt, room = self._fitted(message)
         ids: list[int] = []
-        told = ""
+        sent = ""
         try:
             for token in stream_tokens(
                 self.model,
@@ -74,20 +74,20 @@ class Conversation:
             ):
                 ids.append(token)
                 whole = decode_reply(self.tokenizer, ids)
-                if not whole.endswith(BROKEN) and len(whole) > len(told):
-                    told, piece = whole, whole[len(told) :]
+                if not whole.endswith(BROKEN) and len(whole) > len(sent):
+                    sent, piece = whole, whole[len(sent) :]
                     yield piece
-            rest = decode_reply(self.tokenizer, ids)[len(told) :]
+            rest = decode_reply(self.tokenizer, ids)[len(sent) :]
             if rest:
                 yield rest
         finally:
             if ids:
                 answer = decode_reply(self.tokenizer, ids)
-                self.messages += [said, Message(role="assistant", content=answer)]
+                self.messages += [message, Message(role="assistant", content=answer)]
 
-    def _shown(self, said: Message) -> tuple[list[int], int]:
+    def _fitted(self, message: Message) -> tuple[list[int], int]:
         """The ids the model reads, and how many tokens it may reply."""
-        kept = [*self.messages, said]
+        kept = [*self.messages, message]
         ids = self._rendered(kept)
         if self.longest is None:
             return ids, self.max_new_tokens

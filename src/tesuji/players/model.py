@@ -45,11 +45,15 @@ class ModelPlayer(Player):
         """One sampled reply a request. Raises EngineError when the sampler fails."""
         if not requests:
             return []
-        shown = [self._shown(request) for request in requests]
-        replies = self._sample(requests, [ids for _, ids in shown])
+        prompts = [self._prompt(request) for request in requests]
+        replies = self._sample(requests, [ids for _, ids in prompts])
         return [
-            Reply(text=decode_reply(self.tokenizer, said.reply_ids), prompt=messages, tokens=said)
-            for (messages, _), said in zip(shown, replies, strict=True)
+            Reply(
+                text=decode_reply(self.tokenizer, reply.reply_ids),
+                prompt=messages,
+                tokens=reply,
+            )
+            for (messages, _), reply in zip(prompts, replies, strict=True)
         ]
 
     def probabilities(self, requests: Sequence[MoveRequest]) -> list[dict[int, float]]:
@@ -60,7 +64,7 @@ class ModelPlayer(Player):
         """
         if not requests:
             return []
-        prompts = [self._shown(request)[1] for request in requests]
+        prompts = [self._prompt(request)[1] for request in requests]
         replies = [self._replies(request.legal or ()) for request in requests]
         chances = (self._masked if self.sampling.legal_only else self._free)(prompts, replies)
         return [
@@ -96,7 +100,7 @@ class ModelPlayer(Player):
         ids = render_prompt(self.tokenizer, messages, enable_thinking=thinking)
         return ids[-self.prompt.max_length :] if self.prompt.max_length else ids
 
-    def _shown(self, request: MoveRequest) -> tuple[tuple[Message, ...], list[int]]:
+    def _prompt(self, request: MoveRequest) -> tuple[tuple[Message, ...], list[int]]:
         """The messages, and the ids the model reads."""
         if self.prompt.history == "full" and (talk := self._talk_on(request)) is not None:
             return talk
@@ -110,7 +114,7 @@ class ModelPlayer(Player):
         last = request.failed or (earlier[-1] if earlier else None)
         if last is None or last.tokens is None:
             return None
-        said = next_message(
+        message = next_message(
             self.prompt,
             observation=request.observation,
             seat=request.seat,
@@ -120,13 +124,13 @@ class ModelPlayer(Player):
             own=request.match.messages(request.seat),
         )
         thinking = self.prompt.enable_thinking
-        new = render_next(self.tokenizer, said["content"], enable_thinking=thinking)
+        new = render_next(self.tokenizer, message["content"], enable_thinking=thinking)
         if new is None:
             return None
         end = [] if last.tokens.stopped else [end_of_reply(self.tokenizer)]
         ids = [*last.tokens.prompt_ids, *last.tokens.reply_ids, *end, *new]
         reply = Message(role="assistant", content=last.reply)
-        return (*last.prompt, reply, said), ids
+        return (*last.prompt, reply, message), ids
 
     def _messages(self, request: MoveRequest) -> tuple[Message, ...]:
         return build_prompt(

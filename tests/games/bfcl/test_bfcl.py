@@ -124,7 +124,7 @@ def test_tricks_earn_nothing(category: str) -> None:
     """Neither the checker's point nor anything for form."""
     for question in questions(category)[:40]:
         gold = gold_reply(question) or every_function(question)
-        prompt = question.said[-1]["content"]
+        prompt = question.messages[-1]["content"]
         tricks = {
             "empty": "",
             "blank": " \n\t",

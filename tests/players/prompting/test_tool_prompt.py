@@ -110,7 +110,7 @@ def test_every_question_can_be_shown(category: str) -> None:
         messages = match.messages(0)
         assert messages is not None
         text = str(made.decode(render_prompt(made, messages), skip_special_tokens=False))
-        assert all(message["content"].strip()[:40] in text for message in match.question.said)
+        assert all(message["content"].strip()[:40] in text for message in match.question.messages)
 
 
 def qwen_template() -> str:
@@ -131,7 +131,7 @@ def test_qwens_own_template_shows_tools_as_the_leaderboard_does() -> None:
     tools = text[text.index("<tools>\n") : text.index("\n</tools>")].splitlines()[1:]
     named = [json.loads(tool)["function"]["name"] for tool in tools]
     assert named == [function["name"] for function in match.question.functions]
-    question = match.question.said[0]["content"]
+    question = match.question.messages[0]["content"]
     assert text.endswith(
         "</tool_call><|im_end|>\n<|im_start|>user\n"
         f"{question}<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"

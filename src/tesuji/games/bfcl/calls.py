@@ -17,22 +17,22 @@ Call = tuple[str, dict[str, Any]]  # the function's name, its arguments by name
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Calls:
     """The calls of a reply in order; `broken` counts tags and blocks that hold no call."""
 
     calls: tuple[Call, ...]
     broken: int = 0
 
 
-def read_calls(reply: str) -> Said:
+def read_calls(reply: str) -> Calls:
     """The calls in a reply. Never raises, whatever the reply is."""
     blocks = _BLOCK.findall(reply)
     if not blocks and OPEN not in reply and CLOSE not in reply:
-        return Said(_bare(reply))
-    found = [_call(block) for block in blocks]
-    calls = tuple(call for call in found if call is not None)
+        return Calls(_bare(reply))
+    parsed = [_call(block) for block in blocks]
+    calls = tuple(call for call in parsed if call is not None)
     unpaired = reply.count(OPEN) + reply.count(CLOSE) - 2 * len(blocks)
-    return Said(calls, broken=len(found) - len(calls) + unpaired)
+    return Calls(calls, broken=len(parsed) - len(calls) + unpaired)
 
 
 def write_calls(calls: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
@@ -46,9 +46,9 @@ def write_calls(calls: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
 def _bare(reply: str) -> tuple[Call, ...]:
     """The calls of a reply that is JSON and nothing else; none where a part of it is no call."""
     value = _json(reply)
-    found = [_as_call(item) for item in (value if isinstance(value, list) else [value])]
-    calls = tuple(call for call in found if call is not None)
-    return calls if len(calls) == len(found) else ()
+    calls_or_none = [_as_call(item) for item in (value if isinstance(value, list) else [value])]
+    calls = tuple(call for call in calls_or_none if call is not None)
+    return calls if len(calls) == len(calls_or_none) else ()
 
 
 def _call(block: str) -> Call | None:

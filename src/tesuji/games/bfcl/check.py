@@ -18,7 +18,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from tesuji.core.errors import GameError
-from tesuji.games.bfcl.calls import Call, Said, read_calls
+from tesuji.games.bfcl.calls import Call, Calls, read_calls
 from tesuji.games.bfcl.data import INSTALL, MISSING, PACKAGE, RELEVANCE, Question, installed
 
 LONGEST = 8_000  # characters of a reply that still earns something
@@ -38,11 +38,11 @@ class Verdict:
 
 def judge(question: Question, reply: str) -> Verdict:
     """What a reply to a question is worth. Never raises for anything a model can say."""
-    said = read_calls(reply)
-    if problem := trick(question, reply, said):
+    parsed = read_calls(reply)
+    if problem := trick(question, reply, parsed):
         return Verdict(False, problem)
-    right, problem = official(question, said.calls)
-    return Verdict(right, problem, form(question, said))
+    right, problem = official(question, parsed.calls)
+    return Verdict(right, problem, form(question, parsed))
 
 
 def official(question: Question, calls: Sequence[Call]) -> tuple[bool, str]:
@@ -55,10 +55,10 @@ def official(question: Question, calls: Sequence[Call]) -> tuple[bool, str]:
         return True, ""
     if question.language != "python" and (problem := _dangerous(calls)):
         return False, problem
-    found = _ask(question, calls)
-    if found["valid"]:
+    result = _ask(question, calls)
+    if result["valid"]:
         return True, ""
-    return False, f"{found.get('error_type', 'error')}: {found.get('error', '')}"[:300]
+    return False, f"{result.get('error_type', 'error')}: {result.get('error', '')}"[:300]
 
 
 def _ask(question: Question, calls: Sequence[Call]) -> Mapping[str, Any]:
@@ -67,7 +67,7 @@ def _ask(question: Question, calls: Sequence[Call]) -> Mapping[str, Any]:
     language = importlib.import_module(f"{PACKAGE}.constants.enums").Language(question.language)
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # its JavaScript reader prints
-            found: Mapping[str, Any] = module.ast_checker(
+            result: Mapping[str, Any] = module.ast_checker(
                 list(question.functions),
                 [{name: dict(arguments)} for name, arguments in calls],
                 list(question.answers),
@@ -77,7 +77,7 @@ def _ask(question: Question, calls: Sequence[Call]) -> Mapping[str, Any]:
             )
     except Exception as error:  # whatever it raises: it cannot read the values
         return {"valid": False, "error_type": "unreadable", "error": f"{error!r}"}
-    return found
+    return result
 
 
 def _dangerous(calls: Sequence[Call]) -> str:
@@ -93,45 +93,45 @@ def _dangerous(calls: Sequence[Call]) -> str:
     return ""
 
 
-def trick(question: Question, reply: str, said: Said) -> str:
+def trick(question: Question, reply: str, parsed: Calls) -> str:
     """What is wrong with a reply before anybody looks whether it is right; "" for nothing."""
     if not reply.strip():
         return "the reply is empty"
     if len(reply) > LONGEST:
         return f"the reply is longer than {LONGEST:,} characters"
-    if said.broken:
+    if parsed.broken:
         return "a tag or a block without a call in it"
-    if not said.calls and _echo(question, reply):
+    if not parsed.calls and _echo(question, reply):
         return "the reply repeats the prompt"
     if question.category == RELEVANCE:
-        return _careless(question, said)
+        return _careless(question, parsed)
     return ""
 
 
 def _echo(question: Question, reply: str) -> bool:
     """Whether a reply says a message of the prompt, or a longer part of it, or nothing besides."""
     plain = " ".join(reply.split())
-    shown = [" ".join(message["content"].split()) for message in question.said]
-    if any(len(text) >= ECHO and text in plain for text in shown):
+    prompts = [" ".join(message["content"].split()) for message in question.messages]
+    if any(len(text) >= ECHO and text in plain for text in prompts):
         return True
-    if any(text and not plain.replace(text, "").strip() for text in shown):
+    if any(text and not plain.replace(text, "").strip() for text in prompts):
         return True
-    return len(plain) >= ECHO and plain in " ".join(shown)
+    return len(plain) >= ECHO and plain in " ".join(prompts)
 
 
-def _careless(question: Question, said: Said) -> str:
+def _careless(question: Question, parsed: Calls) -> str:
     """Where any call counts as right: it must be one that could be made, made once, and not every
     function there is."""
-    if len({repr(call) for call in said.calls}) < len(said.calls):
+    if len({repr(call) for call in parsed.calls}) < len(parsed.calls):
         return "the same call twice"
-    names = {name for name, _ in said.calls}
+    names = {name for name, _ in parsed.calls}
     if len(question.functions) > 1 and len(names) == len(question.functions):
         return "every function called at once"
-    fits = all(_fits(question, call) for call in said.calls)
+    fits = all(_fits(question, call) for call in parsed.calls)
     return "" if fits else "a call of no such function, or with other parameters than it has"
 
 
-def form(question: Question, said: Said) -> float:
+def form(question: Question, parsed: Calls) -> float:
     """How far the form of a reply is right, 0 to 1, whatever the values.
 
     Half for as many calls as are wanted, of the functions that are wanted; the other half for
@@ -139,10 +139,10 @@ def form(question: Question, said: Said) -> float:
     wanted: silence has no form.
     """
     wanted = sorted(name for answer in question.answers for name in answer)
-    if not wanted or sorted(name for name, _ in said.calls) != wanted:
+    if not wanted or sorted(name for name, _ in parsed.calls) != wanted:
         return 0.0
-    fitting = sum(_fits(question, call) for call in said.calls)
-    return 0.5 + 0.5 * fitting / len(said.calls)
+    fitting = sum(_fits(question, call) for call in parsed.calls)
+    return 0.5 + 0.5 * fitting / len(parsed.calls)
 
 
 def _fits(question: Question, call: Call) -> bool:

@@ -55,7 +55,7 @@ class Question:
 
     id: str
     category: str
-    said: tuple[Message, ...]
+    messages: tuple[Message, ...]
     functions: tuple[Function, ...]
     answers: tuple[Mapping[str, Mapping[str, Any]], ...]
 
@@ -82,7 +82,7 @@ def categories_of(value: Any) -> tuple[str, ...]:
     groups (`live`, `non_live`, `single_turn`) stand for all of theirs. Raises GameError."""
     names = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     parts = [part.strip() for name in names for part in str(name).split(",")]
-    found: dict[str, None] = {}
+    categories: dict[str, None] = {}
     for part in parts:
         if part not in GROUPS and part not in CATEGORIES:
             raise GameError(
@@ -90,8 +90,8 @@ def categories_of(value: Any) -> tuple[str, ...]:
                 where="game.options.category",
                 hint=f"there are: {', '.join((*CATEGORIES, *GROUPS))}",
             )
-        found |= dict.fromkeys(GROUPS.get(part, (part,)))
-    return tuple(found)
+        categories |= dict.fromkeys(GROUPS.get(part, (part,)))
+    return tuple(categories)
 
 
 @cache
@@ -159,11 +159,11 @@ def _folder() -> Path:
 
 
 def _question(row: Mapping[str, Any], category: str, answers: Mapping[str, Any]) -> Question:
-    [said] = row["question"]
+    [messages] = row["question"]
     return Question(
         id=row["id"],
         category=category,
-        said=tuple(Message(role=m["role"], content=m["content"]) for m in said),
+        messages=tuple(Message(role=m["role"], content=m["content"]) for m in messages),
         functions=tuple(row["function"]),
         answers=tuple(answers[row["id"]]) if answers else (),
     )

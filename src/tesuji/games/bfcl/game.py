@@ -154,9 +154,9 @@ class BfclGame(OneTurnGame):
 def messages_of(question: Question, show: str) -> tuple[Message, ...]:
     """A question as messages."""
     if show == "signatures":
-        text = "\n\n".join(message["content"] for message in question.said)
+        text = "\n\n".join(message["content"] for message in question.messages)
         return (Message(role="user", content=f"{signatures(question)}\n\n{text}"),)
-    return (*tools_message(question), *question.said)
+    return (*tools_message(question), *question.messages)
 
 
 def question_text(question: Question, show: str) -> str:

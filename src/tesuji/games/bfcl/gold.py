@@ -34,14 +34,14 @@ def _arguments(question: Question, name: str, key: Mapping[str, Any]) -> dict[st
     about_all = [f["parameters"] for f in question.functions if f["name"] == name]
     described = about_all[0]["properties"] if about_all else {}
     needed = about_all[0].get("required", ()) if about_all else ()
-    found = {}
+    arguments = {}
     for parameter, values in key.items():
-        said = [value for value in values if value != ""]
-        if not said or ("" in values and parameter not in needed and _left_out(values)):
+        given = [value for value in values if value != ""]
+        if not given or ("" in values and parameter not in needed and _left_out(values)):
             continue
-        value, about = _value(said[0]), described.get(parameter, {})
-        found[parameter] = value if question.language == "python" else _literal(value, about)
-    return found
+        value, about = _value(given[0]), described.get(parameter, {})
+        arguments[parameter] = value if question.language == "python" else _literal(value, about)
+    return arguments
 
 
 def _left_out(values: Sequence[Any]) -> bool:

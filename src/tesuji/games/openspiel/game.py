@@ -111,7 +111,7 @@ class OpenSpielMatch(Match):
 
     _to_act: tuple[int, ...]
     _together: bool
-    _shown: dict[int, str]
+    _views: dict[int, str]
     _legal: dict[int, list[int]]
     _moves: dict[int, tuple[Move, ...]]
 
@@ -140,11 +140,11 @@ class OpenSpielMatch(Match):
 
     def observe(self, seat: int) -> str:
         """What `seat` may know now (see `views.py`). Raises GameError for no such seat."""
-        shown = self._shown.get(seat)
-        if shown is None:
+        view = self._views.get(seat)
+        if view is None:
             self._check_seat(seat)
-            shown = self._shown[seat] = self._game.view(self._state, seat)
-        return shown
+            view = self._views[seat] = self._game.view(self._state, seat)
+        return view
 
     def legal_moves(self, seat: int) -> tuple[Move, ...]:
         """The moves of `seat`, no two with the same text; none where it is not to act."""
@@ -217,7 +217,7 @@ class OpenSpielMatch(Match):
             copy._random = random.Random()
             copy._random.setstate(self._random.getstate())
         copy._chosen = dict(self._chosen)
-        copy._shown, copy._legal, copy._moves = {}, {}, {}
+        copy._views, copy._legal, copy._moves = {}, {}, {}
         return copy
 
     def _replayed(self) -> Any:
@@ -229,7 +229,7 @@ class OpenSpielMatch(Match):
 
     def _forget(self) -> None:
         """Drop the texts and moves of the position that was."""
-        self._shown = {}
+        self._views = {}
         self._legal = {}
         self._moves = {}
 

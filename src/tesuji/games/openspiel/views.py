@@ -68,10 +68,10 @@ def _whole(state: Any, seat: int) -> str:
 
 def _leduc_hands(state: Any, seat: int) -> str:
     """Without the other seats' cards where a hand ended by a fold."""
-    shown: str = state.information_state_string(seat)
-    if "Fold" not in shown:
-        return shown
-    return re.sub(r"(?m)^(Cards \(public[^)]*\): )(.*)$", lambda m: _own_cards(m, seat), shown)
+    view: str = state.information_state_string(seat)
+    if "Fold" not in view:
+        return view
+    return re.sub(r"(?m)^(Cards \(public[^)]*\): )(.*)$", lambda m: _own_cards(m, seat), view)
 
 
 def _own_cards(line: re.Match[str], seat: int) -> str:
@@ -82,8 +82,8 @@ def _own_cards(line: re.Match[str], seat: int) -> str:
 
 def _fish(state: Any, seat: int) -> str:
     """Without the rank that another seat drew from the stock, which OpenSpiel calls seat -3."""
-    shown: str = state.information_state_string(seat)
-    return re.sub(r"(\d+) asked -3 for \d+ recieved \d+", r"\1 drew a card", shown)
+    view: str = state.information_state_string(seat)
+    return re.sub(r"(\d+) asked -3 for \d+ recieved \d+", r"\1 drew a card", view)
 
 
 _MASKED: dict[str, View] = {"go_fish": _fish, "repeated_leduc_poker": _leduc_hands}

@@ -34,12 +34,12 @@ def menu(at: Situation, sizes: Sequence[float]) -> dict[Move, int]:
     A share that comes to the same total as a smaller one, or to the whole stack, is left out.
     """
     passive = "call" if at.to_call else "check"
-    found = {Move(FOLD, "fold"): 0} if at.to_call else {}
-    found[Move(CALL, passive)] = 0
+    moves = {Move(FOLD, "fold"): 0} if at.to_call else {}
+    moves[Move(CALL, passive)] = 0
     for place, total in enumerate([*(of_pot(at, size) for size in sizes), all_in(at)]):
-        if total and total not in found.values() and not (place < len(sizes) and _whole(at, total)):
-            found[Move(FIRST_BET + place, bet_text(at, total))] = total
-    return found
+        if total and total not in moves.values() and not (place < len(sizes) and _whole(at, total)):
+            moves[Move(FIRST_BET + place, bet_text(at, total))] = total
+    return moves
 
 
 def of_pot(at: Situation, share: float) -> int:
@@ -65,23 +65,23 @@ def _whole(at: Situation, total: int) -> bool:
     return at.all_in and total == at.most
 
 
-def bet_of(at: Situation, said: str, big_blind: int) -> Move:
+def bet_of(at: Situation, reply: str, big_blind: int) -> Move:
     """The decision that free text names, as a move without a number (ID -1).
 
     A size that is too small or too great is read as the nearest legal one; "bet" and "raise" mean
     the same, and without a size the least. Raises IllegalMove, with the reason, for words that name
     no decision or several, and for a decision that is not allowed here.
     """
-    if share := _OF_POT.fullmatch(said.strip(" \n.!")):
+    if share := _OF_POT.fullmatch(reply.strip(" \n.!")):
         return _bet(at, of_pot(at, _share(share["share"] or "")))
-    decision = decision_in(said)
+    decision = decision_in(reply)
     if decision is None:
         raise IllegalMove("no decision in the reply, or several", where="poker")
     if decision.action in ("fold", "check", "call"):
         return _passive(at, decision.action)
     if decision.action == "all-in" and at.least is None and at.to_call:
         return Move(-1, "call")  # nobody is left to raise: the stack goes in by calling
-    return _bet(at, _total(at, decision, said, big_blind))
+    return _bet(at, _total(at, decision, reply, big_blind))
 
 
 def _share(words: str) -> float:
@@ -103,13 +103,13 @@ def _passive(at: Situation, action: str) -> Move:
     return Move(-1, action)
 
 
-def _total(at: Situation, decision: Decision, said: str, big_blind: int) -> int:
+def _total(at: Situation, decision: Decision, reply: str, big_blind: int) -> int:
     if decision.action == "all-in":
         return nearest(at, int(at.most or 0))
     amount = decision.chips(big_blind)
     if amount is not None:
         return nearest(at, round(min(amount, MOST)))
-    if re.search(r"\d", said):
+    if re.search(r"\d", reply):
         raise IllegalMove("the size of the bet cannot be read", where="poker")
     return nearest(at, 0)
 

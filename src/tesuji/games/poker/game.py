@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from tesuji.core.seeds import stream
 from tesuji.games.base import Game, GameInfo
+from tesuji.games.poker.options import MOST_SEATS, VARIANTS, Stakes, Variant, read_stakes
 from tesuji.games.poker.positions import one_of, position_names
-from tesuji.games.poker.stakes import MOST_SEATS, VARIANTS, Stakes, Variant, read_stakes
 
 if TYPE_CHECKING:
     from tesuji.games.poker.hand import PokerMatch

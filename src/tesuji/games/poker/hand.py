@@ -19,6 +19,7 @@ from tesuji.games.base import Match
 from tesuji.games.poker.bets import bet_of, menu
 from tesuji.games.poker.card_words import cards_text, chips
 from tesuji.games.poker.history import Story
+from tesuji.games.poker.options import Stakes
 from tesuji.games.poker.prompt import (
     Betting,
     brief,
@@ -28,7 +29,6 @@ from tesuji.games.poker.prompt import (
     waiting_text,
 )
 from tesuji.games.poker.situation import Situation, names_of, phase_of, situation
-from tesuji.games.poker.stakes import Stakes
 
 BOARD = 5
 AUTOMATIONS = (
@@ -104,14 +104,14 @@ class PokerMatch(Match):
         """The menu with the total that each move bets to, 0 for a fold, a check or a call."""
         return self._menu
 
-    def read(self, seat: int, said: str) -> Move | None:
+    def read(self, seat: int, reply: str) -> Move | None:
         """With `bets: text`, the decision that these words name; a bare number is a move's ID.
 
         Raises IllegalMove, with the reason, where they name none that is allowed.
         """
-        if self.stakes.bets == "menu" or said.strip().isdecimal():
+        if self.stakes.bets == "menu" or reply.strip().isdecimal():
             return None
-        named = bet_of(self.situation(seat), said, self.stakes.big_blind)
+        named = bet_of(self.situation(seat), reply, self.stakes.big_blind)
         return next((move for move in self._menu if move.text == named.text), named)
 
     def play(self, seat: int, move: Move) -> None:

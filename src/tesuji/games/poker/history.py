@@ -100,5 +100,5 @@ class Story:
         gone = not self._left[seat] and not what.startswith(("folds", "checks", "draws", "stands"))
         all_in = " and is all-in" if gone else ""
         last = self._streets[-1]
-        told = f"{self.names[seat]} {what}{all_in}"
-        self._streets[-1] = replace(last, done=(*last.done, told))
+        sentence = f"{self.names[seat]} {what}{all_in}"
+        self._streets[-1] = replace(last, done=(*last.done, sentence))

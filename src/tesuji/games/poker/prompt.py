@@ -59,7 +59,7 @@ def _begun(at: Situation, task: str) -> list[str]:
         f"{_stakes(at)} {_stacks(at)}",
         f"The positions are {one_of(at.names)}. Your position is {at.names[at.seat]} "
         f"and you hold {cards_text(at.hole)}.",
-        *_shown(at),
+        *_face_up(at),
         *_story(at),
     ]
 
@@ -110,8 +110,8 @@ def holding(hole: Sequence[Card], hand: str) -> str:
     return f"You hold {cards_text(hole)}{f': {hand}' if hand else ''}."
 
 
-def _shown(at: Situation) -> Iterator[str]:
-    for seat, cards in at.shown:
+def _face_up(at: Situation) -> Iterator[str]:
+    for seat, cards in at.face_up:
         yield f"{at.names[seat]} shows {cards_text(cards)}."
 
 

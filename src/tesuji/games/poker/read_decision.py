@@ -22,7 +22,7 @@ _SIZE = (
     rf"|\s*[:=(\[]\s*){_NUMBER.format('size')}{_UNIT}(?:\s*chips?\b)?"
 )
 _ALL_IN = r"(?:all[\s-]?in|shov(?:e|es|ing)|jam(?:s|ming)?)"
-_SAID = re.compile(
+_ACTION = re.compile(
     rf"(?P<spoken>\b(?:the|his|her|their|its|this|that|each|every|any|facing an?)\s+"
     rf"(?:[$\d.,a-z-]+\s+)?)?"
     rf"(?:\b(?P<fold>fold(?:s|ing|ed)?)\b|\b(?P<check>check(?:s|ing|ed)?)\b"
@@ -53,18 +53,18 @@ class Decision:
         return self.amount * big_blind if self.in_blinds else self.amount
 
 
-def decision_in(said: str) -> Decision | None:
+def decision_in(text: str) -> Decision | None:
     """The decision that these words name, or None. Never raises."""
-    if not said or len(said) > LONGEST:
+    if not text or len(text) > LONGEST:
         return None
-    found: list[Decision] = []
-    for match in _SAID.finditer(said):
+    decisions: list[Decision] = []
+    for match in _ACTION.finditer(text):
         decision = _decision(match)
         if decision is not None:
-            if decision.amount is not None and _OTHER_SIZE.match(said, match.end()):
+            if decision.amount is not None and _OTHER_SIZE.match(text, match.end()):
                 return None
-            found.append(decision)
-    return _one(list(dict.fromkeys(found)))
+            decisions.append(decision)
+    return _one(list(dict.fromkeys(decisions)))
 
 
 def _decision(match: "re.Match[str]") -> Decision | None:
@@ -84,16 +84,16 @@ def _decision(match: "re.Match[str]") -> Decision | None:
     return Decision(action, amount, match["bb"] is not None)
 
 
-def _one(found: list[Decision]) -> Decision | None:
+def _one(decisions: list[Decision]) -> Decision | None:
     """The one decision that was named, perhaps once more without its size."""
-    actions = {decision.action for decision in found}
+    actions = {decision.action for decision in decisions}
     if "all-in" in actions and actions <= {"all-in", "bet", "raise"}:
         return Decision("all-in")
     if actions == {"all-in", "call"}:
         return Decision("call")
     if len(actions) != 1:
         return None
-    sized = [decision for decision in found if decision.amount is not None]
+    sized = [decision for decision in decisions if decision.amount is not None]
     if len(sized) > 1:
         return None
-    return (sized or found)[0]
+    return (sized or decisions)[0]

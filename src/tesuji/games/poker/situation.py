@@ -35,7 +35,7 @@ class Situation:
     phase: str
     hole: tuple[Card, ...]
     board: tuple[Card, ...]
-    shown: tuple[tuple[int, tuple[Card, ...]], ...]
+    face_up: tuple[tuple[int, tuple[Card, ...]], ...]
     hand: str
     blinds: tuple[Amount, ...]
     antes: tuple[Amount, ...]
@@ -93,7 +93,7 @@ def situation(
         phase=phase_of(state),
         hole=tuple(hole),
         board=board,
-        shown=_face_up(state, seat),
+        face_up=_face_up(state, seat),
         hand=hand_class(state, hole, board),
         blinds=by_seat(state, state.blinds_or_straddles),
         antes=by_seat(state, state.antes),

@@ -126,8 +126,8 @@ def _classes(task: str) -> tuple[Any, Any]:
         raise GameError(f"{MISSING}: {error}", where="game.name", hint=INSTALL) from error
     if task not in DATASETS:
         raise GameError(f"this reasoning-gym has no task {task}", where="game.name", hint=INSTALL)
-    found: tuple[Any, Any] = DATASETS[task]
-    return found
+    classes: tuple[Any, Any] = DATASETS[task]
+    return classes
 
 
 Frozen = tuple[tuple[str, Any], ...]

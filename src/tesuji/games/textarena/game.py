@@ -92,7 +92,7 @@ class TextArenaMatch(Match):
         self._rng = random.Random(seed)
         self._drawing = drawing(self._rng)
         self._tries = 0  # refused replies in a row
-        self._said: list[str] = []
+        self._replies: list[str] = []
         self._new_only = game.options.get("observations", "all") == "new"
         self._wrapped = game.library.shows is not None and not self._new_only
         self.grows = not self._wrapped and not self._new_only
@@ -103,7 +103,7 @@ class TextArenaMatch(Match):
             self._state.elimination_order = out
         self._roles = {s: str(about["role"]) for s, about in self._state.game_info.items()}
         self._lines: list[list[str]] = [[] for _ in range(game.num_players)]
-        self._shown = [""] * game.num_players
+        self._views = [""] * game.num_players
         self._nothing = (0.0,) * game.num_players
         self._to_act: tuple[int, ...] = ()
         self._forfeited: tuple[float, ...] | None = None
@@ -143,13 +143,13 @@ class TextArenaMatch(Match):
 
     def observe(self, seat: int) -> str:
         """What the seat has been shown; one that is not to act has also heard what came since."""
-        if not 0 <= seat < len(self._shown):
+        if not 0 <= seat < len(self._views):
             raise GameError(
-                f"{self._game.name} has no seat {seat}", hint=f"seats: 0 to {len(self._shown) - 1}"
+                f"{self._game.name} has no seat {seat}", hint=f"seats: 0 to {len(self._views) - 1}"
             )
         if seat in self._to_act:
-            return self._shown[seat]
-        before = "" if self._new_only else self._shown[seat]
+            return self._views[seat]
+        before = "" if self._new_only else self._views[seat]
         return before + "".join(map(self._line, self._state.observations.get(seat, ())))
 
     def transcript(self, seat: int) -> str:
@@ -175,7 +175,7 @@ class TextArenaMatch(Match):
             )
             raise IllegalMove(f"seat {seat} is not to move: {waiting}", where=self._game.name)
         text = move.text[-LONGEST:]
-        self._said.append(text)
+        self._replies.append(text)
         tries, about = self._tries, self._state.game_info[seat]
         paid = about["invalid_move"]
         try:
@@ -196,27 +196,27 @@ class TextArenaMatch(Match):
 
     def _why_refused(self, seat: int) -> str:
         """The environment's words: of what it told the seat, or of the end of the match."""
-        told = [str(words) for _, words, _ in self._state.observations.get(seat, ())[-1:]]
-        _, found, why = "".join(told).partition("Reason: ")
-        return why.partition(" Please resubmit")[0] if found else "no valid move, once too often"
+        last_words = [str(words) for _, words, _ in self._state.observations.get(seat, ())[-1:]]
+        _, marked, why = "".join(last_words).partition("Reason: ")
+        return why.partition(" Please resubmit")[0] if marked else "no valid move, once too often"
 
     def _end(self, offender: int | None) -> None:
         self.offender = offender
-        told = (about.get("reason") for about in self._state.game_info.values())
-        self.reason = next((str(words) for words in told if words), "")
+        reasons = (about.get("reason") for about in self._state.game_info.values())
+        self.reason = next((str(words) for words in reasons if words), "")
 
     def _look(self) -> None:
         """Find out whose turn it is and what that seat is shown."""
         if self._over:
             self._to_act = ()
             return
-        seat, shown = self._env.get_observation()
+        seat, observation = self._env.get_observation()
         if self._wrapped:
-            self._shown[seat] = str(shown)
+            self._views[seat] = str(observation)
         else:
-            new = "".join(map(self._line, shown))
+            new = "".join(map(self._line, observation))
             self._lines[seat].append(new)
-            self._shown[seat] = new if self._new_only else "".join(self._lines[seat])
+            self._views[seat] = new if self._new_only else "".join(self._lines[seat])
         self._to_act = (seat,)
 
     def _line(self, item: tuple[int, str, Any]) -> str:
@@ -275,7 +275,7 @@ class TextArenaMatch(Match):
     def clone(self) -> "TextArenaMatch":
         """The same match played again from its seed: environments cannot all be copied."""
         copy = TextArenaMatch(self._game, self._seed)
-        for text in self._said:
+        for text in self._replies:
             copy.play(copy.to_act[0], Move(-1, text))
         if self._forfeited is not None:
             copy.forfeit(self._forfeited.index(-1.0))
@@ -287,5 +287,5 @@ def _amount(reward: Any) -> float:
 
 
 def _words(error: BaseException) -> str:
-    said = " ".join(str(error).split())[:200]
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    message = " ".join(str(error).split())[:200]
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

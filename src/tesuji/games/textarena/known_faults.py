@@ -64,11 +64,11 @@ class Eliminated(list[int]):
 
     def __init__(self, seats: Iterable[int], players: int) -> None:
         super().__init__(seats)
-        self.players, self.asked = players, 0
+        self.players, self.times = players, 0
 
     def __contains__(self, seat: object) -> bool:
         if len(self) >= self.players and len(set(self)) == self.players:
-            self.asked += 1
-            if self.asked > self.PATIENCE:
+            self.times += 1
+            if self.times > self.PATIENCE:
                 raise RuntimeError("every player is out, and it looks for the next one for ever")
         return super().__contains__(seat)

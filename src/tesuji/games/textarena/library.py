@@ -59,9 +59,9 @@ def library(name: str, *, mended: bool = False) -> Library:
             module, _, attribute = spec.entry_point.partition(":")
             kind = getattr(importlib.import_module(module), attribute)
         except Exception as error:  # the library's own code: whatever it raises is its fault
-            said = " ".join(str(error).replace("*", " ").split())[:160]
+            message = " ".join(str(error).replace("*", " ").split())[:160]
             raise GameError(
-                f"{name} is unavailable: {type(error).__name__}: {said}",
+                f"{name} is unavailable: {type(error).__name__}: {message}",
                 where="game.name",
                 hint="see `tesuji games` for those that can be played",
             ) from error
@@ -73,7 +73,7 @@ def registry() -> Mapping[str, Any]:
     """The library's own registry. Raises GameError where it is not installed."""
     with making():
         try:
-            found = importlib.import_module("textarena.envs.registration")
+            registration = importlib.import_module("textarena.envs.registration")
         except ImportError as error:
             raise GameError(
                 f"TextArena cannot be imported: {error}",
@@ -81,7 +81,7 @@ def registry() -> Mapping[str, Any]:
                 hint="pip install 'tesuji[textarena]'",
             ) from error
         isolate()
-    return found.ENV_REGISTRY  # type: ignore[no-any-return]
+    return registration.ENV_REGISTRY  # type: ignore[no-any-return]
 
 
 def _entry(name: str, spec: Any, kind: type[Any]) -> Library:

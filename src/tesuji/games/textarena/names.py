@@ -40,7 +40,7 @@ class Known:
 @cache
 def known() -> Mapping[str, Known]:
     """Every environment by name, the further views left out, in the registry's order."""
-    found: dict[str, Known] = {}
+    known: dict[str, Known] = {}
     table = read_text(Path(__file__).with_name("names.txt"))
     for line in table.replace("\n    ", " ").splitlines():
         stem, seats, info, chance, needs, *endings = line.split()
@@ -48,7 +48,7 @@ def known() -> Mapping[str, Known]:
         fewest, _, most = number.partition("-")
         for ending in endings or ["."]:
             name = f"{stem}-v0{ending.removeprefix('.')}"
-            found[name] = Known(
+            known[name] = Known(
                 name=name,
                 seats=(int(fewest), int(most or fewest)),
                 usual=int(usual or fewest),
@@ -57,7 +57,7 @@ def known() -> Mapping[str, Known]:
                 needs=needs,
                 bounded=stem not in UNBOUNDED,
             )
-    return found
+    return known
 
 
 @cache

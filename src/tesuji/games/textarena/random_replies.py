@@ -11,12 +11,12 @@ _SENDER = re.compile(r"^\[(?:GAME|Player \d+)\]", re.M)
 _NUMBER = re.compile(r"\d+")
 
 
-def random_reply(shown: str, rng: random.Random) -> str:
+def random_reply(observation: str, rng: random.Random) -> str:
     """Something that stands in brackets in what was shown, the latest more often; a sentence where
     nothing does, and now and then anyway."""
-    if len(shown) > 2 * LOOKED_AT:
-        shown = f"{shown[:LOOKED_AT]}\n{shown[-LOOKED_AT:]}"
-    text = _SENDER.sub("", shown)
+    if len(observation) > 2 * LOOKED_AT:
+        observation = f"{observation[:LOOKED_AT]}\n{observation[-LOOKED_AT:]}"
+    text = _SENDER.sub("", observation)
     tokens = list(dict.fromkeys(_TOKEN.findall(text)))
     if not tokens or rng.random() < 0.05:
         return rng.choice(SPOKEN)

@@ -32,8 +32,8 @@ class _Random:
             return getattr(random, name)
         if name == "Random":
             return lambda seed=None: random.Random(rng.getrandbits(64) if seed is None else seed)
-        found = getattr(rng, name, None)
-        return getattr(random, name) if found is None else found
+        own = getattr(rng, name, None)
+        return getattr(random, name) if own is None else own
 
 
 class _NumpyRandom:

@@ -105,18 +105,18 @@ class WordleGame(Game):
     def answers(self) -> tuple[str, ...]:
         """The words that matches of this game hide. Raises GameError where there is none."""
         share, seed, split = self.settings.held_out, self.settings.split_seed, self.settings.split
-        found = tuple(
+        answers = tuple(
             word
             for word in self.words
             if split == "all" or held_out(word, share, seed) == (split == "held_out")
         )
-        if not found:
+        if not answers:
             raise GameError(
                 f"no word of {len(self.words)} is on the side `{split}`",
                 where="game.options.held_out",
                 hint="choose another share, or more words",
             )
-        return found
+        return answers
 
     @cached_property
     def table(self) -> MarksTable:
@@ -155,7 +155,7 @@ class WordleMatch(Match):
     @property
     def history(self) -> tuple[tuple[str, str], ...]:
         """(word, its marks) of every guess."""
-        return tuple((self.game.guesses[guess], shown) for guess, shown in self.guessed)
+        return tuple((self.game.guesses[guess], marks) for guess, marks in self.guessed)
 
     def possible(self) -> tuple[int, ...]:
         """Places in `game.words` of those that agree with all marks so far: what anybody can work
@@ -164,16 +164,16 @@ class WordleMatch(Match):
             import numpy as np
 
             fits = np.ones(len(self.game.words), dtype=bool)
-            for guess, shown in self.guessed:
-                fits &= self.game.table.row(guess) == code_of(shown)
+            for guess, pattern in self.guessed:
+                fits &= self.game.table.row(guess) == code_of(pattern)
             self._possible = tuple(np.flatnonzero(fits).tolist())
         return self._possible
 
-    def _shown(self) -> wordle_text.Shown:
+    def _view(self) -> wordle_text.View:
         """What the seat is shown, the candidates only where the options say so."""
         settings = self.game.settings
         known = self.possible() if settings.show_candidates and self.to_act else ()
-        return wordle_text.Shown(
+        return wordle_text.View(
             settings,
             self.history,
             tuple(self.game.words[place] for place in known[: settings.show_candidates]),
@@ -182,11 +182,11 @@ class WordleMatch(Match):
 
     def observe(self, seat: int) -> str:
         """The guesses with their marks, and which guess comes next."""
-        return wordle_text.brief(self._shown())
+        return wordle_text.brief(self._view())
 
     def messages(self, seat: int) -> tuple[Message, ...] | None:
         """With `tags`, the rules as the system's words and the guesses as the user's."""
-        return wordle_text.chat(self._shown()) if self.game.settings.tags else None
+        return wordle_text.chat(self._view()) if self.game.settings.tags else None
 
     def legal_moves(self, seat: int) -> tuple[Move, ...]:
         """The list of guesses; in hard mode those that use every hint."""
@@ -227,7 +227,7 @@ class WordleMatch(Match):
 
     def render(self) -> str:
         """The guesses with their marks, and the answer."""
-        lines = [f"{word} {shown}" for word, shown in self.history]
+        lines = [f"{word} {pattern}" for word, pattern in self.history]
         return "\n".join([*lines, f"answer: {self.secret}"])
 
     def clone(self) -> "WordleMatch":
@@ -244,9 +244,9 @@ _LOADED: dict[str, WordleGame] = {}
 def uses_hints(word: str, history: tuple[tuple[str, str], ...]) -> bool:
     """The rule of hard mode: a letter marked right stays in its place, and of every letter there
     are at least as many as one guess has shown to be in the answer."""
-    for guess, shown in history:
+    for guess, pattern in history:
         there: dict[str, int] = {}
-        for place, (letter, mark) in enumerate(zip(guess, shown, strict=True)):
+        for place, (letter, mark) in enumerate(zip(guess, pattern, strict=True)):
             if mark == RIGHT and word[place] != letter:
                 return False
             if mark != ABSENT:

@@ -9,7 +9,7 @@ TAGGED = "<guess>[{}]</guess>"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class View:
     """What a player may know: the guesses with their marks; of the words still possible the first
     (`listed`) and their number, where the options show them."""
 
@@ -31,20 +31,20 @@ def rules(settings: WordleOptions) -> str:
     )
 
 
-def brief(shown: Shown) -> str:
+def brief(view: View) -> str:
     """One line a guess, and which guess comes next of how many: made for small models."""
-    lines = [f"{word} {found}" for word, found in shown.history]
-    if shown.listed:
-        more = shown.possible - len(shown.listed)
-        lines.append(" ".join(["?", *shown.listed, *([f"+{more}"] if more else [])]))
-    return "\n".join([*lines, f"{len(shown.history) + 1}/{shown.settings.max_turns}"])
+    lines = [f"{word} {marks}" for word, marks in view.history]
+    if view.listed:
+        more = view.possible - len(view.listed)
+        lines.append(" ".join(["?", *view.listed, *([f"+{more}"] if more else [])]))
+    return "\n".join([*lines, f"{len(view.history) + 1}/{view.settings.max_turns}"])
 
 
-def chat(shown: Shown) -> tuple[Message, ...]:
+def chat(view: View) -> tuple[Message, ...]:
     """The system's words, and the user's for this turn."""
     return (
-        Message(role="system", content=f"{rules(shown.settings)}\n\n{_form(shown.settings)}"),
-        Message(role="user", content=_turn(shown)),
+        Message(role="system", content=f"{rules(view.settings)}\n\n{_form(view.settings)}"),
+        Message(role="user", content=_turn(view)),
     )
 
 
@@ -58,13 +58,13 @@ def _form(settings: WordleOptions) -> str:
     return f"Reply with one guess as {TAGGED.format('...')}, the word in the brackets."
 
 
-def _turn(shown: Shown) -> str:
-    lines = [f"Guess {len(shown.history) + 1} of {shown.settings.max_turns}."]
-    if shown.history:
+def _turn(view: View) -> str:
+    lines = [f"Guess {len(view.history) + 1} of {view.settings.max_turns}."]
+    if view.history:
         lines.append("So far:")
-        lines += [f"{word.upper()} {' '.join(found)}" for word, found in shown.history]
-    if shown.listed:
-        more = shown.possible - len(shown.listed)
+        lines += [f"{word.upper()} {' '.join(marks)}" for word, marks in view.history]
+    if view.listed:
+        more = view.possible - len(view.listed)
         others = f" and {more:,} others" if more else ""
-        lines.append(f"Words still possible: {', '.join(shown.listed)}{others}")
+        lines.append(f"Words still possible: {', '.join(view.listed)}{others}")
     return "\n".join(lines)

@@ -23,19 +23,19 @@ def marks(guess: str, answer: str) -> str:
     """G where a letter is right, Y where it belongs elsewhere, X where it is not (or no longer) in
     the answer. Of a letter that is guessed more often than it occurs, the right places are marked
     first, then the others from left to right."""
-    found = [RIGHT if a == b else ABSENT for a, b in zip(guess, answer, strict=True)]
-    left = [b for b, mark in zip(answer, found, strict=True) if mark != RIGHT]
+    pattern = [RIGHT if a == b else ABSENT for a, b in zip(guess, answer, strict=True)]
+    left = [b for b, mark in zip(answer, pattern, strict=True) if mark != RIGHT]
     for place, letter in enumerate(guess):
-        if found[place] != RIGHT and letter in left:
+        if pattern[place] != RIGHT and letter in left:
             left.remove(letter)
-            found[place] = ELSEWHERE
-    return "".join(found)
+            pattern[place] = ELSEWHERE
+    return "".join(pattern)
 
 
-def code_of(shown: str) -> int:
+def code_of(pattern: str) -> int:
     """Marks as a number: X, Y and G are the digits 0, 1, 2 in base 3."""
     code = 0
-    for mark in shown:
+    for mark in pattern:
         code = 3 * code + (ABSENT, ELSEWHERE, RIGHT).index(mark)
     return code
 
@@ -67,13 +67,13 @@ def _frequent(count: int, length: int) -> tuple[str, ...]:
             where="game.options.words",
             hint="pip install 'tesuji[wordle]', or name a file of words: `words: my-words.txt`",
         ) from error
-    found = tuple(word for word in top_n_list("en", DEPTH) if _fits(word, length))
-    if len(found) < count:
+    words = tuple(word for word in top_n_list("en", DEPTH) if _fits(word, length))
+    if len(words) < count:
         raise GameError(
-            f"there are {len(found):,} words of {length} letters, not {count:,}",
+            f"there are {len(words):,} words of {length} letters, not {count:,}",
             where="game.options.words",
         )
-    return found[:count]
+    return words[:count]
 
 
 def _from_file(path: Path, length: int) -> tuple[str, ...]:
@@ -81,14 +81,14 @@ def _from_file(path: Path, length: int) -> tuple[str, ...]:
         lines = path.read_text(encoding="utf-8").lower().split()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read the words: {error}", where=str(path)) from error
-    found = tuple(dict.fromkeys(word for word in lines if _fits(word, length)))
-    if len(found) < 2:
+    words = tuple(dict.fromkeys(word for word in lines if _fits(word, length)))
+    if len(words) < 2:
         raise DataError(
             f"there are not two words of {length} letters in it",
             where=str(path),
             hint="a word a line, a to z only; set `length` to theirs",
         )
-    return found
+    return words
 
 
 def _fits(word: str, length: int) -> bool:

@@ -34,7 +34,7 @@ class View:
         self.alive: list[int] = []
         self.mates: set[int] = set()
         self.targets: list[int] = []
-        self.found: dict[int, bool] = {}  # own investigations: seat → is Mafia
+        self.findings: dict[int, bool] = {}  # own investigations: seat → is Mafia
         self.claims: dict[int, dict[int, bool]] = {}  # speaker → what it says it found
         self.murdered: list[int] = []
         self.accused: Counter[int] = Counter()  # today, by anybody
@@ -72,7 +72,7 @@ class View:
             if killed:
                 self.murdered.append(seat)
         elif text.startswith("Player ") and (result := findings(text)):
-            self.found |= result
+            self.findings |= result
         elif phase := phase_of(text):
             self.phase = phase
             self.votes.clear()

@@ -27,9 +27,9 @@ class Voice:
     def __init__(self, style: Style, rng: random.Random) -> None:
         self.style, self.rng, self.view = style, rng, View()
 
-    def reply(self, shown: str) -> str:
+    def reply(self, transcript: str) -> str:
         """What it says to the transcript `shown`."""
-        self.view.read(shown)
+        self.view.read(transcript)
         return self._name() if self.view.phase in NAMED else self._speak()
 
     def _name(self) -> str:
@@ -64,7 +64,7 @@ class Voice:
             return victim(view, valid)
         if view.phase == "night_doctor":
             return next((seat for seat in view.claims if seat in valid), None)
-        unknown = [seat for seat in valid if seat not in view.found] or valid
+        unknown = [seat for seat in valid if seat not in view.findings] or valid
         return max(unknown, key=lambda seat: (suspicion(view, seat), self.rng.random()))
 
     def _nobody(self) -> int:
@@ -93,10 +93,10 @@ class Voice:
             if rng.random() < FAKE:
                 return words.claim(rng, target, True)
             return words.accusation(rng, target)
-        guilty = [seat for seat, bad in view.found.items() if bad and seat in view.alive]
+        guilty = [seat for seat, bad in view.findings.items() if bad and seat in view.alive]
         if guilty:
             return words.claim(rng, guilty[0], True)
-        cleared = [seat for seat, bad in view.found.items() if not bad and seat in view.alive]
+        cleared = [seat for seat, bad in view.findings.items() if not bad and seat in view.alive]
         if cleared and rng.random() < 0.35:
             return words.claim(rng, rng.choice(cleared), False)
         target = suspect(view)

@@ -9,13 +9,13 @@ NOISE = 0.8  # for one who speaks and never gives a reason
 
 def suspicion(view: View, seat: int) -> float:
     """How likely the player takes `seat` for Mafia; own investigations outweigh all else."""
-    if seat in view.found:
-        return 10.0 if view.found[seat] else -10.0
+    if seat in view.findings:
+        return 10.0 if view.findings[seat] else -10.0
     points = 0.0
-    for speaker, found in view.claims.items():
-        if seat in found and speaker != seat:
+    for speaker, claimed in view.claims.items():
+        if seat in claimed and speaker != seat:
             weight = _credit(view, speaker)
-            points += weight if found[seat] else -0.8 * weight
+            points += weight if claimed[seat] else -0.8 * weight
     points += 0.4 * min(3, view.reasoned[seat]) + 0.1 * min(3, view.accused[seat])
     points += 0.3 * sum(seat in view.accusers.get(dead, ()) for dead in view.murdered)
     if view.turns[seat]:
@@ -25,7 +25,7 @@ def suspicion(view: View, seat: int) -> float:
 
 def _credit(view: View, speaker: int) -> float:
     """What a claim of `speaker` weighs: more from one whom the Mafia then killed."""
-    if view.found.get(speaker):
+    if view.findings.get(speaker):
         return 0.0
     if speaker in view.murdered:
         return 6.0

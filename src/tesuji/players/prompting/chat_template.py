@@ -42,8 +42,8 @@ def render_next(
     None for a template that rewrites what stands before: then nothing can be appended.
     """
     template = str(tokenizer.chat_template or "")
-    found = _next(tokenizer, template, content, enable_thinking)
-    return None if found is None else list(found)
+    ids = _next(tokenizer, template, content, enable_thinking)
+    return None if ids is None else list(ids)
 
 
 def render_reply(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
@@ -106,9 +106,9 @@ def _next(
     if not template:
         return _encoded(tokenizer, content + "\n")
     before = [Message(role="user", content="?"), Message(role="assistant", content=_MARK)]
-    said = _templated(tokenizer, before[:1], enable_thinking) + render_reply(tokenizer, _MARK)
+    start = _templated(tokenizer, before[:1], enable_thinking) + render_reply(tokenizer, _MARK)
     whole = _templated(tokenizer, [*before, Message(role="user", content=content)], enable_thinking)
-    return tuple(whole[len(said) :]) if whole[: len(said)] == said else None
+    return tuple(whole[len(start) :]) if whole[: len(start)] == start else None
 
 
 @functools.lru_cache(maxsize=8192)

@@ -40,9 +40,9 @@ def read_reply(
     if not isinstance(text, str):
         return Attempt(reply="", problem=f"the reply is not text but {type(text).__name__}")
     text = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates cannot be stored
-    thought, said = split_thought(text)
-    found, move, problem = _look(said, thought, legal, prefer, reader)
-    return Attempt(reply=text, thought=thought, found=found, move=move, problem=problem)
+    thought, answer = split_thought(text)
+    how, move, problem = _look(answer, thought, legal, prefer, reader)
+    return Attempt(reply=text, thought=thought, found=how, move=move, problem=problem)
 
 
 def split_thought(text: str) -> tuple[str, str]:
@@ -55,41 +55,41 @@ def split_thought(text: str) -> tuple[str, str]:
 
 
 def _look(
-    said: str, thought: str, legal: Legal | None, prefer: str, reader: Reader | None
+    answer: str, thought: str, legal: Legal | None, prefer: str, reader: Reader | None
 ) -> Outcome:
-    if not said:
+    if not answer:
         problem = "the reply holds a thought and no move" if thought else "the reply is empty"
         return Found.NONE, None, problem
-    if len(said) > LONGEST:
+    if len(answer) > LONGEST:
         return Found.NONE, None, f"the reply is longer than {LONGEST} characters"
     try:
-        named = reader(said) if reader else None
+        named = reader(answer) if reader else None
     except IllegalMove as error:
         return Found.NONE, None, error.what
     if named:
-        return (Found.EXACT if named.text == said else Found.SOFT), named, ""
+        return (Found.EXACT if named.text == answer else Found.SOFT), named, ""
     if legal is None:
-        return Found.EXACT, Move(-1, said), ""
+        return Found.EXACT, Move(-1, answer), ""
     looks = (_exact, _bare_id) if prefer == "move" else (_bare_id, _exact)
     for look in looks:
-        if move := look(said, legal):
+        if move := look(answer, legal):
             return (Found.EXACT if look is _exact else Found.ID), move, ""
-    return _inside(" ".join(said.split()), legal, prefer)
+    return _inside(" ".join(answer.split()), legal, prefer)
 
 
-def _exact(said: str, legal: Legal) -> Move | None:
-    return next((move for move in legal if move.text.strip() == said), None)
+def _exact(answer: str, legal: Legal) -> Move | None:
+    return next((move for move in legal if move.text.strip() == answer), None)
 
 
-def _bare_id(said: str, legal: Legal) -> Move | None:
-    return next((move for move in legal if str(move.id) == said), None)
+def _bare_id(answer: str, legal: Legal) -> Move | None:
+    return next((move for move in legal if str(move.id) == answer), None)
 
 
-def _inside(said: str, legal: Legal, prefer: str) -> Outcome:
+def _inside(answer: str, legal: Legal, prefer: str) -> Outcome:
     """Look for one move, and one only, in a reply that says more (or less tidily) than that."""
-    if whole := _alike(said.strip(_WRAPPING), legal):
+    if whole := _alike(answer.strip(_WRAPPING), legal):
         return _only(Found.SOFT, whole)
-    by_text, rest = _named_by_text(said, legal)
+    by_text, rest = _named_by_text(answer, legal)
     by_id = _named_by_id(rest, legal)
     if by_text and (prefer == "move" or not by_id):
         return _only(Found.SOFT, by_text)
@@ -98,9 +98,9 @@ def _inside(said: str, legal: Legal, prefer: str) -> Outcome:
     return Found.NONE, None, "no legal move in the reply"
 
 
-def _only(found: Found, moves: Legal) -> Outcome:
+def _only(how: Found, moves: Legal) -> Outcome:
     if len(moves) == 1:
-        return found, moves[0], ""
+        return how, moves[0], ""
     named = ", ".join(move.text for move in moves[:5]) + (", ..." if len(moves) > 5 else "")
     return Found.NONE, None, f"the reply names several moves ({named}), not one"
 
@@ -112,9 +112,9 @@ def _plain(text: str) -> str:
     return re.sub(_GAPS, "", text).replace("\0", " ")
 
 
-def _alike(said: str, legal: Legal) -> Legal:
-    """The moves whose notation is `said` but for spacing and brackets; case only if it must be."""
-    key = _plain(said)
+def _alike(answer: str, legal: Legal) -> Legal:
+    """The moves that `answer` spells but for spacing and brackets; case only if it must be."""
+    key = _plain(answer)
     if not key:
         return ()
     plain = [(move, _plain(move.text)) for move in legal]
@@ -122,18 +122,18 @@ def _alike(said: str, legal: Legal) -> Legal:
     return same or tuple(move for move, text in plain if text.lower() == key.lower())
 
 
-def _named_by_text(said: str, legal: Legal) -> tuple[Legal, str]:
+def _named_by_text(answer: str, legal: Legal) -> tuple[Legal, str]:
     """The different moves whose notation stands in the text, and the text without them."""
     texts = tuple(move.text for move in legal)
-    room = len("".join(said.split()))
+    room = len("".join(answer.split()))
     if all(len("".join(text.split())) > room for text in texts):
-        return (), said  # too short to hold any of them: no pattern needs to be compiled
+        return (), answer  # too short to hold any of them: no pattern needs to be compiled
     pattern = _pattern(texts)
     if pattern is None:
-        return (), said
-    spellings = dict.fromkeys(pattern.findall(said))
+        return (), answer
+    spellings = dict.fromkeys(pattern.findall(answer))
     named = dict.fromkeys(move for spelling in spellings for move in _alike(spelling, legal))
-    return tuple(named), pattern.sub(" ; ", said)
+    return tuple(named), pattern.sub(" ; ", answer)
 
 
 @functools.lru_cache(maxsize=4096)  # a position's moves come again and again; compiling is slow
@@ -173,9 +173,9 @@ def _notation(text: str) -> list[str]:
     return [*inner, after]
 
 
-def _named_by_id(said: str, legal: Legal) -> Legal:
+def _named_by_id(answer: str, legal: Legal) -> Legal:
     """The move whose number is the only number in the text."""
-    numbers = _NUMBER.findall(said)
+    numbers = _NUMBER.findall(answer)
     if len(numbers) != 1:
         return ()
     return tuple(move for move in legal if str(move.id) == numbers[0])

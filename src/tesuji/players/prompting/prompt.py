@@ -46,13 +46,13 @@ def _messages(
     role: str,
     legal: tuple[Move, ...] | None,
 ) -> list[Message]:
-    shown = observation.strip("\n").rstrip()
+    view = observation.strip("\n").rstrip()
     if section.style == "compact":
-        content = f"{shown}\n{role}"
+        content = f"{view}\n{role}"
     else:
-        content = _full(section, game.rules, shown, _who(seat, role), legal)
-    asked = Message(role="user", content=content)
-    return [Message(role="system", content=section.system), asked] if section.system else [asked]
+        content = _full(section, game.rules, view, _who(seat, role), legal)
+    user = Message(role="user", content=content)
+    return [Message(role="system", content=section.system), user] if section.system else [user]
 
 
 def next_message(
@@ -75,10 +75,10 @@ def next_message(
         return _again(section, failed, legal)[1]
     if own:
         return own[-1]
-    shown = observation.strip("\n").rstrip()
+    view = observation.strip("\n").rstrip()
     if section.style == "compact":
-        return Message(role="user", content=f"{shown}\n{role}")
-    return Message(role="user", content=_full(section, "", shown, _who(seat, role), legal))
+        return Message(role="user", content=f"{view}\n{role}")
+    return Message(role="user", content=_full(section, "", view, _who(seat, role), legal))
 
 
 def answer_text(section: PromptSection, move: Move, thought: str = "") -> str:
@@ -88,9 +88,9 @@ def answer_text(section: PromptSection, move: Move, thought: str = "") -> str:
 
 
 def _full(
-    section: PromptSection, rules: str, shown: str, who: str, legal: tuple[Move, ...] | None
+    section: PromptSection, rules: str, view: str, who: str, legal: tuple[Move, ...] | None
 ) -> str:
-    parts = [rules.strip(), f"Current State:\n{shown}", f"You are {who}."]
+    parts = [rules.strip(), f"Current State:\n{view}", f"You are {who}."]
     if legal is not None:
         parts.append("Legal Actions:\n" + "\n".join(f"{m.id} -> {m.text}" for m in legal))
     parts.append(_ask(section, legal))
@@ -114,8 +114,8 @@ def _again(
     section: PromptSection, failed: Attempt, legal: tuple[Move, ...] | None
 ) -> list[Message]:
     reason = failed.problem or "the move is not legal here"
-    said = split_thought(failed.reply)[1] or failed.reply
+    answer = split_thought(failed.reply)[1] or failed.reply
     return [
-        Message(role="assistant", content=said),
+        Message(role="assistant", content=answer),
         Message(role="user", content=f"Not accepted: {reason}.\n{_ask(section, legal)}"),
     ]

@@ -59,6 +59,6 @@ def in_hermes_style(tools: Sequence[dict[str, Any]], messages: Sequence[Message]
     already; the wording is that of Qwen's own templates."""
     text = HERMES.format(tools="\n".join(json.dumps(tool) for tool in tools))
     if messages and messages[0]["role"] == "system":
-        said = messages[0]["content"]
-        return [Message(role="system", content=f"{said}\n\n{text}"), *messages[1:]]
+        system = messages[0]["content"]
+        return [Message(role="system", content=f"{system}\n\n{text}"), *messages[1:]]
     return [Message(role="system", content=text), *messages]

@@ -49,11 +49,11 @@ Path = tuple[int, ...]
 
 def forks(choices: Sequence[Sequence[int]]) -> list[list[Path]]:
     """Wherever the choices part: the ways to there and one token further, one list a fork."""
-    found: dict[Path, dict[Path, None]] = {}
+    ways_on: dict[Path, dict[Path, None]] = {}
     for choice in choices:
         for length in range(len(choice)):
-            found.setdefault(tuple(choice[:length]), {})[tuple(choice[: length + 1])] = None
-    return [list(ways) for ways in found.values() if len(ways) > 1]
+            ways_on.setdefault(tuple(choice[:length]), {})[tuple(choice[: length + 1])] = None
+    return [list(ways) for ways in ways_on.values() if len(ways) > 1]
 
 
 def masked_probabilities(

@@ -264,15 +264,15 @@ def _decode_shared(
         if len(left) <= DROP_AT * len(replies):
             context.keep(left)
             replies = [replies[number] for number in left]
-        shown = [[(k, r) for k, r in enumerate(some, 1) if not r.done] for some in replies]
-        width = max(map(len, shown))
-        blanks = [width - len(some) for some in shown]
-        ids = [[r.ids[-1] for _, r in s] + [0] * n for s, n in zip(shown, blanks, strict=True)]
-        owners = [[k for k, _ in s] + [NOBODY] * n for s, n in zip(shown, blanks, strict=True)]
-        found = context.read_shared(ids, owners, step)
-        running = [row for some in shown for _, row in some]
-        at = [(u, w) for u, some in enumerate(shown) for w in range(len(some))]
-        logits = found[tuple(torch.tensor(at, device=found.device).T)]
+        waiting = [[(k, r) for k, r in enumerate(some, 1) if not r.done] for some in replies]
+        width = max(map(len, waiting))
+        blanks = [width - len(some) for some in waiting]
+        ids = [[r.ids[-1] for _, r in s] + [0] * n for s, n in zip(waiting, blanks, strict=True)]
+        owners = [[k for k, _ in s] + [NOBODY] * n for s, n in zip(waiting, blanks, strict=True)]
+        logits = context.read_shared(ids, owners, step)
+        running = [row for some in waiting for _, row in some]
+        at = [(u, w) for u, some in enumerate(waiting) for w in range(len(some))]
+        logits = logits[tuple(torch.tensor(at, device=logits.device).T)]
 
 
 def _draw(logits: Tensor, rows: Sequence[_Row], temperature: float, top_p: float) -> Tensor:

@@ -41,24 +41,24 @@ class KeptContexts:
         """A plain context that has read the texts, going on from what is kept; the logits [B, V]
         after each."""
         self._forget_if_changed()
-        found = [self._longest(text) for text in texts]
-        fresh = [index for index, at in enumerate(found) if at is None]
+        kept = [self._longest(text) for text in texts]
+        fresh = [index for index, at in enumerate(kept) if at is None]
         if len(fresh) == len(texts) or any(len(texts[index]) == 1 for index in fresh):
             return read_once(self.model, texts)
-        return self._go_on(texts, found, fresh)
+        return self._go_on(texts, kept, fresh)
 
     def _go_on(
-        self, texts: Sequence[Text], found: Sequence[Text | None], fresh: Sequence[int]
+        self, texts: Sequence[Text], kept: Sequence[Text | None], fresh: Sequence[int]
     ) -> tuple[Context, Tensor]:
         """Pick kept rows context by context; fresh texts join with all but their last token."""
         parts: list[Context] = []
         order: list[int] = []
         by_context: dict[int, list[int]] = {}
-        for index, text in enumerate(found):
+        for index, text in enumerate(kept):
             if text is not None:
                 by_context.setdefault(id(self._places[text][0]), []).append(index)
         for indices in by_context.values():
-            parts.append(self._take([found[index] for index in indices]))  # type: ignore[misc]
+            parts.append(self._take([kept[index] for index in indices]))  # type: ignore[misc]
             order += indices
         if fresh:
             parts.append(read_once(self.model, [texts[index][:-1] for index in fresh])[0])

@@ -57,8 +57,8 @@ class CFRPlayer(Player):
 
     def _policy_at(self, request: MoveRequest) -> dict[int, float]:
         known = self._state_of(request).information_state_string(request.seat)
-        found = dict(self.policy.get_state_policy(known))
-        return {move.id: float(found.get(move.id, 0.0)) for move in request.legal or ()}
+        policy = dict(self.policy.get_state_policy(known))
+        return {move.id: float(policy.get(move.id, 0.0)) for move in request.legal or ()}
 
     def _state_of(self, request: MoveRequest) -> Any:
         """The pyspiel.State asked about; it must be one of the game that was solved."""

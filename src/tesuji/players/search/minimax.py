@@ -71,10 +71,10 @@ class MinimaxPlayer(Player):
     def _after(self, child: Any, mover: int) -> MoveValue:
         """A move's value for `mover`, given the position it leads to."""
         left = None if self.depth is None else self.depth - 1
-        found = self._exact(child) if left is None else self._limited(child, left, -_INF, _INF)
+        result = self._exact(child) if left is None else self._limited(child, left, -_INF, _INF)
         sign = 1.0 if child.is_terminal() or child.current_player() == mover else -1.0
-        value = child.returns()[mover] if child.is_terminal() else sign * found.value
-        return MoveValue(value + 0.0, found.plies + 1)
+        value = child.returns()[mover] if child.is_terminal() else sign * result.value
+        return MoveValue(value + 0.0, result.plies + 1)
 
     def _exact(self, state: Any) -> MoveValue:
         """The value of a position for the seat to move there, every line followed to its end."""
@@ -85,7 +85,7 @@ class MinimaxPlayer(Player):
             self._count(state)
             mover = state.current_player()
             children = (self._after(state.child(a), mover) for a in state.legal_actions())
-            self._known[key] = max(children, key=lambda found: found.rank)
+            self._known[key] = max(children, key=lambda result: result.rank)
         return self._known[key]
 
     def _limited(self, state: Any, depth: int, alpha: float, beta: float) -> MoveValue:
@@ -95,8 +95,8 @@ class MinimaxPlayer(Player):
         mover = state.current_player()
         best = MoveValue(-_INF, 0)
         for action in state.legal_actions():
-            found = self._limited_child(state.child(action), mover, depth - 1, alpha, beta)
-            best = max(best, found, key=lambda value: value.rank)
+            result = self._limited_child(state.child(action), mover, depth - 1, alpha, beta)
+            best = max(best, result, key=lambda value: value.rank)
             alpha = max(alpha, best.value)
             if alpha > beta:  # strictly: an equal value may still be a quicker win
                 break
@@ -109,8 +109,8 @@ class MinimaxPlayer(Player):
             return MoveValue(child.returns()[mover], 1)
         same = child.current_player() == mover
         window = (alpha, beta) if same else (-beta, -alpha)
-        found = self._limited(child, depth, *window)
-        return MoveValue((found.value if same else -found.value) + 0.0, found.plies + 1)
+        result = self._limited(child, depth, *window)
+        return MoveValue((result.value if same else -result.value) + 0.0, result.plies + 1)
 
     def _count(self, state: Any) -> None:
         self._nodes += 1
@@ -153,14 +153,14 @@ _BOARD_IS_ENOUGH = frozenset(
 
 def best_moves(values: Mapping[Move, MoveValue]) -> tuple[Move, ...]:
     """The moves of best value that also win soonest or lose latest."""
-    best = max(found.rank for found in values.values())
-    return tuple(move for move, found in values.items() if found.rank == best)
+    best = max(result.rank for result in values.values())
+    return tuple(move for move, result in values.items() if result.rank == best)
 
 
 def optimal_moves(values: Mapping[Move, MoveValue]) -> tuple[Move, ...]:
     """All moves that keep the value of the position."""
-    best = max(found.value for found in values.values())
-    return tuple(move for move, found in values.items() if found.value == best)
+    best = max(result.value for result in values.values())
+    return tuple(move for move, result in values.items() if result.value == best)
 
 
 def _key(state: Any) -> tuple[str, Any]:

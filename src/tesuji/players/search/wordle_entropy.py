@@ -89,8 +89,8 @@ class EntropyPlayer(Player):
         step = max(1, AT_ONCE // len(possible))
         parts = [guesses[start : start + step] for start in range(0, len(guesses), step)]
         measure = _bits if self.by == BITS else _fewest
-        told: ndarray = np.concatenate([measure(split_sizes(game, p, possible)) for p in parts])
-        worth: ndarray = told + chance
+        gained: ndarray = np.concatenate([measure(split_sizes(game, p, possible)) for p in parts])
+        worth: ndarray = gained + chance
         return worth
 
 
@@ -123,7 +123,7 @@ def split_sizes(game: WordleGame, guesses: "ndarray", possible: Sequence[int]) -
     import numpy as np
 
     patterns = 3**game.settings.length
-    shown = game.table.full()[guesses][:, list(possible)].astype(np.int64)
+    codes = game.table.full()[guesses][:, list(possible)].astype(np.int64)
     rows = np.arange(len(guesses), dtype=np.int64)[:, None] * patterns
-    counts = np.bincount((shown + rows).ravel(), minlength=len(guesses) * patterns)
+    counts = np.bincount((codes + rows).ravel(), minlength=len(guesses) * patterns)
     return counts.reshape(len(guesses), patterns)

@@ -10,7 +10,7 @@ from tesuji.episodes.schedule.schedule import Schedule
 from tesuji.learners.rl.weights import Weights, copy_of, load_tensors, save_tensors, swapped
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.by_game import ByGame
-from tesuji.players.guard import GuardedPlayer
+from tesuji.players.guarded_player import GuardedPlayer
 from tesuji.players.model import ModelPlayer
 from tesuji.recipe.schema.play import SELF, SNAPSHOT
 

@@ -15,7 +15,7 @@ from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.basic.random import RandomPlayer
 from tesuji.players.by_game import ByGame
-from tesuji.players.guard import GuardedPlayer
+from tesuji.players.guarded_player import GuardedPlayer
 from tesuji.recipe.schema.play import OpponentSection
 
 TTT = load_game("tic_tac_toe")
@@ -137,7 +137,7 @@ def test_a_hanging_player_does_not_keep_the_program_from_ending():
     code = """
 import time
 from tesuji.players.base import Player
-from tesuji.players.guard import GuardedPlayer
+from tesuji.players.guarded_player import GuardedPlayer
 class Hangs(Player):
     name = "hangs"
     def choose(self, requests):
