@@ -24,6 +24,11 @@ class Message(TypedDict):
     content: str
 
 
+def is_message(item: Any) -> bool:
+    """Whether a value that was read is a message of a chat."""
+    return isinstance(item, dict) and all(isinstance(item.get(k), str) for k in ("role", "content"))
+
+
 class Move(NamedTuple):
     """A move as its game writes it: `id` is the game's own action number, `text` its notation."""
 

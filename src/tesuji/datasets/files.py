@@ -12,7 +12,7 @@ from typing import Any
 
 from tesuji.core.errors import DataError
 from tesuji.core.files import read_jsonl
-from tesuji.core.types import Example, Message, Pair
+from tesuji.core.types import Example, Message, Pair, is_message
 
 
 def example_row(example: Example) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _about(row: Mapping[str, Any]) -> dict[str, Any]:
 def _messages(value: Any, where: str) -> tuple[Message, ...]:
     if isinstance(value, str) and value:
         return (Message(role="user", content=value),)
-    fits = isinstance(value, list) and value and all(_is_message(item) for item in value)
+    fits = isinstance(value, list) and value and all(is_message(item) for item in value)
     if not fits:
         raise DataError(
             "`prompt` must be a text, or a list of messages",
@@ -85,11 +85,3 @@ def _messages(value: Any, where: str) -> tuple[Message, ...]:
             hint='a message is {"role": "user", "content": "..."}',
         )
     return tuple(Message(role=item["role"], content=item["content"]) for item in value)
-
-
-def _is_message(item: Any) -> bool:
-    return (
-        isinstance(item, dict)
-        and isinstance(item.get("role"), str)
-        and isinstance(item.get("content"), str)
-    )

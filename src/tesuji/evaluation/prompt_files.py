@@ -14,7 +14,7 @@ from typing import Any
 from tesuji.core.errors import DataError
 from tesuji.core.files import read_json, read_jsonl, read_text, write_json, write_jsonl
 from tesuji.core.json_dataclass import json_safe
-from tesuji.core.types import Message
+from tesuji.core.types import Message, is_message
 
 SUFFIXES = (".jsonl", ".json", ".txt")
 REPLY, BEFORE = "reply", "reply_before"
@@ -76,7 +76,7 @@ def _messages(row: Mapping[str, Any]) -> tuple[Message, ...]:
     value = row["prompt"] if "prompt" in row else row.get("messages")
     if isinstance(value, str):
         return (Message(role="user", content=value),) if value.strip() else ()
-    if not isinstance(value, list) or not all(map(_is_message, value)):
+    if not isinstance(value, list) or not all(map(is_message, value)):
         return ()
     messages = [Message(role=item["role"], content=item["content"]) for item in value]
     if messages and messages[-1]["role"] == "assistant":
@@ -94,10 +94,6 @@ def _instructed(instruction: Any, given: Any) -> tuple[Message, ...]:
         Message(role="system", content=instruction),
         Message(role="user", content=given),
     )
-
-
-def _is_message(item: Any) -> bool:
-    return isinstance(item, dict) and all(isinstance(item.get(k), str) for k in ("role", "content"))
 
 
 def results_path(prompts: Path) -> Path:

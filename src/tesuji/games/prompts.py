@@ -22,7 +22,7 @@ from typing import Any
 
 from tesuji.core.errors import DataError, GameError
 from tesuji.core.files import read_jsonl
-from tesuji.core.types import Message, Move
+from tesuji.core.types import Message, Move, is_message
 from tesuji.games.base import GameInfo
 from tesuji.games.one_turn import OneTurnGame, OneTurnMatch, one_turn_info
 from tesuji.games.options import Options, read_options
@@ -146,7 +146,7 @@ def _prompt(row: Any, where: str) -> Prompt:
     value = row.get("prompt") if isinstance(row, dict) else None
     if isinstance(value, str) and value:
         return Prompt((Message(role="user", content=value),), _legal_moves(row, where))
-    if isinstance(value, list) and value and all(_is_message(item) for item in value):
+    if isinstance(value, list) and value and all(is_message(item) for item in value):
         messages = tuple(Message(role=item["role"], content=item["content"]) for item in value)
         return Prompt(messages, _legal_moves(row, where))
     raise DataError("`prompt` must be a text, or a list of messages", where=where)
@@ -159,10 +159,6 @@ def _legal_moves(row: dict[str, Any], where: str) -> tuple[Move, ...] | None:
     if not isinstance(texts, list) or not texts or not all(isinstance(t, str) and t for t in texts):
         raise DataError("`legal_moves` must be a list of texts", where=where)
     return tuple(Move(-1, text) for text in dict.fromkeys(texts))
-
-
-def _is_message(item: Any) -> bool:
-    return isinstance(item, dict) and all(isinstance(item.get(k), str) for k in ("role", "content"))
 
 
 _INFO = one_turn_info(NAME, "Prompts", NAME, best=0.0, key=False)

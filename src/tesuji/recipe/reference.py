@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from tesuji.core.files import write_text
+from tesuji.core.files import read_text, write_text
 from tesuji.recipe.schema.play import OpponentSection, RewardTerm
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.sections import GameSection, PlayerSection, Section, sections_in
@@ -37,28 +37,7 @@ PLAYERS = {  # told once, at the end: path → (section, title)
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 Json = dict[str, Any]
 
-HEAD = f"""# Recipe reference
-
-Made from the sections in `src/tesuji/recipe/` by `make docs`; change it there.
-
-A recipe is one YAML file. Unknown keys are refused. On the command line every key can be changed:
-`tesuji run recipes/tictactoe/tiny.yaml seed=2 stages.sft.learning_rate=1e-2`.
-
-Shorthands: `game: kuhn_poker` for `game: {{name: kuhn_poker}}`; `random` for `{{player: random}}`;
-`legal: 0.1` for `legal: {{weight: 0.1}}` among `rewards`; a stage without `kind:` is of the kind it
-is named after; `stage:` with nothing after it takes all defaults; `stage: false` leaves it out.
-`include: other.yaml` (or a list) at the top lays this file over others, whose names are relative
-to it.
-
-In an editor with a YAML language server, put this line at the top of a recipe, with the path from
-the recipe to the schema, and keys are completed, explained and checked while you type:
-
-```yaml
-# yaml-language-server: $schema=../../docs/{SCHEMA}
-```
-
-`tesuji recipes schema > {SCHEMA}` writes the schema where there is no checkout.
-"""
+HEAD = read_text(Path(__file__).with_name("reference_head.md"))
 
 
 def write_reference(folder: Path) -> list[Path]:

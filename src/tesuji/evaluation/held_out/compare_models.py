@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Literal
 
+from tesuji.core.files import read_beside
 from tesuji.core.statistics import Interval, Share
 from tesuji.evaluation.held_out.results import RowsScore
 
@@ -101,40 +102,4 @@ def _at(part: Any, path: str) -> Any:
     return reduce(step, path.split("."), part)
 
 
-MEASURES = (
-    Measure("perplexity of held-out replies", "number", "lower", "likelihood.perplexity"),
-    Measure("nats a reply", "number", "lower", "likelihood.nats_per_reply"),
-    Measure(
-        "prefers the better reply", "share", "higher", "preferences.summed", "a coin", 0.5
-    ),
-    Measure("... per token", "share", "higher", "preferences.per_token", "a coin", 0.5),
-    Measure("names a valid target", "share", "higher", "replies.legal"),
-    Measure(
-        "does as was done there", "share", "", "replies.agree",
-        "a random target", "replies.agree_random",
-    ),
-    Measure(
-        "votes for who went out", "share", "higher", "replies.decisive",
-        "a random target", "replies.decisive_random",
-    ),
-    Measure(
-        "right decision", "share", "higher", "decisions.action",
-        "the commonest label", "decisions.baseline.action_share.rate",
-    ),
-    Measure(
-        "... its size too", "share", "higher", "decisions.exact",
-        "the commonest label", "decisions.baseline.exact_share.rate",
-    ),
-    Measure("empty replies", "share", "lower", "replies.empty"),
-    Measure("replies cut off", "share", "lower", "replies.unfinished"),
-    Measure("different replies", "share", "", "replies.distinct"),
-    Measure("tokens a reply", "number", "", "replies.mean_tokens"),
-    Measure(
-        "strategic words a reply", "number", "", "replies.said.words",
-        "said there", "replies.said_there.words",
-    ),
-    Measure(
-        "the guide's form score", "number", "", "replies.said.score",
-        "said there", "replies.said_there.score",
-    ),
-)  # fmt: skip
+MEASURES = tuple(Measure(**one) for one in read_beside(__file__, "measures.yaml"))

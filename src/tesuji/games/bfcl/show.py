@@ -14,30 +14,14 @@ from tesuji.core.types import Message
 from tesuji.games.bfcl.data import Question
 
 SYNTAX = {"python": "Python 3", "java": "Java 8 SDK", "javascript": "JavaScript"}
-SCHEMA_TYPES = {
-    "dict": "object",
-    "HashMap": "object",
-    "Hashtable": "object",
-    "object": "object",
-    "float": "number",
-    "double": "number",
-    "number": "number",
-    "integer": "integer",
-    "byte": "integer",
-    "short": "integer",
-    "long": "integer",
-    "Bigint": "integer",
-    "array": "array",
-    "tuple": "array",
-    "list": "array",
-    "ArrayList": "array",
-    "Array": "array",
-    "Queue": "array",
-    "Stack": "array",
-    "boolean": "boolean",
-    "bool": "boolean",
-    "Boolean": "boolean",
+_TYPES = {  # of JSON Schema, and the leaderboard's names for them
+    "object": "dict HashMap Hashtable object",
+    "number": "float double number",
+    "integer": "integer byte short long Bigint",
+    "array": "array tuple list ArrayList Array Queue Stack",
+    "boolean": "boolean bool Boolean",
 }
+SCHEMA_TYPES = {name: schema for schema, names in _TYPES.items() for name in names.split()}
 
 
 def tools_message(question: Question) -> tuple[Message, ...]:

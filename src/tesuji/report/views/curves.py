@@ -5,25 +5,9 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from tesuji.core.charts import ink_svg, plain
+from tesuji.core.files import read_beside
 
-TITLES = {
-    "eval/exploitability": "Exploitability",
-    "certificate/losing_lines": "Losing lines of the certificate",
-    "eval/score": "Score in evaluation",
-    "success": "Success",
-    "reward": "Reward",
-    "curriculum/stage": "Curriculum stage",
-    "loss": "Loss",
-    "mean_token_accuracy": "Mean token accuracy",
-    "learning_rate": "Learning rate",
-    "entropy": "Entropy",
-    "approx_kl": "KL of an update",
-    "kl": "KL from the reference",
-    "explained_variance": "Explained variance of the critic",
-    "illegal_moves": "Illegal replies",
-    "zero_variance_groups": "Groups with nothing to learn from",
-    "grad_norm": "Gradient norm",
-}
+TITLES = read_beside(__file__, "titles.yaml")  # the well-known metrics, in order
 BESIDE = {"random/success": ("success", "random play in its place")}
 LEFT_OUT = {"time", "stage", "step", "epoch", "num_tokens"}
 HELD_OUT = "eval_"  # transformers' prefix of what is measured on held-out rows
