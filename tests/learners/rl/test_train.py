@@ -4,6 +4,7 @@ a traceback or in lost work."""
 import json
 import time
 from collections.abc import Sequence
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from listener import Listener
 from made_recipes import recipe_of
 from places import RECIPES
 
+from tesuji.core import plugins
 from tesuji.core.errors import EngineError, RecipeError, TesujiError
 from tesuji.pipeline.run import Outcome, run_recipe
-from tesuji.players import registry
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.recipe.reading.load import load_recipe
 from tesuji.recipe.schema.recipe import Recipe
@@ -125,9 +126,14 @@ class Hanging(Player):
 
 @pytest.fixture
 def players(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = {"broken": Broken, "hanging": Hanging}
-    original = registry._factory
-    monkeypatch.setattr(registry, "_factory", lambda name: made.get(name) or original(name))
+    made = {"broken": f"{__name__}:Broken", "hanging": f"{__name__}:Hanging"}
+    points = tuple(EntryPoint(name, value, "tesuji.players") for name, value in made.items())
+    declared = plugins._declared
+    monkeypatch.setattr(
+        plugins,
+        "_declared",
+        lambda group, path: points if group == "tesuji.players" else declared(group, path),
+    )
 
 
 def opening(share: float) -> dict[str, Any]:
