@@ -77,6 +77,16 @@ class RunFolder:
         }
         write_json(self.manifest_path, manifest)
 
+    def refuse_unusable(self) -> None:
+        """Raise DataError where a run could not go on here; nothing on disk changes."""
+        there = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
+        if not there.is_dir():
+            raise unwritable(there, NotADirectoryError(20, "it is a file"))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise unwritable(there, PermissionError(13, "Permission denied"))
+        if self.manifest_path.exists():
+            self.manifest()
+
     def manifest(self) -> dict[str, Any]:
         """The manifest; DataError when it is missing, broken or from a newer Tesuji."""
         manifest = read_json(self.manifest_path)
