@@ -24,6 +24,7 @@ from tesuji.logs.formats.secretmafia_turns import turns
 from tesuji.logs.numbers import by_seat, payment, payments, seat_number
 
 OUTCOMES = ("win", "loss", "draw", "error", "timeout")
+OF_GAMES = {"game_id", "outcome", "reward", "raw_rewards", "total_turns", "player_id", "game_info"}
 NAN = float("nan")
 
 
@@ -38,8 +39,8 @@ class Mafia(Importer):
         if not isinstance(value, Mapping):
             return False
         new = isinstance(value.get("observations"), list) and "actions" in value
-        old = isinstance(value.get("history"), list)
-        return (new or old) and not isinstance(value.get("turns"), list) and "env_name" not in value
+        other = isinstance(value.get("turns"), list) or "env_name" in value
+        return (new or _is_older(value)) and not other
 
     def read(self, record: Record) -> Episode:
         """The game. Raises Refused: `wrong_type` where a field holds something else."""
@@ -77,6 +78,16 @@ class Mafia(Importer):
                 **({"notes": notes} if notes else {}),
             },
         )
+
+
+def _is_older(value: Mapping[str, Any]) -> bool:
+    """Whether a `history` is a game's: rows of chats have one too, of other things, or empty."""
+    history = value.get("history")
+    if not isinstance(history, list):
+        return False
+    if not history:
+        return len(OF_GAMES & value.keys()) > 1
+    return isinstance(history[0], Mapping) and history[0].keys() >= {"observation", "response"}
 
 
 def _exchanges(game: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
