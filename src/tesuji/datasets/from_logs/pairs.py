@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from tesuji.core.types import Found, Move
 from tesuji.datasets.from_logs.candidates import Candidate, Replies, Span, action_of, hash_of
-from tesuji.games.textarena.secretmafia import is_secretmafia, read_action, targets
+from tesuji.games.textarena.secretmafia import is_secretmafia, naming, read_action, targets
 from tesuji.players.prompting.parse_reply import read_reply
 
 NEAR = ("prompt", "position", "phase")
@@ -192,7 +192,8 @@ def _other(turn: Candidate, labels: Counter[str], seed: int) -> str | None:
 def legal_there(text: str, turn: Candidate) -> bool:
     """Whether a reply would have been a legal move at that turn, whose legal moves are known."""
     if is_secretmafia(turn.game):
-        return read_action(text, turn.phase, _targets(turn.legal_moves)).move is not None
+        legal = (*_targets(turn.legal_moves), naming(turn.seat))  # itself, listed or not
+        return read_action(text, turn.phase, legal, wrapped=True).move is not None
     return read_reply(text, _moves(turn.legal_moves)).found is not Found.NONE
 
 
