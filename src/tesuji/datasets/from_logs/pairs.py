@@ -13,7 +13,7 @@ where the chosen one was said. Each reply stands in at most one pair of a kind.
 
 import random
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -131,8 +131,18 @@ def by_outcome(
     def far(turn: Candidate, other: Candidate) -> bool:
         return not turn.legal_moves or legal_there(replies.get(other.reply_span), turn)
 
-    for match in near_matches(good, bad, near, dropped, far):
+    for match in telling(near_matches(good, bad, near, dropped, far), dropped):
         yield plan(match, "outcome")
+
+
+def telling(matches: Iterable[Match], dropped: Dropped) -> Iterator[Match]:
+    """Those that can show which reply is better: not two night actions before the first day, each
+    against somebody of whom nothing was known."""
+    for match in matches:
+        if match.chosen.unknown and match.rejected.unknown:
+            dropped["first night, targets unknown"] += 1
+        else:
+            yield match
 
 
 def by_legality(

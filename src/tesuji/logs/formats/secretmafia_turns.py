@@ -107,7 +107,7 @@ def turn(seat: int, role: str, observation: str, continues: bool, reply: str, as
     phase = phase_of(asked.message)
     legal = targets(asked.message) if phase in NAMED else ()
     attempt = _judged(reply, phase, legal, asked)
-    if legal and attempt.move and attempt.move not in legal:
+    if legal and attempt.move and attempt.move.id >= 0 and attempt.move not in legal:
         legal = (*legal, attempt.move)
     return Turn(
         seat=seat,
