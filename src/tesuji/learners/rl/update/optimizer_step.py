@@ -23,6 +23,7 @@ from tesuji.learners.rl.update.batch import MicroBatch, Row, collate, micro_batc
 from tesuji.learners.rl.update.learning_rate import LearningRate
 from tesuji.learners.rl.update.loss import LossOptions, TokenData, token_loss
 from tesuji.players.sampling.kv_context import takes_masks
+from tesuji.players.sampling.modes import evaluating, updating
 
 
 @dataclass
@@ -115,16 +116,13 @@ def score(learner: Learner, flat: Flat) -> tuple[Array, Array | None]:
 def _score(learner: Learner, flat: Flat, rows: Sequence[Row]) -> tuple[Array, Array | None]:
     module, logps = learner.module, np.empty(flat.tokens)
     values = np.empty(flat.tokens) if module.value_head is not None else None
-    was_training = module.training
-    module.eval()
     for batch in _fitting(learner, rows):
-        with learner.autocast():
+        with evaluating(module), learner.autocast():
             scored = module(batch)
         index = batch.index.cpu().numpy()
         logps[index] = scored.logp.double().cpu().numpy()
         if values is not None and scored.values is not None:
             values[index] = scored.values.double().cpu().numpy()
-    module.train(was_training)
     return logps, values
 
 
@@ -144,7 +142,8 @@ def step(
     """
     while True:
         try:
-            figures = _backward(learner, rows, tokens, norm, options)
+            with updating(learner.actor):
+                figures = _backward(learner, rows, tokens, norm, options)
             break
         except (MemoryError, RuntimeError) as error:
             _halve(learner, rows, error)
