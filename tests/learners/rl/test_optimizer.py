@@ -26,9 +26,7 @@ def rates_of(stage: GrpoStage, numbers: list[int]) -> tuple[list[float], float]:
     group = learner.optimizer.param_groups[0]
     learner.optimizer.step = lambda: (rates.append(group["lr"]), take())
     for number in numbers:
-        update(
-            stage, learner, flat, tokens_of(flat), recipe=recipe_of(), number=number, beta=0.0
-        )
+        update(stage, learner, flat, tokens_of(flat), recipe=recipe_of(), number=number, beta=0.0)
     return rates, group["lr"]
 
 

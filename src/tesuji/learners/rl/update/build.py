@@ -91,4 +91,3 @@ def _optimizer(stage: RLStage, actor: ActorCritic) -> Any:
         weight_decay=stage.weight_decay,
         fused=True,
     )
-
