@@ -1,4 +1,4 @@
-"""The optimizer as the recipe describes it, and a learning rate that ends where its schedule does."""
+"""The optimizer as the recipe describes it, and a learning rate that ends as its schedule does."""
 
 import json
 from pathlib import Path

@@ -35,7 +35,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
         weight_decay: float = 0.0,
         more: Sequence[dict[str, Any]] = (),
     ) -> None:
-        """`betas` are AdamW's; `more` are further parameter groups for it, each with its own `lr`."""
+        """`betas` are AdamW's; `more` are further groups for it, each with its own `lr`."""
         self.members: tuple[torch.optim.Optimizer, ...] = ()
         further = [parameter for group in more for parameter in group["params"]]
         super().__init__([*matrices, *others, *further], {})
