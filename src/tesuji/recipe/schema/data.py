@@ -21,7 +21,7 @@ class EndpointSection(Section):
     concurrency: int = Field(8, ge=1)
     """Requests under way at once."""
     timeout_s: float = Field(60.0, gt=0)
-    """Seconds to wait for one answer."""
+    """Seconds for one answer, from asking to its last byte; what takes longer is asked again."""
     retries: int = Field(4, ge=0)
     """How often a failed request is tried again, waiting longer each time."""
     temperature: float = Field(0.7, ge=0.0)
