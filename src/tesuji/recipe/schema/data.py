@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tesuji.recipe.schema.sections import Different, PlayerSection, Section, Text
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class EndpointSection(Section):

@@ -75,6 +75,16 @@ class PlaySection(Section):
             raise ValueError("opponents needs at least one player")
         return self
 
+    @model_validator(mode="after")
+    def _told_apart(self) -> "PlaySection":
+        if len({stage.name for stage in self.curriculum}) < len(self.curriculum):
+            raise ValueError("curriculum: two stages have one name; give each its own")
+        for part in (self, *self.curriculum):
+            labels = [opponent.label for opponent in part.opponents]
+            if len(set(labels)) < len(labels):
+                raise ValueError("opponents: one stands there twice; give it a larger `weight`")
+        return self
+
 
 class RewardTerm(Section):
     """One term of the reward. A bare number is short for `{weight: ...}`."""
