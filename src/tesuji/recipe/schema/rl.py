@@ -165,7 +165,8 @@ class PpoStage(RLStage):
     vf_coef: float = Field(0.5, ge=0.0)
     """Weight of the value loss."""
     clip_range_vf: float | None = Field(0.2, gt=0.0)
-    """How far a value may move in one update; none: as far as it likes."""
+    """How far a value may move in one update, in units of the returns (the root mean square of
+    those of late); none: as far as it likes."""
     value_grad: float = Field(0.0, ge=0.0, le=1.0)
     """How much of the value loss reaches the policy's own weights (0: the head learns alone)."""
     value_learning_rate: float = Field(1e-3, gt=0)
