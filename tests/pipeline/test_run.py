@@ -230,7 +230,7 @@ def test_a_certificate_for_a_game_without_one_is_refused(tmp_path: Path):
 def test_a_model_that_is_not_there_stops_with_one_message(tmp_path: Path):
     with pytest.raises(EngineError, match="cannot load the model"):
         run_recipe(small(model={"base": str(tmp_path / "nothing")}), tmp_path)
-    assert decisions(small(model={"base": str(tmp_path / "nothing")}), tmp_path)["data"] == "skip"
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_without_a_model_cannot_be_played(tmp_path: Path):
@@ -279,7 +279,8 @@ def hear_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_ctrl_c_keeps_what_is_done_and_says_so(tmp_path: Path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_keep_what_is_done_and_say_so(tmp_path: Path, number: signal.Signals):
     """The real command, interrupted in the middle of training, then started again."""
     stages = {**SMALL["stages"], "sft": {**SMALL["stages"]["sft"], "max_steps": 100_000}}
     (tmp_path / "small.yaml").write_text(dump_recipe(small(stages=stages)))
@@ -292,7 +293,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(tmp_path: Path):
         deadline = time.monotonic() + 120
         while not list(checkpoints.glob("checkpoint-*")) and time.monotonic() < deadline:
             time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, shown = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "the same command goes on" in shown
@@ -330,10 +331,17 @@ def test_runs_are_listed_even_a_broken_one(finished: Path, tmp_path, capsys):
     assert "no runs in" in capsys.readouterr().out
     assert main(["runs", str(finished.parent)]) == 0
     assert "4 of 4 done" in capsys.readouterr().out
-    (tmp_path / "old").mkdir()
-    (tmp_path / "old" / "manifest.json").write_text('{"format": 99}')
+    odd = {"old": '{"format": 99}', "list": "[]", "torn": '{"form', "deep": "[" * 100_000,
+           "odd": '{"format": 1, "stages": []}', "bare": '{"format": 1}',
+           "[/red]": "{}"}  # fmt: skip
+    for name, text in odd.items():
+        (tmp_path / name.replace("/", "")).mkdir()
+        (tmp_path / name.replace("/", "") / "manifest.json").write_text(text)
+    shutil.copytree(finished, tmp_path / "fine")
     assert main(["runs", str(tmp_path)]) == 0
-    assert "not a run folder of format" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "not a run" in shown
+    assert "4 of 4 done" in shown and "[red]" in shown
 
 
 def test_the_plan_is_printed_and_nothing_is_done(tmp_path: Path, monkeypatch, capsys):

@@ -20,6 +20,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -29,7 +30,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tesuji.core.errors import DataError
-from tesuji.core.files import read_json, unwritable, write_json, write_text
+from tesuji.core.files import read_json, sweep, unwritable, write_json, write_text
+from tesuji.core.redact import redact
 
 RUN_FORMAT = 1
 PACKAGES = ("tesuji", "torch", "transformers", "trl", "peft", "accelerate", "open_spiel")
@@ -59,8 +61,9 @@ class RunFolder:
             (self.path / "stages").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise unwritable(self.path, error) from error
+        sweep(self.path)
         old = self.manifest() if self.manifest_path.exists() else {}
-        write_text(self.path / "recipe.yaml", recipe)
+        write_text(self.path / "recipe.yaml", redact(recipe))
         now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         manifest = {
             "format": RUN_FORMAT,
@@ -69,13 +72,23 @@ class RunFolder:
             "created": old.get("created", now),
             "updated": now,
             "seed": seed,
-            "command": command,
+            "command": redact(command),
             "git_commit": git_commit(),
             "versions": versions(),
             "platform": machine(),
             "stages": old.get("stages", {}),
         }
         write_json(self.manifest_path, manifest)
+
+    def refuse_unusable(self) -> None:
+        """Raise DataError where a run could not go on here; nothing on disk changes."""
+        there = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
+        if not there.is_dir():
+            raise unwritable(there, NotADirectoryError(20, "it is a file"))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise unwritable(there, PermissionError(13, "Permission denied"))
+        if self.manifest_path.exists():
+            self.manifest()
 
     def manifest(self) -> dict[str, Any]:
         """The manifest; DataError when it is missing, broken or from a newer Tesuji."""
@@ -86,6 +99,9 @@ class RunFolder:
                 where=str(self.manifest_path),
                 hint="choose another `name`, or update Tesuji",
             )
+        stages = manifest.setdefault("stages", {})
+        if not isinstance(stages, dict) or not all(isinstance(s, dict) for s in stages.values()):
+            raise DataError("`stages` is no list of stages", where=str(self.manifest_path))
         return manifest
 
     def link(self, name: str, folder: Path) -> None:
@@ -141,18 +157,22 @@ class StageFolder:
     def begin(self, key: str) -> None:
         """Make the folder ready: kept when it is this key's half-done work, else set aside."""
         if self.status(key) == "changed":
-            self._set_aside()
+            aside = self._set_aside()
+            for paid in aside.glob("*.sqlite*"):  # a model's answers, kept by what was asked
+                self.path.mkdir(exist_ok=True)
+                shutil.copy2(paid, self.path / paid.name)
         write_json(self.path / "started.json", {"key": key})
 
     def finish(self, key: str, facts: Mapping[str, Any]) -> None:
         """Mark the stage as done: the last thing written."""
         write_json(self.path / "done.json", {"key": key, **facts})
 
-    def _set_aside(self) -> None:
+    def _set_aside(self) -> Path:
         number = 1
         while (aside := self.path.with_name(f"{self.path.name}~{number}")).exists():
             number += 1
         self.path.rename(aside)
+        return aside
 
 
 def find_run(name: str, root: Path = Path("runs")) -> Path:
