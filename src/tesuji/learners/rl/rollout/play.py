@@ -10,7 +10,8 @@ from tesuji.core.errors import EngineError
 from tesuji.core.types import Ending, Episode, Task, Trace
 from tesuji.episodes.arena import play_matches
 from tesuji.episodes.reply_rules import TurnRules
-from tesuji.episodes.rewards.total import Rewards, score_of
+from tesuji.episodes.results import score_of, success_of
+from tesuji.episodes.rewards.total import Rewards
 from tesuji.episodes.schedule.schedule import POLICY, Outcome
 from tesuji.games.base import Game
 from tesuji.learners.rl.rollout.traces import traces_of
@@ -100,8 +101,8 @@ def _take(rollout: Rollout, task: Task, episode: Episode, setup: MatchSetup, ver
             sums[f"reward/{name}"] += sum(values)
         sums["reward"] += sum(earned.total)
         sums["seats"] += 1
-        score = score_of(episode, seat, info)
-        rollout.outcomes.append(Outcome(task, seat, score, score > 0.5))
+        score, success = score_of(episode, seat, info), success_of(episode, seat, info)
+        rollout.outcomes.append(Outcome(task, seat, score, success))
         _count_replies(sums, episode, seat)
     rollout.traces.extend(traces_of(episode, task, rewards, learner=POLICY, version=version))
 
