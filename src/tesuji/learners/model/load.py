@@ -7,11 +7,14 @@ name of its base.
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tesuji.core.errors import EngineError
+from tesuji.core.checksums import CHECKSUMS, damage
+from tesuji.core.errors import EngineError, TesujiError
 from tesuji.core.files import read_json
 from tesuji.learners.model.tiny import build_model, build_tokenizer, check_shape
 from tesuji.recipe.schema.sections import ModelSection
@@ -60,7 +63,10 @@ def load_policy(section: ModelSection, source: str) -> Policy:
         return Policy(load_model(section, source), load_tokenizer(section, source), source)
     from peft import PeftModel
 
-    model = PeftModel.from_pretrained(load_model(section, base), source, is_trainable=True)
+    refuse_damaged(source)
+    model = load_model(section, base)
+    with _told(source):
+        model = PeftModel.from_pretrained(model, source, is_trainable=True)
     return Policy(model, load_tokenizer(section, source), source)
 
 
@@ -132,10 +138,9 @@ def load_model(section: ModelSection, source: str, *, rewarding: bool = False) -
         **({"num_labels": 1} if rewarding else {}),
     }
     kind = "AutoModelForSequenceClassification" if rewarding else "AutoModelForCausalLM"
-    try:
+    refuse_damaged(source)
+    with _told(source):
         model: Any = getattr(transformers, kind).from_pretrained(source, **options)
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise _cannot_load(source, error) from error
     if not section.load_in_4bit:
         model = model.to(device)
     fit_threads(model)
@@ -146,12 +151,10 @@ def load_tokenizer(section: ModelSection, source: str) -> Any:
     """The source's tokenizer, with a token to pad with. Raises EngineError when it is not there."""
     from transformers import AutoTokenizer
 
-    try:
+    with _told(source):
         tokenizer = AutoTokenizer.from_pretrained(
             source, trust_remote_code=section.trust_remote_code, **_revision(section, source)
         )
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise _cannot_load(source, error) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -184,6 +187,31 @@ def _quantized(section: ModelSection) -> dict[str, Any]:
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
     return {"quantization_config": config, "device_map": "auto"}
+
+
+def refuse_damaged(source: str) -> None:
+    """Raise EngineError where a folder that a stage saved is no longer what it was."""
+    if problem := damage(Path(source)):
+        raise EngineError(
+            f"this saved model is damaged: {problem}",
+            where=source,
+            hint=f"delete done.json beside it, and the same run makes it again; or, if it was you "
+            f"who changed it, delete its {CHECKSUMS}",
+        )
+
+
+@contextmanager
+def _told(source: str) -> Iterator[None]:
+    """Whatever a library raises over a broken folder becomes one message: transformers,
+    safetensors, tokenizers and PEFT share no error of their own."""
+    try:
+        yield
+    except (TesujiError, MemoryError):
+        raise
+    except Exception as error:
+        if "out of memory" in str(error).lower():
+            raise
+        raise _cannot_load(source, error) from error
 
 
 def _cannot_load(source: str, error: Exception) -> EngineError:
