@@ -91,13 +91,18 @@ class RunFolder:
         write_json(self.manifest_path, manifest)
 
     def _old_manifest(self, say: Callable[[str], None]) -> dict[str, Any]:
+        if problem := self._unreadable():
+            aside = keep_aside(self.manifest_path)
+            say(f"{problem.where}: {problem.what}: kept as {aside.name}, and written anew")
+            return {"stages": self._finished()}
+        return self.manifest()
+
+    def _unreadable(self) -> DataError | None:
         try:
             read_json(self.manifest_path)
         except DataError as error:
-            aside = keep_aside(self.manifest_path)
-            say(f"{error.where}: {error.what}: kept as {aside.name}, and written anew")
-            return {"stages": self._finished()}
-        return self.manifest()
+            return error
+        return None
 
     def _finished(self) -> dict[str, Any]:
         """What the stages' own files say of them."""
@@ -107,6 +112,16 @@ class RunFolder:
                 if "~" not in file.parent.name:
                     stages[file.parent.name[3:]] = {"status": "done", **read_json(file)}
         return stages
+
+    def refuse_unusable(self) -> None:
+        """Raise DataError where a run could not go on here; nothing on disk changes."""
+        there = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
+        if not there.is_dir():
+            raise unwritable(there, NotADirectoryError(20, "it is a file"))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise unwritable(there, PermissionError(13, "Permission denied"))
+        if self.manifest_path.exists() and self._unreadable() is None:
+            self.manifest()
 
     def manifest(self) -> dict[str, Any]:
         """The manifest; DataError when it is missing, broken or from a newer Tesuji."""

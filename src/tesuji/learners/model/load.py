@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.core.checksums import CHECKSUMS, damage
-from tesuji.core.errors import EngineError, TesujiError
+from tesuji.core.errors import DataError, EngineError, TesujiError
 from tesuji.core.files import read_json
+from tesuji.learners.model.memory import ran_out_of_memory
 from tesuji.learners.model.tiny import build_model, build_tokenizer, check_shape
 from tesuji.recipe.schema.sections import ModelSection
 
@@ -76,7 +77,10 @@ def base_of(source: str) -> str | None:
     adapter = Path(source) / "adapter_config.json"
     if not adapter.is_file():
         return None
-    named = str(read_json(adapter)["base_model_name_or_path"])
+    facts = read_json(adapter)
+    named = str(facts.get("base_model_name_or_path") or "") if isinstance(facts, dict) else ""
+    if not named:
+        raise DataError("this adapter does not say what its base is", where=str(adapter))
     if Path(named).name != "base" or Path(named).exists():
         return named
     beside = (parent / "base" for parent in Path(source).resolve().parents)
@@ -134,26 +138,30 @@ def load_model(section: ModelSection, source: str, *, rewarding: bool = False) -
         "trust_remote_code": section.trust_remote_code,
         "use_safetensors": True,
         **_revision(section, source),
-        **_quantized(section),
+        **quantization(section),
         **({"num_labels": 1} if rewarding else {}),
     }
     kind = "AutoModelForSequenceClassification" if rewarding else "AutoModelForCausalLM"
     refuse_damaged(source)
     with _told(source):
         model: Any = getattr(transformers, kind).from_pretrained(source, **options)
-    if not section.load_in_4bit:
-        model = model.to(device)
+        if not section.load_in_4bit:
+            model = model.to(device)
     fit_threads(model)
     return model
 
 
-def load_tokenizer(section: ModelSection, source: str) -> Any:
-    """The source's tokenizer, with a token to pad with. Raises EngineError when it is not there."""
+def load_tokenizer(section: ModelSection, source: str, *, here: bool = False) -> Any:
+    """The source's tokenizer, with a token to pad with; `here`: nothing is downloaded. Raises
+    EngineError when it is not there."""
     from transformers import AutoTokenizer
 
-    with _told(source):
+    with _told(source, "the tokenizer of "):
         tokenizer = AutoTokenizer.from_pretrained(
-            source, trust_remote_code=section.trust_remote_code, **_revision(section, source)
+            source,
+            trust_remote_code=section.trust_remote_code,
+            local_files_only=here,
+            **_revision(section, source),
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -165,8 +173,9 @@ def _revision(section: ModelSection, source: str) -> dict[str, str]:
     return {"revision": str(section.revision)} if wanted else {}
 
 
-def _quantized(section: ModelSection) -> dict[str, Any]:
-    """4-bit NF4 with double quantisation (QLoRA, Dettmers et al. 2023), when asked for."""
+def quantization(section: ModelSection) -> dict[str, Any]:
+    """4-bit NF4 with double quantisation (QLoRA, Dettmers et al. 2023), when asked for. Raises
+    EngineError where this machine cannot."""
     if not section.load_in_4bit:
         return {}
     import importlib.util
@@ -201,20 +210,21 @@ def refuse_damaged(source: str) -> None:
 
 
 @contextmanager
-def _told(source: str) -> Iterator[None]:
+def _told(source: str, part: str = "") -> Iterator[None]:
     """Whatever a library raises over a broken folder becomes one message: transformers,
     safetensors, tokenizers and PEFT share no error of their own."""
     try:
         yield
-    except (TesujiError, MemoryError):
+    except TesujiError:
         raise
     except Exception as error:
-        if "out of memory" in str(error).lower():
-            raise
-        raise _cannot_load(source, error) from error
+        raise _cannot_load(source, error, part) from error
 
 
-def _cannot_load(source: str, error: Exception) -> EngineError:
+def _cannot_load(source: str, error: Exception, part: str = "") -> EngineError:
+    if ran_out_of_memory(error):
+        hint = "use a smaller model, `dtype: bfloat16`, or load_in_4bit with a `lora:` section"
+        return EngineError(f"out of memory loading {source}", where="model.base", hint=hint)
     first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if Path(source).exists():
         hint = "the folder needs config.json, *.safetensors and the tokenizer's files"
@@ -223,5 +233,5 @@ def _cannot_load(source: str, error: Exception) -> EngineError:
             "check the id and your connection; gated models need HF_TOKEN; or name a local folder"
         )
     return EngineError(
-        f"cannot load the model {source!r}: {first_line}", where="model.base", hint=hint
+        f"cannot load {part or 'the model '}{source!r}: {first_line}", where="model.base", hint=hint
     )

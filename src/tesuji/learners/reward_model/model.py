@@ -23,6 +23,7 @@ from tesuji.learners.model.load import (
     refuse_damaged,
 )
 from tesuji.players.prompting.chat_template import end_of_reply
+from tesuji.players.sampling.modes import evaluating
 from tesuji.recipe.schema.sections import ModelSection
 
 HEAD = "score"
@@ -110,13 +111,11 @@ def score_ids(
     """The reward of each whole sequence, the head computed in float32; alike beside alike, at most
     `batch_tokens` tokens (or one sequence) in a forward pass."""
     scores = [0.0] * len(sequences)
-    training = model.training
-    model.eval()
-    for chunk in _chunks(sequences, batch_tokens):
-        rewards = _score(model, [sequences[index] for index in chunk], pad)
-        for index, reward in zip(chunk, rewards.tolist(), strict=True):
-            scores[index] = reward
-    model.train(training)
+    with evaluating(model):
+        for chunk in _chunks(sequences, batch_tokens):
+            rewards = _score(model, [sequences[index] for index in chunk], pad)
+            for index, reward in zip(chunk, rewards.tolist(), strict=True):
+                scores[index] = reward
     return scores
 
 

@@ -39,6 +39,7 @@ def arguments(
     on_gpu = model.device.type != "cpu"
     return {
         **{key: getattr(stage, key) for key in SAME},
+        **dict(zip(("adam_beta1", "adam_beta2"), stage.adam_betas(), strict=True)),
         "output_dir": str(out / "checkpoints"),
         "num_train_epochs": stage.epochs,
         "per_device_train_batch_size": stage.batch_size,

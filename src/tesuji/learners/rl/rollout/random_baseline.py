@@ -2,7 +2,7 @@
 
 from tesuji.core.seeds import stream
 from tesuji.episodes.schedule.schedule import Schedule
-from tesuji.learners.rl.rollout.play import MatchSetup, play
+from tesuji.learners.rl.rollout.play import MatchSetup, outcomes_of
 
 RANDOM_MATCHES = 200
 
@@ -13,5 +13,5 @@ def random_success(schedule: Schedule, setup: MatchSetup) -> float:
     size = schedule.group_size
     side = schedule.beside(stream(schedule.seed, "random") % 2**32)
     tasks = side.propose(max(1, RANDOM_MATCHES // size) * size)
-    outcomes = play(tasks, setup, version=0).outcomes
+    outcomes = outcomes_of(tasks, setup)
     return sum(outcome.success for outcome in outcomes) / max(1, len(outcomes))
