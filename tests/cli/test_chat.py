@@ -88,7 +88,7 @@ def test_a_scripted_conversation_gives_replies_and_nothing_else(run: Path, tmp_p
 
 def one_reply(folder: Path, said: list[tuple[str, str]], tokens: int) -> str:
     """Greedy, by the sampler that plays, as the terminal shows it."""
-    from tesuji.episodes.show import visible
+    from tesuji.core.redact import visible
 
     opened = open_model(str(folder)).load()
     sampler = LocalSampler(opened.model, opened.tokenizer)
@@ -223,7 +223,7 @@ def test_replies_are_written_beside_the_prompts(run: Path, tmp_path: Path, monke
     assert [row.get("mine") for row in results] == [0, 1, 2, 3, 4, None]
     assert results[0]["reply_before"] == "old" and results[0]["prompt"] == "Say 0."
     final = run / "stages" / "02-sft" / "final"
-    from tesuji.episodes.show import visible
+    from tesuji.core.redact import visible
 
     assert visible(results[3]["reply"]) == one_reply(final, [("user", "Say 3.")], 12)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.jsonl", "p_results.jsonl"]

@@ -11,6 +11,7 @@ from places import RECIPES
 
 from tesuji.cli import doctor
 from tesuji.cli.browse.recipes import standalone
+from tesuji.cli.console import SafeConsole
 from tesuji.cli.main import COMMANDS, main
 from tesuji.cli.progress import Bar
 from tesuji.core.errors import RecipeError
@@ -113,6 +114,24 @@ def test_a_message_never_shows_a_secret(failing, capsys):
     failing(RecipeError("refused: hf_abcdefghijklmnopqrstuvwxyz012345"))
     main(["run"])
     assert "ijklmnop" not in capsys.readouterr().err
+
+
+def test_a_bugs_traceback_never_shows_a_secret(failing, capsys):
+    failing(ZeroDivisionError("hf_abcdefghijklmnopqrstuvwxyz012345"))
+    main(["run"])
+    assert "ijklmnop" not in capsys.readouterr().err
+
+
+def test_nothing_printed_drives_the_terminal(capsys):
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("name")
+    table.add_row(Text("\x1b]0;title\x07"))
+    SafeConsole(width=40).print("\x1b[2Jgone", table, markup=False)
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown and "\x07" not in shown
+    assert "\\x1b[2Jgone" in shown
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS])

@@ -3,12 +3,15 @@
 import errno
 import json
 import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tesuji.core import files
 from tesuji.core.errors import DataError, EngineError, TesujiError
+from tesuji.core.files import read_jsonl, write_jsonl
 from tesuji.core.metric_log import MetricLog, TextLog
 from tesuji.core.run_folder import RunFolder, StageFolder, find_run, key_of
 from tesuji.core.seeds import stream
@@ -27,6 +30,33 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path):
         raise ZeroDivisionError
     assert files.read_json(path) == {"old": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_half_written_files_are_swept_when_the_run_is_opened_again(tmp_path: Path):
+    run = RunFolder(tmp_path / "r")
+    code = (
+        "import os, sys; from pathlib import Path; from tesuji.core.files import atomic_path\n"
+        "with atomic_path(Path(sys.argv[1])) as aside: os._exit(9)"
+    )
+    deep = run.path / "stages" / "01-sft" / "weights"
+    subprocess.run([sys.executable, "-c", code, str(deep)], check=False)
+    assert len(list(deep.parent.iterdir())) == 1
+    run.open(name="r", recipe="", seed=1, command="tesuji run r")
+    assert not list(deep.parent.iterdir())
+
+
+def test_half_a_character_is_written_as_a_question_mark(tmp_path: Path):
+    write_jsonl(tmp_path / "rows.jsonl", [{"text": "a\ud83d"}])
+    assert list(read_jsonl(tmp_path / "rows.jsonl")) == [(1, {"text": "a?"})]
+
+
+def test_answers_paid_for_outlive_a_changed_stage(tmp_path: Path):
+    stage = StageFolder(tmp_path, 1, "data")
+    stage.begin("one")
+    (stage.path / "thoughts.sqlite").write_bytes(b"paid")
+    stage.begin("two")
+    assert (stage.path / "thoughts.sqlite").read_bytes() == b"paid"
+    assert stage.status("two") == "half-done"
 
 
 def test_a_full_disk_is_one_clear_message(tmp_path: Path, monkeypatch):

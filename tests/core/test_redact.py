@@ -1,6 +1,8 @@
+import time
+
 import pytest
 
-from tesuji.core.redact import MARK, redact, redact_all
+from tesuji.core.redact import MARK, looks_secret, redact, redact_all, safe_all
 
 LETTERS = "AbCdEfGhIjKlMnOpQrStUvWx"
 
@@ -26,6 +28,49 @@ def test_what_looks_like_a_token_is_replaced(token: str) -> None:
 def test_bearer_headers_and_passwords_in_urls_are_replaced() -> None:
     assert redact("Authorization: Bearer abcdef123456") == f"Authorization: Bearer {MARK}"
     assert redact("http://me:hunter22@host/v1") == f"http://me:{MARK}@host/v1"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://t0k3n@host/v1", f"http://{MARK}@host/v1"),
+        ("http://me:p@ss@host/v1", f"http://me:{MARK}@host/v1"),
+        ("https://h/v1?api_key=abc&n=1", f"https://h/v1?api_key={MARK}&n=1"),
+        ("https://h/v1?n=1&X-Amz-Signature=abc", f"https://h/v1?n=1&X-Amz-Signature={MARK}"),
+        ("https://h/#access_token=abc, then", f"https://h/#access_token={MARK} then"),
+        ("x-api-key: abcdef123456", f"x-api-key: {MARK}"),
+        ("Authorization: Basic bWU6aHVudGVy", f"Authorization: Basic {MARK}"),
+    ],
+)
+def test_urls_and_headers_lose_names_passwords_and_keys(text: str, shown: str) -> None:
+    assert redact(text) == shown
+    assert looks_secret(text)
+
+
+@pytest.mark.parametrize("name", ["OPENAIKEY", "MYTOKEN", "apikey2", "DBPASSWORD"])
+def test_a_variable_without_an_underscore_counts_where_its_value_looks_like_a_key(
+    monkeypatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "9f86d081884c7d65")
+    assert redact("key 9f86d081884c7d65!") == f"key {MARK}!"
+    monkeypatch.setenv(name, "an ordinary word")
+    assert redact("an ordinary word") == "an ordinary word"
+
+
+def test_hostile_text_takes_time_in_proportion_to_its_length() -> None:
+    def seconds(size: int) -> float:
+        began = time.process_time()
+        for piece in ("eyJ-", "?key", "://a", "://:", "&token", "bearer ", "authorization:", "sk-"):
+            redact(piece * (size // len(piece)))
+        return time.process_time() - began
+
+    assert seconds(800_000) < 10 * max(seconds(200_000), 0.05)
+
+
+def test_pages_and_terminals_get_neither_secrets_nor_control_characters() -> None:
+    assert safe_all({"a": ["\x1b[31mred\n", "\u202eabc", f"hf_{LETTERS}"]}) == {
+        "a": ["\\x1b[31mred\n", "\\u202eabc", MARK]
+    }
 
 
 @pytest.mark.parametrize("name", ["HF_TOKEN", "WANDB_API_KEY", "MODAL_TOKEN_SECRET", "password"])

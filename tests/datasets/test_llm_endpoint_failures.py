@@ -1,12 +1,18 @@
 """An endpoint that stops a stage: what is said, in one message, and that no key is in it."""
 
 import asyncio
+import contextlib
+import os
 import socket
+import subprocess
 import sys
+import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import llm_server
 import pytest
 from fastapi.responses import (
     HTMLResponse,
@@ -71,6 +77,80 @@ def test_a_body_without_an_end_is_not_read_for_ever(tmp_path: Path, body, timeou
     with serving(lambda number, _: in_pieces(body())) as server:
         message = refusal(server.url, tmp_path, retries=0, timeout_s=timeout)
     assert words in message
+
+
+def test_headers_that_trickle_are_not_waited_for(tmp_path: Path):
+    def trickle(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\n")
+            while True:
+                connection.sendall(b"x-wait: 1\r\n")
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=trickle, args=(listener,), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        began = time.monotonic()
+        message = refusal(url, tmp_path, count=1, retries=0, timeout_s=0.5)
+    assert time.monotonic() - began < 10
+    assert "timed out" in message
+
+
+def test_answers_under_way_when_all_is_given_up_are_kept(tmp_path: Path):
+    """One server says no for good while others are still answering: those answers are paid for."""
+    slow = threading.Event()
+
+    async def late() -> AsyncIterator[bytes]:
+        while not slow.is_set():
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        yield bytes(completion("A thought.").body)
+
+    def answer(number: int, body: dict) -> Response:
+        if number_of(body) < 3:
+            return in_pieces(late())
+        slow.set()
+        return JSONResponse({"error": "no such model"}, status_code=404)
+
+    with serving(answer) as server:
+        refusal(server.url, tmp_path, count=30, concurrency=4)
+        asked = len(server.bodies)
+    with serving(echo) as server:
+        write_thoughts(questions(30), endpoint(server.url), tmp_path / "c")
+        assert sorted(map(number_of, server.bodies)) == list(range(3, 30))
+    assert asked <= 8
+
+
+def test_half_a_character_in_an_answer_is_stored(tmp_path: Path):
+    body = b'{"choices": [{"message": {"content": "a \\ud83d."}}]}'
+    with serving(lambda number, _: Response(body, media_type="application/json")) as server:
+        thoughts = write_thoughts(questions(1), endpoint(server.url), tmp_path / "c")
+    assert thoughts == ["a \ufffd."]
+
+
+def test_no_answer_that_came_is_paid_for_twice_over_a_kill(tmp_path: Path):
+    """kill -9 in the middle: asked again are at most the questions that were under way."""
+    code = (
+        "import sys; from pathlib import Path; from llm_server import endpoint, questions\n"
+        "from tesuji.datasets.llm_endpoint import write_thoughts\n"
+        "write_thoughts(questions(60), endpoint(sys.argv[1], concurrency=4), Path(sys.argv[2]))"
+    )
+    cache = tmp_path / "c"
+    with serving(echo, delay=0.05) as server:
+        with subprocess.Popen(
+            [sys.executable, "-c", code, server.url, str(cache)],
+            env={**os.environ, "PYTHONPATH": str(Path(llm_server.__file__).parent)},
+        ) as process:
+            while len(server.bodies) < 25 and process.poll() is None:
+                time.sleep(0.01)
+            process.kill()
+        before = len(server.bodies)
+        thoughts = write_thoughts(questions(60), endpoint(server.url, concurrency=4), cache)
+        assert all(thoughts)
+        again = len(server.bodies) - 60
+    assert 25 <= before < 60
+    assert 0 <= again <= 4
 
 
 def test_a_model_that_never_stops_thinking_is_named_as_the_cause(tmp_path: Path):

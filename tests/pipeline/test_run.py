@@ -230,7 +230,7 @@ def test_a_certificate_for_a_game_without_one_is_refused(tmp_path: Path):
 def test_a_model_that_is_not_there_stops_with_one_message(tmp_path: Path):
     with pytest.raises(EngineError, match="cannot load the model"):
         run_recipe(small(model={"base": str(tmp_path / "nothing")}), tmp_path)
-    assert decisions(small(model={"base": str(tmp_path / "nothing")}), tmp_path)["data"] == "skip"
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_without_a_model_cannot_be_played(tmp_path: Path):
@@ -274,12 +274,42 @@ def test_a_disk_that_fills_up_is_one_message_and_nothing_to_trip_over(small_disk
     assert set(decisions(recipe, tmp_path / "roomy").values()) == {"skip"}
 
 
+def test_a_finished_model_that_was_damaged_is_refused_with_the_way_back(finished, tmp_path, capsys):
+    run = tmp_path / "small"
+    shutil.copytree(finished, run)
+    stage = run / "stages" / "02-sft"
+    weights = stage / "final" / "model.safetensors"
+    good = weights.read_bytes()
+    weights.write_bytes(good[:-1] + b"x")
+    assert main(["eval", str(run), "--opponent", "random", "--episodes", "2"]) == 2
+    told = capsys.readouterr().err
+    assert "model.safetensors was cut short or changed" in told and "done.json" in told
+    (stage / "done.json").unlink()
+    run_recipe(small(), tmp_path)
+    assert weights.read_bytes() == good
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\x00" * 64])
+def test_a_model_folder_that_is_broken_is_one_message(
+    finished: Path, tmp_path: Path, capsys, name: str, content: bytes
+):
+    model = tmp_path / "model"
+    shutil.copytree(finished / "stages" / "02-sft" / "final", model)
+    (model / "checksums.json").unlink()
+    (model / name).write_bytes(content)
+    assert main(["chat", str(model)]) == 2
+    told = capsys.readouterr().err
+    assert "cannot load the " in told and "Traceback" not in told
+
+
 def hear_ctrl_c() -> None:
     """Tests started in the background of a script inherit a shell that ignores Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_ctrl_c_keeps_what_is_done_and_says_so(tmp_path: Path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_keep_what_is_done_and_say_so(tmp_path: Path, number: signal.Signals):
     """The real command, interrupted in the middle of training, then started again."""
     stages = {**SMALL["stages"], "sft": {**SMALL["stages"]["sft"], "max_steps": 100_000}}
     (tmp_path / "small.yaml").write_text(dump_recipe(small(stages=stages)))
@@ -292,7 +322,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(tmp_path: Path):
         deadline = time.monotonic() + 120
         while not list(checkpoints.glob("checkpoint-*")) and time.monotonic() < deadline:
             time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, shown = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "the same command goes on" in shown
@@ -330,10 +360,17 @@ def test_runs_are_listed_even_a_broken_one(finished: Path, tmp_path, capsys):
     assert "no runs in" in capsys.readouterr().out
     assert main(["runs", str(finished.parent)]) == 0
     assert "4 of 4 done" in capsys.readouterr().out
-    (tmp_path / "old").mkdir()
-    (tmp_path / "old" / "manifest.json").write_text('{"format": 99}')
+    odd = {"old": '{"format": 99}', "list": "[]", "torn": '{"form', "deep": "[" * 100_000,
+           "odd": '{"format": 1, "stages": []}', "bare": '{"format": 1}',
+           "[/red]": "{}"}  # fmt: skip
+    for name, text in odd.items():
+        (tmp_path / name.replace("/", "")).mkdir()
+        (tmp_path / name.replace("/", "") / "manifest.json").write_text(text)
+    shutil.copytree(finished, tmp_path / "fine")
     assert main(["runs", str(tmp_path)]) == 0
-    assert "not a run folder of format" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "not a run" in shown
+    assert "4 of 4 done" in shown and "[red]" in shown
 
 
 def test_the_plan_is_printed_and_nothing_is_done(tmp_path: Path, monkeypatch, capsys):

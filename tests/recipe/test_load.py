@@ -205,6 +205,9 @@ def test_what_is_played_while_learning_is_read_with_its_shorthands(tmp_path):
         "stages.data.endpoint.api_key=abc",
         "evaluation.oracle.password=12345",
         "game.options.secret=abc",
+        "description=http://me@host/v1",
+        "description=http://me:secret@host/v1",
+        "description=https://host/v1?api_key=abc",
     ],
 )
 def test_what_looks_like_a_secret_is_refused_and_not_repeated(small, override):

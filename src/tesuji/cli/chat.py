@@ -114,7 +114,7 @@ def _set_temperature(text: str, conversation: "Conversation") -> None:
 
 def _reply(text: str, conversation: "Conversation") -> None:
     """Write the reply as it comes. Ctrl-C stops it, and the conversation goes on."""
-    from tesuji.episodes.show import visible
+    from tesuji.core.redact import visible
 
     with contextlib.closing(conversation.reply(text)) as pieces:
         try:

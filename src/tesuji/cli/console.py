@@ -1,13 +1,33 @@
 """The terminal: where text goes, and the two ways in which most commands print."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-console = Console()
-err_console = Console(stderr=True)
+from tesuji.core.redact import redact, visible
+
+
+class SafeConsole(Console):
+    """Nothing that a recipe, a log or a model says drives the terminal or shows a secret."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich prints, with secrets taken out of texts."""
+        super().print(*(redact(o) if isinstance(o, str) else o for o in objects), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """As rich renders, with control characters that are not rich's own made visible."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+
+console = SafeConsole()
+err_console = SafeConsole(stderr=True)
 
 
 def say(words: str, *, soft_wrap: bool = True) -> None:

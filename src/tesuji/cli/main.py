@@ -7,6 +7,7 @@ bug: its traceback is shown, exit code 1.
 import errno
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -132,6 +133,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _bug()
 
 
+def _terminate(number: int, frame: object) -> None:
+    """End as Ctrl-C does: what is open is closed, and the same is said."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends it at once
+    raise KeyboardInterrupt
+
+
 def _interrupted() -> int:
     words = "stopped. What is finished is kept; the same command goes on from there."
     return _tell(words, INTERRUPTED)
@@ -139,19 +146,21 @@ def _interrupted() -> int:
 
 def _tell(message: str, code: int = 2) -> int:
     from tesuji.cli.console import err_console
-    from tesuji.core.redact import redact
 
     label = "error: " if code == 2 else ""
-    err_console.print(f"[bold red]{label}[/]{escape(redact(message))}", soft_wrap=True)
+    err_console.print(f"[bold red]{label}[/]{escape(message)}", soft_wrap=True)
     return code
 
 
 def _bug() -> int:
-    traceback.print_exc()
+    from tesuji.core.redact import redact
+
+    print(redact(traceback.format_exc()), file=sys.stderr)
     print("\nThis is a bug in Tesuji. Please report it with the lines above.", file=sys.stderr)
     return 1
 
 
 def entry() -> None:
     """The console script."""
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(main())

@@ -7,9 +7,9 @@ import typer
 
 from tesuji.cli.console import console
 from tesuji.core.errors import RecipeError
+from tesuji.core.redact import visible
 from tesuji.core.run_folder import find_run
 from tesuji.core.types import Episode, Task
-from tesuji.episodes.show import visible
 
 app = typer.Typer()
 

@@ -15,15 +15,17 @@ import yaml
 from tesuji.core.errors import DataError, TesujiError
 
 FULL_BELOW = 1 << 20  # bytes
+HALF = ".half"  # how the name of a file ends that is still being written
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write aside, fsync, rename: a reader sees the old file or the new one, never a part.
+    """Write aside, fsync, rename: a reader sees the old file or the new one, never a part. Half a
+    character (a lone surrogate), which no UTF-8 file can hold, becomes "?".
 
     Raises DataError when the folder cannot be written or the disk is full.
     """
     with atomic_path(path) as aside:
-        aside.write_text(text, encoding="utf-8")
+        aside.write_text(text, encoding="utf-8", errors="replace")
 
 
 @contextlib.contextmanager
@@ -32,7 +34,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     aside: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=HALF)
         os.close(handle)
         aside = Path(name)
         yield aside
@@ -44,6 +46,26 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         if aside is not None:
             aside.unlink(missing_ok=True)
+
+
+def keep_aside(path: Path, prefix: str = "") -> Path:
+    """Rename a file or folder to the first free `NAME~1`, `NAME~2`, ..., and return that."""
+    number = 1
+    while (aside := path.with_name(f"{prefix}{path.name}~{number}")).exists():
+        number += 1
+    path.rename(aside)
+    return aside
+
+
+def sweep(folder: Path, *, deep: bool = True) -> None:
+    """Take away what a killed process left half-written in `folder`, and below it if `deep`.
+    Nobody else may be writing there."""
+    halves = list(folder.glob(f"**/.*{HALF}" if deep else f".*{HALF}"))
+    for half in halves:
+        if half.is_dir():
+            shutil.rmtree(half, ignore_errors=True)
+        else:
+            half.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:
@@ -88,6 +110,8 @@ def read_json(path: Path) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(f"not valid JSON: {error.msg}", where=f"{path}:{error.lineno}") from error
+    except RecursionError as error:
+        raise DataError("JSON that is nested too deeply", where=str(path)) from error
 
 
 def read_text(path: Path) -> str:
@@ -109,7 +133,7 @@ def read_beside(module: str, name: str) -> Any:
 def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
     """Write one JSON document a line, atomically; return how many."""
     count = 0
-    with atomic_path(path) as aside, aside.open("w", encoding="utf-8") as file:
+    with atomic_path(path) as aside, aside.open("w", encoding="utf-8", errors="replace") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
             count += 1
@@ -132,5 +156,6 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
 def _parse_line(line: str, path: Path, number: int) -> Any:
     try:
         return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"not valid JSON: {error.msg}", where=f"{path}:{number}") from error
+    except (json.JSONDecodeError, RecursionError) as error:
+        problem = getattr(error, "msg", "nested too deeply")
+        raise DataError(f"not valid JSON: {problem}", where=f"{path}:{number}") from error

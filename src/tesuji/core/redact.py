@@ -1,7 +1,12 @@
-"""Keep secrets off pages and logs: what looks like a token, and what a secret variable holds."""
+"""Make a text safe to show: no token, no value of a secret variable, no control character.
+
+Every pattern takes time linear in the text, whatever the text is.
+"""
 
 import os
 import re
+import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,37 +22,50 @@ _SHAPES = re.compile(
       | gh[oprsu]_[A-Za-z0-9]{16,}              # GitHub
       | github_pat_[A-Za-z0-9_]{16,}
       | AKIA[A-Z0-9]{16}                        # AWS
-      | eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}      # JSON web token
+      | (?<!-)eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}  # JSON web token
     )""",
     re.VERBOSE,
 )
-_BEARER = re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{8,}")
-_URL_PASSWORD = re.compile(r"(://[^\s/:@]+:)[^\s/@]+@")
-_SECRET_NAME = re.compile(r"(?i)(?:^|_)(?:token|secret|password|passwd|key|credentials?)(?:$|_)")
+_HEADER = re.compile(r"(?i)\b(bearer\s+|authorization:\s*[\w-]+\s+|api-key:\s*)[\w.~+/=-]{8,}")
+_USERINFO = re.compile(r"(://(?:[^\s/?#:@]*:)?)[^\s/?#]+@")
+_PARAMETER = re.compile(
+    r"(?i)([?&#][\w.%-]{0,40}(?:key|token|secret|passw(?:or)?d|credential|signature|sig|auth)=)"
+    r"[^\s&#\"']+"
+)
+_WORDS = "token|secret|password|passwd|key|credentials?"
+_SECRET_NAME = re.compile(rf"(?i)(?:^|_)(?:{_WORDS})(?:$|_)")
+_ENDS_SECRET = re.compile(rf"(?i)(?:{_WORDS})\d*$")  # OPENAIKEY: but MONKEY and HOTKEY, too
+_LIKE_A_KEY = re.compile(r"(?=.*[A-Za-z])(?=.*\d)\S{12,}")
 
 
 def redact(text: str) -> str:
-    """The text with every token shape and every secret variable's value replaced."""
-    for value in _secret_values():
+    """The text with every token shape and every secret variable's value replaced; of a URL the
+    user's name or password, and parameters named like a key."""
+    for value in secret_values():
         text = text.replace(value, MARK)
     text = _SHAPES.sub(MARK, text)
-    text = _BEARER.sub(rf"\g<1>{MARK}", text)
-    return _URL_PASSWORD.sub(rf"\g<1>{MARK}@", text)
+    text = _HEADER.sub(rf"\g<1>{MARK}", text)
+    text = _PARAMETER.sub(rf"\g<1>{MARK}", text)
+    return _USERINFO.sub(rf"\g<1>{MARK}@", text)
 
 
 def looks_secret(text: str) -> bool:
-    """Whether the text holds a token's shape, a bearer header or a URL with a password."""
-    return any(shape.search(text) for shape in (_SHAPES, _BEARER, _URL_PASSWORD))
+    """Whether the text holds a token's shape, a header with one, a URL with a user's name, a
+    password or a key in it, or the value of a secret variable."""
+    return redact(text) != text
 
 
-def _secret_values() -> list[str]:
-    """Longest first, so that a value that contains another one goes as a whole."""
+def secret_values() -> list[str]:
+    """What the secret variables hold: those named as one, and those that merely end like it
+    (`OPENAIKEY`) where the value looks like a key. Longest first, so that a value that contains
+    another one goes as a whole."""
     values = {
         value
         for name, value in os.environ.items()
-        if _SECRET_NAME.search(name) and len(value) >= SHORTEST and not _is_path(value)
+        if (_SECRET_NAME.search(name) and len(value) >= SHORTEST)
+        or (_ENDS_SECRET.search(name) and _LIKE_A_KEY.fullmatch(value))
     }
-    return sorted(values, key=len, reverse=True)
+    return sorted((v for v in values if not _is_path(v)), key=len, reverse=True)
 
 
 def _is_path(value: str) -> bool:
@@ -59,10 +77,32 @@ def _is_path(value: str) -> bool:
 
 def redact_all(value: Any) -> Any:
     """The same mapping, sequence or text with every text in it redacted, keys included."""
+    return _each_text(value, redact)
+
+
+def safe_all(value: Any) -> Any:
+    """As `redact_all`, and with control characters made visible: for pages and terminals."""
+    return _each_text(value, lambda text: visible(redact(text)))
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
-        return redact(value)
+        return change(value)
     if isinstance(value, dict):
-        return {redact_all(key): redact_all(item) for key, item in value.items()}
+        return {_each_text(key, change): _each_text(item, change) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [redact_all(item) for item in value]
+        return [_each_text(item, change) for item in value]
     return value
+
+
+def visible(text: str) -> str:
+    """The text with control characters made visible: a reply cannot drive the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(_named(char) if unicodedata.category(char)[0] == "C" else char for char in text)
+
+
+def _named(char: str) -> str:
+    if char in "\n\t":
+        return char
+    return f"\\x{ord(char):02x}" if ord(char) < 256 else f"\\u{ord(char):04x}"

@@ -32,7 +32,8 @@ LARGEST = 1_000_000  # bytes of an answer that are read
 GIVE_UP_AFTER = 8  # questions in a row without an answer mean that the endpoint is not there
 MOST_MISSING = 0.2  # share of questions that may stay without a thought
 WAIT, LONGEST_WAIT = 0.25, 8.0  # seconds before asking again after an answer without a thought
-
+DUE = "tesuji_due"  # where a response says until when its body must be there, in loop time
+NOT_IN_TIME = "the answer did not come to an end in time"
 
 Question = tuple[Message, ...]  # the messages, as the endpoint gets them
 
@@ -76,6 +77,7 @@ def tidy(answer: Any) -> str:
         return ""
     text = re.sub(r"<think>.*?(</think>|$)", " ", answer[:50_000], flags=re.DOTALL)
     text = " ".join(re.sub(r"</?think>", " ", text).split())
+    text = re.sub("[\ud800-\udfff]", "\ufffd", text)  # half a character: no file can hold it
     if len(text) <= LONGEST:
         return text
     cut = text[:LONGEST]
@@ -114,24 +116,32 @@ class _Work:
         self.patience = GIVE_UP_AFTER if done else min(GIVE_UP_AFTER, missing)
         self.bearable = max(GIVE_UP_AFTER, int(MOST_MISSING * (done + missing)))
         self.without, self.failed_in_a_row = 0, 0
+        self.end: EngineError | None = None  # why nothing more is asked
         self.thoughts: dict[str, str] = {}
         self.places = asyncio.Semaphore(endpoint.concurrency)
 
     async def ask_all(self, questions: dict[str, Question]) -> None:
-        """Ask everything; the first hopeless failure ends the round."""
+        """Ask everything. After the first hopeless failure nothing more is asked, but what is
+        under way comes to its end: it is paid for."""
         try:
             async with _client(self.endpoint) as client, asyncio.TaskGroup() as group:
                 for key, question in questions.items():
                     group.create_task(self._one(client, key, question))
         except ExceptionGroup as several:
             raise several.exceptions[0] from None
+        if self.end:
+            raise self.end
 
     async def _one(self, client: Any, key: str, question: Question) -> None:
         async with self.places:
+            if self.end:
+                return
             try:
                 self._keep(key, await self._thought(client, question))
             except (_NoThought, _NoAnswer) as error:
                 self._do_without(error)
+            except EngineError as error:
+                self.end = self.end or error
         self.done += 1
         self.progress.update(self.done)
 
@@ -147,7 +157,7 @@ class _Work:
         if isinstance(error, _NoAnswer) or not self.ever_answered:
             self.failed_in_a_row += 1
         if self.failed_in_a_row >= self.patience or self.without > self.bearable:
-            raise self._hopeless(str(error))
+            self.end = self.end or self._hopeless(str(error))
 
     async def _thought(self, client: Any, question: Question) -> str:
         """The thought. Raises _NoThought or _NoAnswer after all retries."""
@@ -156,6 +166,8 @@ class _Work:
 
         failure: Exception = _NoAnswer()
         for attempt in range(self.endpoint.retries + 1):
+            if self.end:
+                break
             if attempt:
                 await asyncio.sleep(min(WAIT * 2**attempt, LONGEST_WAIT))
             try:
@@ -165,7 +177,7 @@ class _Work:
             except openai.APIError as error:
                 raise _NoAnswer(_words(error)) from None
             except TimeoutError:
-                failure = _NoAnswer("the answer did not come to an end in time")
+                failure = _NoAnswer(NOT_IN_TIME)
             except httpx2.HTTPError as error:
                 failure = _NoAnswer(_words(error))
             except _NoThought as error:
@@ -188,7 +200,7 @@ class _Work:
             max_tokens=self.endpoint.max_tokens,
         )
         body = bytearray()
-        async with request as response, asyncio.timeout(self.endpoint.timeout_s):
+        async with request as response, asyncio.timeout_at(response.http_response.extensions[DUE]):
             async for piece in response.iter_bytes():
                 body += piece
                 if len(body) > LARGEST:
@@ -230,12 +242,27 @@ def _client(endpoint: EndpointSection) -> Any:
             where="stages.data.thoughts",
             hint="pip install 'tesuji[llm]', or use `thoughts: template`",
         ) from error
+    import httpx2
+
+    class Bounded(openai.DefaultAsyncHttpxClient):
+        """Bounds each request as a whole: httpx bounds only the wait for the next byte."""
+
+        async def send(self, request: Any, **options: Any) -> Any:
+            due = asyncio.get_running_loop().time() + endpoint.timeout_s
+            try:
+                async with asyncio.timeout_at(due):
+                    response = await super().send(request, **options)
+            except TimeoutError as error:
+                raise httpx2.ReadTimeout(NOT_IN_TIME, request=request) from error
+            response.extensions[DUE] = due
+            return response
+
     return openai.AsyncOpenAI(
         base_url=endpoint.base_url,
         api_key=_api_key(endpoint) or "none",
         timeout=endpoint.timeout_s,
         max_retries=endpoint.retries,
-        http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
+        http_client=Bounded(follow_redirects=False),
     )
 
 

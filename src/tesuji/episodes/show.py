@@ -1,7 +1,6 @@
 """An episode in the terminal, turn by turn: what was shown, what was said, what was played."""
 
 import time
-import unicodedata
 
 from rich.console import Console
 from rich.panel import Panel
@@ -9,6 +8,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from tesuji.core.redact import visible
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
 
 LONGEST = 800  # characters of one text that are shown
@@ -35,17 +35,6 @@ def show_episode(episode: Episode, console: Console, delay: float = 0.0) -> None
         _show_turn(number, turn, episode, console)
         time.sleep(delay)
     console.print(_result(episode))
-
-
-def visible(text: str) -> str:
-    """The text with control characters made visible: a reply cannot drive the terminal."""
-    return "".join(_named(char) if unicodedata.category(char)[0] == "C" else char for char in text)
-
-
-def _named(char: str) -> str:
-    if char in "\n\t":
-        return char
-    return f"\\x{ord(char):02x}" if ord(char) < 256 else f"\\u{ord(char):04x}"
 
 
 def shorten(text: str, longest: int = LONGEST) -> str:

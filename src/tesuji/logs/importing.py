@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO
 
 from tesuji.core.errors import DataError
-from tesuji.core.files import atomic_path, unwritable, write_json
+from tesuji.core.files import HALF, atomic_path, sweep, unwritable, write_json
 from tesuji.core.progress import SILENT, Progress
 from tesuji.logs.accept import Taker
 from tesuji.logs.files import OUTPUTS, SUMMARY, Named, files
@@ -59,7 +59,8 @@ def import_logs(
     summary = ImportSummary(files=sum(len(job) for job in jobs))
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out, prefix=".parts-") as parts, ExitStack() as stack:
+        sweep(out, deep=False)
+        with tempfile.TemporaryDirectory(HALF, ".parts-", out) as parts, ExitStack() as stack:
             into = {name: _open(stack, out / name) for name in OUTPUTS}
             work = [
                 _Job(tuple(job), format, frozenset(include), Path(parts), number)

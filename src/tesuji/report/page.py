@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from tesuji.core.files import write_text
 from tesuji.core.json_dataclass import json_safe
-from tesuji.core.redact import redact_all
+from tesuji.core.redact import safe_all
 from tesuji.report.collect import RunSummary, collect
 from tesuji.report.views.curves import draw_curves
 from tesuji.report.views.run import view
@@ -39,8 +39,8 @@ def write_report(run: Path) -> tuple[Path, Path]:
 
 
 def build(summary: RunSummary) -> dict[str, Any]:
-    """Everything both templates show, as plain values without secrets."""
-    page: dict[str, Any] = json_safe(redact_all(view(summary)))
+    """Everything both templates show, as plain values without secrets or control characters."""
+    page: dict[str, Any] = json_safe(safe_all(view(summary)))
     page["curves"] = [asdict(chart) for chart in draw_curves(summary.metrics)]
     return page
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from tesuji.cli.console import console
 from tesuji.core.errors import DataError
@@ -27,7 +28,7 @@ def runs(
     table = Table("run", "updated", "stages", "seed", box=None, header_style="bold", pad_edge=False)
     table.add_column("report", overflow="fold")
     for manifest in manifests:
-        table.add_row(*_row(manifest.parent))
+        table.add_row(*map(Text, _row(manifest.parent)))
     console.print(table)
 
 
@@ -35,10 +36,10 @@ def _row(run: Path) -> tuple[str, ...]:
     try:
         manifest: dict[str, Any] = RunFolder(run).manifest()
     except DataError as error:
-        return (run.name, "", error.what, "", "")
+        return (run.name, "", error.what, "", "none")
     states = [facts.get("status") for facts in manifest["stages"].values()]
     done = f"{states.count('done')} of {len(states)} done"
     page = run / "report.html"
     report = str(page) if page.exists() else "none yet"
-    when = manifest["updated"][:16].replace("T", " ")
-    return (run.name, when, done, str(manifest["seed"]), report)
+    when = str(manifest.get("updated", ""))[:16].replace("T", " ")
+    return (run.name, when, done, str(manifest.get("seed", "")), report)

@@ -91,8 +91,8 @@ def _data_stage(recipe: "Recipe", name: str) -> "DataStage | LogsStage":
 def _print_rows(file: Path, number: int) -> None:
     from itertools import islice
 
+    from tesuji.core.redact import visible
     from tesuji.datasets.files import read_rows
-    from tesuji.episodes.show import visible
 
     rows = list(islice(read_rows(file), number))
     if not rows:

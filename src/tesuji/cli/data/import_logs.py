@@ -82,7 +82,7 @@ def _print(summary: ImportSummary, out: Path) -> None:
 
 
 def _print_quarantine(path: Path, count: int) -> None:
-    from tesuji.episodes.show import visible
+    from tesuji.core.redact import visible
 
     console.print(f"{count:,} not taken, each with its reason in {path}; the first:")
     for _, row in islice(read_jsonl(path), QUARANTINED):

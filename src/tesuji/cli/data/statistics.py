@@ -11,7 +11,7 @@ from rich.text import Text
 from tesuji.cli.console import console, print_facts, say
 from tesuji.core.errors import DataError
 from tesuji.core.files import read_json, write_text
-from tesuji.episodes.show import visible
+from tesuji.core.redact import visible
 
 STATISTICS = "dataset_statistics.json"
 SKIPPED = ("rules", "warnings", "imported", "made", "versions")

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from tesuji.core.charts import ink_svg, plain
-from tesuji.core.redact import redact_all
+from tesuji.core.redact import safe_all
 from tesuji.datasets.describe.page import counts, render
 
 SHOWN, WIDEST = 16, 28  # bars of one plot, characters of one name
@@ -18,7 +18,7 @@ SHOWN, WIDEST = 16, 28  # bars of one plot, characters of one name
 
 def statistics_page(stats: Mapping[str, Any]) -> str:
     """The page. `stats` is what `dataset_statistics.json` holds."""
-    stats = redact_all(dict(stats))
+    stats = safe_all(dict(stats))
     rules = [{**rule, "why": counts(rule.get("why", {}))} for rule in stats["rules"]]
     return render(
         "statistics.html.j2",

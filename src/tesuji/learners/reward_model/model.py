@@ -14,8 +14,16 @@ from torch import Tensor, nn
 from tesuji.core.errors import EngineError
 from tesuji.core.files import read_json
 from tesuji.learners.model.adapter import add_adapter, lora_config
-from tesuji.learners.model.load import Policy, base_of, load_model, load_policy, load_tokenizer
+from tesuji.learners.model.load import (
+    Policy,
+    base_of,
+    load_model,
+    load_policy,
+    load_tokenizer,
+    refuse_damaged,
+)
 from tesuji.players.prompting.chat_template import end_of_reply
+from tesuji.players.sampling.modes import evaluating
 from tesuji.recipe.schema.sections import ModelSection
 
 HEAD = "score"
@@ -53,6 +61,7 @@ def load_reward_model(section: ModelSection, source: str) -> Policy:
         )
     base = base_of(source)
     model = load_model(section, base or source, rewarding=True)
+    refuse_damaged(source)
     tokenizer = _padding(load_tokenizer(section, source))
     model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
     if base:
@@ -102,13 +111,11 @@ def score_ids(
     """The reward of each whole sequence, the head computed in float32; alike beside alike, at most
     `batch_tokens` tokens (or one sequence) in a forward pass."""
     scores = [0.0] * len(sequences)
-    training = model.training
-    model.eval()
-    for chunk in _chunks(sequences, batch_tokens):
-        rewards = _score(model, [sequences[index] for index in chunk], pad)
-        for index, reward in zip(chunk, rewards.tolist(), strict=True):
-            scores[index] = reward
-    model.train(training)
+    with evaluating(model):
+        for chunk in _chunks(sequences, batch_tokens):
+            rewards = _score(model, [sequences[index] for index in chunk], pad)
+            for index, reward in zip(chunk, rewards.tolist(), strict=True):
+                scores[index] = reward
     return scores
 
 

@@ -11,7 +11,6 @@ attention (vLLM has those).
                    stop_ids=sampler.stop_ids)
 """
 
-import contextlib
 import functools
 import itertools
 import math
@@ -28,6 +27,7 @@ from tesuji.players.prompting.chat_template import end_of_reply
 from tesuji.players.sampling.base import Choices
 from tesuji.players.sampling.kv_context import ALL, NOBODY, Context, read_once, takes_masks
 from tesuji.players.sampling.legal_tokens import Branch, TokenTrie, certain
+from tesuji.players.sampling.modes import evaluating
 from tesuji.players.sampling.prefix_cache import KeptContexts
 from tesuji.players.sampling.token_draw import distribution, draw
 
@@ -73,7 +73,7 @@ class LocalSampler:
             for prompt, seed, branch in zip(prompts, seeds, branches, strict=True)
         ]
         ordered = self._ordered([row for row in rows if not row.done])
-        with _evaluating(self.model), torch.inference_mode():
+        with evaluating(self.model), torch.inference_mode():
             for start in range(0, len(ordered), self.batch_size):
                 self._decode(ordered[start : start + self.batch_size], temperature, top_p)
         return [row.sampled() for row in rows]
@@ -85,7 +85,7 @@ class LocalSampler:
         longest = max((len(choice) for some in choices for choice in some), default=0)
         self._check_lengths(prompts, longest)
         scores: list[list[float]] = [[] for _ in prompts]
-        with _evaluating(self.model), torch.inference_mode():
+        with evaluating(self.model), torch.inference_mode():
             for chunk in self._score_chunks(prompts, choices):
                 rows = [(index, choice) for index in chunk for choice in choices[index]]
                 totals = self._score([prompts[index] for index, _ in rows], [c for _, c in rows])
@@ -307,18 +307,6 @@ def _mask(logits: Tensor, branches: Sequence[Branch | None]) -> Tensor:
     rows, tokens = zip(*pairs, strict=True)
     allowed[list(rows), list(tokens)] = True
     return logits.masked_fill(~allowed, -torch.inf)
-
-
-@contextlib.contextmanager
-def _evaluating(model: "PreTrainedModel") -> Iterator[None]:
-    """Dropout off inside, and every module as it was afterwards."""
-    training = [module for module in model.modules() if module.training]
-    model.train(False)
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def _stop_ids(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> Iterator[int]:

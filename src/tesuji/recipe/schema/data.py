@@ -21,7 +21,7 @@ class EndpointSection(Section):
     concurrency: int = Field(8, ge=1)
     """Requests under way at once."""
     timeout_s: float = Field(60.0, gt=0)
-    """Seconds to wait for one answer."""
+    """Seconds for one answer, from asking to its last byte; what takes longer is asked again."""
     retries: int = Field(4, ge=0)
     """How often a failed request is tried again, waiting longer each time."""
     temperature: float = Field(0.7, ge=0.0)
@@ -80,6 +80,9 @@ class SelectSection(Section):
     reply was won by nobody's play."""
     legal: bool = True
     """Drop replies that were no legal move."""
+    spoken: bool = False
+    """Of the discussion, drop replies that are nothing but a bracket or a number (`[3]`): a vote
+    where something should be said. How many there are is counted either way."""
     decisive_votes: bool = False
     """Of the votes, keep those that hit the player who was then eliminated."""
     phases: list[str] = []

@@ -41,7 +41,7 @@ class LoraSection(Section):
     alpha: int = Field(32, ge=1)
     """Scale: the adapter's output is multiplied by alpha / r."""
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
-    """Dropout in front of the adapters (0 for reinforcement learning)."""
+    """Dropout in front of the adapters; reinforcement learning computes without it."""
     target_modules: str | list[str] = "all-linear"
     """Which layers get an adapter, as PEFT's `target_modules`."""
 

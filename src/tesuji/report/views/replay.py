@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tesuji.core.errors import TesujiError
+from tesuji.core.redact import visible
 from tesuji.core.types import Episode, Turn
-from tesuji.episodes.show import FOUND_WORDS, move_words, shorten, visible
+from tesuji.episodes.show import FOUND_WORDS, move_words, shorten
 from tesuji.evaluation.matches.against import EVALUATED, outcome, seat_of
 from tesuji.games.base import Game
 

@@ -5,8 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 from tesuji.core.errors import TesujiError
+from tesuji.core.redact import visible
 from tesuji.core.types import Episode
-from tesuji.episodes.show import ending_words, visible
+from tesuji.episodes.show import ending_words
 from tesuji.evaluation.matches.against import ALONE, EVALUATED, outcome, seat_of
 from tesuji.evaluation.results import Evaluation, MatchScore
 from tesuji.games.base import Game

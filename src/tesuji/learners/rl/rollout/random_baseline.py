@@ -3,7 +3,7 @@
 from tesuji.core.seeds import stream
 from tesuji.episodes.results import rate
 from tesuji.episodes.schedule.schedule import Schedule
-from tesuji.learners.rl.rollout.play import MatchSetup, play
+from tesuji.learners.rl.rollout.play import MatchSetup, outcomes_of
 
 RANDOM_MATCHES = 200
 
@@ -14,6 +14,5 @@ def random_success(schedule: Schedule, setup: MatchSetup) -> float | None:
     size = schedule.group_size
     side = schedule.beside(stream(schedule.seed, "random") % 2**32)
     tasks = side.propose(max(1, RANDOM_MATCHES // size) * size)
-    outcomes = play(tasks, setup, version=0).outcomes
-    successes, of = rate(outcome.success for outcome in outcomes)
+    successes, of = rate(outcome.success for outcome in outcomes_of(tasks, setup))
     return successes / of if of else None
