@@ -1,12 +1,13 @@
 """What pydantic found wrong, in words a person can act on: where, what, and what to do."""
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from tesuji.core.errors import RecipeError
+from tesuji.core.errors import RecipeError, TesujiError
 from tesuji.recipe.reading.overrides import nearest
 from tesuji.recipe.reading.yaml_lines import KeyPath, Places
 from tesuji.recipe.schema.recipe import Recipe
@@ -76,6 +77,18 @@ def place(path: KeyPath, places: Places, name: str) -> str:
         if path[:length] in places:
             return places[path[:length]]
     return name
+
+
+@contextlib.contextmanager
+def telling_places(places: Places, name: str) -> Iterator[None]:
+    """Put file and line in front of the key that an error from inside names as its place."""
+    try:
+        yield
+    except TesujiError as error:
+        path = tuple(error.where.partition(":")[0].split("."))
+        if path[0] in Recipe.model_fields:
+            error.where = f"{place(path, places, name)}: {error.where}"
+        raise
 
 
 def _key_path(loc: Sequence[int | str], values: Any) -> KeyPath:
