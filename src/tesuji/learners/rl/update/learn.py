@@ -90,8 +90,8 @@ def loss_inputs(
     device: torch.device,
     unit: float = 1.0,
 ) -> Tokens:
-    """The same as tensors on the device, values and returns in `unit`s. With `loss_type: trace` a token weighs the less the more
-    its trace has."""
+    """The same as tensors on the device, values and returns in `unit`s. With `loss_type: trace` a
+    token weighs the less the more its trace has."""
 
     def tensor(array: Array) -> Tensor:
         return torch.tensor(array, dtype=torch.float32, device=device)

@@ -8,7 +8,9 @@
     L   = w * pg + beta * kl + vf_coef * vf - entropy_coef * H
 
 V and R are in units of the returns of late; the last token of a turn has a second vf, of the value
-behind it. Clipping: Schulman et al. 2017; clip-higher: Yu et al. 2025 (DAPO); dual clip: Ye et al. 2020; k3:
+behind it.
+
+Clipping: Schulman et al. 2017; clip-higher: Yu et al. 2025 (DAPO); dual clip: Ye et al. 2020; k3:
 Schulman 2020, "Approximating KL divergence", with the ratio in front as in DeepSeek-V3.2; the
 truncated weight w: Yao et al. 2025.
 """
