@@ -42,8 +42,8 @@ def gae(
 
     `values` [N] are read before each token, `turns` [N] are its turn (not decreasing), `rewards`
     by turn, `extra` [N] per token. Discount and lambda are 1 inside a turn. `bootstrap` is the
-    value after the last token, as `returns_after` has it: 0 where the match ended by its rules. Returns advantages and
-    returns [N], both empty for a trace without trained tokens.
+    value after the last token, as `returns_after` has it: 0 where the match ended by its rules.
+    Returns advantages and returns [N], both empty for a trace without trained tokens.
     """
     if not len(turns):
         return np.zeros(0), np.zeros(0)
