@@ -63,13 +63,15 @@ class Rewards:
 
     def prepare(self, played: Iterable[tuple[Episode, int]]) -> None:
         """Let the terms that can judge all turns of these (episode, seat) at once do so."""
-        able = [term for _, term in self.terms.values() if hasattr(term, "prepare")]
-        if able:
-            judged = [at for episode, seat in played for at in self._judged(episode, seat)]
-            for name, (_, term) in self.terms.items():
-                if term in able:
-                    with _blaming(name):
-                        term.prepare(judged)
+        able: dict[str, Any] = {
+            name: term for name, (_, term) in self.terms.items() if hasattr(term, "prepare")
+        }
+        if not able:
+            return
+        judged = [at for episode, seat in played for at in self._judged(episode, seat)]
+        for name, term in able.items():
+            with _blaming(name):
+                term.prepare(judged)
 
     def _judged(self, episode: Episode, seat: int) -> list[Judged]:
         game = self.game_of(episode)
