@@ -20,7 +20,7 @@ ORDER = {
     "recipe": "schema reading reference",
     "players": "base prompting sampling basic search mafia poker registry model guarded_player"
     " chat by_game",
-    "episodes": "store transcript show reply_rules arena rewards schedule",
+    "episodes": "store transcript show results reply_rules arena rewards schedule",
     "logs": "base numbers files records summary poker formats synthetic registry accept importing",
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
     "learners": "hooks model trainer sft reward_model pairs rl",

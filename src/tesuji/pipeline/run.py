@@ -50,11 +50,13 @@ def run_recipe(
         plan = decide(plan, run.path)  # somebody else may have gone on in between
         progress.say(heading(recipe, plan, run.path))
         text = dump_recipe(recipe)
-        run.open(name=recipe.name, recipe=text, seed=recipe.seed, command=command)
+        run.open(name=recipe.name, recipe=text, seed=recipe.seed, command=command, say=progress.say)
         config = {"recipe": text, "seed": recipe.seed}
         metrics = MetricLog(
             run.path, report_to=recipe.report_to, run_name=recipe.name, config=config
         )
+        if metrics.lost:
+            progress.say(f"metrics.jsonl: {metrics.lost} damaged lines left out")
         context = StepContext(recipe, run.path, plan)
         try:
             for step in plan:
