@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from _robustness_cases import Case, all_cases
+from _robustness_cases import Case, all_cases, sound_cases
 from _robustness_lists import LISTS
 
 SECONDS = 10
@@ -94,7 +94,7 @@ def _main(words: list[str]) -> tuple[int, str]:
 
 def work() -> None:
     """The watched process: a number of a case a line in, its verdict a line out."""
-    cases, out = all_cases(), sys.stdout
+    cases, out = [*all_cases(), *sound_cases()], sys.stdout
     home = Path.cwd()
     import tesuji.pipeline.run  # noqa: F401 (it takes seconds, once)
 
@@ -186,6 +186,11 @@ def main() -> int:
         return 0
     cases, worker, verdicts = all_cases(), Worker(), []
     started = time.monotonic()
+    for number, sound in enumerate(sound_cases(), start=len(cases)):
+        outcome, said = worker.ask(number)
+        if outcome != "accepted though wrong":  # here: taken, as it should be
+            print(f"{sound.name}: {outcome}: the cases made from it would show nothing\n{said}")
+            return 1
     for number in chosen(args, cases):
         began = time.monotonic()
         outcome, said = worker.ask(number)

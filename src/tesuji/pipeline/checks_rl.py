@@ -121,6 +121,18 @@ def _check_sampling(recipe: Recipe, where: str) -> None:
         )
 
 
+def _check_winnable(stage: RLStage, game: Game) -> None:
+    """A curriculum and the replay of failures go by what is won."""
+    for key in ("curriculum", "failure_replay"):
+        if getattr(stage.play, key) and not game.info.has_winners:
+            raise RecipeError(
+                f"nothing says of a match of {game.name} that it was won, so there is no failure "
+                "and no success to go by",
+                where=key,
+                hint=f"leave {key} out: the returns are learned from without it",
+            )
+
+
 def _check_players(recipe: Recipe, where: str, stage: RLStage) -> None:
     """Every opponent can play every game of its own part of the curriculum."""
     try:
@@ -130,18 +142,21 @@ def _check_players(recipe: Recipe, where: str, stage: RLStage) -> None:
             at = f"curriculum.{number}." if stage.play.curriculum else ""
             games = part.games or stage.play.games or [recipe.game]
             for section in games:
-                _check_opponents(section, part.opponents, at)
+                _check_opponents(stage, section, part.opponents, at)
     except (GameError, RecipeError) as error:
         error.where = f"{where}.play.{error.where}"
         raise
 
 
-def _check_opponents(section: GameSection, opponents: list[OpponentSection], at: str) -> None:
+def _check_opponents(
+    stage: RLStage, section: GameSection, opponents: list[OpponentSection], at: str
+) -> None:
     try:
         game = load_game(section.name, section.options)
     except GameError as error:
         error.where = f"{at}games"
         raise
+    _check_winnable(stage, game)
     for number, opponent in enumerate(opponents if game.num_players > 1 else ()):
         if opponent.player not in (SELF, SNAPSHOT):
             try:

@@ -24,7 +24,9 @@ Decision = Literal["run", "resume", "skip"]
 WHY: Mapping[str, tuple[Decision, str]] = {
     "absent": ("run", "not done yet"),
     "changed": ("run", "the recipe changed; the old results are kept beside it"),
+    "lost": ("run", "its files are damaged; they are kept beside it"),
     "half-done": ("resume", "was interrupted"),
+    "unsure": ("resume", "its done.json is damaged"),
     "done": ("skip", "done, and nothing it depends on has changed"),
 }
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tesuji.core.statistics import Interval
+from tesuji.evaluation.matches.against import ALONE
 from tesuji.evaluation.results import (
     Certificate,
     Evaluation,
@@ -15,14 +16,18 @@ from tesuji.evaluation.results import (
     Winnings,
 )
 
+NO_VERDICT = "no verdict"  # of a game for one seat that does not know winning
 SPLITS = {"trained": "seen in training", "held_out": "never seen", "all": "all positions"}
+
+
+Mood = Literal["good", "bad", "open"]
 
 
 @dataclass(frozen=True, slots=True)
 class Headline:
     """One honest sentence, and whether it is `good` news, `bad` news or `open`."""
 
-    mood: Literal["good", "bad", "open"]
+    mood: Mood
     sentence: str
 
 
@@ -87,9 +92,19 @@ def game_words(evaluation: Evaluation) -> str:
 
 
 def alone_sentence(row: MatchScore) -> str:
-    """A game of one seat: how often it was won, and in how many turns."""
-    share = f"won {percent(row.wins, row.games)}% ({interval(row.win_interval, 1)})"
-    return share if row.turns_won is None else f"{share}, {turns_words(row)}"
+    """A game of one seat: how often it was won, and in how many turns, or that nothing says what
+    winning is; what it paid; and how many matches our own refused replies ended."""
+    won = f"won {percent(row.wins, row.games)}% ({interval(row.win_interval, 1)})"
+    parts = [NO_VERDICT if row.unjudged else won, turns_words(row), mean_return_words(row)]
+    own = f"{row.forfeits:,} ended by its own refused replies" if row.forfeits else ""
+    return ", ".join(part for part in (*parts, own) if part) + f", of {row.games:,} matches"
+
+
+def mean_return_words(row: MatchScore) -> str:
+    """What a match paid on average, with its interval where there is one."""
+    low, high = row.return_interval.low, row.return_interval.high
+    bounds = f" ({low:+.4g} to {high:+.4g})" if math.isfinite(low) else ""
+    return f"mean return {row.mean_return:+.4g}{bounds}"
 
 
 def turns_words(row: MatchScore) -> str:
@@ -121,10 +136,24 @@ def certificate_sentence(proof: Certificate) -> str:
     return f"{who}: loses {proof.losses:,} of {proof.lines:,} lines{shortest}"
 
 
+def exploitability_words(result: Exploitability) -> dict[str, str]:
+    """What the report says of it: title, meaning and the figure's sentence."""
+    alone = result.exploitability is not None
+    return {
+        "title": "Exploitability" if alone else "NashConv",
+        "meaning": "What a best response would win against this policy, a match, averaged over the"
+        " seats"
+        if alone
+        else "What the seats would gain a match by best responses to the others, one at a time,"
+        " added up",
+        "sentence": exploitability_sentence(result),
+    }
+
+
 def exploitability_sentence(result: Exploitability) -> str:
     """What a best response would win, beside random play's figure."""
     words = (
-        f"{result.exploitability:.4f} (uniformly random play: {result.uniform:.4f}; an equilibrium:"
+        f"{result.value:.4f} (uniformly random play: {result.uniform:.4f}; an equilibrium:"
         f" 0), over {result.information_states:,} information states"
     )
     if result.illegal_mass < 0.001:
@@ -182,9 +211,16 @@ def _by_certificate(evaluation: Evaluation) -> Headline:
 
 def _by_exploitability(result: Exploitability) -> Headline:
     """Good news is a tenth of uniform play's figure or less: nobody reaches 0 exactly."""
-    wins, uniform = result.exploitability, result.uniform
+    wins, uniform = result.value, result.uniform
+    mood: Mood = "good" if wins <= uniform / 10 else "bad" if wins >= uniform else "open"
+    if result.exploitability is None:
+        return Headline(
+            mood,
+            f"Best responses of all seats, one at a time, win {wins:.3f} a match more than it does;"
+            f" against uniformly random play {uniform:.3f}, against an equilibrium 0.",
+        )
     return Headline(
-        "good" if wins <= uniform / 10 else "bad" if wins >= uniform else "open",
+        mood,
         f"A best response wins {wins:.3f} a match against it; against uniformly random play it "
         f"wins {uniform:.3f}, against an equilibrium 0.",
     )
@@ -224,6 +260,8 @@ def _by_matches(evaluation: Evaluation) -> Headline:
     games, losses = sum(row.games for row in rows), sum(row.losses for row in rows)
     if games == 0:
         return _by_rows(evaluation)
+    if rows[0].opponent == ALONE:
+        return _alone(rows[0], find(evaluation.baseline, ALONE, None))
     if any(row.winnings for row in rows):
         return _by_winnings(rows)
     if losses:
@@ -231,6 +269,17 @@ def _by_matches(evaluation: Evaluation) -> Headline:
         return Headline("bad", f"It lost {losses:,} of {games:,} matches ({share}%).")
     sentence = f"It lost none of {games:,} matches, which is evidence and not a proof."
     return Headline("open", sentence)
+
+
+def _alone(row: MatchScore, chance: MatchScore | None) -> Headline:
+    """A game for one seat: what was won or, where nobody can say, earned; random play beside."""
+    beside = f"; a random player in its place: {alone_sentence(chance)}" if chance else ""
+    if row.unjudged:
+        words = "nothing in this game says that a match was won"
+        return Headline("open", f"Alone: {alone_sentence(row)} ({words}){beside}.")
+    low = chance.win_interval.high if chance else 0.0
+    mood: Literal["good", "open"] = "good" if row.win_interval.low > low else "open"
+    return Headline(mood, f"Alone it {alone_sentence(row)}{beside}.")
 
 
 def _by_winnings(rows: list[MatchScore]) -> Headline:

@@ -7,11 +7,14 @@ name of its base.
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tesuji.core.errors import DataError, EngineError
+from tesuji.core.checksums import CHECKSUMS, damage
+from tesuji.core.errors import DataError, EngineError, TesujiError
 from tesuji.core.files import read_json
 from tesuji.learners.model.memory import ran_out_of_memory
 from tesuji.learners.model.tiny import build_model, build_tokenizer, check_shape
@@ -61,7 +64,10 @@ def load_policy(section: ModelSection, source: str) -> Policy:
         return Policy(load_model(section, source), load_tokenizer(section, source), source)
     from peft import PeftModel
 
-    model = PeftModel.from_pretrained(load_model(section, base), source, is_trainable=True)
+    refuse_damaged(source)
+    model = load_model(section, base)
+    with _told(source):
+        model = PeftModel.from_pretrained(model, source, is_trainable=True)
     return Policy(model, load_tokenizer(section, source), source)
 
 
@@ -136,12 +142,11 @@ def load_model(section: ModelSection, source: str, *, rewarding: bool = False) -
         **({"num_labels": 1} if rewarding else {}),
     }
     kind = "AutoModelForSequenceClassification" if rewarding else "AutoModelForCausalLM"
-    try:
+    refuse_damaged(source)
+    with _told(source):
         model: Any = getattr(transformers, kind).from_pretrained(source, **options)
         if not section.load_in_4bit:
             model = model.to(device)
-    except Exception as error:  # a foreign folder: whatever transformers raises is its fault
-        raise _cannot_load(source, error) from error
     fit_threads(model)
     return model
 
@@ -151,15 +156,13 @@ def load_tokenizer(section: ModelSection, source: str, *, here: bool = False) ->
     EngineError when it is not there."""
     from transformers import AutoTokenizer
 
-    try:
+    with _told(source, "the tokenizer of "):
         tokenizer = AutoTokenizer.from_pretrained(
             source,
             trust_remote_code=section.trust_remote_code,
             local_files_only=here,
             **_revision(section, source),
         )
-    except Exception as error:  # a foreign folder: whatever transformers raises is its fault
-        raise _cannot_load(source, error, "the tokenizer of ") from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -193,6 +196,29 @@ def quantization(section: ModelSection) -> dict[str, Any]:
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
     return {"quantization_config": config, "device_map": "auto"}
+
+
+def refuse_damaged(source: str) -> None:
+    """Raise EngineError where a folder that a stage saved is no longer what it was."""
+    if problem := damage(Path(source)):
+        raise EngineError(
+            f"this saved model is damaged: {problem}",
+            where=source,
+            hint=f"delete done.json beside it, and the same run makes it again; or, if it was you "
+            f"who changed it, delete its {CHECKSUMS}",
+        )
+
+
+@contextmanager
+def _told(source: str, part: str = "") -> Iterator[None]:
+    """Whatever a library raises over a broken folder becomes one message: transformers,
+    safetensors, tokenizers and PEFT share no error of their own."""
+    try:
+        yield
+    except TesujiError:
+        raise
+    except Exception as error:
+        raise _cannot_load(source, error, part) from error
 
 
 def _cannot_load(source: str, error: Exception, part: str = "") -> EngineError:

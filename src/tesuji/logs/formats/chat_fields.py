@@ -1,11 +1,13 @@
 """A row's or a message's fields: what is read of them, and the note of what nobody reads."""
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tesuji.logs.base import Refused
 
+UNREAD = "unread"  # the note of a field begins with it
 MOST_NOTED, LONGEST_NAME = 20, 40  # fields of one object, characters of a field's name
 EMPTY: tuple[Any, ...] = (None, "", [], {})
 
@@ -46,7 +48,7 @@ class Fields:
         head = "messages[]." if self.path else ""
         unread = [n for n in self.value if n not in self._read and self.value[n] not in EMPTY]
         self.notes.update(
-            f"unread {head}{str(name)[:LONGEST_NAME]}" for name in unread[:MOST_NOTED]
+            f"{UNREAD} {head}{str(name)[:LONGEST_NAME]}" for name in unread[:MOST_NOTED]
         )
 
 
@@ -60,6 +62,15 @@ def json_list(value: Any, path: str) -> list[Any]:
     if not isinstance(value, list):
         raise wrong(path, f"{kind_of(value)} where a list should be")
     return value
+
+
+@contextlib.contextmanager
+def of_json(path: str) -> Iterator[None]:
+    """Refuse what a table can hold and JSON cannot, such as dates and bytes."""
+    try:
+        yield
+    except (TypeError, ValueError, RecursionError) as error:
+        raise wrong(path, f"no JSON: {error}"[:200]) from error
 
 
 def wrong(path: str, detail: str) -> Refused:

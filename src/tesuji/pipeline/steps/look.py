@@ -3,7 +3,8 @@
 from tesuji.core.seeds import stream
 from tesuji.core.types import Task
 from tesuji.episodes.arena import TurnRules, play_matches
-from tesuji.episodes.rewards.total import Rewards, score_of
+from tesuji.episodes.results import score_of
+from tesuji.episodes.rewards.total import Rewards
 from tesuji.evaluation.evaluate import judged_game, turn_rules
 from tesuji.evaluation.matches.against import ALONE, play_opponent, score_matches
 from tesuji.evaluation.matches.exploitability import exploitability
@@ -26,7 +27,7 @@ def look(
     """Figures by name, `score` among them, higher being better.
 
     Of matches, `episodes` against each of the evaluation's opponents: the mean score, 0 to 1, or
-    with `evaluation.exploitability` minus the exploitability, which no choice of opponents can
+    with `evaluation.exploitability` minus that (or the NashConv), which no choice of opponents can
     flatter. Of questions and prompts, ones that no training sees: the mean return or reward.
     """
     section, seed = recipe.evaluation, recipe.seed
@@ -41,7 +42,7 @@ def look(
     if section.exploitability:
         measured = exploitability(judged, model_player(policy, recipe, "measured"))
         metrics |= exploitability_metrics(measured)
-        metrics["score"] = -measured.exploitability
+        metrics["score"] = -measured.value
     return metrics
 
 

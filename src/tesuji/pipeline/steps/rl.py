@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tesuji.core.checksums import set_aside_damaged
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.progress import Progress
 from tesuji.episodes.rewards.total import make_terms
@@ -36,6 +37,7 @@ def run_rl(
 
     `reward_model` is the folder of the learned reward, `critic` that of a critic of its own.
     """
+    set_aside_damaged(checkpoints(out / "checkpoints")[::-1], progress.say)
     done = checkpoints(out / "checkpoints")
     policy = trainable(recipe, str(done[-1]) if done else source)
     scorer = load_scorer(recipe.model, reward_model) if reward_model else None
@@ -48,7 +50,7 @@ def run_rl(
         first = {f"eval/{key}": value for key, value in evaluate(0).items()}
         metrics.forget_after(name, -1)
         metrics.log(name, 0, first)
-    progress.begin(f"{name}: playing and learning", stage.max_steps)
+    progress.begin("playing and learning", stage.max_steps)
     summary = train_rl(
         stage,
         policy,
@@ -59,13 +61,13 @@ def run_rl(
         critic=_critic(stage, recipe, critic),
         scorer=scorer,
         hooks=Hooks(
-            on_step=lambda step, total, line: progress.update(step, line.partition(" | ")[2]),
+            on_step=lambda step, total, line: progress.update(step, line.partition(": ")[2]),
             say=progress.say,
             evaluate=evaluate if stage.eval_steps else None,
             stop_when=stop_when(stage.stop_when, name, policy, recipe, game, metrics),
         ),
     )
-    progress.say(f"{name}: {summary.in_words()}")
+    progress.say(summary.in_words())
 
 
 def _critic(stage: RLStage, recipe: Recipe, source: str | None) -> Policy | None:

@@ -10,7 +10,8 @@ from tesuji.core.errors import EngineError
 from tesuji.core.types import Ending, Episode, Task, Trace
 from tesuji.episodes.arena import play_matches
 from tesuji.episodes.reply_rules import TurnRules
-from tesuji.episodes.rewards.total import Rewards, score_of
+from tesuji.episodes.results import score_of, success_of
+from tesuji.episodes.rewards.total import Rewards
 from tesuji.episodes.schedule.schedule import POLICY, Outcome
 from tesuji.games.base import Game
 from tesuji.learners.rl.rollout.traces import traces_of
@@ -97,8 +98,9 @@ def _ours(episode: Episode) -> list[int]:
 
 
 def _outcome(task: Task, episode: Episode, seat: int, setup: MatchSetup) -> Outcome:
-    score = score_of(episode, seat, setup.game_of(task).info)
-    return Outcome(task, seat, score, score > 0.5)
+    info = setup.game_of(task).info
+    score, success = score_of(episode, seat, info), success_of(episode, seat, info)
+    return Outcome(task, seat, score, success)
 
 
 def _key(played: Task | Episode, opening: int, repeat: int) -> tuple[Any, ...]:

@@ -22,12 +22,13 @@ CHUNK = 1 << 24  # logits at once
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Per trained token [T], in float32. `entropy` is of the distribution sampled from;
-    `values` is None without a critic."""
+    """Per trained token [T], in float32. `entropy` is of the distribution sampled from; `values`
+    are read before the token, `after` behind it, both None without a critic."""
 
     logp: Tensor
     entropy: Tensor
     values: Tensor | None
+    after: Tensor | None
 
 
 class ActorCritic(nn.Module):
@@ -65,8 +66,8 @@ class ActorCritic(nn.Module):
     def forward(self, batch: MicroBatch) -> Scored:
         """Score the trained tokens of one micro-batch."""
         hidden = _hidden(self.model, batch)
-        logp, entropy = self._score(hidden, batch)
-        return Scored(logp, entropy, self._values(hidden, batch))
+        logp, entropy = self._score(hidden[batch.places], batch)
+        return Scored(logp, entropy, *self._values(hidden, batch))
 
     def _score(self, hidden: Tensor, batch: MicroBatch) -> tuple[Tensor, Tensor]:
         head = self.model.get_output_embeddings()
@@ -99,16 +100,21 @@ class ActorCritic(nn.Module):
             entropy = _entropy(logps if self.entropy_grad else logps.detach())
         return picked, entropy
 
-    def _values(self, hidden: Tensor, batch: MicroBatch) -> Tensor | None:
+    def _values(
+        self, hidden: Tensor, batch: MicroBatch
+    ) -> tuple[Tensor, Tensor] | tuple[None, None]:
+        """Values before and after each trained token, from hidden states [R * L, D]."""
         if self.value_head is None:
-            return None
+            return None, None
+        places = torch.stack([batch.places, batch.own])
         if self.critic is not None:
-            hidden = _hidden(self.critic, batch)
+            hidden = _hidden(self.critic, batch)[places]
         else:
+            hidden = hidden[places]
             frozen = hidden.detach()
             hidden = frozen + self.value_grad * (hidden - frozen) if self.value_grad else frozen
-        values: Tensor = self.value_head(hidden.float()).squeeze(-1)
-        return values
+        before, after = self.value_head(hidden.float()).squeeze(-1)
+        return before, after
 
 
 def value_head(model: Any) -> nn.Linear:
@@ -138,14 +144,14 @@ def critic_parameters(actor: ActorCritic) -> Iterator[tuple[str, nn.Parameter]]:
 
 
 def _hidden(model: Any, batch: MicroBatch) -> Tensor:
-    """Last hidden states [T, D] at the places that predict a trained token."""
+    """Last hidden states [R * L, D]."""
     out = layers(model)(
         input_ids=batch.ids,
         attention_mask=_cast(batch.mask, model),
         position_ids=batch.positions,
         use_cache=False,
     )
-    hidden: Tensor = out.last_hidden_state.flatten(0, 1)[batch.places]
+    hidden: Tensor = out.last_hidden_state.flatten(0, 1)
     return hidden
 
 
