@@ -29,6 +29,16 @@ SHAPE = {
 DATA = {"kind": "data", "positions": "sampled", "num_positions": 12}
 LEARNS = {"max_steps": 1, "batch_size": 2, "max_length": 32}
 RL = {"max_steps": 1, "batch_size": 2, "rewards": {"returns": {"weight": 1.0}}}
+STAGE = {  # a stage of each kind that takes a moment
+    "data": DATA,
+    "logs": {"kind": "logs", "make": {"kind": "poker", "games": 6}, "processes": 1},
+    "sft": {"kind": "sft", **LEARNS},
+    "dpo": {"kind": "dpo", **LEARNS},
+    "reward": {"kind": "reward", **LEARNS},
+    "grpo": {"kind": "grpo", **RL, "num_generations": 2},
+    "ppo": {"kind": "ppo", **RL},
+    "reinforce++": {"kind": "reinforce++", **RL},
+}
 FIRST = {"sft": DATA, "dpo": {**DATA, "pairs": "one"}, "reward": {**DATA, "pairs": "one"}}
 ELEMENTS = {  # what stands in a list of sections, or in a section that is left out at first
     "curriculum": {"name": "easy"},
