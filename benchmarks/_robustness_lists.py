@@ -666,16 +666,6 @@ ENDPOINTS = [
 RUN = ["run", "recipe.yaml"]
 RUNS = [
     (
-        "run folder: manifest is garbage",
-        run_folder(put("manifest.json", "{"), *RUN),
-        "manifest.json",
-    ),
-    (
-        "run folder: manifest is a list",
-        run_folder(put("manifest.json", "[]"), *RUN),
-        "manifest.json",
-    ),
-    (
         "run folder: another format",
         run_folder(put("manifest.json", '{"format": 99}'), *RUN),
         "format",

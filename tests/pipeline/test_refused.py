@@ -331,12 +331,12 @@ def test_rows_without_their_columns_are_refused_with_their_line(tmp_path: Path):
     rows.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "a"}\n')
     error = refusal(stages={"sft": {**SFT, "data": str(rows)}})
     assert error.where == f"stages.sft.data: {rows}:2"
-    assert "`completion`" in error.what
+    assert "completion" in error.what
     rows.write_text("\n")
     assert "no row" in refusal(stages={"sft": {**SFT, "data": str(rows)}}).what
     dpo = {"dpo": {"data": str(rows), "max_length": 32}}
     rows.write_text('{"prompt": "a", "chosen": "b"}\n')
-    assert "`rejected`" in refusal(stages=dpo).what
+    assert "rejected" in refusal(stages=dpo).what
 
 
 def test_a_folder_without_anything_to_read_is_refused(tmp_path: Path):
