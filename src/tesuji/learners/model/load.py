@@ -14,6 +14,7 @@ from typing import Any
 from tesuji.core.errors import EngineError
 from tesuji.core.files import read_json
 from tesuji.learners.model.tiny import build_model, build_tokenizer, check_shape
+from tesuji.players.sampling.support import DECODERS, Support, require_support, support_of
 from tesuji.recipe.schema.sections import ModelSection
 
 TINY = 2_000_000  # parameters
@@ -38,6 +39,11 @@ class Policy:
     tokenizer: Any
     source: str
 
+    @property
+    def support(self) -> Support:
+        """How the model can be run."""
+        return support_of(self.model)
+
 
 def prepare_base(section: ModelSection, folder: Path, seed: int) -> str:
     """Where to load the recipe's model from; `base: tiny` is built into `folder` first."""
@@ -53,7 +59,8 @@ def prepare_base(section: ModelSection, folder: Path, seed: int) -> str:
 def load_policy(section: ModelSection, source: str) -> Policy:
     """Load a model for use: whole, or base + adapter when `source` is an adapter's folder.
 
-    Raises EngineError when it is not there, needs a token, or does not fit this machine.
+    Raises EngineError when it is not there, needs a token, does not fit this machine, or is no
+    causal language model.
     """
     base = base_of(source)
     if base is None:
@@ -118,7 +125,8 @@ def fit_threads(model: Any) -> None:
 
 def load_model(section: ModelSection, source: str, *, rewarding: bool = False) -> Any:
     """A whole model: a causal LM, or (`rewarding`) the same layers with a head of one number,
-    which is random where the source has none. Raises EngineError as `load_policy` does."""
+    which is random where the source has none; its code is checked with a few tokens. Raises
+    EngineError as `load_policy` does."""
     import transformers
 
     device = device_of(section)
@@ -139,6 +147,7 @@ def load_model(section: ModelSection, source: str, *, rewarding: bool = False) -
     if not section.load_in_4bit:
         model = model.to(device)
     fit_threads(model)
+    require_support(model, source)
     return model
 
 
@@ -187,6 +196,10 @@ def _quantized(section: ModelSection) -> dict[str, Any]:
 
 
 def _cannot_load(source: str, error: Exception) -> EngineError:
+    if "Unrecognized configuration class" in str(error):
+        return EngineError(
+            f"{source!r} is no causal language model", where="model.base", hint=DECODERS
+        )
     first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if Path(source).exists():
         hint = "the folder needs config.json, *.safetensors and the tokenizer's files"
