@@ -168,6 +168,21 @@ def test_a_torn_checkpoint_is_passed_over(tmp_path: Path):
     assert torch.equal(flat(whole.model), flat(again.model))
 
 
+def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(tmp_path: Path):
+    whole, out = tiny_policy(), tmp_path / "out"
+    sft(whole, out, save_steps=2)
+    weights = out / "checkpoints" / "checkpoint-6" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    told: list[str] = []
+    again = tiny_policy()
+    sft(again, out, save_steps=2, hooks=Hooks(say=told.append))
+    assert "checkpoint-6 is damaged (model.safetensors" in told[0]
+    assert torch.equal(flat(whole.model), flat(again.model))
+    assert (out / "checkpoints" / "damaged-checkpoint-6~1").is_dir()
+
+
 def test_a_loss_that_is_not_a_number_stops_with_advice(tmp_path: Path):
     policy = tiny_policy()
     with torch.no_grad():

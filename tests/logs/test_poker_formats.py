@@ -209,7 +209,7 @@ def test_pokerstars_files_hold_many_hands():
     ("text", "reason"),
     [
         ("hello", "not_a_hand"),
-        (STARS.replace("*** HOLE", "Cy: posts the ante $0.10\n*** HOLE"), "unread_posts"),
+        (STARS.replace("*** HOLE", "Cy: posts the toll $0.10\n*** HOLE"), "unread_posts"),
         (STARS.replace("Ada L.: folds\n", ""), "missing_action"),
         (STARS.replace("No Limit", "Pot Limit"), "unplayable"),
         (STARS[:200], "unplayable"),

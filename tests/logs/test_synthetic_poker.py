@@ -3,6 +3,7 @@
 import csv
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from listener import Listener
@@ -15,15 +16,21 @@ from tesuji.logs.formats.pokerstars import PokerStars
 from tesuji.logs.importing import import_logs
 from tesuji.logs.poker.label_balance import label_balance
 from tesuji.logs.synthetic.poker import make_poker_logs
-from tesuji.logs.synthetic.poker_files import pokerstars_text
+from tesuji.logs.synthetic.poker_faults import hidden, unknown_decisions
 from tesuji.logs.synthetic.poker_play import play
 from tesuji.logs.synthetic.poker_players import in_words
+from tesuji.logs.synthetic.poker_room import (
+    can_cash_out,
+    cashed,
+    collected,
+    deciding,
+    pokerstars_text,
+)
 from tesuji.players.poker.tight_aggressive import by_rule, chance
 
 GAMES = 120
 REFUSED = (
-    "not_toml", "missing_action", "illegal_action", "unknown_cards", "unread_posts",
-    "not_a_decision", "bad_row",
+    "not_toml", "missing_action", "illegal_action", "unknown_cards", "not_a_decision", "bad_row",
 )  # fmt: skip
 
 
@@ -70,7 +77,10 @@ def test_decisions_with_unknown_cards_are_counted(made):
     hands = [*taken(Phh(), texts(Phh(), out / "phh"))[0]]
     hands += taken(PokerStars(), texts(PokerStars(), out / "pokerstars"))[0]
     notes = Counter(note for hand in hands for note in hand.provenance["notes"])
-    assert notes == {"unknown_cards": counts["hidden_cards"], "unfinished": counts["unfinished"]}
+    planted = {"results_disputed": "unbalanced", "cashed_out": "cash_outs"}
+    planted |= {"unknown_cards": "hidden_cards", "unfinished": "unfinished"}
+    assert notes == {note: counts[name] for note, name in planted.items()}
+    assert min(notes.values()) > 0
     left_out = sum(hand.provenance["unknown_decisions"] for hand in hands)
     assert left_out == counts["unknown_decisions"] > 0
 
@@ -78,9 +88,12 @@ def test_decisions_with_unknown_cards_are_counted(made):
 def test_pokerstars_counts_match_what_was_planted(made):
     out, counts = made
     records = texts(PokerStars(), out / "pokerstars")
-    _, reasons = taken(PokerStars(), records)
+    episodes, reasons = taken(PokerStars(), records)
     assert len(records) == counts["pokerstars"]
-    assert reasons == {"unread_posts": counts["unread_posts"]}
+    assert not reasons
+    matches = Counter(episode.provenance["match"] for episode in episodes)
+    assert sum(count == 2 for count in matches.values()) == counts["second_views"] > 0
+    assert max(matches.values()) == 2
 
 
 def test_pokerbench_counts_match_what_was_planted(made):
@@ -144,16 +157,57 @@ def test_progress_and_few_games(tmp_path):
     assert counts["games"] == 1
 
 
-@pytest.mark.parametrize("number", range(12))
-def test_pokerstars_text_says_what_was_played(number):
-    hand = play(number, 11)
-    if any(hand.history.antes):
-        return
-    episode = PokerStars().read(Record(pokerstars_text(hand, hand.situations[0].seat), "x"))
-    assert [won * 100 for won in episode.returns] == [float(one) for one in hand.state.payoffs]
-    hero = [at for at in hand.situations if at.seat == hand.situations[0].seat]
-    mine = [turn for turn in episode.turns if turn.seat == hero[0].seat]
-    assert [turn.phase for turn in mine] == [at.phase for at in hero]
+def in_chips(made, episode):
+    """Name → chips won or lost, where dollars are told of cash games."""
+    chip = 1 if sum(map(bool, made.state.antes)) > 1 else 100
+    return {
+        name: round(won * chip, 6)
+        for name, won in zip(episode.players, episode.returns, strict=True)
+    }
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_pokerstars_results_are_those_of_the_engine_that_played(seed):
+    words = Counter()
+    for made in (play(number, seed) for number in range(100)):
+        hero, *_ = deciding(made)
+        text = pokerstars_text(made, hero)
+        episode = PokerStars().read(Record(text, "x"))
+        assert in_chips(made, episode) == made.results
+        assert not {"results_disputed", "unfinished"} & {*episode.provenance["notes"]}
+        winners = {episode.players[seat] for seat in episode.provenance["winners"]}
+        assert winners == {name for name, won in made.results.items() if won > 0}
+        mine = [(turn.phase, turn.role) for turn in episode.turns if turn.seat == hero]
+        assert mine == [(at.phase, at.names[hero]) for at in made.situations if at.seat == hero]
+        words.update(word for word in WORDINGS if word in text)
+    assert not {*WORDINGS} - words.keys()
+
+
+WORDINGS = (
+    "Uncalled bet", "doesn't show hand", "side pot", "main pot", "mucked [", "posts the ante",
+    "posts straddle", "posts small & big blinds", "and is all-in", "Rake $0.", "bounty", " to $",
+)  # fmt: skip
+
+
+def test_phh_winnings_are_read_as_the_engine_paid_them():
+    for made in (play(number, 9) for number in range(100)):
+        history = hidden(replace(made, history=replace(made.history, winnings=collected(made))))
+        if unknown_decisions(made) == len(made.situations):
+            continue  # nobody showed a card: no row, no episode
+        episode = Phh().read(Record(history.dumps(), "x"))
+        won = dict(zip(episode.players, episode.returns, strict=True))
+        assert won == made.results
+        assert "results_disputed" not in episode.provenance["notes"]
+
+
+def test_a_cash_out_pays_its_price_and_says_nothing_of_who_won():
+    made = next(made for made in (play(n, 4) for n in range(99)) if can_cash_out(made, 0))
+    episode = PokerStars().read(Record(pokerstars_text(made, 0, cash_out=True), "x"))
+    name, paid = made.history.players[0], collected(made)[0]
+    expected = {**made.results, name: made.results[name] - paid + cashed(paid)}
+    assert in_chips(made, episode) == expected
+    assert "cashed_out" in episode.provenance["notes"]
+    assert "winners" not in episode.provenance and not episode.provenance["outcome"]
 
 
 def test_the_rule_follows_the_hand_and_says_everything():

@@ -230,7 +230,7 @@ def test_a_certificate_for_a_game_without_one_is_refused(tmp_path: Path):
 def test_a_model_that_is_not_there_stops_with_one_message(tmp_path: Path):
     with pytest.raises(EngineError, match="cannot load the model"):
         run_recipe(small(model={"base": str(tmp_path / "nothing")}), tmp_path)
-    assert decisions(small(model={"base": str(tmp_path / "nothing")}), tmp_path)["data"] == "skip"
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_without_a_model_cannot_be_played(tmp_path: Path):
@@ -272,6 +272,35 @@ def test_a_disk_that_fills_up_is_one_message_and_nothing_to_trip_over(small_disk
     assert decisions(recipe, tmp_path / "roomy")["data"] == "skip"
     run_recipe(recipe, tmp_path / "roomy")
     assert set(decisions(recipe, tmp_path / "roomy").values()) == {"skip"}
+
+
+def test_a_finished_model_that_was_damaged_is_refused_with_the_way_back(finished, tmp_path, capsys):
+    run = tmp_path / "small"
+    shutil.copytree(finished, run)
+    stage = run / "stages" / "02-sft"
+    weights = stage / "final" / "model.safetensors"
+    good = weights.read_bytes()
+    weights.write_bytes(good[:-1] + b"x")
+    assert main(["eval", str(run), "--opponent", "random", "--episodes", "2"]) == 2
+    told = capsys.readouterr().err
+    assert "model.safetensors was cut short or changed" in told and "done.json" in told
+    (stage / "done.json").unlink()
+    run_recipe(small(), tmp_path)
+    assert weights.read_bytes() == good
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\x00" * 64])
+def test_a_model_folder_that_is_broken_is_one_message(
+    finished: Path, tmp_path: Path, capsys, name: str, content: bytes
+):
+    model = tmp_path / "model"
+    shutil.copytree(finished / "stages" / "02-sft" / "final", model)
+    (model / "checksums.json").unlink()
+    (model / name).write_bytes(content)
+    assert main(["chat", str(model)]) == 2
+    told = capsys.readouterr().err
+    assert "cannot load the " in told and "Traceback" not in told
 
 
 def hear_ctrl_c() -> None:

@@ -43,6 +43,8 @@ def small(name: str) -> Recipe:
 
 
 def _shorten(stage: dict[str, Any]) -> None:
+    if "warmup_steps" in stage:
+        stage |= {"warmup_steps": 0}
     if stage["kind"] == "data":
         stage |= {"positions": "sampled", "num_positions": 20, "held_out_from": "all"}
         stage |= {"held_out": 0.3}
@@ -51,7 +53,7 @@ def _shorten(stage: dict[str, Any]) -> None:
         stage |= {"paths": [], "make": {"kind": kind, "games": 12}, "processes": 1}
     elif stage["kind"] in ("dpo", "reward"):
         stage |= {"max_steps": 2, "batch_size": 2, "gradient_accumulation_steps": 1}
-        stage |= {"max_length": 200}
+        stage |= {"max_length": 400}
     elif stage["kind"] == "sft":
         stage |= {"max_steps": 2, "batch_size": 4, "stop_when": "never", "max_length": 2000}
     else:

@@ -20,13 +20,14 @@ ORDER = {
     "recipe": "schema reading reference",
     "players": "base prompting sampling basic search mafia poker registry model guarded_player"
     " chat by_game",
-    "episodes": "store transcript show reply_rules arena rewards schedule",
+    "episodes": "store transcript show results reply_rules arena rewards schedule",
     "logs": "base numbers files records summary poker formats synthetic registry accept importing",
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
     "learners": "hooks model trainer sft reward_model pairs rl",
     "evaluation": "prompt_files held_out results bfcl_summary matches questions metrics evaluate",
     "report": "words collect tables views page",
-    "pipeline": "plan step_context checks_rl checks models steps run",
+    "pipeline": "plan step_context checks_data checks_lengths checks_model checks_rl checks_steps"
+    " checks models steps run",
     "cli": "console progress run play chat games doctor data evaluate browse main",
 }
 ROOMS = tuple(ORDER[""].split())

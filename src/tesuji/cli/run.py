@@ -31,29 +31,30 @@ def run(
     ),
 ) -> None:
     """Run a recipe: data, training, evaluation, report. What is done already is skipped."""
-    from tesuji.recipe.reading.load import load_recipe
+    from tesuji.recipe.reading.load import load_with_places
+    from tesuji.recipe.reading.problems import telling_places
 
-    loaded = load_recipe(recipe, overrides or [])
-    if dry_run:
-        _print_plan(loaded, runs)
-        return
-    from tesuji.cli.progress import Bar
-    from tesuji.pipeline.run import run_recipe
+    loaded, places = load_with_places(recipe, overrides or [])
+    with telling_places(places, recipe):
+        if dry_run:
+            _print_plan(loaded, runs)
+            return
+        from tesuji.cli.progress import Bar
+        from tesuji.pipeline.run import run_recipe
 
-    command = shlex.join(["tesuji", *sys.argv[1:]])
-    with Bar() as bar:
-        outcome = run_recipe(loaded, runs, command=command, progress=bar)
+        command = shlex.join(["tesuji", *sys.argv[1:]])
+        with Bar() as bar:
+            outcome = run_recipe(loaded, runs, command=command, progress=bar)
     _print_outcome(outcome)
 
 
 def _print_plan(recipe: "Recipe", runs: Path) -> None:
-    from tesuji.pipeline.checks import check
-    from tesuji.pipeline.plan import make_plan
+    from tesuji.pipeline.run import prepare
     from tesuji.recipe.reading.load import dump_recipe
 
-    check(recipe)
+    _, plan = prepare(recipe, runs)
     table = Table("step", "kind", "reads", "decision", "why", title=f"Plan of {recipe.name}")
-    for step in make_plan(recipe, runs / recipe.name):
+    for step in plan:
         model = step.model_from or ("the base model" if step.kind not in ("data", "logs") else "")
         reads = ", ".join(part for part in (step.data_from, model) if part)
         table.add_row(step.name, step.kind, reads, step.decision, step.why)

@@ -48,6 +48,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
             aside.unlink(missing_ok=True)
 
 
+def keep_aside(path: Path, prefix: str = "") -> Path:
+    """Rename a file or folder to the first free `NAME~1`, `NAME~2`, ..., and return that."""
+    number = 1
+    while (aside := path.with_name(f"{prefix}{path.name}~{number}")).exists():
+        number += 1
+    path.rename(aside)
+    return aside
+
+
 def sweep(folder: Path, *, deep: bool = True) -> None:
     """Take away what a killed process left half-written in `folder`, and below it if `deep`.
     Nobody else may be writing there."""

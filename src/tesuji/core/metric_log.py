@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.core.errors import EngineError
-from tesuji.core.files import read_text, unwritable, write_text
+from tesuji.core.files import keep_aside, unwritable, write_text
 
 TRACKER_CLASSES = {
     "tensorboard": "TensorBoardTracker",
@@ -27,7 +27,8 @@ class MetricLog:
     """Appends metrics to `folder/metrics.jsonl` and hands them to the trackers named.
 
     Every line is flushed as it is written; a line torn by a crash is dropped when the log is
-    opened again.
+    opened again. So are `lost` lines that cannot be read; the file as it was is then kept as
+    `metrics.jsonl~1`.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class MetricLog:
         config: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = folder / "metrics.jsonl"
-        self._drop_torn_line()
+        self.lost = self._drop_damaged_lines()
         self._trackers = [_open_tracker(name, folder, run_name, config) for name in report_to]
         self._offset, self._stage, self._last = 0, "", 0
 
@@ -61,9 +62,7 @@ class MetricLog:
 
     def rows(self) -> list[dict[str, Any]]:
         """All lines so far."""
-        if not self.path.exists():
-            return []
-        return [json.loads(line) for line in read_text(self.path).splitlines() if line.strip()]
+        return [row for row in map(_row, self._lines()) if row is not None]
 
     def close(self) -> None:
         """Let the trackers finish."""
@@ -79,12 +78,31 @@ class MetricLog:
         for tracker in self._trackers:
             tracker.log(values, step=self._offset + step)
 
-    def _drop_torn_line(self) -> None:
-        if not self.path.exists():
-            return
-        text = read_text(self.path)
-        if text and not text.endswith("\n"):
-            write_text(self.path, text[: text.rfind("\n") + 1])
+    def _lines(self) -> list[str]:
+        text = self.path.read_text("utf-8", errors="replace") if self.path.exists() else ""
+        return text.splitlines(keepends=True)
+
+    def _drop_damaged_lines(self) -> int:
+        """Write the log anew without what cannot be read; return how many whole lines that is."""
+        lines = self._lines()
+        good = [line for line in lines if line.endswith("\n") and _row(line) is not None]
+        if len(good) == len(lines):
+            return 0
+        lost = len(lines) - len(good) - (not lines[-1].endswith("\n"))
+        if lost:
+            keep_aside(self.path)
+        write_text(self.path, "".join(good))
+        return lost
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    """The line as it was logged; None for anything else."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    whole = isinstance(row, dict) and isinstance(row.get("step"), int) and "stage" in row
+    return row if whole else None
 
 
 def _plain(value: float) -> float | None:

@@ -23,19 +23,20 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from tesuji.core.errors import DataError
-from tesuji.core.files import read_json, sweep, unwritable, write_json, write_text
+from tesuji.core.files import keep_aside, read_json, sweep, unwritable, write_json, write_text
 from tesuji.core.redact import redact
 
 RUN_FORMAT = 1
+UNREADABLE = "?"  # stands for a key that nobody can read any more
 PACKAGES = ("tesuji", "torch", "transformers", "trl", "peft", "accelerate", "open_spiel")
-Status = Literal["absent", "changed", "half-done", "done"]
+Status = Literal["absent", "changed", "lost", "half-done", "unsure", "done"]
 
 
 def key_of(*parts: Any) -> str:
@@ -55,14 +56,23 @@ class RunFolder:
         """Where the manifest is."""
         return self.path / "manifest.json"
 
-    def open(self, *, name: str, recipe: str, seed: int, command: str) -> None:
-        """Create the folder or go on in it; write the recipe and the manifest."""
+    def open(
+        self,
+        *,
+        name: str,
+        recipe: str,
+        seed: int,
+        command: str,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """Create the folder or go on in it; write the recipe and the manifest. A manifest that is
+        damaged is kept beside a new one, and told."""
         try:
             (self.path / "stages").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise unwritable(self.path, error) from error
         sweep(self.path)
-        old = self.manifest() if self.manifest_path.exists() else {}
+        old = self._old_manifest(say) if self.manifest_path.exists() else {}
         write_text(self.path / "recipe.yaml", redact(recipe))
         now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         manifest = {
@@ -79,6 +89,39 @@ class RunFolder:
             "stages": old.get("stages", {}),
         }
         write_json(self.manifest_path, manifest)
+
+    def _old_manifest(self, say: Callable[[str], None]) -> dict[str, Any]:
+        if problem := self._unreadable():
+            aside = keep_aside(self.manifest_path)
+            say(f"{problem.where}: {problem.what}: kept as {aside.name}, and written anew")
+            return {"stages": self._finished()}
+        return self.manifest()
+
+    def _unreadable(self) -> DataError | None:
+        try:
+            read_json(self.manifest_path)
+        except DataError as error:
+            return error
+        return None
+
+    def _finished(self) -> dict[str, Any]:
+        """What the stages' own files say of them."""
+        stages = {}
+        for file in sorted(self.path.glob("stages/[0-9][0-9]-*/done.json")):
+            with suppress(DataError, TypeError):
+                if "~" not in file.parent.name:
+                    stages[file.parent.name[3:]] = {"status": "done", **read_json(file)}
+        return stages
+
+    def refuse_unusable(self) -> None:
+        """Raise DataError where a run could not go on here; nothing on disk changes."""
+        there = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
+        if not there.is_dir():
+            raise unwritable(there, NotADirectoryError(20, "it is a file"))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise unwritable(there, PermissionError(13, "Permission denied"))
+        if self.manifest_path.exists() and self._unreadable() is None:
+            self.manifest()
 
     def manifest(self) -> dict[str, Any]:
         """The manifest; DataError when it is missing, broken or from a newer Tesuji."""
@@ -135,19 +178,33 @@ class StageFolder:
         self.path = run / "stages" / f"{index:02d}-{name}"
 
     def status(self, key: str) -> Status:
-        """How far this stage is, measured against the key it should have."""
+        """How far this stage is, measured against the key it should have. With a done.json that
+        cannot be read it is "unsure", with no readable key at all "lost"."""
         if not self.path.is_dir():
             return "absent"
-        for file, status in (("done.json", "done"), ("started.json", "half-done")):
-            if (self.path / file).exists():
-                same = read_json(self.path / file).get("key") == key
-                return status if same else "changed"  # type: ignore[return-value]
-        return "changed"
+        done, started = self._key_in("done.json"), self._key_in("started.json")
+        known = started if done in (None, UNREADABLE) else done
+        if known == UNREADABLE:
+            return "lost"
+        if known != key:
+            return "changed"
+        if done == UNREADABLE:
+            return "unsure"
+        return "done" if done else "half-done"
+
+    def _key_in(self, name: str) -> str | None:
+        """The key that a file holds; None without the file."""
+        try:
+            value = read_json(self.path / name) if (self.path / name).exists() else {"key": None}
+        except DataError:
+            return UNREADABLE
+        key = value.get("key", UNREADABLE) if isinstance(value, dict) else UNREADABLE
+        return key if key is None else str(key)
 
     def begin(self, key: str) -> None:
         """Make the folder ready: kept when it is this key's half-done work, else set aside."""
-        if self.status(key) == "changed":
-            aside = self._set_aside()
+        if self.status(key) in ("changed", "lost"):
+            aside = keep_aside(self.path)
             for paid in aside.glob("*.sqlite*"):  # a model's answers, kept by what was asked
                 self.path.mkdir(exist_ok=True)
                 shutil.copy2(paid, self.path / paid.name)
@@ -156,13 +213,6 @@ class StageFolder:
     def finish(self, key: str, facts: Mapping[str, Any]) -> None:
         """Mark the stage as done: the last thing written."""
         write_json(self.path / "done.json", {"key": key, **facts})
-
-    def _set_aside(self) -> Path:
-        number = 1
-        while (aside := self.path.with_name(f"{self.path.name}~{number}")).exists():
-            number += 1
-        self.path.rename(aside)
-        return aside
 
 
 def find_run(name: str, root: Path = Path("runs")) -> Path:

@@ -18,7 +18,7 @@ from tesuji.core.seeds import stream
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Task, Turn
 from tesuji.episodes.reply_rules import TurnRules, read_attempt
 from tesuji.episodes.transcript import new_part
-from tesuji.games.base import Game, Match
+from tesuji.games.base import Game, Match, is_won
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.basic.random import RandomPlayer
 
@@ -202,6 +202,8 @@ def _episode(run: _Running) -> Episode:
     returns = run.match.returns()
     marks = {"repeat": run.task.repeat, "opening": run.task.opening}
     provenance = {name: count for name, count in marks.items() if count}
+    finished = run.ending is Ending.FINISHED
+    won = is_won(run.game.info, run.match) if run.game.num_players == 1 else None
     return Episode(
         game=run.game.name,
         options=dict(run.game.options),
@@ -212,7 +214,11 @@ def _episode(run: _Running) -> Episode:
         ending=run.ending or Ending.FINISHED,
         reason=run.reason,
         offender=run.offender,
-        provenance={**provenance, **run.match.facts()},
+        provenance={
+            **provenance,
+            **({} if won is None else {"winners": [0] if won and finished else []}),
+            **run.match.facts(),
+        },
     )
 
 

@@ -1,8 +1,9 @@
 """The names under which an evaluation's figures are logged, after a stage and within one.
 
-`OPPONENT/win_rate`, `/loss_rate`, `/turns`, `/mbb` of matches, all seats together; `SPLIT/right`
-and `/mean_return` of questions; `SPLIT/optimal_moves` of positions; `certificate/lines` and
-`/losing_lines`, both seats together; `exploitability`; of held-out rows `held_out/perplexity`,
+`OPPONENT/win_rate`, `/loss_rate`, `/turns`, `/mbb` of matches, all seats together (`/mean_return`
+in place of the rates where nothing says what winning is); `SPLIT/right` and `/mean_return` of
+questions; `SPLIT/optimal_moves` of positions; `certificate/lines` and `/losing_lines`, both seats
+together; `exploitability`; of held-out rows `held_out/perplexity`,
 `/preference_accuracy`, `/legal` and `/decisions`. What was not measured has no name.
 """
 
@@ -52,11 +53,10 @@ def match_metrics(score: MatchScore) -> dict[str, float]:
     """Matches against one opponent."""
     if not score.games:
         return {}
-    metrics = {
-        f"{score.opponent}/win_rate": score.wins / score.games,
-        f"{score.opponent}/loss_rate": score.losses / score.games,
-        f"{score.opponent}/turns": score.turns,
-    }
+    rates = {"win_rate": score.wins / score.games, "loss_rate": score.losses / score.games}
+    figures = {"mean_return": score.mean_return} if score.unjudged else rates
+    metrics = {f"{score.opponent}/{name}": value for name, value in figures.items()}
+    metrics[f"{score.opponent}/turns"] = score.turns
     if score.winnings is not None:
         metrics[f"{score.opponent}/mbb"] = score.winnings.mbb
     return metrics

@@ -12,6 +12,7 @@ from tesuji.core.statistics import Interval, mean_interval, wilson
 from tesuji.core.types import Ending, Episode, Task
 from tesuji.episodes.arena import play_matches
 from tesuji.episodes.reply_rules import TurnRules
+from tesuji.episodes.results import result_of
 from tesuji.evaluation.bfcl_summary import composites
 from tesuji.evaluation.matches.against import EVALUATED
 from tesuji.evaluation.results import TaskScore, TasksScore
@@ -64,26 +65,25 @@ def ask(
 
 def score_tasks(game: Game, by_split: Sequence[tuple[str, Sequence[Episode]]]) -> TasksScore:
     """Count the episodes of each side, all together and by category (the role of the seat)."""
-    full = game.info.max_utility
-    rows = [row for split, episodes in by_split for row in _rows(split, episodes, full)]
+    rows = [row for split, episodes in by_split for row in _rows(split, episodes)]
     return TasksScore(tuple(rows), composites(game, rows))
 
 
-def _rows(split: str, episodes: Sequence[Episode], full: float) -> Iterator[TaskScore]:
-    yield _score(split, "", episodes, full)
+def _rows(split: str, episodes: Sequence[Episode]) -> Iterator[TaskScore]:
+    yield _score(split, "", episodes)
     categories = sorted({_category(episode) for episode in episodes})
     for category in categories if len(categories) > 1 else ():
-        yield _score(split, category, [e for e in episodes if _category(e) == category], full)
+        yield _score(split, category, [e for e in episodes if _category(e) == category])
 
 
 def _category(episode: Episode) -> str:
     return episode.turns[0].role if episode.turns else ""
 
 
-def _score(split: str, category: str, episodes: Sequence[Episode], full: float) -> TaskScore:
+def _score(split: str, category: str, episodes: Sequence[Episode]) -> TaskScore:
     counted = [episode for episode in episodes if episode.ending is not Ending.ERROR]
     returns = [episode.returns[0] for episode in counted]
-    right = sum(value >= full for value in returns)
+    right = sum(result_of(episode, 0) == "win" for episode in counted)
     return TaskScore(
         split=split,
         category=category,

@@ -35,7 +35,9 @@ class Winnings:
 class MatchScore:
     """Results against one opponent from one seat (`seat=None`: all seats together).
 
-    wins + draws + losses + errors = games. `forfeits` are losses by our own illegal replies,
+    wins + draws + losses + errors + unjudged = games, the last being matches of which nothing says
+    whether they were won. `forfeits` are matches that our own illegal replies ended, none of them
+    won,
     `gifts` are wins by the opponent's. `illegal` counts our replies without a legal move, first
     tries and retries, out of `replies`. `truncated` matches are scored as they stood. `winnings`
     are given for games whose returns are in big blinds. `turns` are our own turns in a match on
@@ -61,6 +63,7 @@ class MatchScore:
     winnings: Winnings | None = None
     turns: float = 0.0
     turns_won: float | None = None
+    unjudged: int = 0
 
 
 @dataclass(frozen=True, slots=True)

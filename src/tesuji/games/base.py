@@ -12,6 +12,7 @@ the match. Where several seats move at once, `to_act` names those that have not 
 choice stays hidden until all have chosen.
 """
 
+import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,10 @@ class GameInfo:
     enumerable      ... small enough to be walked in full
     solvable        hidden information, and small enough to be walked in full
     resampled       hidden cards can be dealt anew so that they fit what a seat knows
+
+    `won_by` says what makes a match for *one* seat a won one: "pay", all that can be paid;
+    "verdict", the game's own (`Match.says_won`); "", nothing: then returns are all there is
+    to report. With more seats it means nothing.
     """
 
     name: str
@@ -52,6 +57,15 @@ class GameInfo:
     traits: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     unavailable: str = ""
+    won_by: str = "pay"
+
+    @property
+    def has_winners(self) -> bool:
+        """Whether it can be said of a match that it was won: always with several seats; for one,
+        where the game says so or where there is a most that can be paid."""
+        if self.seats != (1, 1) or self.won_by == "verdict":
+            return True
+        return self.won_by == "pay" and self.min_utility < self.max_utility < math.inf
 
 
 class Match(ABC):
@@ -59,8 +73,9 @@ class Match(ABC):
 
     Where the game itself `judges` replies, every one is played as it is said, the empty one too:
     `refused` then says why the last one was no move ("": it was), and `offender` names the seat
-    whose refused reply ended the match. `reason` says in words why the match is over, where the
-    game does. `grows`: what a seat is shown begins with all it was shown at its turn before.
+    whose refused reply, or whose forfeit, ended the match. `reason` says in words why the match is
+    over, where the game does. `grows`: what a seat is shown begins with all it was shown at its
+    turn before.
     """
 
     judges: bool = False
@@ -124,6 +139,12 @@ class Match(ABC):
         """The name the rules give to this seat: "x", "White", "Player 0"."""
 
     @property
+    def says_won(self) -> bool:
+        """Whether a match for one seat that is over was won, where the game itself says so
+        (`GameInfo.won_by`)."""
+        return False
+
+    @property
     def phase(self) -> str:
         """The part of the match under way ("voting"), where the game has such; else ""."""
         return ""
@@ -182,6 +203,19 @@ class Game(ABC):
     @abstractmethod
     def start(self, seed: int) -> Match:
         """Begin a match whose chance moves follow from `seed` alone."""
+
+
+def is_won(info: GameInfo, match: Match) -> bool | None:
+    """Whether a match for one seat is won; None where nothing says so of any match of the game. A
+    match that goes on, or that the seat's own refused reply ended, is not."""
+    if not info.has_winners:
+        return None
+    if match.to_act or match.offender is not None:
+        return False
+    if info.won_by == "verdict":
+        return match.says_won
+    [paid] = match.returns()
+    return paid >= info.max_utility or math.isclose(paid, info.max_utility)
 
 
 def play_through(match: Match, moves: Sequence[tuple[int, Move]]) -> Match:

@@ -19,7 +19,8 @@ def one_turn_info(
     key: bool = True,
     unavailable: str = "",
 ) -> GameInfo:
-    """Facts about such a game, which pays 0 to `best`; `key`: it knows right replies."""
+    """Facts about such a game, which pays 0 to `best` (0: nothing, so that nothing is won); `key`:
+    it knows right replies."""
     return GameInfo(
         name=name,
         title=title,
@@ -77,7 +78,7 @@ class OneTurnMatch(Match):
 
     def forfeit(self, seat: int) -> None:
         """An empty reply."""
-        self.reply = ""
+        self.reply, self.offender = "", seat
         self.earned, self.problem = self.judge("")
 
     def returns(self) -> tuple[float, ...]:

@@ -22,6 +22,7 @@ from tesuji.logs.base import Importer, Record
 
 MOST_WHOLE = 64 << 20  # bytes of a file, or of a line, read at once
 ROWS, BYTES = 512, 8 << 20  # of a Parquet file at once, at most
+DEEPEST = 8  # lists in lists that are taken apart
 REPORT_EVERY = 1000  # records after which it is told how far the reading is
 TABLES = {".csv": ",", ".tsv": "\t"}
 LINES = (".jsonl", ".ndjson")
@@ -149,14 +150,33 @@ def _json(file: IO[bytes]) -> Iterator[tuple[int, Any]]:
         raise
     if value == []:
         raise _Bad("empty", "an array without anything in it")
-    yield from enumerate(value, start=1) if isinstance(value, list) else [(0, value)]
+    several = isinstance(value, list) or _within(value) is not value
+    yield from enumerate(single(value), start=1) if several else [(0, value)]
+
+
+def single(value: Any, depth: int = 0) -> Iterator[Any]:
+    """The records in a value, one by one: of lists in lists, and of `{"games": [...]}`. An empty
+    list is a record, which is then refused."""
+    inside = _within(value)
+    if not isinstance(inside, list) or not inside or depth > DEEPEST:
+        yield value
+        return
+    for item in inside:
+        yield from single(item, depth + 1)
+
+
+def _within(value: Any) -> Any:
+    """The list that is all an envelope is for, else the value itself."""
+    games = value.get("games") if isinstance(value, dict) else None
+    return games if isinstance(games, list) and games else value
 
 
 def _big_array(file: IO[bytes]) -> Iterator[tuple[int, Any]]:
     import ijson
 
     try:
-        yield from enumerate(ijson.items(file, "item", use_float=True), start=1)
+        items = ijson.items(file, "item", use_float=True)
+        yield from enumerate((value for item in items for value in single(item)), start=1)
     except (ijson.JSONError, UnicodeDecodeError) as error:
         raise _Bad("not_json", _short(error)) from error
 
@@ -182,7 +202,7 @@ def _lines(file: IO[bytes]) -> Iterator[tuple[int, Any]]:
         elif line.strip():
             empty = False
             try:
-                yield number, _parsed(line)
+                yield from ((number, value) for value in single(_parsed(line)))
             except _Bad as bad:
                 yield number, bad
     if empty:

@@ -52,6 +52,7 @@ class ImportSummary:
         self.by_kind[kind] += 1
         if isinstance(item, Pair):
             self.pairs += 1
+            self.notes.update(noted if isinstance(noted := item.about.get("notes"), list) else ())
         else:
             self._episode(item)
 

@@ -1,63 +1,91 @@
-"""Everything about a recipe that can be refused before anything is computed."""
+"""Everything about a recipe that can be refused before anything is computed.
 
-from pathlib import Path
+Nothing is written, nothing is downloaded, no weights are read. What belongs to one kind of thing
+stands in a module of its own: data, lengths, model, reinforcement learning, steps.
+"""
 
-from tesuji.core.errors import GameError, RecipeError
+import importlib.util
+import netrc
+import os
+
+from tesuji.core.errors import EngineError, GameError, RecipeError
 from tesuji.evaluation.evaluate import judged_game
 from tesuji.evaluation.questions import asks_questions
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
+from tesuji.pipeline.checks_data import check_logs, check_positions, check_rows
+from tesuji.pipeline.checks_lengths import check_lengths
+from tesuji.pipeline.checks_model import check_model
 from tesuji.pipeline.checks_rl import check_rl
-from tesuji.players.registry import make_player, players_of
+from tesuji.pipeline.checks_steps import check_steps
+from tesuji.players.registry import find_player, make_player, players_of
 from tesuji.recipe.schema.data import DataStage, LogsStage
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import RLStage
 from tesuji.recipe.schema.sections import PlayerSection
 from tesuji.recipe.schema.stages import SftStage
+from tesuji.recipe.schema.training import Training
 
 RESERVED = ("before", "after")  # and whatever begins with `after-`
+LONGEST_NAME = 80
 
 
 def check(recipe: Recipe) -> Game:
-    """The recipe's game, once everything named in the recipe is known to fit it.
+    """The recipe's game, once everything named in the recipe is known to fit it, and all that can
+    be known here of its model.
 
-    Raises RecipeError or GameError naming the key.
+    Raises RecipeError, GameError, DataError or EngineError naming the key.
     """
     game = load_game(recipe.game.name, recipe.game.options)
     rows: DataStage | LogsStage | None = None
     for name, stage in recipe.stages.items():
         _check_name(name)
+        if isinstance(stage, Training):
+            check_steps(name, stage)
         if isinstance(stage, DataStage):
-            _check_players(game, f"stages.{name}", [stage.oracle, *stage.sampled_by])
+            _check_players(game, f"stages.{name}.oracle", [stage.oracle])
+            _check_players(game, f"stages.{name}.sampled_by", stage.sampled_by)
+            check_positions(name, stage, game)
         elif isinstance(stage, LogsStage):
-            _check_paths(f"stages.{name}.paths", stage.paths)
+            check_logs(name, stage)
         elif isinstance(stage, SftStage | PairTraining):
-            _check_rows(game, name, stage, rows)
+            check_rows(name, stage, rows)
+            if isinstance(stage, SftStage) and stage.stop_when == "certificate":
+                _needs_certificate(game, f"stages.{name}.stop_when")
         elif isinstance(stage, RLStage):
             check_rl(recipe, game, name, stage)
         rows = stage if isinstance(stage, DataStage | LogsStage) else rows
-    judged = _judged(game, recipe)
-    if not asks_questions(judged):  # of those nobody is an opponent
-        _check_players(judged, "evaluation", recipe.evaluation.opponents)
-    if recipe.evaluation.certificate:
-        _needs_certificate(game, "evaluation.certificate")
-    if recipe.evaluation.exploitability and "exploitability" not in game.info.metrics:
-        raise RecipeError(
-            f"the exploitability of {game.name} cannot be computed",
-            where="evaluation.exploitability",
-            hint="leave it out; `tesuji games` shows which games have it",
-        )
+    _check_evaluation(recipe, game)
+    _check_trackers(recipe)
+    facts = check_model(recipe)
+    check_lengths(recipe, game, facts)
     return game
 
 
 def _check_name(name: str) -> None:
-    fits = name.replace("-", "").replace("_", "").isalnum()
-    if name in RESERVED or name.startswith("after-") or not fits:
+    fits = name.replace("-", "").replace("_", "").isalnum() and name.isascii()
+    if name in RESERVED or name.startswith("after-") or not fits or len(name) > LONGEST_NAME:
         raise RecipeError(
-            f"a stage cannot be called {name!r}",
-            where=f"stages.{name}",
+            f"a stage cannot be called {name[:LONGEST_NAME]!r}",
+            where=f"stages.{name[:LONGEST_NAME]}",
             hint="use letters, digits, - and _; `before` and `after` are the evaluations",
+        )
+
+
+def _check_evaluation(recipe: Recipe, game: Game) -> None:
+    section = recipe.evaluation
+    judged = _judged(game, recipe)
+    if not asks_questions(judged):  # of those nobody is an opponent
+        _check_players(judged, "evaluation.opponents", section.opponents)
+    _check_oracle(recipe, judged)
+    if section.certificate:
+        _needs_certificate(game, "evaluation.certificate")
+    if section.exploitability and "exploitability" not in game.info.metrics:
+        raise RecipeError(
+            f"the exploitability of {game.name} cannot be computed",
+            where="evaluation.exploitability",
+            hint="leave it out; `tesuji games` shows which games have it",
         )
 
 
@@ -65,54 +93,37 @@ def _judged(game: Game, recipe: Recipe) -> Game:
     try:
         return judged_game(game, recipe.evaluation)
     except GameError as error:
-        error.where = "evaluation.options"
+        error.where = error.where.replace("game.options", "evaluation.options")
         raise
+
+
+def _check_oracle(recipe: Recipe, game: Game) -> None:
+    """There is such a player, with such options; where positions are asked about, it can play."""
+    section = recipe.evaluation
+    asked = section.positions > 0 and "optimal_moves" in game.info.metrics
+    try:
+        make_player(section.oracle, game=game)
+    except RecipeError as error:
+        error.where = "evaluation.oracle"
+        raise
+    except GameError as error:
+        if asked:
+            error.where = "evaluation.oracle"
+            raise
 
 
 def _check_players(game: Game, where: str, players: list[PlayerSection]) -> None:
     alone = game.num_players == 1 and not {"random", "answer_key"} & {*players_of(game.info)}
-    for player in () if alone else players:
+    for place, player in enumerate(players):
+        at = where if where.endswith("oracle") else f"{where}.{place}"
         try:
-            make_player(player, game=game)
+            if alone:
+                find_player(player.player)
+            else:
+                make_player(player, game=game)
         except (GameError, RecipeError) as error:
-            error.where = error.where or where
+            error.where = at
             raise
-
-
-def _check_paths(where: str, paths: list[str]) -> None:
-    for path in paths:
-        if not Path(path).exists():
-            raise RecipeError(
-                f"no such file or folder: {path}",
-                where=where,
-                hint="the path is relative to the folder you start tesuji in",
-            )
-
-
-def _check_rows(
-    game: Game, name: str, stage: SftStage | PairTraining, rows: DataStage | LogsStage | None
-) -> None:
-    if stage.data is None and rows is None:
-        raise RecipeError(
-            "no rows to train on: there is no data stage before it",
-            where=f"stages.{name}.data",
-            hint="put a `data:` stage in front, or name a JSONL file",
-        )
-    if stage.data is not None and not Path(stage.data).is_file():
-        raise RecipeError(
-            f"no such file: {stage.data}",
-            where=f"stages.{name}.data",
-            hint="the path is relative to the folder you start tesuji in",
-        )
-    pairless = isinstance(rows, DataStage) and rows.pairs == "none"
-    if isinstance(stage, PairTraining) and stage.data is None and pairless:
-        raise RecipeError(
-            "no pairs to learn from: the data stage before it makes none",
-            where=f"stages.{name}.data",
-            hint="give the data stage `pairs: one` or `pairs: all`",
-        )
-    if isinstance(stage, SftStage) and stage.stop_when == "certificate":
-        _needs_certificate(game, f"stages.{name}.stop_when")
 
 
 def _needs_certificate(game: Game, where: str) -> None:
@@ -122,3 +133,33 @@ def _needs_certificate(game: Game, where: str) -> None:
             where=where,
             hint="leave the certificate out; `tesuji games` shows which games have it",
         )
+
+
+def _check_trackers(recipe: Recipe) -> None:
+    """Every tracker is installed, and Weights & Biases has a key where it needs one."""
+    for place, name in enumerate(recipe.report_to):
+        where = f"report_to.{place}"
+        if importlib.util.find_spec(name) is None:
+            raise EngineError(
+                f"the tracker {name!r} is not installed",
+                where=where,
+                hint=f"pip install 'tesuji[{name}]', or leave it out of report_to",
+            )
+        if name == "wandb" and not _wandb_may_write():
+            raise EngineError(
+                "Weights & Biases has no key on this machine",
+                where=where,
+                hint="wandb login, or set WANDB_API_KEY, or WANDB_MODE=offline",
+            )
+
+
+def _wandb_may_write() -> bool:
+    if os.environ.get("WANDB_MODE") in ("offline", "disabled", "dryrun", "shared"):
+        return True
+    if os.environ.get("WANDB_DISABLED") or os.environ.get("WANDB_API_KEY"):
+        return True
+    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").partition("://")[2].strip("/")
+    try:
+        return netrc.netrc().authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

@@ -96,6 +96,18 @@ def _check_sampling(recipe: Recipe, where: str) -> None:
         )
 
 
+def _check_winnable(stage: RLStage, game: Game) -> None:
+    """A curriculum and the replay of failures go by what is won."""
+    for key in ("curriculum", "failure_replay"):
+        if getattr(stage.play, key) and not game.info.has_winners:
+            raise RecipeError(
+                f"nothing says of a match of {game.name} that it was won, so there is no failure "
+                "and no success to go by",
+                where=key,
+                hint=f"leave {key} out: the returns are learned from without it",
+            )
+
+
 def _check_players(recipe: Recipe, where: str, stage: RLStage) -> None:
     """Every opponent can play every game of its own part of the curriculum."""
     try:
@@ -105,6 +117,7 @@ def _check_players(recipe: Recipe, where: str, stage: RLStage) -> None:
             games = part.games or stage.play.games or [recipe.game]
             for section in games:
                 game = load_game(section.name, section.options)
+                _check_winnable(stage, game)
                 for opponent in part.opponents if game.num_players > 1 else ():
                     if opponent.player not in (SELF, SNAPSHOT):
                         make_player(opponent, game=game)

@@ -5,7 +5,7 @@ the keys of the steps it reads from. Finished with the same key: skipped. Half d
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,9 @@ Decision = Literal["run", "resume", "skip"]
 WHY: Mapping[str, tuple[Decision, str]] = {
     "absent": ("run", "not done yet"),
     "changed": ("run", "the recipe changed; the old results are kept beside it"),
+    "lost": ("run", "its files are damaged; they are kept beside it"),
     "half-done": ("resume", "was interrupted"),
+    "unsure": ("resume", "its done.json is damaged"),
     "done": ("skip", "done, and nothing it depends on has changed"),
 }
 
@@ -58,8 +60,12 @@ def make_plan(recipe: Recipe, run: Path) -> list[Step]:
 
     Raises DataError when the run folder holds something unreadable.
     """
-    steps = _with_keys(recipe, _outline(recipe))
-    return [_decided(step, run) for step in steps]
+    return decide(_with_keys(recipe, _outline(recipe)), run)
+
+
+def decide(plan: Sequence[Step], run: Path) -> list[Step]:
+    """The steps, each with its decision against what is in `run` now. Raises DataError."""
+    return [_decided(step, run) for step in plan]
 
 
 def _outline(recipe: Recipe) -> list[Step]:

@@ -16,7 +16,7 @@ from tesuji.core.run_folder import RunFolder
 from tesuji.evaluation.results import Evaluation, load_evaluation
 from tesuji.learners.model.load import quiet_libraries
 from tesuji.pipeline.checks import check
-from tesuji.pipeline.plan import Step, make_plan
+from tesuji.pipeline.plan import Step, decide, make_plan
 from tesuji.pipeline.step_context import StepContext
 from tesuji.pipeline.steps.run_step import run_step
 from tesuji.recipe.reading.load import dump_recipe
@@ -42,18 +42,18 @@ def run_recipe(
 
     Raises TesujiErrors; what was finished before stays and is not done again.
     """
-    quiet_libraries()
     started = time.monotonic()
-    run = RunFolder(root / recipe.name)
-    check(recipe)
+    run, plan = prepare(recipe, root)
     with run.locked():
-        plan = make_plan(recipe, run.path)
+        plan = decide(plan, run.path)  # somebody else may have gone on in between
         text = dump_recipe(recipe)
-        run.open(name=recipe.name, recipe=text, seed=recipe.seed, command=command)
+        run.open(name=recipe.name, recipe=text, seed=recipe.seed, command=command, say=progress.say)
         config = {"recipe": text, "seed": recipe.seed}
         metrics = MetricLog(
             run.path, report_to=recipe.report_to, run_name=recipe.name, config=config
         )
+        if metrics.lost:
+            progress.say(f"metrics.jsonl: {metrics.lost} damaged lines left out")
         context = StepContext(recipe, run.path, plan)
         try:
             for step in plan:
@@ -72,6 +72,18 @@ def run_recipe(
         after=_evaluation(plan, run.path, "after"),
         seconds=time.monotonic() - started,
     )
+
+
+def prepare(recipe: Recipe, root: Path) -> tuple[RunFolder, list[Step]]:
+    """The run's folder and the plan, once everything that can be refused has been looked at.
+
+    Nothing on disk changes. Raises TesujiErrors.
+    """
+    quiet_libraries()
+    check(recipe)
+    run = RunFolder(root / recipe.name)
+    run.refuse_unusable()
+    return run, make_plan(recipe, run.path)
 
 
 def _one(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tesuji.core.statistics import Interval
+from tesuji.evaluation.matches.against import ALONE
 from tesuji.evaluation.results import (
     Certificate,
     Evaluation,
@@ -15,6 +16,7 @@ from tesuji.evaluation.results import (
     Winnings,
 )
 
+NO_VERDICT = "no verdict"  # of a game for one seat that does not know winning
 SPLITS = {"trained": "seen in training", "held_out": "never seen", "all": "all positions"}
 
 
@@ -87,9 +89,19 @@ def game_words(evaluation: Evaluation) -> str:
 
 
 def alone_sentence(row: MatchScore) -> str:
-    """A game of one seat: how often it was won, and in how many turns."""
-    share = f"won {percent(row.wins, row.games)}% ({interval(row.win_interval, 1)})"
-    return share if row.turns_won is None else f"{share}, {turns_words(row)}"
+    """A game of one seat: how often it was won, and in how many turns, or that nothing says what
+    winning is; what it paid; and how many matches our own refused replies ended."""
+    won = f"won {percent(row.wins, row.games)}% ({interval(row.win_interval, 1)})"
+    parts = [NO_VERDICT if row.unjudged else won, turns_words(row), mean_return_words(row)]
+    own = f"{row.forfeits:,} ended by its own refused replies" if row.forfeits else ""
+    return ", ".join(part for part in (*parts, own) if part) + f", of {row.games:,} matches"
+
+
+def mean_return_words(row: MatchScore) -> str:
+    """What a match paid on average, with its interval where there is one."""
+    low, high = row.return_interval.low, row.return_interval.high
+    bounds = f" ({low:+.4g} to {high:+.4g})" if math.isfinite(low) else ""
+    return f"mean return {row.mean_return:+.4g}{bounds}"
 
 
 def turns_words(row: MatchScore) -> str:
@@ -224,6 +236,8 @@ def _by_matches(evaluation: Evaluation) -> Headline:
     games, losses = sum(row.games for row in rows), sum(row.losses for row in rows)
     if games == 0:
         return _by_rows(evaluation)
+    if rows[0].opponent == ALONE:
+        return _alone(rows[0], find(evaluation.baseline, ALONE, None))
     if any(row.winnings for row in rows):
         return _by_winnings(rows)
     if losses:
@@ -231,6 +245,17 @@ def _by_matches(evaluation: Evaluation) -> Headline:
         return Headline("bad", f"It lost {losses:,} of {games:,} matches ({share}%).")
     sentence = f"It lost none of {games:,} matches, which is evidence and not a proof."
     return Headline("open", sentence)
+
+
+def _alone(row: MatchScore, chance: MatchScore | None) -> Headline:
+    """A game for one seat: what was won or, where nobody can say, earned; random play beside."""
+    beside = f"; a random player in its place: {alone_sentence(chance)}" if chance else ""
+    if row.unjudged:
+        words = "nothing in this game says that a match was won"
+        return Headline("open", f"Alone: {alone_sentence(row)} ({words}){beside}.")
+    low = chance.win_interval.high if chance else 0.0
+    mood: Literal["good", "open"] = "good" if row.win_interval.low > low else "open"
+    return Headline(mood, f"Alone it {alone_sentence(row)}{beside}.")
 
 
 def _by_winnings(rows: list[MatchScore]) -> Headline:

@@ -10,15 +10,18 @@ from typing import Any
 import pytest
 from llm_server import completion, serving
 from made_rows import (
+    LONG,
     PAIRS,
     built,
     chosen,
+    counts,
     decision,
     episode,
     rows,
     stage,
     turn,
     vote,
+    why,
 )
 from pydantic import ValidationError
 
@@ -311,3 +314,67 @@ def test_winners_who_met_only_their_own_words_are_counted(tmp_path: Path):
     bad = [at("l", turn("same"), False)]
     texts, found = paired(tmp_path, good + bad)
     assert not texts and found.dropped == {"equal": 4}
+
+
+def night(reply: str, *before: Turn, match: str, won: bool, role: str = "Doctor") -> Episode:
+    shown = "[GAME] Night phase - choose one player to protect: [1], [2], [3]\n"
+    said_ = turn(reply, shown=shown, role=role, phase="night_doctor", targets=[1, 2, 3])
+    return at(match, said_, won, *before)
+
+
+def test_two_first_nights_against_unknown_players_are_no_preference(tmp_path: Path):
+    begin = turn(None, shown="[GAME] Welcome to Secret Mafia!\n")
+    blind = [night("[1]", begin, match="w", won=True), night("[2]", begin, match="l", won=False)]
+    texts, found = paired(tmp_path / "1", blind)
+    assert texts == [] and found.dropped["first night, targets unknown"] == 1
+    day = turn(None, shown="[GAME] Day breaks. Discuss for 3 rounds.\n")
+    later = [night("[1]", day, match="w", won=True), night("[2]", day, match="l", won=False)]
+    assert len(paired(tmp_path / "2", later)[0]) == 1
+    itself = [night("[0]", begin, match="w", won=True), night("[2]", begin, match="l", won=False)]
+    assert len(paired(tmp_path / "3", itself)[0]) == 1
+    mates = turn(None, shown="Your teammates are: Player 0, Player 2.\n")
+    of_mafia = [night("[1]", mates, match="w", won=True), night("[2]", mates, match="l", won=False)]
+    assert len(paired(tmp_path / "4", of_mafia)[0]) == 1
+
+
+def test_winners_pairs_of_one_label_are_warned_about(tmp_path: Path):
+    def hand(number: int, reply: str, won: bool) -> Episode:
+        made = decision(reply, ("fold", "call"), f"hand {number} {won}")
+        [one] = made.turns
+        prompt = (Message(role="user", content=f"You hold {number}."),)
+        one = replace(one, attempts=(replace(one.attempts[0], prompt=prompt),))
+        about = {"kind": "phh", "match": f"{number} {won}", "winners": [0] if won else []}
+        return replace(made, turns=(one,), provenance=about)
+
+    def sentences(folder: Path, good: list[str]) -> str:
+        games = [hand(n, reply, True) for n, reply in enumerate(good)]
+        bad = ["fold" if reply == "call" else "call" for reply in good]
+        games += [hand(n, reply, False) for n, reply in enumerate(bad)]
+        write_episodes(folder / "logs" / "a.jsonl", games)
+        stats = built(folder / "out", [folder / "logs"], pairs=pairing, select=ALL)
+        card = (folder / "out" / "README.md").read_text()
+        page = (folder / "out" / "statistics.html").read_text()
+        words = [line for line in stats["warnings"] if "pairs by outcome" in line]
+        assert all("pairs by outcome" in text for text in (card, page)) is bool(words)
+        return "; ".join(words)
+
+    pairing = {"by": ["outcome"], "near": "prompt"}
+    one_sided = sentences(tmp_path / "1", ["call"] * 20)
+    assert "the winner's reply is 'call' in 20 of 20" in one_sided
+    assert "no winner's reply of 20 pairs by outcome is 'fold', 20 losers' replies are" in one_sided
+    assert sentences(tmp_path / "2", ["call", "fold"] * 10) == ""
+
+
+def test_bare_brackets_in_a_discussion_are_counted_and_can_be_left_out(tmp_path: Path):
+    games = [episode("a", turn("[3]"), turn(LONG), turn("[ Player 2 ]"), vote("[1]"))]
+    found, pool = chosen(tmp_path, games, select=ALL)
+    assert len(found.rows) == 4 and sum(t.bare for t in pool.candidates) == 2
+    found, _ = chosen(tmp_path, games, select={**ALL, "spoken": True})
+    assert counts(found)["spoken"] == (2, 2)
+    assert why(found, "spoken") == {"nothing but a bracket": 2}
+    write_episodes(tmp_path / "logs" / "a.jsonl", games)
+    stats = built(tmp_path / "out", [tmp_path / "logs"], select=ALL)
+    assert stats["bare_brackets_in_discussion"] == 2
+    assert any(
+        "2 replies of a discussion are nothing but a bracket" in w for w in stats["warnings"]
+    )

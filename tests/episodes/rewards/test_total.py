@@ -19,8 +19,9 @@ from places import ROOT
 from tesuji.core import plugins
 from tesuji.core.errors import EngineError, RecipeError
 from tesuji.episodes.reply_rules import TurnRules
+from tesuji.episodes.results import score_of
 from tesuji.episodes.rewards.base import Judged
-from tesuji.episodes.rewards.total import BUILT_IN, make_terms, reward_names, score_of
+from tesuji.episodes.rewards.total import BUILT_IN, make_terms, reward_names
 from tesuji.recipe.schema.play import RewardTerm
 
 

@@ -2,11 +2,16 @@
 the same weights, optimizer, curriculum, failures, snapshots and metrics, bit for bit."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tesuji.core.progress import Progress
+from tesuji.pipeline.run import run_recipe
+from tesuji.recipe.schema.recipe import Recipe
 
 TINY = {
     "hidden_size": 16,
@@ -136,6 +141,32 @@ def what_stays(root: Path) -> dict[str, object]:
 
 def _tells_time(key: str) -> bool:
     return key == "time" or key.startswith("speed/")
+
+
+def test_damaged_checkpoints_are_told_and_the_one_before_is_gone_on_from(tmp_path: Path) -> None:
+    recipe = recipe_of("grpo")
+    recipe["stages"]["grpo"] |= {"max_steps": 8, "save_total_limit": 9}
+    run(recipe, tmp_path / "whole", kills=0)
+    shutil.copytree(tmp_path / "whole", tmp_path / "torn")
+    stage = next((tmp_path / "torn" / "killed" / "stages").glob("00-*"))
+    (stage / "done.json").unlink()
+    newest = sorted(stage.glob("checkpoints/step-*"))[-2:]
+    (newest[0] / "optimizer.safetensors").write_bytes(b"")
+    (newest[1] / "state.json").unlink()
+    told: list[str] = []
+
+    class Telling(Progress):
+        def say(self, text: str) -> None:
+            told.append(text)
+
+    run_recipe(Recipe.model_validate(recipe), tmp_path / "torn", progress=Telling())
+    assert any(f"{newest[0].name} is damaged (optimizer" in words for words in told), told
+    whole, torn = what_stays(tmp_path / "whole"), what_stays(tmp_path / "torn")
+    torn = {key: value for key, value in torn.items() if "/damaged-" not in key}
+    for files in (whole, torn):  # the stage before the last one is written anew: another order
+        files["metrics"].sort(key=lambda row: (row["stage"], row["step"]))
+    assert sorted(whole) == sorted(torn)
+    assert whole == torn
 
 
 @pytest.mark.parametrize("kind", KINDS)

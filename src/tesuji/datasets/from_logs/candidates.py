@@ -23,7 +23,7 @@ from tesuji.core.errors import DataError
 from tesuji.core.types import Message
 from tesuji.datasets.from_logs.prompts import instruction, logged, messages
 from tesuji.episodes.store import episode_from_row
-from tesuji.games.textarena.secretmafia import is_secretmafia
+from tesuji.games.textarena.secretmafia import bare_bracket, day_broke, is_secretmafia, mates_in
 
 FREE_TEXT = ("discussion", "chat")  # types of replies that say something in their own words
 LONGEST_MOVE = 200  # characters of a move that are kept as its label
@@ -68,11 +68,13 @@ class Candidate:
     eliminated: int | None = None
     first_failed: Span | None = None
     score: float | None = None
+    bare: bool = False
+    unknown: bool = False
 
     @property
     def hit(self) -> bool | None:
         """Whether a vote was for the player who was then voted out; None where it is not told."""
-        if self.eliminated is None or self.move is None:
+        if self.eliminated is None or self.move is None or self.move[0] < 0:
             return None
         return self.eliminated == self.move[0]
 
@@ -180,6 +182,7 @@ def _episode(pool: Pool, index: int, row: Mapping[str, Any], seed: int) -> None:
     votes: dict[int, Candidate] = {}
     hashes: dict[int, Any] = {}
     sizes: dict[int, int] = {}
+    known: dict[int, set[int] | None] = {}  # by seat: its team mates, None once a day broke
     about = row.get("provenance", {})
     for seen in seen_turns(row):
         turn, seat = seen.turn, seen.turn["seat"]
@@ -188,6 +191,8 @@ def _episode(pool: Pool, index: int, row: Mapping[str, Any], seed: int) -> None:
             hashes[seat], sizes[seat] = blake2b(digest_size=8), 0
         hashes[seat].update(part.encode())
         sizes[seat] += len(part)
+        if (mates := known.setdefault(seat, {seat})) is not None:
+            known[seat] = None if day_broke(part) else mates | mates_in(part)
         if vote := votes.pop(seat, None):
             vote.eliminated = voted_out(part)
         attempts = turn.get("attempts") or ()
@@ -196,9 +201,16 @@ def _episode(pool: Pool, index: int, row: Mapping[str, Any], seed: int) -> None:
             continue
         candidate = _candidate(pool, row, about, seen, hashes[seat].digest(), sizes[seat], seed)
         candidate.episode = index
+        candidate.unknown = _unknown(candidate, known[seat])
         pool.candidates.append(candidate)
         if candidate.phase == VOTING and candidate.move is not None:
             votes[seat] = candidate
+
+
+def _unknown(turn: Candidate, mates: set[int] | None) -> bool:
+    """Whether a night action names somebody of whom nothing can be known yet."""
+    night = turn.type == "night" and turn.move is not None
+    return night and mates is not None and turn.move[0] not in mates  # type: ignore[index]
 
 
 def _candidate(
@@ -245,6 +257,7 @@ def _candidate(
         move=(move[0], _label(kind, move[1])) if move else None,
         legal_moves=tuple(intern(text) for _, text in turn.get("legal_moves", ())),
         rank=hash_of(identity),
+        bare=kind == "discussion" and bare_bracket(last["reply"]),
     )
     first = turn["attempts"][0]
     if len(turn["attempts"]) > 1 and not first.get("move") and first["reply"].strip():

@@ -32,6 +32,8 @@ def content_rules(section: SelectSection, replies: Replies) -> Iterator[Rule]:
         yield Rule("seats: winners", _not_won)
     if section.legal:
         yield Rule("legal", _illegal)
+    if section.spoken:
+        yield Rule("spoken", lambda turn: "nothing but a bracket" if turn.bare else "")
     if section.decisive_votes:
         yield Rule("decisive_votes", _indecisive)
     if section.phases:

@@ -13,14 +13,14 @@ where the chosen one was said. Each reply stands in at most one pair of a kind.
 
 import random
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from tesuji.core.types import Found, Move
 from tesuji.datasets.from_logs.candidates import Candidate, Replies, Span, action_of, hash_of
-from tesuji.games.textarena.secretmafia import is_secretmafia, read_action, targets
+from tesuji.games.textarena.secretmafia import is_secretmafia, naming, read_action, targets
 from tesuji.players.prompting.parse_reply import read_reply
 
 NEAR = ("prompt", "position", "phase")
@@ -131,8 +131,18 @@ def by_outcome(
     def far(turn: Candidate, other: Candidate) -> bool:
         return not turn.legal_moves or legal_there(replies.get(other.reply_span), turn)
 
-    for match in near_matches(good, bad, near, dropped, far):
+    for match in telling(near_matches(good, bad, near, dropped, far), dropped):
         yield plan(match, "outcome")
+
+
+def telling(matches: Iterable[Match], dropped: Dropped) -> Iterator[Match]:
+    """Those that can show which reply is better: not two night actions before the first day, each
+    against somebody of whom nothing was known."""
+    for match in matches:
+        if match.chosen.unknown and match.rejected.unknown:
+            dropped["first night, targets unknown"] += 1
+        else:
+            yield match
 
 
 def by_legality(
@@ -192,7 +202,8 @@ def _other(turn: Candidate, labels: Counter[str], seed: int) -> str | None:
 def legal_there(text: str, turn: Candidate) -> bool:
     """Whether a reply would have been a legal move at that turn, whose legal moves are known."""
     if is_secretmafia(turn.game):
-        return read_action(text, turn.phase, _targets(turn.legal_moves)).move is not None
+        legal = (*_targets(turn.legal_moves), naming(turn.seat))  # itself, listed or not
+        return read_action(text, turn.phase, legal, wrapped=True).move is not None
     return read_reply(text, _moves(turn.legal_moves)).found is not Found.NONE
 
 

@@ -27,6 +27,7 @@ from tesuji.datasets.from_logs.pairs import (
     by_outcome,
     near_matches,
     plan,
+    telling,
 )
 from tesuji.datasets.from_logs.split import held_out_matches
 from tesuji.datasets.judge import judged
@@ -135,7 +136,7 @@ class _Work:
         """Two halves of the turns, drawn by rank, compared with each other."""
         even, odd = ([t for t in good if t.rank % 2 == half and t.legal] for half in (0, 1))
         near = self.section.near
-        matches = list(near_matches(even, odd, near, self.dropped))
+        matches = list(telling(near_matches(even, odd, near, self.dropped), self.dropped))
         matches = matches[: self.section.max_pairs]
         prompts = self._prompts({(m.chosen.episode, m.chosen.place) for m in matches})
         replies = self.pool.replies

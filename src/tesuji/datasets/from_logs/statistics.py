@@ -9,6 +9,7 @@ from tesuji.datasets.from_logs.candidates import FREE_TEXT, Candidate, Pool, act
 from tesuji.datasets.from_logs.selection import Chosen
 
 FEW_ROWS, FEW_PAIRS = 50, 50
+SOME_PAIRS = 10  # of winners, from which on their labels are looked at
 SIDED = 0.8  # share of one label among decisions that is warned about
 SMALL_SHARE = 0.1  # of the rows left by balancing, under which it is warned about
 
@@ -50,6 +51,7 @@ def statistics(chosen: Chosen, pool: Pool, counts: Counter[str]) -> dict[str, An
         "outcomes": _table(train, lambda turn: _OUTCOMES[turn.won]),
         "phases": _table(train, lambda turn: turn.phase or "none"),
         "types": _table(train, lambda turn: turn.type),
+        "bare_brackets_in_discussion": sum(turn.bare for turn in pool.candidates),
         "label_balance": _labels(train),
         "pairs": pair_statistics(chosen),
     }
@@ -104,6 +106,12 @@ def warnings(
     sentences = [*_few(stats, wants_pairs=wants_pairs, held_out=held_out), *_rules(stats["rules"])]
     sentences += _one_sided(stats["label_balance"])
     sentences += _never_chosen(chosen)
+    sentences += _winners_labels(chosen)
+    if bare := sum(turn.bare for turn in chosen.rows):
+        sentences.append(
+            f"{bare:,} replies of a discussion are nothing but a bracket, such as [3]; "
+            "`select: {spoken: true}` leaves them out"
+        )
     sentences += _pairs(stats["pairs"], stats["train_pairs"] + stats["held_out_pairs"])
     if equal := stats["imported"]["rejected_by_reason"].get("equal_pair", 0):
         sentences.append(f"{equal:,} pairs of the logs had chosen = rejected and were left out")
@@ -154,6 +162,31 @@ def _never_chosen(chosen: Chosen) -> Iterable[str]:
     for action, times in sorted(offered.items()):
         if action not in labels and times >= FEW_ROWS:
             yield f"label imbalance: no row says {action!r}, which was possible in {times:,}"
+
+
+def _winners_labels(chosen: Chosen) -> Iterable[str]:
+    """Winners' pairs that teach one label, whatever the situation, or that never take one: who
+    folds does not win, and is not wrong for that."""
+    plans = [made for made in chosen.plans if made.by == "outcome" and made.other is not None]
+    for type_ in sorted({made.at.type for made in plans}):
+        mine = [made for made in plans if made.at.type == type_]
+        good = Counter(label for made in mine if (label := label_of(made.at)))
+        bad = Counter(label for made in mine if made.other and (label := label_of(made.other)))
+        total = good.total()
+        if total < SOME_PAIRS:
+            continue
+        [(label, most)] = good.most_common(1)
+        if most > SIDED * total:
+            yield (
+                f"label imbalance: the winner's reply is {label!r} in {most:,} of {total:,} "
+                f"{type_} pairs by outcome; a model may learn to say it always"
+            )
+        for label, times in sorted(bad.items()) if type_ == "decision" else ():
+            if label not in good and times >= SOME_PAIRS:
+                yield (
+                    f"label imbalance: no winner's reply of {total:,} pairs by outcome is "
+                    f"{label!r}, {times:,} losers' replies are; a model may learn never to say it"
+                )
 
 
 def _pairs(pairs: dict[str, Any], total: int) -> Iterable[str]:

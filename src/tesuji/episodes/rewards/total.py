@@ -25,7 +25,7 @@ from tesuji.episodes.rewards.oracle import oracle
 from tesuji.episodes.rewards.terms import TOOL_FORMAT, check_weight
 from tesuji.episodes.rewards.tictactoe import tictactoe_table
 from tesuji.episodes.transcript import turns_of
-from tesuji.games.base import Game, GameInfo
+from tesuji.games.base import Game
 from tesuji.recipe.schema.play import RewardTerm
 
 GameOf = Callable[[Any], Game]
@@ -114,16 +114,6 @@ def section_of(sections: Mapping[str, RewardTerm], name: str) -> RewardTerm | No
 def reward_names() -> tuple[str, ...]:
     """Every term a recipe may name, ours first."""
     return PLUGINS.names(BUILT_IN)
-
-
-def score_of(episode: Episode, seat: int, info: GameInfo) -> float:
-    """The seat's return scaled to 0..1 over what the game can pay. Where that has no bounds: 1, 0.5
-    or 0 for more than, as much as, or less than the best other seat."""
-    ours, low, high = episode.returns[seat], info.min_utility, info.max_utility
-    if math.isfinite(low) and math.isfinite(high) and high > low:
-        return min(1.0, max(0.0, (ours - low) / (high - low)))
-    best = max((r for other, r in enumerate(episode.returns) if other != seat), default=0.0)
-    return 0.5 if ours == best else float(ours > best)
 
 
 def _make(name: str, section: RewardTerm, services: Mapping[str, Any]) -> Term:

@@ -29,12 +29,13 @@ POLICY = "policy"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one match of a proposed task went for one learning seat; `score` is 0..1."""
+    """How one match of a proposed task went for one learning seat; `score` is 0..1, `success` None
+    where the game knows no winning."""
 
     task: Task
     seat: int
     score: float
-    success: bool
+    success: bool | None
 
 
 class Schedule:
@@ -199,7 +200,7 @@ class Schedule:
         lines = []
         if self.curriculum:
             fresh = [one.success for one in outcomes if not self._is_replay(one.task)]
-            lines.append(self.curriculum.observe(fresh))
+            lines.append(self.curriculum.observe(one for one in fresh if one is not None))
         if self.failures is not None:
             self._remember(outcomes, self.failures)
         return [line for line in lines if line]

@@ -13,6 +13,7 @@ from tesuji.core.statistics import mean_interval, ratio_interval, wilson
 from tesuji.core.types import Ending, Episode, Task
 from tesuji.episodes.arena import play_matches
 from tesuji.episodes.reply_rules import TurnRules
+from tesuji.episodes.results import Result, result_of
 from tesuji.evaluation.results import MatchScore, Winnings
 from tesuji.games.base import Game
 from tesuji.players.base import Player
@@ -112,8 +113,8 @@ def score_matches(
 def score_seat(
     opponent: str, seat: int | None, episodes: Sequence[Episode], in_big_blinds: bool = False
 ) -> MatchScore:
-    """Count one set of matches. A win is a return above every other seat's, a draw a shared
-    best; with a single seat, a win is a positive return. Seats that win together all win."""
+    """Count one set of matches; what a win is, `episodes/results.py` says. Where nobody can say, a
+    match is `unjudged`, and only what it paid is counted."""
     outcomes = [outcome(episode) for episode in episodes]
     scored = [e for e in episodes if e.ending is not Ending.ERROR]
     returns = [episode.returns[seat_of(episode)] for episode in scored]
@@ -121,6 +122,8 @@ def score_seat(
     forfeits = [e for e in episodes if e.ending is Ending.FORFEIT]
     won = [e for e, how in zip(episodes, outcomes, strict=True) if how == "win"]
     wins, losses = outcomes.count("win"), outcomes.count("loss")
+    unjudged = outcomes.count("unknown")
+    judged = len(scored) - unjudged
     return MatchScore(
         opponent=opponent,
         seat=seat,
@@ -129,18 +132,19 @@ def score_seat(
         draws=outcomes.count("draw"),
         losses=losses,
         errors=outcomes.count("error"),
-        forfeits=sum(e.offender == seat_of(e) and outcome(e) == "loss" for e in forfeits),
+        forfeits=sum(e.offender == seat_of(e) and outcome(e) != "win" for e in forfeits),
         gifts=sum(e.offender != seat_of(e) and outcome(e) == "win" for e in forfeits),
         truncated=sum(e.ending is Ending.TRUNCATED for e in episodes),
         replies=len(attempts),
         illegal=sum(attempt.move is None for attempt in attempts),
         mean_return=fmean(returns) if returns else 0.0,
         return_interval=mean_interval(returns),
-        win_interval=wilson(wins, len(scored)),
-        loss_interval=wilson(losses, len(scored)),
+        win_interval=wilson(wins, judged),
+        loss_interval=wilson(losses, judged),
         winnings=winnings(scored) if in_big_blinds else None,
         turns=fmean(map(_turns, scored)) if scored else 0.0,
         turns_won=fmean(map(_turns, won)) if won else None,
+        unjudged=unjudged,
     )
 
 
@@ -156,18 +160,9 @@ def winnings(episodes: Sequence[Episode]) -> Winnings | None:
     return Winnings(fmean(each), interval, mean_interval(each), len(deals))
 
 
-def outcome(episode: Episode) -> str:
-    """ "win", "draw", "loss" or "error", for the evaluated seat."""
-    if episode.ending is Ending.ERROR:
-        return "error"
-    seat = seat_of(episode)
-    if winners := episode.provenance.get("winners"):  # seats that win together
-        return "win" if seat in winners else "loss"
-    ours = episode.returns[seat]
-    best_other = max((r for s, r in enumerate(episode.returns) if s != seat), default=0.0)
-    if ours == best_other:
-        return "draw"
-    return "win" if ours > best_other else "loss"
+def outcome(episode: Episode) -> Result:
+    """ "win", "draw", "loss", "error" or "unknown", for the evaluated seat."""
+    return result_of(episode, seat_of(episode))
 
 
 def _turns(episode: Episode) -> int:

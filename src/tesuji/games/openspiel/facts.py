@@ -11,7 +11,7 @@ from typing import Any
 import pyspiel
 
 from tesuji.games.base import GameInfo
-from tesuji.games.openspiel.options import TABLES, Options, registered
+from tesuji.games.openspiel.options import TABLES, Options, inner_game, registered
 
 _Kind = pyspiel.GameType
 FAMILY = "openspiel"
@@ -51,6 +51,7 @@ def describe(name: str, options: Options, spiel: Any) -> GameInfo:
         max_moves=int(spiel.max_game_length()),
         traits=_traits(name, kind, seats, small),
         metrics=_metrics(name, options, kind, seats, small),
+        won_by=TABLES["won_by"].get(inner_game(name, options), "pay"),
     )
 
 

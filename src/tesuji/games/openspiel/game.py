@@ -181,7 +181,7 @@ class OpenSpielMatch(Match):
             if total is not None and len(earned) == 2:
                 earned[1 - seat] = total - lowest
         self._forfeited = tuple(earned)
-        self._to_act = ()
+        self._to_act, self.offender = (), seat
         self._forget()
 
     def returns(self) -> tuple[float, ...]:
@@ -191,6 +191,11 @@ class OpenSpielMatch(Match):
     def role(self, seat: int) -> str:
         """ "x", "White", "North", ... as the rules call it, else "Player 0"."""
         return role_of(self._game.inner, seat)
+
+    @property
+    def says_won(self) -> bool:
+        """2048: whether the tile that ends the game has been made."""
+        return str(self._game.spiel.get_parameters()["max_tile"]) in str(self._state).split()
 
     def render(self) -> str:
         """The whole position, nothing hidden."""

@@ -55,9 +55,14 @@ class Situation:
 
 
 def names_of(state: State) -> tuple[str, ...]:
-    """The position of every seat; P1, P2, ... where no button decides who begins."""
-    positional = state.streets[0].opening is Opening.POSITION
-    return (position_names if positional else plain_names)(state.player_count)
+    """The position of every seat; P1, P2, ... where no button decides who begins. Where nobody is
+    left to post the small blind, the seats begin with the big blind's."""
+    count = state.player_count
+    if state.streets[0].opening is not Opening.POSITION:
+        return plain_names(count)
+    if count > 2 and state.blinds_or_straddles[0] > 0 >= state.blinds_or_straddles[1]:
+        return position_names(count + 1)[1:]
+    return position_names(count)
 
 
 def by_seat(state: State, amounts: Sequence[Amount]) -> tuple[Amount, ...]:

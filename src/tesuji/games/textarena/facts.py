@@ -12,16 +12,23 @@ from tesuji.games.textarena.secretmafia import is_secretmafia
 FAMILY = "textarena"
 OWN_OPTIONS = ("num_players", "observations", "fix_night_kills")
 
+# Full pay is a win in environments for one seat, but: these pay it for a good loss, too, and say in
+# these words that it was none ...
+WINNING_WORDS = {"2048": "Congratulations", "Countdown": "Perfect!", "Slitherlink": "single loop"}
+# ... and these say nothing of winning: a count of sets, and regret paid as if it were a merit.
+NOTHING_WON = ("Bandit", "Set")
+
 
 def describe(name: str, unavailable: str = "") -> GameInfo:
     """Facts about an environment; rewards of most lie between -1 and 1, with one seat between 0 and
     1 (where a refused reply may pay -1, which is scored as 0)."""
     known = facts(name)
     edge = 1.0 if known.bounded else float("inf")
+    stem = stem_of(name)
     mafia = is_secretmafia(name)
     return GameInfo(
         name=name,
-        title=name.rpartition("-v0")[0].partition("-v0")[0] or name,
+        title=stem,
         family=FAMILY,
         seats=known.seats,
         information="imperfect" if known.hidden else "perfect",
@@ -33,7 +40,13 @@ def describe(name: str, unavailable: str = "") -> GameInfo:
         traits=("text", "random_replies"),
         metrics=("roles",) if mafia and not unavailable else (),
         unavailable=unavailable,
+        won_by="" if stem in NOTHING_WON else "verdict" if stem in WINNING_WORDS else "pay",
     )
+
+
+def stem_of(name: str) -> str:
+    """The family an environment belongs to: its name up to the version."""
+    return name.partition("-v0")[0]
 
 
 def check_options(name: str, options: Mapping[str, Any], environment: Sequence[str]) -> None:

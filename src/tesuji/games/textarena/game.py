@@ -22,8 +22,8 @@ from typing import Any
 from tesuji.core.errors import EngineError, GameError, IllegalMove
 from tesuji.core.types import Message, Move
 from tesuji.games.base import Game, GameInfo, Match
-from tesuji.games.textarena.facts import OWN_OPTIONS, describe
-from tesuji.games.textarena.known_faults import Eliminated
+from tesuji.games.textarena.facts import OWN_OPTIONS, WINNING_WORDS, describe, stem_of
+from tesuji.games.textarena.known_faults import Eliminated, solved
 from tesuji.games.textarena.library import Library, library, making
 from tesuji.games.textarena.names import facts
 from tesuji.games.textarena.random_replies import random_reply
@@ -98,6 +98,7 @@ class TextArenaMatch(Match):
         self.grows = not self._wrapped and not self._new_only
         self._env = self._begin()
         self._state = self._env.state
+        solved(self._state)
         if hasattr(self._state, "elimination_order"):
             out = Eliminated(self._state.elimination_order, game.num_players)
             self._state.elimination_order = out
@@ -242,6 +243,11 @@ class TextArenaMatch(Match):
         if not paid:
             return self._nothing
         return tuple(_amount(paid.get(seat)) for seat in range(len(self._nothing)))
+
+    @property
+    def says_won(self) -> bool:
+        """Whether the environment's last words say that the match was won."""
+        return WINNING_WORDS[stem_of(self._game.name)] in self.reason
 
     def role(self, seat: int) -> str:
         """The role the rules give the seat ("Mafia"), or its name ("White", "Player 0")."""

@@ -24,6 +24,15 @@ the library looks for the next one for ever. `Eliminated` turns that into an err
 Countdown, Cryptarithm, Slitherlink, ThreeCardMonte hand over arguments in the wrong order: what the
 player said is shown as `0`, and a second refused reply pays a sentence, which counts as 0 here.
 
+FifteenPuzzle breaks where the puzzle is solved (a TypeError of its own: it asks for `set_winners`,
+which a match for one seat has not). `solved` gives it one.
+
+Bandit compares the button with a table of all buttons, so that no choice is right, and pays the
+regret: the worse the choice, the more. 2048 pays 1 for many points without the tile, Countdown
+where the target is among the numbers, Slitherlink for numbers that are right without a loop:
+`facts.py` says whose word counts. GuessTheNumber and FrozenLake overlook a goal reached in the last
+turn.
+
 CharacterConclave breaks at the first reply (a TypeError), so that it is listed as unavailable.
 
 All: a seed given to `reset` seeds Python's global generator, so that matches played in turns change
@@ -54,6 +63,12 @@ def mend_night_kills(kind: type[Any]) -> type[Any]:
             super()._send_phase_prompts()
 
     return Mended
+
+
+def solved(state: Any) -> None:
+    """Let a state for one seat take the news that its seat has won."""
+    if not hasattr(state, "set_winners") and hasattr(state, "set_outcome"):
+        state.set_winners = lambda player_ids, reason: state.set_outcome(1.0, reason)
 
 
 class Eliminated(list[int]):

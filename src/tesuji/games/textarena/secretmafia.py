@@ -28,6 +28,8 @@ PHASES = (
     ("discussion", re.compile(r"Day breaks|Discuss for", re.I)),
 )
 NAMED = ("night_mafia", "night_doctor", "night_detective", "voting")  # a player is to be named
+DAY = ("discussion", "voting")
+LONGEST_BARE = 60  # characters of a reply that is nothing but brackets
 _GAME = "[GAME]"
 _ROLE = re.compile(r"Your role:\s*(\w+)", re.I)
 _SEAT = re.compile(r"You are Player\s+(\d+)", re.I)
@@ -38,9 +40,10 @@ _TARGET = re.compile(r"\[(?:player\s*)?(\d+)\]", re.I)
 _LISTED = re.compile(r"Valid(?: targets)?:|protect:|investigate:", re.I)
 _OUT = "has been eliminated"  # for a second invalid reply, in the middle of a vote
 _GONE = re.compile(rf"^\[GAME\] ?Player (\d+) {_OUT}", re.M)
-_SENDER = re.compile(r"^\[(GAME|Player \d+)\] ?", re.M)
-_DEPARTURE = re.compile(rf"Player (\d+) (was eliminated by vote|was killed|{_OUT})")
-_FINDING = re.compile(r"Player (\d+) IS( NOT)? ?a Mafia member")
+_SENDER = re.compile(r"^\[(GAME|Player \d{1,3})\] ?", re.M)
+_DEPARTURE = re.compile(rf"Player (\d{{1,3}}) (was eliminated by vote|was killed|{_OUT})")
+_FINDING = re.compile(r"Player (\d{1,3}) IS( NOT)? ?a Mafia member")
+_BARE = re.compile(r"(?:\[(?:player)?\d+\][.!,]?)+|(?:player)?\d+[.!]?", re.I)
 _MATES = re.compile(r"Your teammates are: (.*)")
 _INVALID = re.compile(r"^Player (\d{1,2}) attempted an invalid move")
 _WELCOME = "Welcome to Secret Mafia"
@@ -82,7 +85,7 @@ def seats_in(text: str) -> int:
 def mates_in(text: str) -> set[int]:
     """The other players of the Mafia, as the game told one of them at the beginning."""
     match = _MATES.search(text)
-    return set(map(int, re.findall(r"\d+", match.group(1)))) if match else set()
+    return set(map(_number, re.findall(r"\d+", match.group(1)))) if match else set()
 
 
 def messages(text: str) -> Iterator[tuple[int | None, str]]:
@@ -106,9 +109,27 @@ def findings(text: str) -> dict[int, bool]:
     return {int(player): not innocent for player, innocent in _FINDING.findall(text)}
 
 
+def finding_in(message: str) -> int | None:
+    """The player of whom a message of the game tells what an investigation came to, or None."""
+    match = _FINDING.match(message)
+    return int(match.group(1)) if match else None
+
+
 def finding(player: int, guilty: bool) -> str:
     """An investigation in the game's words."""
     return f"Player {player} IS{'' if guilty else ' NOT'} a Mafia member"
+
+
+def day_broke(text: str) -> bool:
+    """Whether the game called for a discussion or a vote in this part of a transcript."""
+    return any(who is None and phase_of(said) in DAY for who, said in messages(text))
+
+
+def bare_bracket(reply: str) -> bool:
+    """Whether a reply is nothing but a number or a player's name, with or without brackets: a vote,
+    but no speech."""
+    words = "".join(reply.split())
+    return len(words) <= LONGEST_BARE and _BARE.fullmatch(words) is not None
 
 
 def last_message(text: str) -> str:
@@ -157,6 +178,12 @@ def named(text: str) -> Move | None:
     return None
 
 
+def bracketed(text: str) -> str:
+    """A reply as TextArena's `ActionFormattingWrapper` hands it on: in brackets, unless it has any.
+    Not every version puts that wrapper around SecretMafia; logs show that some did."""
+    return text if "[" in text or "]" in text else f"[{text.strip()}]"
+
+
 def _number(digits: str) -> int:
     return int(digits) if len(digits) < 4 else 999  # nobody sits there
 
@@ -171,14 +198,14 @@ def team(role: str) -> str:
     return "" if not role else MAFIA if role == MAFIA else VILLAGE
 
 
-def read_action(text: str, phase: str, legal: Sequence[Move]) -> Attempt:
+def read_action(text: str, phase: str, legal: Sequence[Move], *, wrapped: bool = False) -> Attempt:
     """A reply as TextArena reads it: a speech as it is; a vote or night action by the player it
-    names, if that one may be named."""
+    names, if that one may be named. `wrapped`: as behind the wrapper that adds brackets."""
     if not text.strip():
         return Attempt(reply=text, problem="the reply is empty")
     if phase not in NAMED:
         return Attempt(reply=text, found=Found.EXACT, move=Move(-1, text.strip()))
-    if (move := named(text)) is None:
+    if (move := named(bracketed(text) if wrapped else text)) is None:
         return Attempt(reply=text, problem="no player is named in brackets")
     if legal and move not in legal:
         return Attempt(reply=text, problem=f"player {move.id} cannot be named now")
@@ -216,6 +243,12 @@ def refused_in(message: str) -> int | None:
     """Who is told, alone, that its move was invalid; any game of TextArena says it so."""
     match = _INVALID.match(message)
     return int(match.group(1)) if match else None
+
+
+def put_out(message: str) -> int | None:
+    """Whom a message of the game puts out for a second invalid move, or None."""
+    match = _DEPARTURE.match(message)
+    return int(match.group(1)) if match and match.group(2) == _OUT else None
 
 
 def _with_role(roles: Mapping[int, str], name: str) -> frozenset[int]:

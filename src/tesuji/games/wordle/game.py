@@ -213,7 +213,7 @@ class WordleMatch(Match):
 
     def forfeit(self, seat: int) -> None:
         """The word is not found."""
-        self.forfeited = True
+        self.forfeited, self.offender = True, seat
 
     def returns(self) -> tuple[float, ...]:
         """1 once solved, -1 once that can no longer be, 0 before."""
@@ -234,6 +234,7 @@ class WordleMatch(Match):
         """The same answer, the same guesses."""
         other = WordleMatch(self.game, self.secret)
         other.guessed, other.forfeited = self.guessed, self.forfeited
+        other.offender = self.offender
         other._possible = self._possible
         return other
 

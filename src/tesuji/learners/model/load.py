@@ -7,12 +7,16 @@ name of its base.
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tesuji.core.errors import EngineError
+from tesuji.core.checksums import CHECKSUMS, damage
+from tesuji.core.errors import DataError, EngineError, TesujiError
 from tesuji.core.files import read_json
+from tesuji.learners.model.memory import ran_out_of_memory
 from tesuji.learners.model.tiny import build_model, build_tokenizer, check_shape
 from tesuji.players.sampling.support import DECODERS, Support, require_support, support_of
 from tesuji.recipe.schema.sections import ModelSection
@@ -67,7 +71,10 @@ def load_policy(section: ModelSection, source: str) -> Policy:
         return Policy(load_model(section, source), load_tokenizer(section, source), source)
     from peft import PeftModel
 
-    model = PeftModel.from_pretrained(load_model(section, base), source, is_trainable=True)
+    refuse_damaged(source)
+    model = load_model(section, base)
+    with _told(source):
+        model = PeftModel.from_pretrained(model, source, is_trainable=True)
     return Policy(model, load_tokenizer(section, source), source)
 
 
@@ -77,7 +84,10 @@ def base_of(source: str) -> str | None:
     adapter = Path(source) / "adapter_config.json"
     if not adapter.is_file():
         return None
-    named = str(read_json(adapter)["base_model_name_or_path"])
+    facts = read_json(adapter)
+    named = str(facts.get("base_model_name_or_path") or "") if isinstance(facts, dict) else ""
+    if not named:
+        raise DataError("this adapter does not say what its base is", where=str(adapter))
     if Path(named).name != "base" or Path(named).exists():
         return named
     beside = (parent / "base" for parent in Path(source).resolve().parents)
@@ -136,31 +146,32 @@ def load_model(section: ModelSection, source: str, *, rewarding: bool = False) -
         "trust_remote_code": section.trust_remote_code,
         "use_safetensors": True,
         **_revision(section, source),
-        **_quantized(section),
+        **quantization(section),
         **({"num_labels": 1} if rewarding else {}),
     }
     kind = "AutoModelForSequenceClassification" if rewarding else "AutoModelForCausalLM"
-    try:
+    refuse_damaged(source)
+    with _told(source):
         model: Any = getattr(transformers, kind).from_pretrained(source, **options)
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise _cannot_load(source, error) from error
-    if not section.load_in_4bit:
-        model = model.to(device)
+        if not section.load_in_4bit:
+            model = model.to(device)
     fit_threads(model)
     require_support(model, source)
     return model
 
 
-def load_tokenizer(section: ModelSection, source: str) -> Any:
-    """The source's tokenizer, with a token to pad with. Raises EngineError when it is not there."""
+def load_tokenizer(section: ModelSection, source: str, *, here: bool = False) -> Any:
+    """The source's tokenizer, with a token to pad with; `here`: nothing is downloaded. Raises
+    EngineError when it is not there."""
     from transformers import AutoTokenizer
 
-    try:
+    with _told(source, "the tokenizer of "):
         tokenizer = AutoTokenizer.from_pretrained(
-            source, trust_remote_code=section.trust_remote_code, **_revision(section, source)
+            source,
+            trust_remote_code=section.trust_remote_code,
+            local_files_only=here,
+            **_revision(section, source),
         )
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise _cannot_load(source, error) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -171,8 +182,9 @@ def _revision(section: ModelSection, source: str) -> dict[str, str]:
     return {"revision": str(section.revision)} if wanted else {}
 
 
-def _quantized(section: ModelSection) -> dict[str, Any]:
-    """4-bit NF4 with double quantisation (QLoRA, Dettmers et al. 2023), when asked for."""
+def quantization(section: ModelSection) -> dict[str, Any]:
+    """4-bit NF4 with double quantisation (QLoRA, Dettmers et al. 2023), when asked for. Raises
+    EngineError where this machine cannot."""
     if not section.load_in_4bit:
         return {}
     import importlib.util
@@ -195,11 +207,36 @@ def _quantized(section: ModelSection) -> dict[str, Any]:
     return {"quantization_config": config, "device_map": "auto"}
 
 
-def _cannot_load(source: str, error: Exception) -> EngineError:
-    if "Unrecognized configuration class" in str(error):
-        return EngineError(
-            f"{source!r} is no causal language model", where="model.base", hint=DECODERS
+def refuse_damaged(source: str) -> None:
+    """Raise EngineError where a folder that a stage saved is no longer what it was."""
+    if problem := damage(Path(source)):
+        raise EngineError(
+            f"this saved model is damaged: {problem}",
+            where=source,
+            hint=f"delete done.json beside it, and the same run makes it again; or, if it was you "
+            f"who changed it, delete its {CHECKSUMS}",
         )
+
+
+@contextmanager
+def _told(source: str, part: str = "") -> Iterator[None]:
+    """Whatever a library raises over a broken folder becomes one message: transformers,
+    safetensors, tokenizers and PEFT share no error of their own."""
+    try:
+        yield
+    except TesujiError:
+        raise
+    except Exception as error:
+        raise _cannot_load(source, error, part) from error
+
+
+def _cannot_load(source: str, error: Exception, part: str = "") -> EngineError:
+    if ran_out_of_memory(error):
+        hint = "use a smaller model, `dtype: bfloat16`, or load_in_4bit with a `lora:` section"
+        return EngineError(f"out of memory loading {source}", where="model.base", hint=hint)
+    if "Unrecognized configuration class" in str(error):
+        words = f"{source!r} is no causal language model"
+        return EngineError(words, where="model.base", hint=DECODERS)
     first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if Path(source).exists():
         hint = "the folder needs config.json, *.safetensors and the tokenizer's files"
@@ -208,5 +245,5 @@ def _cannot_load(source: str, error: Exception) -> EngineError:
             "check the id and your connection; gated models need HF_TOKEN; or name a local folder"
         )
     return EngineError(
-        f"cannot load the model {source!r}: {first_line}", where="model.base", hint=hint
+        f"cannot load {part or 'the model '}{source!r}: {first_line}", where="model.base", hint=hint
     )

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+from tesuji.core.checksums import seal
 from tesuji.learners.model.load import Policy
 
 
 def save_policy(policy: Policy, folder: Path) -> None:
-    """Write the model (whole, or only its adapter) and its tokenizer, as `load_policy` reads."""
+    """Write the model (whole, or only its adapter) and its tokenizer, as `load_policy` reads, and
+    their checksums, which it looks at."""
     policy.model.save_pretrained(folder)
     policy.tokenizer.save_pretrained(folder)
+    seal(folder)

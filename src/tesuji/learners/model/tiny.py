@@ -4,6 +4,8 @@ Any text can be read and written: one token a byte. The chat template only strin
 together, so that a prompt costs as many tokens as it has characters.
 """
 
+from typing import Any
+
 from tesuji.core.errors import RecipeError
 from tesuji.recipe.schema.sections import TinyModel
 
@@ -36,10 +38,19 @@ def build_tokenizer():
 def build_model(shape: TinyModel, seed: int):
     """A causal LM of this shape with fresh weights that follow from `seed`, in float32."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
-    tokenizer = build_tokenizer()
-    config = AutoConfig.for_model(
+    config = tiny_config(shape, build_tokenizer())
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+
+
+def tiny_config(shape: TinyModel, tokenizer: Any) -> Any:
+    """The configuration of a model of this shape, for this tokenizer."""
+    from transformers import AutoConfig
+
+    return AutoConfig.for_model(
         shape.architecture,
         vocab_size=-(-len(tokenizer) // 8) * 8,
         hidden_size=shape.hidden_size,
@@ -54,9 +65,6 @@ def build_model(shape: TinyModel, seed: int):
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None,
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
 
 
 def check_shape(shape: TinyModel) -> None:

@@ -14,7 +14,14 @@ from torch import Tensor, nn
 from tesuji.core.errors import EngineError
 from tesuji.core.files import read_json
 from tesuji.learners.model.adapter import add_adapter, lora_config
-from tesuji.learners.model.load import Policy, base_of, load_model, load_policy, load_tokenizer
+from tesuji.learners.model.load import (
+    Policy,
+    base_of,
+    load_model,
+    load_policy,
+    load_tokenizer,
+    refuse_damaged,
+)
 from tesuji.players.prompting.chat_template import end_of_reply
 from tesuji.players.sampling.head import layers, whole
 from tesuji.players.sampling.modes import evaluating
@@ -55,6 +62,7 @@ def load_reward_model(section: ModelSection, source: str) -> Policy:
         )
     base = base_of(source)
     model = load_model(section, base or source, rewarding=True)
+    refuse_damaged(source)
     tokenizer = _padding(load_tokenizer(section, source))
     model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
     if base:

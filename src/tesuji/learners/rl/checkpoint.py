@@ -5,7 +5,8 @@
       value_head.safetensors              the critic, where there is one
       optimizer.safetensors               by parameter name
       copies.safetensors                  moving average and reference, where there are any
-      state.json                          everything else, written last
+      state.json                          everything else
+      checksums.json                      of all of these, written last
 
 Nothing is pickled. What is not in the folder follows from the recipe and its seed.
 """
@@ -19,8 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tesuji.core.checksums import seal
 from tesuji.core.errors import DataError
-from tesuji.core.files import read_json, write_json
+from tesuji.core.files import HALF, read_json, write_json
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.save import save_policy
 from tesuji.learners.rl.update.build import named_parameters
@@ -38,10 +40,8 @@ def save_checkpoint(
     learner: Learner,
     copies: Mapping[str, Weights],
     state: Mapping[str, Any],
-    *,
-    keep: int,
-) -> Path:
-    """Write `folder/step-NNNNNN` and remove all but the newest `keep`."""
+) -> None:
+    """Write `folder/step-NNNNNN`."""
     target = folder / f"step-{step:06d}"
     with _whole_folder(target) as aside:
         _write_model(aside, policy, learner)
@@ -49,9 +49,12 @@ def save_checkpoint(
         flat = {f"{kind}/{name}": t for kind, kept in copies.items() for name, t in kept.items()}
         save_tensors(aside / "copies.safetensors", flat)
         write_json(aside / "state.json", {"format": FORMAT, "step": step, **state})
-    for old in checkpoints(folder)[:-keep]:
+
+
+def keep_newest(folder: Path, count: int) -> None:
+    """Remove all checkpoints but the newest `count`."""
+    for old in checkpoints(folder)[:-count]:
         shutil.rmtree(old)
-    return target
 
 
 def save_model(folder: Path, policy: Policy, learner: Learner) -> None:
@@ -70,10 +73,11 @@ def copy_model(source: Path, target: Path) -> None:
 @contextlib.contextmanager
 def _whole_folder(target: Path) -> Iterator[Path]:
     """An empty folder that takes the place of `target` once it has been filled."""
-    aside = target.with_name(f".{target.name}")
+    aside = target.with_name(f".{target.name}{HALF}")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     yield aside
+    seal(aside)
     shutil.rmtree(target, ignore_errors=True)
     aside.rename(target)
 

@@ -11,6 +11,7 @@ import torch
 
 from tesuji.core.files import read_beside
 from tesuji.core.statistics import wilson
+from tesuji.episodes.results import rate
 from tesuji.episodes.schedule.schedule import Outcome
 
 METRICS: Mapping[tuple[str, ...], str] = {
@@ -38,11 +39,14 @@ def rollout_metrics(
 
 
 def _won(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    successes, count = sum(outcome.success for outcome in outcomes), max(1, len(outcomes))
-    interval = wilson(successes, len(outcomes))
+    score = sum(outcome.score for outcome in outcomes) / max(1, len(outcomes))
+    successes, of = rate(outcome.success for outcome in outcomes)
+    if outcomes and not of:
+        return {"score": score}
+    interval = wilson(successes, of)
     return {
-        "score": sum(outcome.score for outcome in outcomes) / count,
-        "success": successes / count,
+        "score": score,
+        "success": successes / max(1, of),
         "success_low": interval.low,
         "success_high": interval.high,
     }

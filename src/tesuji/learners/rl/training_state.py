@@ -9,6 +9,7 @@ from tesuji.learners.model.load import Policy
 from tesuji.learners.rl.advantages import RoleBaseline
 from tesuji.learners.rl.checkpoint import (
     checkpoints,
+    keep_newest,
     load_copies,
     load_critic,
     load_optimizer,
@@ -75,11 +76,14 @@ class TrainingState:
     def save(self) -> None:
         """Write a checkpoint of this moment."""
         copies = {"ema": self.ema, "reference": self.reference.weights if self.reference else {}}
-        keep = self.stage.save_total_limit
-        save_checkpoint(
-            self.folder, self.step, self.policy, self.learner, copies, self._state(), keep=keep
-        )
+        save_checkpoint(self.folder, self.step, self.policy, self.learner, copies, self._state())
         self.saved_at = self.step
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove the checkpoints beyond the limit, and the snapshots that none of the others need;
+        at a resume too, for a kill may have come before it."""
+        keep_newest(self.folder, self.stage.save_total_limit)
         states = [read_state(path) for path in checkpoints(self.folder)]
         needed = {step for state in states for step in state["schedule"]["snapshots"]}
         self.setup.snapshots.prune(sorted(needed))
@@ -117,3 +121,4 @@ class TrainingState:
         self.ema = copies.get("ema", {})
         if self.reference is not None:
             self.reference.weights = copies["reference"]
+        self._tidy()

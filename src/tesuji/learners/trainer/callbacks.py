@@ -6,6 +6,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from tesuji.core.checksums import seal
 from tesuji.core.files import write_json
 from tesuji.core.metric_log import MetricLog, TextLog
 
@@ -25,6 +26,14 @@ class LogMetrics(TrainerCallback):
             return
         self.metrics.log(self.stage, state.global_step, values)
         self.text.step(state.global_step, values)
+
+
+class Seal(TrainerCallback):
+    """Writes the checksums of every checkpoint, last."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Seal what was written just now."""
+        seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
 class ShowProgress(TrainerCallback):

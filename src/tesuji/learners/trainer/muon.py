@@ -14,6 +14,8 @@ from torch import nn
 
 from tesuji.recipe.schema.training import Training
 
+BETAS = (0.9, 0.95)  # of the AdamW beside Muon, as its authors set them
+
 
 class MuonWithAdamW(torch.optim.Optimizer):
     """Two optimizers behind one face, for trainers and schedulers that expect a single one.
@@ -29,10 +31,11 @@ class MuonWithAdamW(torch.optim.Optimizer):
         *,
         lr: float,
         adamw_lr: float,
+        betas: tuple[float, float] = BETAS,
         weight_decay: float = 0.0,
         more: Sequence[dict[str, Any]] = (),
     ) -> None:
-        """`more` are further parameter groups for AdamW, each with its own `lr`."""
+        """`betas` are AdamW's; `more` are further groups for it, each with its own `lr`."""
         self.members: tuple[torch.optim.Optimizer, ...] = ()
         further = [parameter for group in more for parameter in group["params"]]
         super().__init__([*matrices, *others, *further], {})
@@ -41,7 +44,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
             torch.optim.AdamW(
                 [{"params": others}, *more],
                 lr=adamw_lr,
-                betas=(0.9, 0.95),
+                betas=betas,
                 weight_decay=weight_decay,
                 fused=True,
             ),
@@ -95,6 +98,7 @@ def muon(stage: Training, model: nn.Module, more: Sequence[dict[str, Any]] = ())
         *split_parameters(model),
         lr=stage.learning_rate,
         adamw_lr=stage.adamw_learning_rate or stage.learning_rate,
+        betas=stage.adam_betas(BETAS),
         weight_decay=stage.weight_decay,
         more=more,
     )

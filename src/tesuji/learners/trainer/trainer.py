@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tesuji.core.checksums import set_aside_damaged
 from tesuji.core.errors import DataError, EngineError
 from tesuji.core.files import read_json
 from tesuji.core.metric_log import MetricLog, TextLog
@@ -38,6 +39,7 @@ def arguments(
     on_gpu = model.device.type != "cpu"
     return {
         **{key: getattr(stage, key) for key in SAME},
+        **dict(zip(("adam_beta1", "adam_beta2"), stage.adam_betas(), strict=True)),
         "output_dir": str(out / "checkpoints"),
         "num_train_epochs": stage.epochs,
         "per_device_train_batch_size": stage.batch_size,
@@ -94,20 +96,23 @@ def optimizer(stage: Training, model: Any) -> Any:
 def _listen(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks) -> None:
     from transformers import PrinterCallback
 
-    from tesuji.learners.trainer.callbacks import LogMetrics, ShowProgress
+    from tesuji.learners.trainer.callbacks import LogMetrics, Seal, ShowProgress
 
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(LogMetrics(name, metrics, TextLog(out, name)))
     trainer.add_callback(ShowProgress(hooks.on_step))
+    trainer.add_callback(Seal())
 
 
 def run(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks) -> float:
-    """Train to the end, from the newest checkpoint in `out/checkpoints` if there is one; return the
-    seconds it took. What is logged goes to our logs, not to the screen; `hooks` hear of every step.
+    """Train to the end, from the newest sound checkpoint in `out/checkpoints` if there is one;
+    return the seconds it took. What is logged goes to our logs, not to the screen; `hooks` hear of
+    every step, and of damaged checkpoints.
 
     Raises EngineError when memory runs out.
     """
     _listen(trainer, name, out, metrics, hooks)
+    set_aside_damaged(_newest_first(out / "checkpoints"), hooks.say)
     checkpoint = newest_checkpoint(out / "checkpoints")
     metrics.forget_after(name, step_of(checkpoint))
     started = time.monotonic()
@@ -119,9 +124,14 @@ def run(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks) ->
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint (`trainer_state.json` is written last), or None."""
+    """The newest whole checkpoint (of its files, transformers writes `trainer_state.json` last), or
+    None."""
+    return next(iter(_newest_first(folder)), None)
+
+
+def _newest_first(folder: Path) -> list[Path]:
     states = folder.glob("checkpoint-*/trainer_state.json")
-    return max((s.parent for s in states if _is_whole(s)), key=step_of, default=None)
+    return sorted((s.parent for s in states if _is_whole(s)), key=step_of, reverse=True)
 
 
 def _is_whole(state: Path) -> bool:

@@ -1,12 +1,16 @@
 """Rows of conversations and of preferences, in the shapes that training sets come in.
 
-    {"messages": [{"role", "content"}, ...]}                   OpenAI
-    {"conversations": [{"from", "value"}, ...]}                ShareGPT
-    {"prompt": ..., "response" | "completion": ...}            prompt a text or messages
-    {"instruction": ..., "input": ..., "output": ...}          Alpaca
-    {"prompt": ..., "chosen": ..., "rejected": ...}            a pair; also without the prompt
+    {"messages": [{"role", "content"}, ...]}                        OpenAI
+    {"conversations": [{"from", "value"}, ...]}                     ShareGPT
+    {"prompt": ..., "response" | "completion": ...}                 prompt a text or messages
+    {"instruction", "input", "output", "history": [[user, assistant], ...]}       Alpaca
+    one of these, or nothing, with {"chosen": ..., "rejected": ...}               a pair
+    one of these with {"label" | "kto_tag": true | false}           one reply, good or bad (KTO)
 
-Each reply of the assistant becomes a turn that holds the messages before it.
+each with `system` and `tools`. Which shape a row has is decided by all its fields, never by one
+that several have. A reply that is learned becomes a turn that holds the messages before it: every
+one of a conversation but those of `weight` 0, the completion of a prompt, the output of an
+instruction. What each field becomes: docs/data.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,17 +18,28 @@ from typing import Any
 
 from tesuji.core.types import Attempt, Episode, Found, Message, Move, Pair, Turn
 from tesuji.logs.base import Importer, Record, Refused
+from tesuji.logs.formats.chat_fields import Fields, json_list, kind_of, wrong
+from tesuji.logs.formats.chat_messages import (
+    ASSISTANT,
+    SYSTEM,
+    TOOL,
+    TOOLS,
+    USER,
+    Said,
+    Talk,
+    check_order,
+    messages_in,
+    reply,
+    tools_text,
+    unlearned,
+    with_head,
+    written,
+)
 
-SPEAKERS = {
-    "human": "user",
-    "user": "user",
-    "gpt": "assistant",
-    "assistant": "assistant",
-    "model": "assistant",
-    "bot": "assistant",
-    "system": "system",
-}
-Talk = tuple[Message, ...]
+LISTS = ("messages", "conversations", "conversation")
+REPLIES = ("response", "completion")
+VERDICTS = ("label", "kto_tag")
+GOOD, BAD = (True, "true", "1", "1.0"), (False, "false", "0", "0.0")
 
 
 class Chat(Importer):
@@ -34,24 +49,25 @@ class Chat(Importer):
     title = "chat, ShareGPT, prompt/response and instruction rows"
 
     def fits(self, value: Any) -> bool:
-        """Whether it has the fields of one of the shapes."""
-        if not isinstance(value, Mapping):
-            return False
-        replies = {"response", "completion"} & set(value)
-        if isinstance(value.get("messages"), list) or isinstance(value.get("conversations"), list):
-            return True
-        return ("prompt" in value and bool(replies)) or {"instruction", "output"} <= set(value)
+        """Whether it has the fields of one of the shapes, and is no pair."""
+        return isinstance(value, Mapping) and not _is_pair(value) and bool(_shape(value))
 
     def read(self, record: Record) -> Episode:
-        """The conversation. Raises Refused: `wrong_type`, `no_reply`, `empty_reply`."""
-        talk = _talk(record.value)
+        """The conversation. Raises Refused: `wrong_type`, `wrong_order`, `no_reply`, `no_prompt`,
+        `empty_reply`, `undesirable`."""
+        notes: set[str] = set()
+        row = _fields(record.value, notes)
+        _refuse_undesirable(row)
+        talk = with_head(_conversation(row), *_head(row))
+        row.note_unread()
+        check_order(talk)
         turns = tuple(
-            _turn(talk[:place], message["content"])
-            for place, message in enumerate(talk)
-            if message["role"] == "assistant" and place
+            _turn(talk[:place], said.content)
+            for place, said in enumerate(talk)
+            if said.role == ASSISTANT and said.learned and _answers(talk[:place])
         )
         if not turns:
-            raise Refused("no_reply", "nothing that an assistant said to somebody")
+            raise Refused("no_reply", "nothing to learn that an assistant said to somebody")
         return Episode(
             game="chat",
             options={},
@@ -59,7 +75,12 @@ class Chat(Importer):
             players=("",),
             turns=turns,
             returns=(float("nan"),),
-            provenance={"kind": self.kind, "seat": 0, "outcome": ""},
+            provenance={
+                "kind": self.kind,
+                "seat": 0,
+                "outcome": "",
+                **({"notes": sorted(notes)} if notes else {}),
+            },
         )
 
 
@@ -71,90 +92,178 @@ class Pairs(Importer):
 
     def fits(self, value: Any) -> bool:
         """Whether it has a chosen and a rejected reply."""
-        return isinstance(value, Mapping) and {"chosen", "rejected"} <= set(value)
+        return isinstance(value, Mapping) and _is_pair(value)
 
     def read(self, record: Record) -> Pair:
-        """The pair. Raises Refused: `wrong_type`, `empty_reply`, `equal_pair`."""
-        row = record.value
-        if not isinstance(row, Mapping):
-            raise Refused("wrong_type", "a pair is a JSON object")
-        common = _messages(row["prompt"]) if row.get("prompt") else None
-        prompt, chosen = _side(row.get("chosen"), common)
-        other, rejected = _side(row.get("rejected"), common)
+        """The pair. Raises Refused as a chat's reading does, and `equal_pair`."""
+        notes: set[str] = set()
+        row = _fields(record.value, notes)
+        common = with_head(_asked(row), *_head(row))
+        prompt, chosen = _side(row, "chosen", common)
+        other, rejected = _side(row, "rejected", common)
+        about = row.get("about", "position")
+        row.note_unread()
         if prompt != other:
-            raise Refused("wrong_type", "the two sides reply to different messages")
-        if not prompt:
-            raise Refused("wrong_type", "no prompt")
+            raise wrong("rejected", "it replies to other messages than `chosen` does")
         if not chosen.strip() or not rejected.strip():
             raise Refused("empty_reply", "a reply without words")
         if chosen.strip() == rejected.strip():
             raise Refused("equal_pair", "chosen and rejected are the same")
-        about = row.get("about")
         known = dict(about) if isinstance(about, Mapping) else {}
-        return Pair(prompt, chosen, rejected, about={**known, "by": known.get("by", "log")})
+        facts = {"notes": sorted(notes)} if notes else {}
+        return Pair(
+            prompt, chosen, rejected, about={**known, "by": known.get("by", "log"), **facts}
+        )
 
 
-def _talk(row: Any) -> Talk:
-    if not isinstance(row, Mapping):
-        raise Refused("wrong_type", "a row is a JSON object")
-    for key in ("messages", "conversations"):
-        if isinstance(row.get(key), list):
-            return _messages(row[key])
-    if "instruction" in row:
-        question = "\n\n".join(_text(row.get(k)) for k in ("instruction", "input") if row.get(k))
-        return (*_messages(question), _reply(_text(row.get("output"))))
-    reply = row.get("response", row.get("completion"))
-    prompt = _messages(row.get("prompt"))
-    if isinstance(reply, list):
-        return (*prompt, *_messages(reply))
-    return (*prompt, _reply(_text(reply)))
+def _is_pair(row: Mapping[Any, Any]) -> bool:
+    return {"chosen", "rejected"} <= row.keys()
 
 
-def _side(value: Any, prompt: Talk | None) -> tuple[Talk, str]:
-    """(the messages before, the reply) of one side of a pair."""
-    if isinstance(value, str):
-        return prompt or (), value
-    talk = _messages(value)
-    if not talk or talk[-1]["role"] != "assistant":
-        raise Refused("wrong_type", "a side of a pair that does not end with a reply")
-    before = talk[:-1]
-    if prompt and before[: len(prompt)] != prompt:
-        before = (*prompt, *before)
-    return before, talk[-1]["content"]
+def _shape(row: Mapping[Any, Any]) -> str:
+    """Which field the conversation stands in; "" where there is none."""
+    there = {name for name, value in row.items() if value is not None}
+    for name in (*LISTS, "instruction", "prompt"):
+        if name in there:
+            return name
+    named = next((name for name in (*LISTS, "instruction", "prompt") if name in row), "")
+    return named or ("text" if isinstance(row.get("text"), str) else "")
 
 
-def _messages(value: Any) -> Talk:
-    if isinstance(value, str) and value.strip():
-        return (Message(role="user", content=value),)
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise Refused("wrong_type", "neither a text nor a list of messages")
-    return tuple(_message(item) for item in value)
+def _fields(value: Any, notes: set[str]) -> Fields:
+    if not isinstance(value, Mapping):
+        raise Refused("wrong_type", f"{kind_of(value)} where a row, a JSON object, should be")
+    return Fields(value, "", notes)
 
 
-def _message(item: Any) -> Message:
-    if not isinstance(item, Mapping):
-        raise Refused("wrong_type", "a message is an object")
-    speaker = SPEAKERS.get(str(item.get("role", item.get("from", ""))).lower())
-    content = item.get("content", item.get("value"))
-    if speaker is None or not isinstance(content, str):
-        raise Refused("wrong_type", "a message has a role and a text")
-    return Message(role=speaker, content=content)
+def _refuse_undesirable(row: Fields) -> None:
+    """A reply that its row calls bad is none to imitate, and there is no other to prefer to it.
+    A label that is neither true nor false is another thing's, and noted as unread."""
+    for name in VERDICTS:
+        value = row.value.get(name)
+        word = value.strip().lower() if isinstance(value, str) else value
+        if word in BAD:
+            raise Refused("undesirable", f"{name}: a reply called bad (KTO) is not to be imitated")
+        if word in GOOD:
+            row.get(name)
+            row.notes.add("called_good")
 
 
-def _reply(text: str) -> Message:
-    return Message(role="assistant", content=text)
+def _head(row: Fields) -> tuple[str, str]:
+    """(the tools of a row as a message's text, its system message)."""
+    name, tools = row.first("tools", "functions")
+    return tools_text(tools, name), row.text("system").strip() and row.text("system")
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise Refused("wrong_type", f"{type(value).__name__} where a text should be")
-    return value
+def _conversation(row: Fields) -> list[Said]:
+    shape = _shape(row.value)
+    if shape in LISTS:
+        return messages_in(row.get(shape), shape, row.notes)
+    if shape == "instruction":
+        answer = row.value.get("output")
+        if not isinstance(answer, str):
+            raise wrong("output", f"{kind_of(answer)} where a text should be")
+        return [*_asked(row), reply(row.text("output"), "output", _thought(row))]
+    if shape == "prompt":
+        return [*_asked(row), *_completion(row)]
+    if shape == "text":
+        raise Refused("no_prompt", "text: one text is no question and reply")
+    raise Refused("wrong_type", "it has none of the fields of a chat")
 
 
-def _turn(before: Talk, reply: str) -> Turn:
-    if not reply.strip():
+def _asked(row: Fields) -> list[Said]:
+    """What a reply that stands beside it answers: read, not learned; nothing where only the
+    replies are told."""
+    if row.has("prompt", "question"):
+        name, value = row.first("prompt", "question")
+        return [*_history(row), *unlearned(messages_in(value, name, row.notes))]
+    if row.has("instruction"):
+        parts = [row.text(name) for name in ("instruction", "input")]
+        question = "\n\n".join(part for part in parts if part)
+        if not question.strip():
+            raise wrong("instruction", "an empty text")
+        return [*_history(row), Said(Message(role=USER, content=question), "instruction", False)]
+    if name := next((name for name in LISTS if row.has(name)), ""):
+        return unlearned(messages_in(row.get(name), name, row.notes))
+    return []
+
+
+def _completion(row: Fields) -> list[Said]:
+    name, value = row.first(*REPLIES)
+    if value is None:
+        raise Refused("no_reply", f"{name}: nothing replies to the prompt")
+    if isinstance(value, str) and written(value) is None:
+        return [reply(value, name, _thought(row))]
+    return messages_in(value, name, row.notes)
+
+
+def _thought(row: Fields) -> Any:
+    """What was thought before the one reply of a row."""
+    return row.first("reasoning_content", "reasoning")[1]
+
+
+def _history(row: Fields) -> list[Said]:
+    """Earlier exchanges of a row: `[[user, assistant], ...]`, or messages."""
+    value = row.get("history")
+    if value is None or value == "":
+        return []
+    items = json_list(value, "history")
+    if items and isinstance(items[0], Mapping):
+        return unlearned(messages_in(items, "history", row.notes))
+    told = []
+    for place, item in enumerate(items):
+        path = f"history[{place}]"
+        if not isinstance(item, list | tuple) or len(item) != 2:
+            raise wrong(path, "no pair of a question and a reply")
+        if not all(isinstance(text, str) for text in item):
+            raise wrong(path, "a question or a reply that is no text")
+        roles = zip((USER, ASSISTANT), item, strict=True)
+        told += [Said(Message(role=r, content=t), path, False) for r, t in roles]
+    return told
+
+
+def _side(row: Fields, name: str, common: Sequence[Said]) -> tuple[Talk, str]:
+    """(the messages before, the reply) of one side of a pair, which may repeat the prompt."""
+    value = row.get(name)
+    is_text = isinstance(value, str) and written(value) is None
+    talk = [reply(value, name)] if is_text else messages_in(value, name, row.notes)
+    before, last = talk[:-1], talk[-1]
+    if last.role != ASSISTANT:
+        raise wrong(last.path, "a side of a pair that does not end with a reply")
+    whole = [*_joined(common, before), last]
+    if not _answers(whole[:-1]):
+        raise Refused("no_prompt", f"{name}: a reply to nothing")
+    check_order(whole)
+    return tuple(said.message for said in whole[:-1]), last.content
+
+
+def _joined(common: Sequence[Said], before: Sequence[Said]) -> list[Said]:
+    """The prompt with what a side says before its reply, which may begin with that prompt, with or
+    without the tools and the system message of the row."""
+    head = [said for said in common if said.role in (TOOLS, SYSTEM)]
+    body, own = [s.message for s in common[len(head) :]], [s.message for s in before]
+    for start in (0, len(head)):
+        known = [said.message for said in common[start:]]
+        if known and own[: len(known)] == known:
+            return [*common[:start], *before]
+    if not body:
+        return with_head(before, *(_content(head, role) for role in (TOOLS, SYSTEM)))
+    return [*common, *before]
+
+
+def _content(head: Sequence[Said], role: str) -> str:
+    return next((said.content for said in head if said.role == role), "")
+
+
+def _answers(before: Sequence[Said]) -> bool:
+    return any(said.role in (USER, TOOL) for said in before)
+
+
+def _turn(before: Sequence[Said], text: str) -> Turn:
+    if not text.strip():
         raise Refused("empty_reply", "a reply without words")
-    move = Move(-1, reply.strip())
-    attempt = Attempt(reply=reply, found=Found.EXACT, move=move, prompt=before)
-    observation = next((m["content"] for m in reversed(before) if m["role"] == "user"), "")
+    move = Move(-1, text.strip())
+    prompt = tuple(said.message for said in before)
+    attempt = Attempt(reply=text, found=Found.EXACT, move=move, prompt=prompt)
+    observation = next((said.content for said in reversed(before) if said.role == USER), "")
     return Turn(seat=0, role="", observation=observation, attempts=(attempt,), played=move)

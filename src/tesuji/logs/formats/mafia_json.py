@@ -5,25 +5,17 @@ The newer shape has `observations` and `actions`, the older one `history` of `ob
 the seat, the number of players), else stays unknown.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tesuji.core.types import Ending, Episode
-from tesuji.games.textarena.secretmafia import (
-    GAME,
-    MAFIA,
-    VILLAGE,
-    role_in,
-    role_named,
-    seat_in,
-    seats_in,
-    team,
-)
+from tesuji.games.textarena.secretmafia import GAME, role_in, role_named, seat_in, seats_in, team
 from tesuji.logs.base import ENDINGS, Importer, Record, Refused, timed_out
-from tesuji.logs.formats.secretmafia_turns import turns
+from tesuji.logs.formats.mafia_outcome import UNKNOWN, Claim, agreed, broke_off, claim, completed
+from tesuji.logs.formats.secretmafia_turns import Exchange, in_order, odd, turns
 from tesuji.logs.numbers import by_seat, payment, payments, seat_number
 
-OUTCOMES = ("win", "loss", "draw", "error", "timeout")
+OF_GAMES = {"game_id", "outcome", "reward", "raw_rewards", "total_turns", "player_id", "game_info"}
 NAN = float("nan")
 
 
@@ -38,16 +30,15 @@ class Mafia(Importer):
         if not isinstance(value, Mapping):
             return False
         new = isinstance(value.get("observations"), list) and "actions" in value
-        old = isinstance(value.get("history"), list)
-        return (new or old) and not isinstance(value.get("turns"), list) and "env_name" not in value
+        other = isinstance(value.get("turns"), list) or "env_name" in value
+        return (new or _is_older(value)) and not other
 
     def read(self, record: Record) -> Episode:
         """The game. Raises Refused: `wrong_type` where a field holds something else."""
         game = record.value
         if not isinstance(game, Mapping):
             raise Refused("wrong_type", "a game is a JSON object")
-        observations, replies, notes = _exchanges(game)
-        first = observations[0] if observations else ""
+        exchanges, first, notes = _exchanges(game)
         seat = _seat(game, first)
         role = _role(game, first, notes)
         roles = _roles(game, seat, role)
@@ -55,14 +46,17 @@ class Mafia(Importer):
         if count > 100:
             raise Refused("wrong_type", f"{count} players")
         earned = _returns(game, seat, count, notes)
-        outcome, why = _outcome(game, notes)
-        left_out = _left_out(replies, outcome, why)
+        won, why = _outcome(game, seat, roles, notes)
+        left_out = won.result if won.result in ("error", "timeout") else ""
+        left_out = left_out if exchanges else "no_actions"
+        played = turns(seat, role, exchanges, _expelled(game, seat))
+        notes += odd(played)
         return Episode(
             game=GAME,
             options={},
             seed=0,
             players=("",) * count,
-            turns=turns(seat, role, observations, replies),
+            turns=played,
             returns=earned,
             ending=ENDINGS.get(left_out, Ending.FINISHED),
             reason=why[:300],
@@ -70,27 +64,42 @@ class Mafia(Importer):
                 "kind": self.kind,
                 "match": str(game.get("game_id") or ""),
                 "seat": seat,
-                "outcome": outcome,
+                "outcome": won.result,
                 "roles": {str(s): r for s, r in sorted(roles.items())},
-                **_winners(outcome, seat, roles, earned),
+                **_winners(won, seat, roles),
                 **({"left_out": left_out} if left_out else {}),
                 **({"notes": notes} if notes else {}),
             },
         )
 
 
-def _exchanges(game: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
-    """What the player was shown and what it said at each of its turns, and what was odd."""
+def _is_older(value: Mapping[str, Any]) -> bool:
+    """Whether a `history` is a game's: rows of chats have one too, of other things, or empty."""
+    history = value.get("history")
+    if not isinstance(history, list):
+        return False
+    if not history:
+        return len(OF_GAMES & value.keys()) > 1
+    return isinstance(history[0], Mapping) and history[0].keys() >= {"observation", "response"}
+
+
+def _exchanges(game: Mapping[str, Any]) -> tuple[list[Exchange], str, list[str]]:
+    """What the player was shown and replied, the first it was shown, and what was odd."""
     if isinstance(game.get("history"), list) and "observations" not in game:
         pairs = [_history(item) for item in game["history"]]
-        return [o for o, _ in pairs], [r for _, r in pairs], ["older_shape"]
+        shown, replies = [o for o, _ in pairs], [r for _, r in pairs]
+        return in_order(shown, replies), shown[0] if shown else "", ["older_shape"]
     observations = _texts(game.get("observations"), "content", "observations")
     replies = _texts(game.get("actions"), "action", "actions")
     if len(replies) > len(observations):
         raise Refused("wrong_type", f"{len(replies)} actions to {len(observations)} observations")
-    by_turn = _by_turn(game, replies)
-    seen = by_turn if by_turn is not None else observations[: len(replies)]
-    return seen, replies, []
+    places = _places(game) or list(range(len(replies)))
+    last = len(observations) - 1
+    exchanges = [
+        Exchange(observations[at], reply, observations[at + 1] if at < last else None)
+        for at, reply in zip(places, replies, strict=True)
+    ]
+    return exchanges, observations[0] if observations else "", []
 
 
 def _history(item: Any) -> tuple[str, str]:
@@ -114,17 +123,18 @@ def _texts(value: Any, key: str, name: str) -> list[str]:
     return texts
 
 
-def _by_turn(game: Mapping[str, Any], replies: Sequence[str]) -> list[str] | None:
-    """The observation of each action's own turn, where both lists number their turns; None where
-    they do not."""
+def _places(game: Mapping[str, Any]) -> list[int] | None:
+    """Which observation each action replied to, where both lists number their turns and the
+    observations stand in that order; None where they do not."""
     items = [*game["observations"], *game["actions"]]
     if not all(isinstance(i, Mapping) and isinstance(i.get("turn"), int) for i in items):
         return None
-    by_number = {item["turn"]: item["content"] for item in game["observations"]}
-    numbers = [item["turn"] for item in game["actions"]]
-    if len(by_number) != len(game["observations"]) or not set(numbers) <= set(by_number):
+    numbers = [item["turn"] for item in game["observations"]]
+    by_number = {number: place for place, number in enumerate(numbers)}
+    asked = [item["turn"] for item in game["actions"]]
+    if numbers != sorted(by_number) or not set(asked) <= set(by_number):
         return None
-    return [by_number[number] for number in numbers]
+    return [by_number[number] for number in asked]
 
 
 def _seat(game: Mapping[str, Any], first: str) -> int:
@@ -163,16 +173,57 @@ def _returns(game: Mapping[str, Any], seat: int, count: int, notes: list[str]) -
     return tuple(known.get(place, NAN) for place in range(count))
 
 
-def _outcome(game: Mapping[str, Any], notes: list[str]) -> tuple[str, str]:
-    """(win, loss, draw, error or timeout; why in words). A game that a timeout ended may stand
-    under win or loss: what the log says elsewhere counts."""
-    label = str(game.get("outcome") or "").lower()
-    outcome = next((name for name in OUTCOMES if name in label), "")
-    words = _reasons(game)
-    if timed_out(words) and outcome in ("win", "loss", "draw"):
-        notes.append("timeout_under_outcome")
-        return "timeout", words
-    return outcome, words or label
+def _outcome(
+    game: Mapping[str, Any], seat: int, roles: Mapping[int, str], notes: list[str]
+) -> tuple[Claim, str]:
+    """(the result, or error or timeout, and the team that won; why in words). A game that a timeout
+    ended may stand under win or loss, and one that was won under loss: what the game itself says
+    counts."""
+    label = game.get("outcome")
+    own, words = team(roles.get(seat, "")), _reasons(game)
+    written = claim(label, own)
+    ended = broke_off(label) if isinstance(label, str) else ""
+    if timed_out(words) and (ended or written != UNKNOWN):
+        notes.extend(["timeout_under_outcome"] if not ended else [])
+        return Claim("timeout"), words
+    if ended:
+        return Claim(ended), words or str(label)
+    if isinstance(label, str) and label and written == UNKNOWN:
+        notes.append("outcome_unread")
+    told = _verdict(game, seat, roles, notes)
+    if UNKNOWN not in (told, written) and agreed([told, written]) == UNKNOWN:
+        notes.append("outcome_contradicts_game")
+    won = written if told == UNKNOWN else told
+    paid = payment(game.get("reward")) or 0.0
+    if (won.result == "win" and paid < 0) or (won.result == "loss" and paid > 0):
+        notes.append("reward_contradicts_outcome")
+    return won, words or str(label or "")
+
+
+def _verdict(
+    game: Mapping[str, Any], seat: int, roles: Mapping[int, str], notes: list[str]
+) -> Claim:
+    """What `game_info` says of the end: first its reason, then each seat's result by its role."""
+    own = team(roles.get(seat, ""))
+    info = {s: a for s, a in by_seat(game.get("game_info")).items() if isinstance(a, Mapping)}
+    reasons = [claim(about.get("reason"), own) for about in info.values()]
+    by_result = [
+        completed(Claim(winner=said.winner), own) if other != seat else said
+        for other, about in info.items()
+        for said in [claim(about.get("outcome"), team(roles.get(other, "")))]
+    ]
+    reason, result = agreed(reasons), agreed(by_result)
+    known = [said for said in (*reasons, *by_result) if said != UNKNOWN]
+    if known and agreed(known) == UNKNOWN:
+        notes.append("game_info_contradicts_itself")
+    return result if reason == UNKNOWN else reason
+
+
+def _expelled(game: Mapping[str, Any], seat: int) -> bool | None:
+    """Whether an invalid move put the player out; None where the log does not tell."""
+    about = by_seat(game.get("game_info")).get(seat)
+    marked = about.get("invalid_move") if isinstance(about, Mapping) else None
+    return marked if isinstance(marked, bool) else None
 
 
 def _reasons(game: Mapping[str, Any]) -> str:
@@ -190,20 +241,10 @@ def _reasons(game: Mapping[str, Any]) -> str:
     return "; ".join(dict.fromkeys(s for s in reasons if isinstance(s, str) and s))
 
 
-def _left_out(replies: Sequence[str], outcome: str, why: str) -> str:
-    if not replies:
-        return "no_actions"
-    return outcome if outcome in ("error", "timeout") else ""
-
-
-def _winners(
-    outcome: str, seat: int, roles: Mapping[int, str], earned: Sequence[float]
-) -> dict[str, list[int]]:
+def _winners(won: Claim, seat: int, roles: Mapping[int, str]) -> dict[str, list[int]]:
     """The seats whose team won, as far as roles are known; nothing where nobody knows who won."""
-    if outcome not in ("win", "loss"):
-        return {}
-    own = team(roles.get(seat, ""))
-    if not own:
-        return {"winners": [seat] if outcome == "win" else []}
-    won = own if outcome == "win" else MAFIA if own == VILLAGE else VILLAGE
-    return {"winners": [s for s, role in sorted(roles.items()) if team(role) == won]}
+    if won.winner:
+        return {"winners": [s for s, role in sorted(roles.items()) if team(role) == won.winner]}
+    if won.result in ("win", "loss"):
+        return {"winners": [seat] if won.result == "win" else []}
+    return {}

@@ -12,9 +12,10 @@ import orjson
 
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
 from tesuji.episodes.transcript import shortened
-from tesuji.games.textarena.secretmafia import is_secretmafia, role_in
-from tesuji.logs.base import ENDINGS, Importer, Record, Refused, timed_out
+from tesuji.games.textarena.secretmafia import is_secretmafia, role_in, team
+from tesuji.logs.base import ENDINGS, Importer, Record, Refused
 from tesuji.logs.formats import secretmafia_turns as secretmafia
+from tesuji.logs.formats.mafia_outcome import broke_off, claim
 from tesuji.logs.numbers import payment, payments, seat_number
 
 NAN = float("nan")
@@ -44,12 +45,17 @@ class Mgc(Importer):
         rewards = _rewards(row)
         count = max(len(rewards), seat + 1, *(s + 1 for s in rewards), 1)
         outcome, left_out = _outcome(row, rewards.get(seat), replies)
+        turns = _turns(game, seat, role, observations, replies)
+        notes = secretmafia.odd(turns) if is_secretmafia(game) else []
+        told = claim(row.get("reason"), team(role)).result if role else ""
+        if told and outcome in ("win", "loss", "draw") and told != outcome:
+            notes.append("reward_contradicts_reason")
         return Episode(
             game=game,
             options={},
             seed=0,
             players=_names(row, seat, count),
-            turns=_turns(game, seat, role, observations, replies),
+            turns=turns,
             returns=tuple(rewards.get(place, NAN) for place in range(count)),
             ending=ENDINGS.get(left_out, Ending.FINISHED),
             reason=str(row.get("reason") or "")[:300],
@@ -61,6 +67,7 @@ class Mgc(Importer):
                 **({"roles": {str(seat): role}} if role else {}),
                 **_winners(rewards),
                 **({"left_out": left_out} if left_out else {}),
+                **({"notes": notes} if notes else {}),
             },
         )
 
@@ -116,9 +123,7 @@ def _names(row: Mapping[str, Any], seat: int, count: int) -> tuple[str, ...]:
 
 def _outcome(row: Mapping[str, Any], own: float | None, replies: list[str]) -> tuple[str, str]:
     """(outcome, why the game is left out or "")."""
-    words = f"{row.get('status') or ''} {row.get('reason') or ''}".lower()
-    ended = "timeout" if timed_out(words) else ""
-    ended = ended or ("error" if "error" in words or "crash" in words else "")
+    ended = broke_off(f"{row.get('status') or ''} {row.get('reason') or ''}"[:2000])
     outcome = ended or ("" if own is None else "win" if own > 0 else "loss" if own < 0 else "draw")
     return outcome, "no_actions" if not replies else ended
 
@@ -133,7 +138,7 @@ def _turns(
     game: str, seat: int, role: str, observations: list[str], replies: list[str]
 ) -> tuple[Turn, ...]:
     if is_secretmafia(game):
-        return secretmafia.turns(seat, role, observations, replies)
+        return secretmafia.turns(seat, role, secretmafia.in_order(observations, replies))
     return tuple(
         Turn(
             seat=seat,

@@ -19,6 +19,8 @@ from tesuji.players.poker.read_reply import read_decision
 
 PREFLOP = frozenset({"prev_line", "hero_pos", "hero_holding", "correct_decision"})
 POSTFLOP = frozenset({"preflop_action", "board_flop", "hero_position", "holding"})
+# Fields of chats, preferences and labelled replies: a row that has one holds more than a decision.
+OF_CHATS = ("input", "system", "history", "tools", "chosen", "rejected", "label", "kto_tag")
 _POKER = re.compile(r"\bhold'?e?m\b|\bpoker\b", re.IGNORECASE)
 _ASKED = re.compile(r"\byour (?:holding|hole cards|position)\b|\byou hold\b", re.IGNORECASE)
 _CHOICES = re.compile(r"^You can (.+)\.\nYour decision:$", re.MULTILINE)
@@ -46,7 +48,7 @@ class PokerBench(Importer):
         return (
             isinstance(text, str)
             and "output" in value
-            and not value.get("input")
+            and not any(value.get(name) is not None for name in OF_CHATS if value.get(name) != "")
             and bool(_POKER.search(text[:2000]) and _ASKED.search(text[:5000]))
         )
 

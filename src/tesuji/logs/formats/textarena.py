@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tesuji.core.types import Ending, Episode, Turn
-from tesuji.games.textarena.secretmafia import Seats, is_secretmafia, role_named
+from tesuji.games.textarena.secretmafia import MAFIA, Seats, is_secretmafia, role_named
 from tesuji.logs.base import Importer, Record, Refused, timed_out
 from tesuji.logs.formats import secretmafia_turns as secretmafia
 from tesuji.logs.formats.textarena_audience import Entry, heard, heard_elsewhere, roles_in
@@ -116,7 +116,9 @@ def _turns(
     for who, words, seats, call in entries:
         if who >= 0:
             observation, role = "".join(unread[who]), roles.get(who, "")
-            yield secretmafia.turn(who, role, observation, who in spoke, call, words)
+            mates = {who} | {seat for seat, other in roles.items() if role == other == MAFIA}
+            asked = secretmafia.Asked(call, frozenset(mates))
+            yield secretmafia.turn(who, role, observation, who in spoke, words, asked)
             unread[who].clear()
             spoke.add(who)
         for seat in range(count) if seats is None else seats & set(range(count)):

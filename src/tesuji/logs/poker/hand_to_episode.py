@@ -37,10 +37,12 @@ from tesuji.games.poker.situation import (
     situation,
 )
 from tesuji.logs.base import Refused
-from tesuji.logs.poker.results import Results, results_of
+from tesuji.logs.poker.results import Ended, Results, results_of
 
 GAME = "poker"
 MOST_SEATS = 23  # more hold'em players than that need a second deck
+OF_A_ROOM = 7  # digits from which on a hand's number is a room's own, not a place in a file
+NOTHING_MORE = Ended()
 _CARDS = re.compile(r"^(?:d dh p(\d+)|p(\d+) sm) ((?:[2-9TJQKA?][cdhs?])+)(?:\s|$)")
 _TITLES = {
     "FT": "hold'em", "NT": "hold'em", "NS": "short-deck hold'em", "PO": "Omaha hold'em",
@@ -68,8 +70,11 @@ def refusing(reason: str) -> Iterator[None]:
         raise Refused(reason, problem or type(error).__name__) from error
 
 
-def read_hand(history: HandHistory, *, kind: str, seat: int | None = None) -> Episode:
-    """The hand as an episode. `seat` is whose view the history is, if one player wrote it.
+def read_hand(
+    history: HandHistory, *, kind: str, seat: int | None = None, ended: Ended = NOTHING_MORE
+) -> Episode:
+    """The hand as an episode. `seat` is whose view the history is, if one player wrote it; `ended`
+    what else is told of its end.
 
     Raises Refused: `illegal_action` and `missing_action` where a bet is not allowed or not told,
     `unplayable` where pokerkit fails otherwise, `unknown_cards` where no player's cards are known.
@@ -80,7 +85,7 @@ def read_hand(history: HandHistory, *, kind: str, seat: int | None = None) -> Ep
         replay.run()
         if replay.decisions and not replay.turns:
             raise Refused("unknown_cards", "the cards of no player who acted are known")
-        return _episode(replay, kind, seat)
+        return _episode(replay, kind, seat, ended)
 
 
 def _check_size(history: HandHistory) -> None:
@@ -199,23 +204,23 @@ def _move(before: Situation, operation: Operation) -> tuple[Move, tuple[Move, ..
     return next((move for move in legal if move.text == text), Move(-1, text)), legal
 
 
-def _episode(replay: _Replay, kind: str, seat: int | None) -> Episode:
+def _episode(replay: _Replay, kind: str, seat: int | None, ended: Ended) -> Episode:
     history, state = replay.history, replay.state
-    results = results_of(history, state, replay.cards, replay.invented_shows)
+    results = results_of(history, state, replay.cards, replay.invented_shows, ended)
     returns = results.returns
     players = tuple(str(name) for name in history.players or ("",) * len(returns))
     known = [won for won in returns if won == won]
     provenance: dict[str, Any] = {
         "kind": kind,
         "match": _match(history),
-        "outcome": _outcome(returns, seat),
-        "notes": _notes(replay, results),
+        "outcome": _outcome(returns, seat) if results.sure else "",
+        "notes": _notes(replay, results, ended),
         "roles": {str(place): name for place, name in enumerate(replay.names)},
         "unknown_decisions": replay.decisions - len(replay.turns),
     }
     if seat is not None:
         provenance["seat"] = seat
-    if any(won > 0 for won in known) or len(known) == len(returns):
+    if results.sure and (any(won > 0 for won in known) or len(known) == len(returns)):
         provenance["winners"] = [place for place, won in enumerate(returns) if won > 0]
     if not replay.decisions:
         provenance["left_out"] = "no_actions"
@@ -232,11 +237,13 @@ def _episode(replay: _Replay, kind: str, seat: int | None) -> Episode:
     )
 
 
-def _notes(replay: _Replay, results: Results) -> list[str]:
+def _notes(replay: _Replay, results: Results, ended: Ended) -> list[str]:
     notes = {
         "unknown_cards": replay.decisions > len(replay.turns),
         "unfinished": not results.over,
         "results_disputed": results.disputed,
+        "cashed_out": bool(ended.cash_outs),
+        "run_twice": ended.run_twice,
     }
     return [note for note, holds in notes.items() if holds]
 
@@ -248,10 +255,20 @@ def _outcome(returns: Sequence[float], seat: int | None) -> str:
 
 
 def _match(history: HandHistory) -> str:
-    """The same for the same hand, whichever file it stands in."""
-    hand = [history.variant, history.hand, history.table, history.starting_stacks]
-    hand += [history.blinds_or_straddles, history.players, history.actions]
-    return f"hand-{digest(repr(hand))}"
+    """The same for the same hand, whichever file it stands in, whoever's cards it shows.
+
+    A room's own number says which hand it is. Smaller ones count the hands of a table or a file,
+    so the hand stands beside them, without the cards that only one player saw; without a number
+    the cards belong to it, since short hands are alike.
+    """
+    number = str(history.hand or "")
+    if number.isascii() and number.isdigit() and len(number) >= OF_A_ROOM:
+        return f"{history.venue or 'hand'}-{number}"
+    of = history.venue, history.event, history.year, history.month, history.day
+    hand = [*of, history.variant, history.hand, history.table, history.starting_stacks]
+    hand += [history.blinds_or_straddles, history.players]
+    shown = [_CARDS.sub("", action) if number else action for action in history.actions]
+    return f"hand-{digest(repr([*hand, [action for action in shown if action]]))}"
 
 
 def digest(text: str) -> str:

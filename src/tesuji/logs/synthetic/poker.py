@@ -12,8 +12,10 @@ both sides of a split under two names.
 import csv
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,25 +25,31 @@ from tesuji.core.progress import SILENT, Progress
 from tesuji.games.poker.prompt import decision_prompt
 from tesuji.games.poker.situation import Situation
 from tesuji.logs.poker.hand_to_episode import GAME
+from tesuji.logs.synthetic.poker_bench import bench_postflop, bench_preflop, label_of, others
 from tesuji.logs.synthetic.poker_faults import (
     HISTORY_TRAPS,
     cut_text,
+    flop_of,
     hidden,
     unknown_decisions,
 )
-from tesuji.logs.synthetic.poker_files import (
-    bench_postflop,
-    bench_preflop,
-    label_of,
-    others,
-    pokerstars_text,
-)
 from tesuji.logs.synthetic.poker_play import MadeHand, play
+from tesuji.logs.synthetic.poker_room import (
+    can_cash_out,
+    collected,
+    deciding,
+    pokerstars_text,
+    showing,
+)
 
 HANDS_A_FILE = 50
 SINGLE_FILES = 10
 EVERY = 12  # of so many hands one has a given fault
 EQUAL_SHARE = 0.3  # of the pairs, as in sets found in the wild
+EVERY_VIEW = 4  # of so many PokerStars hands one has a given fault, or is seen twice
+STARS_TRAPS = (
+    "hidden_cards", "unknown_decisions", "unfinished", "unbalanced", "cash_outs", "second_views",
+)  # fmt: skip
 BAD_DECISIONS = ("", "banana", "fold or call", None)
 
 
@@ -57,18 +65,19 @@ def make_poker_logs(
 
     `games`, and the records of each kind: `phh`, `pokerstars`, `pokerbench`, `pairs`. Refused by
     the importers for the reason of that name: `unknown_cards`, `not_toml`, `missing_action`,
-    `illegal_action`, `unread_posts`, `not_a_decision`, `bad_row`. Taken: `hidden_cards` (hands some
-    of whose cards are unknown), `unknown_decisions` (decisions in these that become no turn),
-    `unfinished` and `equal_pairs`. Raises DataError when `out` cannot be written.
+    `illegal_action`, `not_a_decision`, `bad_row`. Taken: `hidden_cards` (hands some of whose cards
+    are unknown), `unknown_decisions` (decisions in these that become no turn), `unfinished`,
+    `unbalanced` (the rake is misprinted), `cash_outs`, `second_views` (hands that stand in a second
+    file in another player's eyes) and `equal_pairs`. Raises DataError when `out` cannot be written.
     """
     hands = []
     progress.begin("hands", games)
     for number in range(games):
-        hands.append(play(number, seed, even=number % 4 == 3))
+        hands.append(_told(play(number, seed, even=number % 4 == 3)))
         progress.advance()
     even = hands[3::4]
     rest = [hand for hand in hands if hand.number % 4 != 3]
-    stars = [hand for hand in rest[2::5] if not any(hand.history.antes)]
+    stars = rest[2::5]
     named = {hand.number for hand in stars}
     counts = Counter({"games": games})
     counts.update(
@@ -77,6 +86,13 @@ def make_poker_logs(
     counts.update(_write_pokerstars(out / "pokerstars", stars, traps))
     counts.update(_write_bench(out, even, Random(f"poker/rows/{seed}"), traps))
     return dict(counts)
+
+
+def _told(hand: MadeHand) -> MadeHand:
+    """With what the pots paid beside it: of every other hand, and where the room took its rake."""
+    if hand.number % 2 == 0 and not sum(hand.state.payoffs):
+        return hand
+    return replace(hand, history=replace(hand.history, winnings=collected(hand)))
 
 
 def _write_phh(folder: Path, hands: Sequence[MadeHand], traps: bool) -> dict[str, int]:
@@ -118,23 +134,40 @@ def _hidden_text(hand: MadeHand, counts: dict[str, int]) -> str:
 
 
 def _write_pokerstars(folder: Path, hands: Sequence[MadeHand], traps: bool) -> dict[str, int]:
-    texts = []
-    counts = dict.fromkeys(("unread_posts", "hidden_cards", "unknown_decisions"), 0)
+    counts = Counter(dict.fromkeys(STARS_TRAPS, 0))
+    texts, others = [], []
     for place, hand in enumerate(hands):
-        hero = hand.situations[0].seat
-        text = pokerstars_text(hand, hero)
-        left_out = unknown_decisions(hand, known=[hero])
-        if traps and place % 5 == 4:
-            ante = f"{(hand.history.players or [])[0]}: posts the ante $0.10\n"
-            text = text.replace("*** HOLE CARDS", f"{ante}*** HOLE CARDS")
-            counts["unread_posts"] += 1
-        else:
-            counts["hidden_cards"] += left_out > 0
-            counts["unknown_decisions"] += left_out
-        texts.append(text)
-    if texts:
-        write_text(folder / "HH20240101 Made.txt", "".join(texts))
-    return {"pokerstars": len(texts), **(counts if traps else {})}
+        first, *more = deciding(hand)
+        texts.append(_stars_text(place, hand, first, counts, traps))
+        if traps and place % EVERY_VIEW == 1 and more:
+            counts["second_views"] += 1
+            others.append(_seen(hand, more[0], counts))
+    for name, part in (("HH20240101 Made.txt", texts), ("HH20240101 Made (2).txt", others)):
+        if part:
+            write_text(folder / name, "".join(part))
+    return {"pokerstars": len(texts) + len(others), **(counts if traps else {})}
+
+
+def _stars_text(place: int, hand: MadeHand, hero: int, counts: Counter[str], traps: bool) -> str:
+    """The hand as its first player to act saw it, with the fault whose turn it is."""
+    if traps and place % EVERY_VIEW == 2 and (flop := flop_of(hand, hero)) is not None:
+        text, left_out = flop
+        counts.update(unfinished=1, hidden_cards=left_out > 0, unknown_decisions=left_out)
+        return text
+    if traps and place % EVERY_VIEW == 0 and can_cash_out(hand, hero):
+        counts["cash_outs"] += 1
+        return _seen(hand, hero, counts, cash_out=True)
+    text = _seen(hand, hero, counts)
+    if traps and place % EVERY_VIEW == 3:
+        counts["unbalanced"] += 1
+        text = re.sub(r"(\| Rake \$?)", r"\g<1>9", text)
+    return text
+
+
+def _seen(hand: MadeHand, hero: int, counts: Counter[str], *, cash_out: bool = False) -> str:
+    left_out = unknown_decisions(hand, known=[hero, *showing(hand)])
+    counts.update(hidden_cards=left_out > 0, unknown_decisions=left_out)
+    return pokerstars_text(hand, hero, cash_out=cash_out)
 
 
 def _write_bench(out: Path, hands: Sequence[MadeHand], rng: Random, traps: bool) -> dict[str, int]:

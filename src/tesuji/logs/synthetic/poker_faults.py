@@ -6,6 +6,7 @@ from dataclasses import replace
 from pokerkit import HandHistory
 
 from tesuji.logs.synthetic.poker_play import MadeHand
+from tesuji.logs.synthetic.poker_room import pokerstars_text
 
 BETTING = ("f", "cc", "cbr")
 
@@ -72,6 +73,14 @@ def cut_text(made: MadeHand) -> str:
     """The file torn in the middle of its list of actions."""
     text = made.history.dumps()
     return text[: text.index("actions = ") + 20]
+
+
+def flop_of(made: MadeHand, hero: int) -> tuple[str, int] | None:
+    """A PokerStars text torn off in the line of the flop, and how many decisions in it were made
+    with unknown cards; None where there was no flop."""
+    text, flop, _ = pokerstars_text(made, hero).partition("*** FLOP")
+    before = [at for at in made.situations if at.phase == "preflop"]
+    return (f"{text}{flop}\n", sum(at.seat != hero for at in before)) if flop else None
 
 
 # name → the history with the fault in it, None where the hand does not lend itself to it

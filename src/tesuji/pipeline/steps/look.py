@@ -3,7 +3,8 @@
 from tesuji.core.seeds import stream
 from tesuji.core.types import Task
 from tesuji.episodes.arena import TurnRules, play_matches
-from tesuji.episodes.rewards.total import Rewards, score_of
+from tesuji.episodes.results import score_of
+from tesuji.episodes.rewards.total import Rewards
 from tesuji.evaluation.evaluate import judged_game, turn_rules
 from tesuji.evaluation.matches.against import ALONE, play_opponent, score_matches
 from tesuji.evaluation.matches.exploitability import exploitability

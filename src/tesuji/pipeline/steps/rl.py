@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tesuji.core.checksums import set_aside_damaged
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.progress import Progress
 from tesuji.episodes.rewards.total import make_terms
@@ -37,6 +38,7 @@ def run_rl(
 
     `reward_model` is the folder of the learned reward, `critic` that of a critic of its own.
     """
+    set_aside_damaged(checkpoints(out / "checkpoints")[::-1], progress.say)
     done = checkpoints(out / "checkpoints")
     policy = trainable(recipe, str(done[-1]) if done else source)
     say_how_run(policy, progress)

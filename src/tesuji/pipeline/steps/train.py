@@ -48,7 +48,7 @@ def run_training(
         "metrics": metrics,
     }
     progress.begin("training")
-    hooks = Hooks(on_step=_on_step(progress))
+    hooks = Hooks(on_step=_on_step(progress), say=progress.say)
     summary: TrainingSummary
     if isinstance(stage, RewardStage):
         summary = train_reward(stage, recipe.model, source, hooks=hooks, **shared)

@@ -29,9 +29,14 @@ def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
     Raises RecipeError that names every problem with its file, line and key.
     """
+    return load_with_places(source, overrides)[0]
+
+
+def load_with_places(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe, Places]:
+    """As `load_recipe`, and the place of every key, for errors that are found later."""
     values, places = _resolve(source, overrides)
     try:
-        return Recipe.model_validate(values)
+        return Recipe.model_validate(values), places
     except ValidationError as error:
         raise recipe_error(error, values, places, str(source)) from None
 

@@ -1,12 +1,13 @@
 """What pydantic found wrong, in words a person can act on: where, what, and what to do."""
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from tesuji.core.errors import RecipeError
+from tesuji.core.errors import RecipeError, TesujiError
 from tesuji.recipe.reading.overrides import nearest
 from tesuji.recipe.reading.yaml_lines import KeyPath, Places
 from tesuji.recipe.schema.recipe import Recipe
@@ -29,6 +30,8 @@ LIMITS = {
     "greater_than_equal": "must be at least {ge}",
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
+    "too_short": "must have at least {min_length}",
+    "too_long": "must have at most {max_length}",
     "string_too_short": "must not be empty",  # all that we ask for
     "string_too_long": "must not be longer than {max_length} letters",
     "string_pattern_mismatch": "must be letters, digits, `.`, `_` and `-`, first a letter or digit",
@@ -74,6 +77,18 @@ def place(path: KeyPath, places: Places, name: str) -> str:
         if path[:length] in places:
             return places[path[:length]]
     return name
+
+
+@contextlib.contextmanager
+def telling_places(places: Places, name: str) -> Iterator[None]:
+    """Put file and line in front of the key that an error from inside names as its place."""
+    try:
+        yield
+    except TesujiError as error:
+        path = tuple(error.where.partition(":")[0].split("."))
+        if path[0] in Recipe.model_fields:
+            error.where = f"{place(path, places, name)}: {error.where}"
+        raise
 
 
 def _key_path(loc: Sequence[int | str], values: Any) -> KeyPath:
@@ -133,7 +148,8 @@ def _words(path: KeyPath, details: Sequence[ErrorDetails]) -> tuple[str, str]:
         return f"{in_words(value)} is not one of the choices", _hint_for_choice(value, facts)
     if kind in LIMITS:
         limits = {name: _short(limit) for name, limit in facts.items()}
-        return f"{LIMITS[kind].format(**limits)}, not {in_words(value)}", ""
+        given = len(value) if isinstance(value, list) else in_words(value)
+        return f"{LIMITS[kind].format(**limits)}, not {given}", ""
     wanted = [_wanted(each) for each in details]
     return f"must be {' or '.join(dict.fromkeys(wanted))}, not {in_words(value)}", ""
 
@@ -174,11 +190,11 @@ def _hint_for_kind(kind: object) -> str:
 def _hint_for_key(key: str, loc: Sequence[int | str]) -> str:
     """The nearest key of the section, or the section the key belongs to, or all keys here."""
     known = list(_section(loc).model_fields)
-    near = nearest(key, known, known="")
     homes = _nearby(list(_homes(key)), loc)
-    if near or not homes:
-        return near or nearest(key, known)
-    return f"it belongs in {' or '.join(homes)}"
+    if not homes:
+        return nearest(key, known)
+    near = nearest(key, known, known="")
+    return f"{near} it belongs in {' or '.join(homes)}".strip()
 
 
 def _nearby(homes: Sequence[str], loc: Sequence[int | str]) -> list[str]:

@@ -80,6 +80,9 @@ class SelectSection(Section):
     reply was won by nobody's play."""
     legal: bool = True
     """Drop replies that were no legal move."""
+    spoken: bool = False
+    """Of the discussion, drop replies that are nothing but a bracket or a number (`[3]`): a vote
+    where something should be said. How many there are is counted either way."""
     decisive_votes: bool = False
     """Of the votes, keep those that hit the player who was then eliminated."""
     phases: list[str] = []

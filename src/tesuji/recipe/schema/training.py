@@ -1,10 +1,12 @@
 """The keys every training stage shares: optimizer, schedule, clipping, checkpoints."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from tesuji.recipe.schema.sections import Section
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Training(Section):
@@ -16,6 +18,9 @@ class Training(Section):
     """`muon`: Muon for the hidden matrices, AdamW for the rest."""
     adamw_learning_rate: float | None = Field(None, gt=0)
     """With `muon`: the learning rate of the part that AdamW trains; default: learning_rate."""
+    betas: list[Beta] | None = Field(None, min_length=2, max_length=2)
+    """AdamW's decay of the gradient's mean and of its square; default: [0.9, 0.999], with `muon`
+    [0.9, 0.95]. Self-play goes round in circles less with a first of 0: see rl.md."""
     lr_scheduler_type: Literal[
         "linear", "cosine", "constant", "constant_with_warmup", "warmup_stable_decay"
     ] = "cosine"
@@ -34,3 +39,8 @@ class Training(Section):
     """Optimizer steps between two checkpoints."""
     save_total_limit: int = Field(2, ge=1)
     """Checkpoints kept."""
+
+    def adam_betas(self, default: tuple[float, float] = (0.9, 0.999)) -> tuple[float, float]:
+        """`betas` as torch wants them."""
+        mean, square = self.betas or default
+        return mean, square

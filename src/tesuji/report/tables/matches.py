@@ -3,11 +3,13 @@
 from rich.table import Table
 from rich.text import Text
 
+from tesuji.evaluation.matches.against import ALONE
 from tesuji.evaluation.results import Evaluation, MatchScore
 from tesuji.report.tables.layout import left_table
 from tesuji.report.tables.questions import tasks_table
 from tesuji.report.tables.roles import role_lines
 from tesuji.report.words import (
+    NO_VERDICT,
     SPLITS,
     alone_sentence,
     certificate_sentence,
@@ -75,7 +77,9 @@ def _add(
 
 
 def _shares(row: MatchScore, *, intervals: bool) -> tuple[str, str, str]:
-    """Wins, draws and losses in whole percent."""
+    """Wins, draws and losses in whole percent; where nobody can say, that."""
+    if row.unjudged:
+        return NO_VERDICT, "–", "–"
     win, draw, loss = (
         percent(part, row.games, digits=0) for part in (row.wins, row.draws, row.losses)
     )
@@ -103,8 +107,11 @@ def _facts(before: Evaluation | None, after: Evaluation) -> Table:
         _add_winnings(facts, row, before, after)
     for other in after.beside:
         facts.add_row(f"{other.opponent} instead", alone_sentence(other))
-    for look in filter(None, (before, after) if after.beside else ()):
-        facts.add_row(f"alone, {look.label}", alone_sentence(totals(look)[0]))
+    for look in filter(None, (before, after)):
+        for row in (one for one in totals(look) if one.opponent == ALONE):
+            facts.add_row(f"alone, {look.label}", alone_sentence(row))
+    for row in (one for one in after.baseline if one.opponent == ALONE):
+        facts.add_row("... random", Text(alone_sentence(row), "dim"))
     for line in role_lines(after):
         facts.add_row(f"as {line['who']}", line["sentence"])
     for score in after.positions:

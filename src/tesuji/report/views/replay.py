@@ -140,7 +140,7 @@ def _text(text: str) -> str:
 
 
 LOSSES = 3
-INTEREST = ("error", "win", "draw")
+INTEREST = ("error", "win", "draw", "unknown")
 
 
 def choose_games(episodes: Sequence[Episode], most: int = 8) -> list[Episode]:

@@ -19,6 +19,7 @@ from tesuji.report.tables.roles import role_lines
 from tesuji.report.views.pairs import pairs_view
 from tesuji.report.views.replay import choose_games, opponent_of, steps
 from tesuji.report.words import (
+    NO_VERDICT,
     SPLITS,
     certificate_sentence,
     duration,
@@ -28,6 +29,7 @@ from tesuji.report.words import (
     headline,
     illegal_sentence,
     interval,
+    mean_return_words,
     number,
     percent,
     positions_sentence,
@@ -36,7 +38,13 @@ from tesuji.report.words import (
     winnings_sentence,
 )
 
-OUTCOMES = {"win": "Won", "draw": "Drew", "loss": "Lost", "error": "Broke off"}
+OUTCOMES = {
+    "win": "Won",
+    "draw": "Drew",
+    "loss": "Lost",
+    "error": "Broke off",
+    "unknown": "Played",  # a game for one seat that does not know winning
+}
 GAMES_BEFORE = 2  # games of the untrained model, for comparison
 GAMES_AFTER = 8
 COUNTED = ("wins", "draws", "losses", "illegal", "positions")  # of a certificate's lines
@@ -119,7 +127,8 @@ def _cell(label: str, row: MatchScore | None, alone: bool = False) -> dict[str, 
     if row is None or row.games == 0:
         return {"label": label, "games": 0}
     counts = (row.wins, row.draws, row.losses)
-    win, draw, loss = (percent(count, row.games) for count in counts)
+    shares = ("–",) * 3 if row.unjudged else (percent(count, row.games) for count in counts)
+    win, draw, loss = shares
     return {
         "label": label,
         "games": row.games,
@@ -127,8 +136,8 @@ def _cell(label: str, row: MatchScore | None, alone: bool = False) -> dict[str, 
         "draw": draw,
         "loss": loss,
         "bar": [100 * count / row.games for count in counts],
-        "win_interval": interval(row.win_interval),
-        "loss_interval": interval(row.loss_interval),
+        "win_interval": NO_VERDICT if row.unjudged else interval(row.win_interval),
+        "loss_interval": NO_VERDICT if row.unjudged else interval(row.loss_interval),
         "mean_return": f"{row.mean_return:+.2f}",
         "notes": _remarks(row, alone),
     }
@@ -136,14 +145,15 @@ def _cell(label: str, row: MatchScore | None, alone: bool = False) -> dict[str, 
 
 def _remarks(row: MatchScore, alone: bool) -> list[str]:
     remarks = (
-        (row.forfeits, "lost by our illegal replies"),
+        (row.forfeits, "ended by our illegal replies" if alone else "lost by our illegal replies"),
         (row.gifts, "won by the opponent's illegal moves"),
         (row.truncated, "cut off at the move limit"),
         (row.errors, "broken off by an error"),
     )
     won = [winnings_sentence(row.winnings)] if row.winnings else []
     notes = [*won, *(f"{count:,} {words}" for count, words in remarks if count)]
-    return [turns_words(row), *notes] if alone and row.turns_won else notes
+    known = (NO_VERDICT if row.unjudged else "", turns_words(row), mean_return_words(row))
+    return [*filter(None, known), *notes] if alone else notes
 
 
 def _moves(look: Evaluation) -> dict[str, Any]:

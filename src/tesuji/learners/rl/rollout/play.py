@@ -10,7 +10,8 @@ from tesuji.core.errors import EngineError
 from tesuji.core.types import Ending, Episode, Task, Trace
 from tesuji.episodes.arena import play_matches
 from tesuji.episodes.reply_rules import TurnRules
-from tesuji.episodes.rewards.total import Rewards, score_of
+from tesuji.episodes.results import score_of, success_of
+from tesuji.episodes.rewards.total import Rewards
 from tesuji.episodes.schedule.schedule import POLICY, Outcome
 from tesuji.games.base import Game
 from tesuji.learners.rl.rollout.traces import traces_of
@@ -55,26 +56,51 @@ def play(tasks: Sequence[Task], setup: MatchSetup, *, version: int) -> Rollout:
     Raises EngineError when most of them failed, or for a reward that is not a number.
     """
     started = time.monotonic()
-    places = {_key(task, task.opening, task.repeat): at for at, task in enumerate(tasks)}
-    episodes: list[Episode | None] = [None] * len(tasks)
-    for episode in play_matches(
-        tasks,
-        game=setup.game_of,
-        players=setup.players,
-        rules=setup.rules,
-        concurrent=setup.concurrent,
-    ):
-        opening, repeat = (episode.provenance.get(name, 0) for name in ("opening", "repeat"))
-        episodes[places[_key(episode, opening, repeat)]] = episode
+    episodes = _played(tasks, setup)
     rollout = Rollout([], [], seconds=time.monotonic() - started)
-    whole = [e for e in episodes if e is not None and e.ending is not Ending.ERROR]
-    ours = ((e, seat) for e in whole for seat, label in enumerate(e.players) if label == POLICY)
-    setup.rewards.prepare(ours)
-    for task, played in zip(tasks, episodes, strict=True):
-        assert played is not None
-        _take(rollout, task, played, setup, version)
+    whole = [e for e in episodes if e.ending is not Ending.ERROR]
+    setup.rewards.prepare((e, seat) for e in whole for seat in _ours(e))
+    for task, episode in zip(tasks, episodes, strict=True):
+        _take(rollout, task, episode, setup, version)
     _check_failures(rollout, episodes)
     return rollout
+
+
+def outcomes_of(tasks: Sequence[Task], setup: MatchSetup) -> list[Outcome]:
+    """Play the tasks and see only how they end: nothing is rewarded, so anybody may hold the
+    policy's seats, also a player without a prompt or tokens. Failed matches are left out."""
+    episodes = _played(tasks, setup)
+    return [
+        _outcome(task, episode, seat, setup)
+        for task, episode in zip(tasks, episodes, strict=True)
+        if episode.ending is not Ending.ERROR
+        for seat in _ours(episode)
+    ]
+
+
+def _played(tasks: Sequence[Task], setup: MatchSetup) -> list[Episode]:
+    """The tasks' episodes, in their order."""
+    episodes = {
+        _key(episode, *(episode.provenance.get(name, 0) for name in ("opening", "repeat"))): episode
+        for episode in play_matches(
+            tasks,
+            game=setup.game_of,
+            players=setup.players,
+            rules=setup.rules,
+            concurrent=setup.concurrent,
+        )
+    }
+    return [episodes[_key(task, task.opening, task.repeat)] for task in tasks]
+
+
+def _ours(episode: Episode) -> list[int]:
+    return [seat for seat, label in enumerate(episode.players) if label == POLICY]
+
+
+def _outcome(task: Task, episode: Episode, seat: int, setup: MatchSetup) -> Outcome:
+    info = setup.game_of(task).info
+    score, success = score_of(episode, seat, info), success_of(episode, seat, info)
+    return Outcome(task, seat, score, success)
 
 
 def _key(played: Task | Episode, opening: int, repeat: int) -> tuple[Any, ...]:
@@ -89,19 +115,15 @@ def _take(rollout: Rollout, task: Task, episode: Episode, setup: MatchSetup, ver
     if episode.ending is Ending.ERROR:
         sums["failed"] += 1
         return
-    info = setup.game_of(task).info
     rewards: dict[int, tuple[float, ...]] = {}
-    for seat, label in enumerate(episode.players):
-        if label != POLICY:
-            continue
+    for seat in _ours(episode):
         earned = setup.rewards(episode, seat)
         rewards[seat] = earned.total
         for name, values in earned.parts.items():
             sums[f"reward/{name}"] += sum(values)
         sums["reward"] += sum(earned.total)
         sums["seats"] += 1
-        score = score_of(episode, seat, info)
-        rollout.outcomes.append(Outcome(task, seat, score, score > 0.5))
+        rollout.outcomes.append(_outcome(task, episode, seat, setup))
         _count_replies(sums, episode, seat)
     rollout.traces.extend(traces_of(episode, task, rewards, learner=POLICY, version=version))
 
@@ -118,8 +140,8 @@ def _count_replies(sums: dict[str, float], episode: Episode, seat: int) -> None:
             sums["prompt_tokens"] += len(attempt.tokens.prompt_ids)
 
 
-def _check_failures(rollout: Rollout, episodes: Sequence[Episode | None]) -> None:
-    failed = [e.reason for e in episodes if e is not None and e.ending is Ending.ERROR]
+def _check_failures(rollout: Rollout, episodes: Sequence[Episode]) -> None:
+    failed = [e.reason for e in episodes if e.ending is Ending.ERROR]
     if len(failed) > MOST_FAILED * len(episodes):
         reason, count = Counter(failed).most_common(1)[0]
         raise EngineError(

@@ -53,7 +53,7 @@ class RolloutSetup:
         self.snapshots = Snapshots(out / "snapshots", policy.model)
         self.fixed = fixed_opponents(self.schedule, stage.play.opponent_timeout_s)
         self.rewards = make_terms(stage.rewards, self.schedule.game_of, scorer)
-        self.random_successes: dict[str, float] = {}  # by the stage's number, as in JSON
+        self.random_successes: dict[str, float | None] = {}  # by the stage's number, as in JSON
         prompt = recipe.prompt
         self.rules = TurnRules(prompt.answer, prompt.retry, prompt.on_illegal, stage.play.max_moves)
 
@@ -99,7 +99,7 @@ class RolloutSetup:
 
     def random_success(self) -> dict[str, float]:
         """`random/success`, measured against the same opponents once a stage of the curriculum.
-        Nothing where any text is a move: none is random."""
+        Nothing where any text is a move: none is random; nor where nothing is won."""
         if not all(can_play("random", game.info) for game in self.schedule.games.values()):
             return {}
         curriculum, player = self.schedule.curriculum, RandomPlayer()
@@ -107,9 +107,10 @@ class RolloutSetup:
         if stage not in self.random_successes:
             setup = self._matches(player, dict.fromkeys(self.snapshots.by_label(), player))
             self.random_successes[stage] = random_success(self.schedule, setup)
-        return {"random/success": self.random_successes[stage]}
+        measured = self.random_successes[stage]
+        return {} if measured is None else {"random/success": measured}
 
-    def restore(self, schedule: Mapping[str, Any], successes: dict[str, float]) -> None:
+    def restore(self, schedule: Mapping[str, Any], successes: dict[str, float | None]) -> None:
         """Go on from a checkpoint's schedule and measured baselines."""
         self.schedule.load_state_dict(schedule)
         self.snapshots.keep(self.schedule.snapshots)

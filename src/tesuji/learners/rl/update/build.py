@@ -1,4 +1,4 @@
-"""The learner of a recipe: actor, critic, optimizer and schedule, over Accelerate."""
+"""The learner of a recipe: actor, critic, optimizer and learning rate, over Accelerate."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import torch
 
 from tesuji.learners.model.load import Policy
 from tesuji.learners.rl.update.actor_critic import ActorCritic, critic_parameters, policy_parameters
+from tesuji.learners.rl.update.learning_rate import LearningRate
 from tesuji.learners.rl.update.loss import LossOptions
 from tesuji.learners.rl.update.optimizer_step import Learner
 from tesuji.learners.trainer.muon import muon
@@ -33,14 +34,14 @@ def build_learner(
         critic=critic.model if critic else None,
         with_values=isinstance(stage, PpoStage),
         value_grad=stage.value_grad if isinstance(stage, PpoStage) else 0.0,
-        entropy_grad=stage.entropy_coef > 0,
+        entropy_grad=max(stage.entropy_coef, stage.entropy_coef_final or 0.0) > 0,
     )
     optimizer = _optimizer(stage, actor)
     return Learner(
         accelerator=accelerator,
         actor=accelerator.prepare(actor) if accelerator.num_processes > 1 else actor,
         optimizer=optimizer,
-        scheduler=_scheduler(stage, optimizer),
+        learning_rate=LearningRate(stage, optimizer),
         micro_batch_tokens=stage.micro_batch_tokens,
         share_prompts=stage.share_prompts,
         max_grad_norm=stage.max_grad_norm,
@@ -86,21 +87,7 @@ def _optimizer(stage: RLStage, actor: ActorCritic) -> Any:
     return torch.optim.AdamW(
         [{"params": policy}, *groups],
         lr=stage.learning_rate,
+        betas=stage.adam_betas(),
         weight_decay=stage.weight_decay,
         fused=True,
-    )
-
-
-def _scheduler(stage: RLStage, optimizer: Any) -> Any:
-    from transformers import get_scheduler
-
-    total = stage.max_steps * stage.num_iterations * stage.num_mini_batches
-    warmup = stage.warmup_steps if stage.warmup_steps >= 1 else stage.warmup_steps * total
-    options = {"num_decay_steps": max(1, total // 5)}
-    return get_scheduler(
-        stage.lr_scheduler_type,
-        optimizer,
-        num_warmup_steps=int(warmup),
-        num_training_steps=total,
-        scheduler_specific_kwargs=options if "stable" in stage.lr_scheduler_type else None,
     )

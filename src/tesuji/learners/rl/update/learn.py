@@ -110,17 +110,19 @@ def update(
     """All optimizer steps of training step `number`; means over them of what they measured."""
     options = loss_options(stage, number, beta)
     totals: dict[str, float] = defaultdict(float)
-    count = 0
     groups = len({flat.traces[owner].group for owner in flat.owner})
     parts = min(stage.num_mini_batches, *gathered([groups]))  # the same in every process
+    count, steps = 0, stage.num_iterations * parts
     for iteration in range(stage.num_iterations):
         order = random.Random(stream(recipe.seed, "minibatches", number, iteration))
         for segments in mini_batches(flat, parts, order):
             norm = _norm(stage, flat, segments, recipe.sampling.max_new_tokens)
             rows = rows_of(learner, flat, worth_a_pass(flat, segments, tokens, options))
+            learner.learning_rate.at((number - 1 + count / steps) / stage.max_steps)
             for name, value in step(learner, rows, tokens, norm, options).items():
                 totals[name] += value
             count += 1
+    learner.learning_rate.at(number / stage.max_steps)
     return {name: total / count for name, total in totals.items()}
 
 

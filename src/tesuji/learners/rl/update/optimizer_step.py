@@ -21,6 +21,7 @@ from tesuji.learners.rl.distributed import gathered
 from tesuji.learners.rl.token_layout import Array, Flat
 from tesuji.learners.rl.update.actor_critic import ActorCritic
 from tesuji.learners.rl.update.batch import MicroBatch, Row, collate, micro_batches, pack
+from tesuji.learners.rl.update.learning_rate import LearningRate
 from tesuji.learners.rl.update.loss import LossOptions, TokenData, token_loss
 from tesuji.players.sampling.modes import evaluating, updating
 
@@ -33,7 +34,7 @@ class Learner:
     accelerator: Any
     actor: nn.Module  # ActorCritic, perhaps wrapped by Accelerate
     optimizer: torch.optim.Optimizer
-    scheduler: torch.optim.lr_scheduler.LRScheduler
+    learning_rate: LearningRate
     micro_batch_tokens: int
     share_prompts: bool = True
     max_grad_norm: float = 1.0
@@ -48,22 +49,11 @@ class Learner:
 
     def state_dict(self) -> dict[str, Any]:
         """What is neither a weight nor the optimizer's own state, as plain JSON values."""
-        plain = int | float | bool | list  # a scheduler's functions are the recipe's
-        scheduler = self.scheduler.state_dict().items()
-        return {
-            "micro_batch_tokens": self.micro_batch_tokens,
-            "scheduler": {k: v for k, v in scheduler if isinstance(v, plain) and k != "lr_lambdas"},
-            "learning_rates": [group["lr"] for group in self.optimizer.param_groups],
-        }
+        return {"micro_batch_tokens": self.micro_batch_tokens}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` gave."""
         self.micro_batch_tokens = state["micro_batch_tokens"]
-        # LambdaLR wants the places of its functions all the same
-        self.scheduler.load_state_dict({**state["scheduler"], "lr_lambdas": []})
-        groups = self.optimizer.param_groups
-        for group, rate in zip(groups, state["learning_rates"], strict=True):
-            group["lr"] = rate
 
     def autocast(self) -> torch.autocast:
         """The precision it computes in: bfloat16 over float32 weights, or the weights' own."""
@@ -164,7 +154,6 @@ def step(
         raise _not_a_number(figures)
     learner.optimizer.step()
     learner.optimizer.zero_grad(set_to_none=True)
-    learner.scheduler.step()
     return figures
 
 

@@ -1,0 +1,57 @@
+"""Folders that say what they should hold: a list of checksums, written last.
+
+    checkpoint-100/
+      model.safetensors, optimizer.pt, ...
+      checksums.json      the SHA-256 of every other file
+
+A folder that was cut short, or changed on the disk, is told from a sound one. One without the list
+(written by something else) counts as sound.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from tesuji.core.errors import DataError
+from tesuji.core.files import keep_aside, read_json, write_json
+
+CHECKSUMS = "checksums.json"
+
+
+def seal(folder: Path) -> None:
+    """Write the list, once every file of the folder is on the disk."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != CHECKSUMS)
+    write_json(folder / CHECKSUMS, {str(p.relative_to(folder)): _digest(p) for p in files})
+
+
+def damage(folder: Path) -> str:
+    """What is wrong with the folder, in words; "" where nothing is."""
+    path = folder / CHECKSUMS
+    if not path.exists():
+        return ""
+    try:
+        listed = dict(read_json(path))
+    except (DataError, TypeError, ValueError):
+        return f"{CHECKSUMS} cannot be read"
+    for name, digest in listed.items():
+        if not (folder / name).is_file():
+            return f"{name} is missing"
+        if _digest(folder / name) != digest:
+            return f"{name} was cut short or changed after it was saved"
+    return ""
+
+
+def set_aside_damaged(newest_first: Iterable[Path], say: Callable[[str], None]) -> None:
+    """Rename damaged folders to `damaged-NAME~1`, down to the first sound one, and tell it."""
+    for folder in newest_first:
+        if not (problem := damage(folder)):
+            return
+        aside = keep_aside(folder, "damaged-")
+        say(f"{folder.name} is damaged ({problem}): kept as {aside.name}, and not gone on from")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        return hashlib.file_digest(file, "sha256").hexdigest()

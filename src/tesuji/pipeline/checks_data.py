@@ -1,0 +1,158 @@
+"""What can be refused of the stages that make data, and of the files that others learn from."""
+
+import importlib.util
+import os
+import re
+from collections import deque
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tesuji.core.errors import DataError, RecipeError
+from tesuji.datasets.files import read_pairs, read_rows
+from tesuji.games.base import Game
+from tesuji.logs.files import files
+from tesuji.logs.registry import KINDS
+from tesuji.recipe.reading.overrides import nearest
+from tesuji.recipe.schema.data import DataStage, EndpointSection, LogsStage
+from tesuji.recipe.schema.pairs import PairTraining
+from tesuji.recipe.schema.stages import SftStage
+
+RELATIVE = "the path is relative to the folder you start tesuji in"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def check_logs(name: str, stage: LogsStage) -> None:
+    """The logs are there, their format is known, the judge has an address. Raises RecipeError."""
+    where = f"stages.{name}"
+    if stage.format not in ("auto", *KINDS):
+        guess = nearest(stage.format, KINDS, known="")
+        raise RecipeError(
+            f"there is no format {stage.format!r}",
+            where=f"{where}.format",
+            hint=f"{guess} one of: auto, {', '.join(KINDS)}".strip(),
+        )
+    for place, path in enumerate(stage.paths):
+        _check_path(f"{where}.paths.{place}", path)
+    if stage.pairs is not None:
+        used = "judge" in stage.pairs.by
+        check_endpoint(f"{where}.pairs.judge", stage.pairs.judge, used=used)
+
+
+def _check_path(where: str, path: str) -> None:
+    if not path or not Path(path).exists():
+        raise RecipeError(f"no such file or folder: {path!r}", where=where, hint=RELATIVE)
+    found = [file for file, _ in files([Path(path)], Path("processed"))]
+    readable = [file for file in found if file.is_file() and os.access(file, os.R_OK)]
+    if not any(file.stat().st_size for file in readable):
+        what = "all its files are empty" if readable else "there is no file in it"
+        raise RecipeError(
+            f"nothing to read in {path}: {what}",
+            where=where,
+            hint="name a file or folder with logs in it",
+        )
+
+
+def check_positions(name: str, stage: DataStage, game: Game) -> None:
+    """The positions can be listed, where all are wanted, and the endpoint has an address."""
+    info, where = game.info, f"stages.{name}"
+    if stage.positions == "all" and (
+        info.chance or info.information != "perfect" or info.simultaneous
+    ):
+        raise RecipeError(
+            f"the positions of {game.name} cannot be listed: it has chance, hidden information "
+            "or simultaneous moves",
+            where=f"{where}.positions",
+            hint="use `positions: sampled`",
+        )
+    check_endpoint(f"{where}.endpoint", stage.endpoint, used=stage.thoughts == "llm")
+
+
+def check_endpoint(where: str, endpoint: EndpointSection, *, used: bool) -> None:
+    """The address is one, and where it is `used` the client is there. Raises RecipeError."""
+    why = _wrong_address(endpoint.base_url)
+    if why:
+        raise RecipeError(
+            f"{why}: it cannot be asked",
+            where=f"{where}.base_url",
+            hint="write it like http://127.0.0.1:8000/v1 or https://api.example.com/v1",
+        )
+    if not _VARIABLE.fullmatch(endpoint.api_key_env):
+        raise RecipeError(
+            "this is no name of an environment variable",
+            where=f"{where}.api_key_env",
+            hint="write the variable's name, such as OPENAI_API_KEY; the key itself stays outside",
+        )
+    if used and importlib.util.find_spec("openai") is None:
+        raise RecipeError(
+            "the openai client, which asks the endpoint, is not installed",
+            where=where,
+            hint="pip install 'tesuji[llm]'",
+        )
+
+
+def _wrong_address(url: str) -> str:
+    """Why nobody can be asked there; "" if somebody can."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        return str(error)
+    if parts.scheme not in ("http", "https"):
+        return "the address does not begin with http:// or https://"
+    if not parts.hostname:
+        return "the address names no host"
+    if any(sign.isspace() or not sign.isprintable() for sign in url):
+        return "there is a blank or a control character in the address"
+    if parts.username is not None or parts.password is not None:
+        return "there is a name or a password in the address"
+    if parts.query or parts.fragment:
+        return "there is a ? or a # in the address"
+    return "" if port != 0 else "there is no port 0"
+
+
+def check_rows(
+    name: str, stage: SftStage | PairTraining, rows: DataStage | LogsStage | None
+) -> None:
+    """There are rows, or pairs, to learn from. Raises RecipeError, or DataError naming file and
+    line of a row that is none."""
+    where = f"stages.{name}.data"
+    if stage.data is not None:
+        _check_file(where, stage)
+        return
+    if rows is None:
+        raise RecipeError(
+            "no rows to train on: there is no data stage before it",
+            where=where,
+            hint="put a `data:` stage in front, or name a JSONL file",
+        )
+    pairless = isinstance(rows, DataStage) and rows.pairs == "none"
+    pairless = pairless or (isinstance(rows, LogsStage) and rows.pairs is None)
+    if isinstance(stage, PairTraining) and pairless:
+        raise RecipeError(
+            "no pairs to learn from: the data stage before it makes none",
+            where=where,
+            hint="give it `pairs: one` or `pairs: all` (of logs: leave `pairs: null` out)",
+        )
+
+
+def _check_file(where: str, stage: SftStage | PairTraining) -> None:
+    assert stage.data is not None
+    path = Path(stage.data)
+    if not path.is_file():
+        raise RecipeError(f"no such file: {stage.data}", where=where, hint=RELATIVE)
+    read: Any
+    read, wanted = (
+        (read_rows, "`prompt` and `completion`")
+        if isinstance(stage, SftStage)
+        else (read_pairs, "`prompt`, `chosen` and `rejected`")
+    )
+    hint = f"a JSON object a line, with {wanted}"
+    try:
+        last = deque(read(path), maxlen=1)
+    except DataError as error:
+        error.where = f"{where}: {error.where}"
+        error.hint = error.hint or hint
+        raise
+    if not last:
+        raise RecipeError(f"there is no row in {stage.data}", where=where, hint=hint)
