@@ -132,11 +132,61 @@ def test_finishing_stacks_tell_what_cards_do_not():
     assert episode.provenance["winners"] == [2]
 
 
+STEAL = """variant = 'NT'
+antes = [5, 5, 5]
+blinds_or_straddles = [50, 100, 0]
+min_bet = 100
+starting_stacks = [10000, 10000, 2500]
+actions = ['d dh p1 7c2d', 'd dh p2 ????', 'd dh p3 AcKd', 'p3 cbr 300', 'p1 f', 'p2 f']
+"""
+
+
+@pytest.mark.parametrize(
+    ("winnings", "expected"),
+    [
+        ("[0, 0, 265]", (-55, -105, 160)),  # 15 in antes, 50, 100, and the 100 that were matched
+        ("[0, 0, 252.5]", (-55, -105, 147.5)),  # less the rake
+    ],
+)
+def test_winnings_never_hold_the_uncalled_bet(winnings, expected):
+    episode = read(Phh(), STEAL + f"winnings = {winnings}\n")
+    assert episode.returns == expected
+    assert episode.provenance["winners"] == [2]
+
+
+@pytest.mark.parametrize("winnings", ["[0, 0, 465]", "[0, 0, 100]", "[0, 265, 0]"])
+def test_winnings_that_do_not_balance_say_nothing_of_who_won(winnings):
+    episode = read(Phh(), STEAL + f"winnings = {winnings}\n")
+    assert episode.provenance["notes"] == ["unknown_cards", "results_disputed"]
+    assert "winners" not in episode.provenance
+    assert len(episode.turns) == 2
+
+
+def test_cards_that_are_known_need_not_be_shown():
+    text = HAND.replace(", 'p2 sm Kc7h', 'p3 sm AcKd'", "").replace("????", "Kc7h")
+    assert read(Phh(), text).returns == (-50, -2500, 2550)
+
+
+def test_one_hand_is_one_match_whoever_s_cards_are_told():
+    other = STEAL.replace("7c2d", "????").replace("p2 ????", "p2 9h9s")
+    for name in ("hand = 4\n", "hand = 241000000017\nvenue = 'PokerStars'\n"):
+        mine, theirs = (read(Phh(), text + name).provenance for text in (STEAL, other))
+        assert mine["match"] == theirs["match"]
+    assert mine["match"] == "PokerStars-241000000017"
+    fifth = read(
+        Phh(),
+        STEAL.replace("p1 f", "p1 cc").replace("'p2 f", "'p2 cc', 'd db 2c3c4c', 'p1 f', 'p2 f")
+        + "hand = 4\n",
+    )
+    assert fifth.provenance["match"] != read(Phh(), STEAL + "hand = 4\n").provenance["match"]
+
+
 @pytest.mark.parametrize("ends", ["[9950, 7500, 5051]", "[9000, 7500, 5050]", "[0, 0, 0]"])
 def test_results_that_cannot_be_are_not_believed(ends):
     episode = read(Phh(), HAND + f"finishing_stacks = {ends}\n")
     assert episode.returns == (-50, -2500, 2550)
     assert episode.provenance["notes"] == ["results_disputed"]
+    assert "winners" not in episode.provenance
 
 
 def test_stacks_nobody_knew_are_not_told():

@@ -196,6 +196,38 @@ def test_without_a_small_blind_the_seats_begin_with_the_big_one():
     assert episode.returns == (-1, 0, 1)
 
 
+SMALL_BLIND_ALL_IN = """Table '3300112233 7' 9-max Seat #3 is the button
+Seat 1: uma (60 in chips)
+Seat 2: xi (5000 in chips)
+Seat 3: yan (5000 in chips)
+uma: posts small blind 60 and is all-in
+xi: posts big blind 400
+*** HOLE CARDS ***
+Dealt to yan [As Kd]
+yan: folds
+Uncalled bet (340) returned to xi
+*** FLOP *** [2c 7d Jh]
+*** TURN *** [2c 7d Jh] [Qs]
+*** RIVER *** [2c 7d Jh Qs] [3s]
+*** SHOW DOWN ***
+xi: shows [Ah 4d] (high card Ace)
+uma: shows [5c 4h] (high card Queen)
+xi collected 120 from pot
+*** SUMMARY ***
+Total pot 120 | Rake 0"""
+
+
+def test_nobody_is_asked_where_the_others_are_all_in():
+    assert won(hand(LEVEL, SMALL_BLIND_ALL_IN)) == {"uma": -60, "xi": 60, "yan": 0}
+    told = SMALL_BLIND_ALL_IN.replace("uma (60 in", "uma (900 in").replace(
+        "xi (5000 in", "xi (60 in"
+    )
+    told = told.replace("small blind 60 and is all-in", "small blind 200")
+    told = told.replace("big blind 400", "big blind 60 and is all-in")
+    told = told.replace("(340) returned to xi", "(140) returned to uma")
+    assert won(hand(LEVEL, told)) == {"uma": -60, "xi": 60, "yan": 0}
+
+
 MUCKED = """vic: calls $1
 uma: calls $0.50
 vic: v: checks
@@ -301,9 +333,18 @@ def test_two_views_of_one_hand_are_one_match():
     assert other.provenance["match"] != first["match"]
 
 
+def test_hands_sent_by_mail_are_numbered():
+    text = "".join(
+        f"*********** # {n} **************\n{hand(HEAD, SEATS, BLINDS, WALK)}" for n in (1, 2)
+    )
+    records = [record for _, record in PokerStars().split(text)]
+    assert [won(record)["vic: v"] for record in records] == [0.5, 0.5]
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
+        (hand(HEAD, SEATS.replace(" is the button", ""), BLINDS, STEAL), "unplayable"),
         (hand(HEAD.replace("Hold'em", "6+ Hold'em"), SEATS, BLINDS, STEAL), "unplayable"),
         (hand(HEAD, SEATS, BLINDS.replace("small blind", "small favour"), STEAL), "unread_posts"),
         (hand(HEAD, SEATS, BLINDS, STEAL.replace("raises $2 to $3", "raises $2")), "unread_amount"),

@@ -22,10 +22,11 @@ class PokerStars(Importer):
         return isinstance(value, str) and HEAD.search(value) is not None
 
     def split(self, text: str) -> Iterator[tuple[int, str]]:
-        """The hands of a file; other text before the first hand is a record too, to be refused."""
+        """The hands of a file; other text before the first hand is a record too, to be refused,
+        unless it only numbers it ("*** # 1 ***", as hands sent by mail are)."""
         text = text.replace("\r\n", "\n")
         starts = [match.start() for match in HEAD.finditer(text)]
-        if not starts or text[: starts[0]].strip("\ufeff \t\r\n"):
+        if not starts or text[: starts[0]].strip("\ufeff \t\r\n*#0123456789"):
             starts.insert(0, 0)
         return split_at(text, starts)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from pokerkit import (
     Card,
+    CheckingOrCalling,
     CompletionBettingOrRaisingTo,
     Folding,
     HandHistory,
@@ -146,10 +147,18 @@ class _Replay:
         if not isinstance(operation, BETTING):
             return
         if action is None:
+            if self._nobody_to_bet_against(operation):
+                return
             raise self._invented(operation)
         self.decisions += 1
         if before is not None:
             self.turns.append(_turn(before, operation))
+
+    def _nobody_to_bet_against(self, operation: Operation) -> bool:
+        """Whether it is the check of one whose opponents are all-in, which no history tells."""
+        others = set(self.state.player_indices) - {operation.player_index}
+        alone = not any(self.state.statuses[s] and self.state.stacks[s] for s in others)
+        return alone and isinstance(operation, CheckingOrCalling) and not operation.amount
 
     def _invented(self, operation: Operation) -> Refused:
         """Why pokerkit put an action of its own here: none is written, or one that cannot be."""

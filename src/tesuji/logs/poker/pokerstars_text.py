@@ -69,8 +69,12 @@ class _FullBlind(State):
         return min(self.stacks[seat] + self.bets[seat], amount + self._lacking())
 
     def _lacking(self) -> Amount:
+        """What the blind lacks, where the hand is not between one player and all-in ones."""
+        others = set(self.player_indices) - {self.actor_index}
+        if self.street_index or not any(self.statuses[s] and self.stacks[s] for s in others):
+            return 0
         lacking: Amount = max(map(abs, self.blinds_or_straddles)) - max(self.bets)
-        return max(lacking, 0) if self.street_index == 0 else 0
+        return max(lacking, 0)
 
 
 class _History(HandHistory):
@@ -277,6 +281,8 @@ def _in_order(table: _Table, *, complete: bool) -> list[str]:
     Of a complete hand those who posted, acted or were dealt cards; of one that breaks off all who
     do not sit out.
     """
+    if not table.button:
+        raise Refused("unplayable", "no line says which seat is the button")
     playing = table.playing | table.dealt_to
     if not complete:
         playing |= table.seats.keys() - table.out

@@ -154,9 +154,10 @@ def _stars_text(place: int, hand: MadeHand, hero: int, counts: Counter[str], tra
         text, left_out = flop
         counts.update(unfinished=1, hidden_cards=left_out > 0, unknown_decisions=left_out)
         return text
-    if traps and place % EVERY_VIEW == 0 and can_cash_out(hand, hero):
+    sellers = [seat for seat in deciding(hand) if can_cash_out(hand, seat)]
+    if traps and place % EVERY_VIEW == 0 and sellers:
         counts["cash_outs"] += 1
-        return _seen(hand, hero, counts, cash_out=True)
+        return _seen(hand, sellers[0], counts, cash_out=True)
     text = _seen(hand, hero, counts)
     if traps and place % EVERY_VIEW == 3:
         counts["unbalanced"] += 1
