@@ -16,7 +16,7 @@ from tesuji.players.prompting.chat_template import decode_reply, render_prompt
 from tesuji.players.sampling.kv_context import Context
 from tesuji.players.sampling.local import LocalSampler
 from tesuji.players.sampling.plain_context import PlainContext
-from tesuji.players.sampling.support import support_of
+from tesuji.players.sampling.support_check import support_of
 from tesuji.players.sampling.token_draw import distribution, draw
 
 BROKEN = "\ufffd"  # what a decoder writes for the first bytes of a character

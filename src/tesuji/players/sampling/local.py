@@ -30,7 +30,7 @@ from tesuji.players.sampling.legal_tokens import Branch, TokenTrie, certain
 from tesuji.players.sampling.modes import evaluating
 from tesuji.players.sampling.plain_context import PlainContext
 from tesuji.players.sampling.prefix_cache import KeptContexts
-from tesuji.players.sampling.support import support_of
+from tesuji.players.sampling.support_check import support_of
 from tesuji.players.sampling.token_draw import distribution, draw
 
 if TYPE_CHECKING:

@@ -3,22 +3,14 @@
 Which masks an attention takes, what a cache holds and whether padding is seen is knowledge of each
 model's code. It is not kept as a list of names but found out once a model, by comparing with the
 model's plain forward pass (`support_check.py`).
-
-    support = support_of(model)
-    support.shared, support.in_words()
 """
 
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
-
-from tesuji.core.errors import EngineError
-from tesuji.players.sampling.head import whole
 
 Way = Literal["shared", "padded", "plain", "refused"]
 
-DECODERS = "use a decoder-only language model, such as Qwen, Llama, Gemma or SmolLM"
 OWN_MASKS = ("sdpa", "eager")  # attention that takes a mask of ours
 WINDOW = re.compile("sliding_window$|window_size|attention_window|attention_chunk|local_attention")
 LAYERS = re.compile("layer")  # max_window_layers is no width
@@ -61,33 +53,6 @@ class Support:
         how = {"padded": "a row a reply", "plain": "a row a reply, rows of one length together"}
         more = "" if self.train_mode else "; updated in eval mode, without gradient checkpointing"
         return f"{how.get(self.way, 'refused')} ({self.reason}){more}"
-
-
-_known: "WeakKeyDictionary[Any, tuple[str, Support]]" = WeakKeyDictionary()
-
-
-def support_of(model: Any) -> Support:
-    """What the model can do; found out the first time, with a few tokens. An adapter changes
-    nothing about it."""
-    from tesuji.players.sampling.support_check import check
-
-    base, attention = whole(model), attention_of(model)
-    kept = _known.get(base)
-    if kept is None or kept[0] != attention:
-        kept = _known[base] = (attention, check(model))
-    return kept[1]
-
-
-def require_support(model: Any, source: str) -> Support:
-    """The same. Raises EngineError where the model cannot be run rightly."""
-    support = support_of(model)
-    if support.way == "refused":
-        raise EngineError(
-            f"{source} ({model.config.model_type}) is refused: {support.reason}",
-            where="model.base",
-            hint=DECODERS,
-        )
-    return support
 
 
 def attention_of(model: Any) -> str:

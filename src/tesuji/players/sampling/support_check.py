@@ -2,15 +2,20 @@
 
 What a token's log-probs may differ by is measured, too: far less than what changing one token of
 the text before it does, and no more than rounding where that is larger.
+
+    support = support_of(model)
+    support.shared, support.in_words()
 """
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
+from tesuji.core.errors import EngineError
 from tesuji.players.sampling.head import layers, own_logits, whole
 from tesuji.players.sampling.kv_context import ALL, Context, row_mask
 from tesuji.players.sampling.modes import evaluating, updating
@@ -20,9 +25,35 @@ from tesuji.players.sampling.support import OWN_MASKS, Support, Way, attention_o
 PROMPT, REPLY, SHORTER = 14, 3, 5  # tokens
 WINDOW = 64  # tokens: a prompt longer than a wider window would cost too much
 ROUNDING = 1e-5  # nats, in float32
-SHARE = 0.02  # of what one other token changes
+SHARE = 0.002  # of what one other token changes
+
+DECODERS = "use a decoder-only language model, such as Qwen, Llama, Gemma or SmolLM"
 
 Text = tuple[int, ...]
+
+_known: "WeakKeyDictionary[Any, tuple[str, Support]]" = WeakKeyDictionary()
+
+
+def support_of(model: Any) -> Support:
+    """What the model can do; found out the first time, with a few tokens. An adapter changes
+    nothing about it."""
+    base, attention = whole(model), attention_of(model)
+    kept = _known.get(base)
+    if kept is None or kept[0] != attention:
+        kept = _known[base] = (attention, check(model))
+    return kept[1]
+
+
+def require_support(model: Any, source: str) -> Support:
+    """The same. Raises EngineError where the model cannot be run rightly."""
+    support = support_of(model)
+    if support.way == "refused":
+        raise EngineError(
+            f"{source} ({model.config.model_type}) is refused: {support.reason}",
+            where="model.base",
+            hint=DECODERS,
+        )
+    return support
 
 
 def check(model: Any) -> Support:
@@ -70,7 +101,7 @@ class _Check:
         alone = self._fault(lambda: self._by_itself(cached=False))
         if alone:
             return "refused", f"a text depends on those beside it: {alone}", False
-        return "plain", f"padded: {fault}", cached
+        return "plain", f"rows padded: {fault}", cached
 
     def _of_updates(self) -> tuple[bool, bool]:
         """Whether hidden states and head can be had one after the other, and in train mode."""
@@ -122,14 +153,14 @@ class _Check:
         if not self.rewarding:
             fault = fault or self._fault(self._shared_replies)
             fault = fault or self._fault(lambda: self._padded(masks=True))
-        return fault and f"rows shared by replies: {fault}"
+        return fault and f"rows shared: {fault}"
 
     def _fault(self, attempt: Callable[[], float]) -> str:
         """What is wrong with this way, in words; nothing where it is right."""
         try:
             apart = attempt()
         except Exception as error:
-            return _line(error)
+            return f"its code raises {_line(error)!r}"
         if not apart <= self.tolerance:
             return f"log-probs are off by {apart:.2g}"
         self.worst = max(self.worst, apart)

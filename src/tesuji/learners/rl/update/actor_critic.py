@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from tesuji.learners.reward_model.model import has_reward_head, reward_head
 from tesuji.learners.rl.update.batch import MicroBatch
 from tesuji.players.sampling.head import layers, own_logits
-from tesuji.players.sampling.support import support_of
+from tesuji.players.sampling.support_check import support_of
 
 CHUNK = 1 << 24  # logits at once
 
