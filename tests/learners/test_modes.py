@@ -80,8 +80,8 @@ def test_reference_and_critic_are_scored_without_dropout_and_every_module_stays_
     torch.nn.init.normal_(learner.module.value_head.weight)
     policy.model.transformer.h[0].train()
     before = [module.training for module in learner.module.modules()]
-    logps, values = score(learner, rollout)
-    again, values_again = score(learner, rollout)
+    logps, values, *_ = score(learner, rollout)
+    again, values_again, *_ = score(learner, rollout)
     reference = Reference(stage, policy.model).logps(learner, rollout)
     assert np.array_equal(logps, again)
     assert np.array_equal(logps, reference)

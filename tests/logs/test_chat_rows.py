@@ -290,7 +290,7 @@ def chat(*messages: Any) -> dict[str, Any]:
         ({**ALPACA, "history": "x"}, "wrong_type: history: a text that is no JSON"),
         ({**ALPACA, "history": [["a"]]}, "wrong_type: history[0]: no pair"),
         ({**ALPACA, "history": [["a", None]]}, "wrong_type: history[0]: a question or a reply"),
-        ({"prompt": "Why?"}, "no_reply: response: nothing replies to the prompt"),
+        ({"prompt": "Why?"}, "no_reply: completion: nothing replies to the prompt"),
         ({"prompt": " ", "completion": "!"}, "wrong_type: prompt: an empty text"),
         ({"prompt": 3, "completion": "!"}, "wrong_type: prompt: a number where a list"),
         (CHATS["text"], "no_prompt: text"),

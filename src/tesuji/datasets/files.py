@@ -2,17 +2,31 @@
 
 A row is `{"prompt": [messages], "completion": "...", "position": key}`: the prompt-completion shape
 TRL knows; a pair is `{"prompt": [messages], "chosen": "...", "rejected": "..."}`. Files of other
-people's with `prompt` as plain text are read too. `about` holds what is known about where a row
-comes from (`columns.py`). The `weight` of older files is passed over: every row counts alike.
+people's are read in every shape that an import of chats reads (`logs/formats/chat.py`). `about`
+holds what is known about where a row comes from (`columns.py`). The `weight` of older files is
+passed over: every row counts alike.
 """
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tesuji.core.errors import DataError
 from tesuji.core.files import read_jsonl
 from tesuji.core.types import Example, Message, Pair, is_message
+from tesuji.logs.base import Record, Refused
+from tesuji.logs.formats.chat import Chat, read_pair
+from tesuji.logs.formats.chat_fields import UNREAD
+from tesuji.logs.records import Unread, records
+
+Read = TypeVar("Read")
+log = logging.getLogger(__name__)
+PLAIN = {"role", "content"}  # what a message of our own files has
+OF_ROWS = {"prompt", "completion", "position", "about", "weight"}
+OF_PAIRS = {"prompt", "chosen", "rejected", "position", "about"}
 
 
 def example_row(example: Example) -> dict[str, Any]:
@@ -37,36 +51,81 @@ def pair_row(pair: Pair) -> dict[str, Any]:
 
 
 def read_rows(path: Path) -> Iterator[Example]:
-    """Examples of a JSONL file. Raises DataError naming file and line of the first wrong row."""
-    for number, row in read_jsonl(path):
-        where = f"{path}:{number}"
-        row = _object(row, where)
-        reply = _reply(row, "response" if "response" in row else "completion", where)
-        prompt = _messages(row.get("prompt"), where)
-        yield Example(prompt, reply, str(row.get("position", "")), _about(row))
+    """Examples of a file of rows, one for each reply that is to be learned. Raises DataError naming
+    file, line and field of the first wrong row; warns of fields that nobody reads."""
+    unread: Counter[str] = Counter()
+    for where, row in _rows(path):
+        if _is_own(row, OF_ROWS, "completion"):
+            yield Example(_messages(row), row["completion"], _position(row), _about(row))
+            continue
+        episode = _read(Chat().read, row, where)
+        unread.update(episode.provenance.get("notes", ()))
+        for turn in episode.turns:
+            said = turn.attempts[0]
+            yield Example(said.prompt, said.reply, _position(row), _about(row))
+    _warn(path, unread)
 
 
 def read_pairs(path: Path) -> Iterator[Pair]:
-    """Pairs of a JSONL file. Raises DataError naming file and line of the first wrong row."""
-    for number, row in read_jsonl(path):
-        where = f"{path}:{number}"
-        row = _object(row, where)
-        chosen, rejected = (_reply(row, side, where) for side in ("chosen", "rejected"))
-        prompt = _messages(row.get("prompt"), where)
-        yield Pair(prompt, chosen, rejected, str(row.get("position", "")), _about(row))
+    """Pairs of a file, also those with equal or empty replies, which a training leaves out and
+    counts. Raises DataError and warns as `read_rows` does."""
+    unread: Counter[str] = Counter()
+    for where, row in _rows(path):
+        if _is_own(row, OF_PAIRS, "chosen", "rejected"):
+            pair = Pair(_messages(row), row["chosen"], row["rejected"], _position(row), _about(row))
+        else:
+            read = _read(lambda record: read_pair(record.value), row, where)
+            unread.update(read.about.get("notes", ()))
+            pair = replace(read, position=_position(row), about=_about(row))
+        yield pair
+    _warn(path, unread)
 
 
-def _reply(row: Mapping[str, Any], name: str, where: str) -> str:
-    reply = row.get(name)
-    if not isinstance(reply, str) or not reply:
-        raise DataError(f"`{name}` must be a text that is not empty", where=where)
-    return reply
+def _rows(path: Path) -> Iterator[tuple[str, Any]]:
+    """(place, value) of each row; JSON lines, or whatever else the import of logs opens."""
+    if path.suffix in ("", ".jsonl"):
+        yield from ((f"{path}:{number}", row) for number, row in read_jsonl(path))
+        return
+    if not path.is_file():
+        raise DataError("cannot read: no such file", where=str(path))
+    for record in records(path, str(path), lambda suffix, words: None):
+        where = f"{path}:{record.line}" if record.line else str(path)
+        if isinstance(record, Unread):
+            raise DataError(f"cannot read: {record.detail}", where=where)
+        yield where, record.value
 
 
-def _object(row: Any, where: str) -> dict[str, Any]:
-    if not isinstance(row, dict):
-        raise DataError("a row must be a JSON object", where=where)
-    return row
+def _is_own(row: Any, fields: set[str], *replies: str) -> bool:
+    """Whether a row is one of our own shape, which is taken as it is."""
+    if not isinstance(row, dict) or not row.keys() <= fields:
+        return False
+    prompt = row.get("prompt")
+    plain = isinstance(prompt, list) and all(map(_is_plain, prompt))
+    return bool(prompt) and plain and all(_is_text(row.get(name)) for name in replies)
+
+
+def _is_plain(message: Any) -> bool:
+    return isinstance(message, dict) and message.keys() == PLAIN and is_message(message)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _read(read: Callable[[Record], Read], row: Any, where: str) -> Read:
+    try:
+        return read(Record(row, where))
+    except Refused as refused:
+        raise DataError(
+            refused.detail or refused.reason,
+            where=where,
+            hint="mend the row, or name the file in `stages.logs.paths`: there, rows like it are "
+            "left out and counted",
+        ) from refused
+
+
+def _position(row: Mapping[str, Any]) -> str:
+    return str(row.get("position") or "")
 
 
 def _about(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,14 +133,11 @@ def _about(row: Mapping[str, Any]) -> dict[str, Any]:
     return about if isinstance(about, dict) else {}
 
 
-def _messages(value: Any, where: str) -> tuple[Message, ...]:
-    if isinstance(value, str) and value:
-        return (Message(role="user", content=value),)
-    fits = isinstance(value, list) and value and all(is_message(item) for item in value)
-    if not fits:
-        raise DataError(
-            "`prompt` must be a text, or a list of messages",
-            where=where,
-            hint='a message is {"role": "user", "content": "..."}',
-        )
-    return tuple(Message(role=item["role"], content=item["content"]) for item in value)
+def _messages(row: Mapping[str, Any]) -> tuple[Message, ...]:
+    return tuple(Message(role=item["role"], content=item["content"]) for item in row["prompt"])
+
+
+def _warn(path: Path, notes: Counter[str]) -> None:
+    """Say which fields of a file nobody read."""
+    if unread := {note: count for note, count in notes.items() if note.startswith(UNREAD)}:
+        log.warning("%s: %s", path, ", ".join(f"{note} ({n:,} rows)" for note, n in unread.items()))

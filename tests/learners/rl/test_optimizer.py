@@ -105,3 +105,8 @@ def test_transformers_trainers_have_them_too(tmp_path: Path) -> None:
             stage, policy().model, tmp_path, 1, name="sft", in_bf16=False, looking=False
         )
         assert (made["adam_beta1"], made["adam_beta2"]) == expected
+
+
+def test_an_entropy_bonus_that_begins_at_0_has_a_gradient_later() -> None:
+    rising = GrpoStage(entropy_coef=0.0, entropy_coef_final=0.1)
+    assert build_learner(rising, policy(), temperature=1.0).module.entropy_grad

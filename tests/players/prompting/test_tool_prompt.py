@@ -1,12 +1,16 @@
 """Tools in a prompt: the chat template's own where it takes them, Hermes style elsewhere."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from chat_templates import (
+    BARE_CALLS,
+    PLAIN_TEMPLATE,
+    TEXT_CALLS,
+    WITH_TOOLS,
+    qwen_template,
+    tokenizer,
+)
 
 from tesuji.core.errors import DataError
 from tesuji.core.types import Message
@@ -19,36 +23,11 @@ from tesuji.players.prompting.chat_template import (
 )
 from tesuji.players.prompting.tool_prompt import split_tools, takes_tools
 
-PLAIN_TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-WITH_TOOLS = (
-    "{%- if tools %}<|im_start|>system\nTOOLS{% for tool in tools %} {{ tool | tojson }}"
-    "{% endfor %}<|im_end|>\n{% endif %}" + PLAIN_TEMPLATE
-)
 TOOL = {"type": "function", "function": {"name": "f", "description": "Does <|im_end|> f."}}
 ASKED = (
     Message(role="tools", content=json.dumps([TOOL])),
     Message(role="user", content="Call f."),
 )
-
-
-def tokenizer(template: str | None) -> PreTrainedTokenizerFast:
-    """Bytes, two control tokens and, as Qwen has it, one token for each tag of a call."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    core = Tokenizer(models.BPE(vocab={char: i for i, char in enumerate(alphabet)}, merges=[]))
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    core.decoder = decoders.ByteLevel()
-    core.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
-    core.add_tokens(["<tool_call>", "</tool_call>"])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=core,
-        eos_token="<|endoftext|>",
-        additional_special_tokens=["<|im_start|>", "<|im_end|>"],
-        chat_template=template,
-        clean_up_tokenization_spaces=False,
-    )
 
 
 def shown(template: str | None, messages: tuple[Message, ...] = ASKED) -> str:
@@ -113,20 +92,10 @@ def test_every_question_can_be_shown(category: str) -> None:
         assert all(message["content"].strip()[:40] in text for message in match.question.messages)
 
 
-def qwen_template() -> str:
-    """Qwen3's chat template, as the leaderboard's handler for Qwen quotes it."""
-    spec = importlib.util.find_spec("bfcl_eval")
-    assert spec and spec.origin
-    handler = Path(spec.origin).parent / "model_handler" / "local_inference" / "qwen_fc.py"
-    source = handler.read_text(encoding="utf-8")
-    begin = source.index("{%- if tools %}")
-    return source[begin : source.index('"""', begin)]
-
-
 def test_qwens_own_template_shows_tools_as_the_leaderboard_does() -> None:
     """But for the descriptions, which are JSON Schema here, the prompt is its handler's."""
     match = load_game("bfcl", {"category": "multiple"}).start(1)
-    text = shown(qwen_template().rstrip(), match.messages(0) or ())
+    text = shown(qwen_template(), match.messages(0) or ())
     assert text.startswith("<|im_start|>system\n# Tools\n\nYou may call one or more functions")
     tools = text[text.index("<tools>\n") : text.index("\n</tools>")].splitlines()[1:]
     named = [json.loads(tool)["function"]["name"] for tool in tools]
@@ -138,3 +107,82 @@ def test_qwens_own_template_shows_tools_as_the_leaderboard_does() -> None:
     )
     plain = shown(None, match.messages(0) or ())
     assert text[len("<|im_start|>system\n") : text.index("<|im_end|>")] in plain
+
+
+def said(role: str, content: str) -> Message:
+    return Message(role=role, content=content)
+
+
+CALL = '<tool_call>\n{"name": "f", "arguments": {"a": "é"}}\n</tool_call>'
+TALK = (
+    *ASKED,
+    said("assistant", f"I look.\n{CALL}"),
+    said("tool", "3"),
+    said("assistant", "Three."),
+)
+
+
+def test_calls_and_answers_of_a_conversation_are_written_by_the_template() -> None:
+    text = shown(qwen_template(), TALK)
+    assert f"<|im_start|>assistant\nI look.\n{CALL}<|im_end|>\n" in text.replace(
+        "<think>\n\n</think>\n\n", ""
+    )
+    assert "<|im_start|>user\n<tool_response>\n3\n</tool_response><|im_end|>\n" in text
+    made = tokenizer(qwen_template())
+    tag = made.convert_tokens_to_ids("<tool_call>")
+    calls = render_prompt(made, TALK).count(tag) - render_prompt(made, ASKED).count(tag)
+    assert calls == 1, "the tag of a call is the control token that the model knows"
+    assert '\n{"name": "f", "parameters": {"a": "é"}}<|im_end|>' in shown(BARE_CALLS, TALK)
+    assert "<|im_start|>ipython\n3<|im_end|>" in shown(BARE_CALLS, TALK)
+    ids = shown(TEXT_CALLS, TALK)
+    assert '[000000000]f{"a": "é"}<|im_end|>' in ids and "<|im_start|>tool 000000000\n3" in ids
+
+
+def test_other_templates_have_calls_as_text_and_answers_as_a_user_s_words() -> None:
+    text = shown(PLAIN_TEMPLATE, (*TALK[:3], said("tool", "3"), said("tool", "4"), TALK[-1]))
+    assert f"assistant\nI look.\n{CALL}<|im_end|>" in text
+    both = "<tool_response>\n3\n</tool_response>\n<tool_response>\n4\n</tool_response>"
+    assert f"<|im_start|>user\n{both}<|im_end|>" in text
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        (qwen_template(), CALL),
+        (WITH_TOOLS, CALL),
+        (None, CALL),
+        (BARE_CALLS, '{"name": "f", "parameters": {"a": "é"}}'),
+        (TEXT_CALLS, '[000000000]f{"a": "é"}'),
+    ],
+)
+def test_a_reply_that_calls_is_learned_as_the_template_writes_it(template, text: str) -> None:
+    made = tokenizer(template)
+    ids = render_reply(made, CALL)
+    assert decode_reply(made, ids) == text
+    prompt = render_prompt(made, ASKED[1:])
+    if template:
+        turns = [{**ASKED[1]}, said("assistant", CALL), said("user", "?")]
+        whole = render_prompt(made, turns)
+        assert whole[: len(prompt) + len(ids)] == [*prompt, *ids] or "think" in template
+
+
+def test_words_about_calls_are_words() -> None:
+    for text in (
+        f"{CALL} and more",
+        "<tool_call>no</tool_call>",
+        f"{CALL}, {CALL}",
+        "</tool_call>",
+    ):
+        made = tokenizer(BARE_CALLS)
+        assert decode_reply(made, render_reply(made, text)) == text
+        assert text in shown(BARE_CALLS, (ASKED[1], said("assistant", text), ASKED[1]))
+
+
+def test_earlier_thoughts_go_where_the_template_wants_them() -> None:
+    reads = (
+        "{% for m in messages %}{{ m.role }} {{ m.content }}"
+        "{% if m.reasoning_content %} ({{ m.reasoning_content }}){% endif %};{% endfor %}"
+    )
+    talk = (ASKED[1], said("assistant", "<think>\nHm.\n</think>\n\nYes."), ASKED[1])
+    assert shown(reads, talk) == "user Call f.;assistant Yes. (Hm.);user Call f.;"
+    assert "Hm." not in shown(qwen_template(), talk) and "Yes." in shown(qwen_template(), talk)

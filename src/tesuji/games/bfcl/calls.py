@@ -37,10 +37,8 @@ def read_calls(reply: str) -> Calls:
 
 def write_calls(calls: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     """The reply that makes these calls."""
-    return "\n".join(
-        f"{OPEN}\n{json.dumps({'name': name, 'arguments': dict(arguments)})}\n{CLOSE}"
-        for name, arguments in calls
-    )
+    made = ({"name": name, "arguments": dict(arguments)} for name, arguments in calls)
+    return "\n".join(f"{OPEN}\n{json.dumps(call, ensure_ascii=False)}\n{CLOSE}" for call in made)
 
 
 def _bare(reply: str) -> tuple[Call, ...]:

@@ -42,8 +42,8 @@ def gae(
 
     `values` [N] are read before each token, `turns` [N] are its turn (not decreasing), `rewards`
     by turn, `extra` [N] per token. Discount and lambda are 1 inside a turn. `bootstrap` is the
-    value after the last token: 0 where the match ended by its rules. Returns advantages and
-    returns [N], both empty for a trace without trained tokens.
+    value after the last token, as `returns_after` has it: 0 where the match ended by its rules.
+    Returns advantages and returns [N], both empty for a trace without trained tokens.
     """
     if not len(turns):
         return np.zeros(0), np.zeros(0)
@@ -54,6 +54,15 @@ def gae(
     deltas = earned + gammas * np.append(values[1:], bootstrap) - values
     advantages = _accumulated(deltas, gammas * lambdas)
     return advantages, advantages + values
+
+
+def returns_after(returns: Array, turns: Ints, gamma: float) -> Array:
+    """What is still earned behind the last token of each turn that another turn follows, seen from
+    there; NaN at all other tokens [N]. `returns` [N] are those from each token on."""
+    after = np.full(len(turns), np.nan)
+    (last,) = np.nonzero(turns[1:] != turns[:-1])
+    after[last] = gamma * returns[last + 1]
+    return after
 
 
 def _accumulated(values: Array, decays: Array) -> Array:

@@ -16,29 +16,35 @@ from tesuji.learners.rl.advantages import (
     RoleBaseline,
     gae,
     group_advantages,
+    returns_after,
     returns_to_go,
     whiten,
 )
 from tesuji.learners.rl.token_layout import Array, Flat
 from tesuji.recipe.schema.rl import GrpoStage, PpoStage, ReinforceStage, RLStage
 
+ROUNDING = 1e-20  # of the mean square: what equal returns may seem to vary by
+
 
 @dataclass(frozen=True)
 class Evidence:
-    """What scoring the rollout gave, each [N] or None: values before each token, and what each
-    token costs for straying from the reference (`kl_in: reward`)."""
+    """What scoring the rollout gave, each [N] or None: values before each token, what each token
+    costs for straying from the reference (`kl_in: reward`), values after each token."""
 
     values: Array | None = None
     penalty: Array | None = None
+    after: Array | None = None
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Advantages [N]; what the critic should have said [N] (PPO); figures for the log."""
+    """Advantages [N]; what the critic should have said [N], and behind the last token of a turn
+    [N, NaN elsewhere] (PPO); figures for the log."""
 
     advantages: Array
     returns: Array | None = None
     figures: dict[str, float] = field(default_factory=dict)
+    after_returns: Array | None = None
 
     def metrics(self) -> dict[str, float]:
         """The figures, and how large the advantages are."""
@@ -51,9 +57,14 @@ class Estimate:
 
 
 def _ppo(stage: RLStage, flat: Flat, evidence: Evidence, baseline: RoleBaseline) -> Estimate:
+    """A match cut off by the move limit bootstraps from the value after its last token, which is
+    learned wherever another turn followed one. Where none did in the whole rollout, nothing is
+    known of it, and the value before that token stands for it."""
     values = evidence.values
     assert isinstance(stage, PpoStage) and values is not None
-    advantages, returns = np.empty(flat.tokens), np.empty(flat.tokens)
+    advantages, returns, later = np.empty((3, flat.tokens))
+    followed = any(len(turns) and turns[0] != turns[-1] for turns in flat.turns)
+    last = evidence.after if followed and evidence.after is not None else values
     for trace, span, turns in zip(flat.traces, flat.spans, flat.turns, strict=True):
         if not len(turns):
             continue
@@ -63,12 +74,14 @@ def _ppo(stage: RLStage, flat: Flat, evidence: Evidence, baseline: RoleBaseline)
             turns,
             gamma=stage.gamma,
             gae_lambda=stage.gae_lambda,
-            bootstrap=float(values[span][-1]) if trace.truncated else 0.0,
+            bootstrap=float(last[span][-1]) if trace.truncated else 0.0,
             extra=_part(evidence.penalty, span),
         )
+        later[span] = returns_after(returns[span], turns, stage.gamma)
     spread = float(returns.var())
-    explained = 1 - float((returns - values).var()) / spread if spread else 0.0
-    return Estimate(advantages, returns, {"explained_variance": explained})
+    differ = spread > ROUNDING * float(np.square(returns).mean()) if flat.tokens else False
+    explained = 1 - float((returns - values).var()) / spread if differ else 0.0
+    return Estimate(advantages, returns, {"explained_variance": explained}, later)
 
 
 def _grpo(stage: RLStage, flat: Flat, evidence: Evidence, baseline: RoleBaseline) -> Estimate:

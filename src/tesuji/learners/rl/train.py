@@ -30,6 +30,7 @@ from tesuji.learners.rl.update.build import build_learner
 from tesuji.learners.rl.update.learn import (
     estimate_advantages,
     loss_inputs,
+    new_unit,
     score_rollout,
     update,
 )
@@ -141,7 +142,8 @@ class _Loop:
         beta = state.kl.beta
         scores = score_rollout(stage, learner, state.reference, flat)
         estimate, kl = estimate_advantages(stage, flat, scores, beta, state.baseline)
-        tokens = loss_inputs(stage, flat, scores, estimate, self.policy.model.device)
+        device, unit = self.policy.model.device, new_unit(learner, estimate)
+        tokens = loss_inputs(stage, flat, scores, estimate, device, unit)
         means = update(
             stage, learner, flat, tokens, recipe=self.recipe, number=state.step, beta=beta
         )

@@ -37,7 +37,8 @@ from tesuji.logs.formats.chat_messages import (
 )
 
 LISTS = ("messages", "conversations", "conversation")
-REPLIES = ("response", "completion")
+ASKED = ("instruction", "prompt")
+REPLIES = ("completion", "response")
 VERDICTS = ("label", "kto_tag")
 GOOD, BAD = (True, "true", "1", "1.0"), (False, "false", "0", "0.0")
 
@@ -59,10 +60,11 @@ class Chat(Importer):
         row = _fields(record.value, notes)
         _refuse_undesirable(row)
         talk = with_head(_conversation(row), *_head(row))
+        row.get("about", "position")  # of our own rows
         row.note_unread()
         check_order(talk)
         turns = tuple(
-            _turn(talk[:place], said.content)
+            _turn(talk[:place], said)
             for place, said in enumerate(talk)
             if said.role == ASSISTANT and said.learned and _answers(talk[:place])
         )
@@ -96,24 +98,28 @@ class Pairs(Importer):
 
     def read(self, record: Record) -> Pair:
         """The pair. Raises Refused as a chat's reading does, and `equal_pair`."""
-        notes: set[str] = set()
-        row = _fields(record.value, notes)
-        common = with_head(_asked(row), *_head(row))
-        prompt, chosen = _side(row, "chosen", common)
-        other, rejected = _side(row, "rejected", common)
-        about = row.get("about", "position")
-        row.note_unread()
-        if prompt != other:
-            raise wrong("rejected", "it replies to other messages than `chosen` does")
-        if not chosen.strip() or not rejected.strip():
+        pair = read_pair(record.value)
+        if not pair.chosen.strip() or not pair.rejected.strip():
             raise Refused("empty_reply", "a reply without words")
-        if chosen.strip() == rejected.strip():
+        if pair.chosen.strip() == pair.rejected.strip():
             raise Refused("equal_pair", "chosen and rejected are the same")
-        known = dict(about) if isinstance(about, Mapping) else {}
-        facts = {"notes": sorted(notes)} if notes else {}
-        return Pair(
-            prompt, chosen, rejected, about={**known, "by": known.get("by", "log"), **facts}
-        )
+        return pair
+
+
+def read_pair(value: Any) -> Pair:
+    """The pair of a row, its replies perhaps equal or empty. Raises Refused."""
+    notes: set[str] = set()
+    row = _fields(value, notes)
+    common = with_head(_asked(row), *_head(row))
+    prompt, chosen = _side(row, "chosen", common)
+    other, rejected = _side(row, "rejected", common)
+    about = row.get("about", "position")
+    row.note_unread()
+    if prompt != other:
+        raise wrong("rejected", "it replies to other messages than `chosen` does")
+    known = dict(about) if isinstance(about, Mapping) else {}
+    facts = {"notes": sorted(notes)} if notes else {}
+    return Pair(prompt, chosen, rejected, about={**known, "by": known.get("by", "log"), **facts})
 
 
 def _is_pair(row: Mapping[Any, Any]) -> bool:
@@ -123,10 +129,10 @@ def _is_pair(row: Mapping[Any, Any]) -> bool:
 def _shape(row: Mapping[Any, Any]) -> str:
     """Which field the conversation stands in; "" where there is none."""
     there = {name for name, value in row.items() if value is not None}
-    for name in (*LISTS, "instruction", "prompt"):
-        if name in there:
-            return name
-    named = next((name for name in (*LISTS, "instruction", "prompt") if name in row), "")
+    names = (*LISTS, *ASKED)
+    if found := next((name for name in names if name in there), ""):
+        return found
+    named = next((name for name in names if name in row), "")
     return named or ("text" if isinstance(row.get("text"), str) else "")
 
 
@@ -168,21 +174,21 @@ def _conversation(row: Fields) -> list[Said]:
         return [*_asked(row), *_completion(row)]
     if shape == "text":
         raise Refused("no_prompt", "text: one text is no question and reply")
-    raise Refused("wrong_type", "it has none of the fields of a chat")
+    raise Refused("wrong_type", f"none of {', '.join((*LISTS, *ASKED))} is there")
 
 
 def _asked(row: Fields) -> list[Said]:
     """What a reply that stands beside it answers: read, not learned; nothing where only the
     replies are told."""
-    if row.has("prompt", "question"):
-        name, value = row.first("prompt", "question")
-        return [*_history(row), *unlearned(messages_in(value, name, row.notes))]
     if row.has("instruction"):
         parts = [row.text(name) for name in ("instruction", "input")]
         question = "\n\n".join(part for part in parts if part)
         if not question.strip():
             raise wrong("instruction", "an empty text")
         return [*_history(row), Said(Message(role=USER, content=question), "instruction", False)]
+    if row.has("prompt", "question"):
+        name, value = row.first("prompt", "question")
+        return [*_history(row), *unlearned(messages_in(value, name, row.notes))]
     if name := next((name for name in LISTS if row.has(name)), ""):
         return unlearned(messages_in(row.get(name), name, row.notes))
     return []
@@ -259,9 +265,10 @@ def _answers(before: Sequence[Said]) -> bool:
     return any(said.role in (USER, TOOL) for said in before)
 
 
-def _turn(before: Sequence[Said], text: str) -> Turn:
+def _turn(before: Sequence[Said], said: Said) -> Turn:
+    text = said.content
     if not text.strip():
-        raise Refused("empty_reply", "a reply without words")
+        raise Refused("empty_reply", f"{said.path}: a reply without words")
     move = Move(-1, text.strip())
     prompt = tuple(said.message for said in before)
     attempt = Attempt(reply=text, found=Found.EXACT, move=move, prompt=prompt)

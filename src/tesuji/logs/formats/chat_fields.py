@@ -6,6 +6,7 @@ from typing import Any
 
 from tesuji.logs.base import Refused
 
+UNREAD = "unread"  # the note of a field begins with it
 MOST_NOTED, LONGEST_NAME = 20, 40  # fields of one object, characters of a field's name
 EMPTY: tuple[Any, ...] = (None, "", [], {})
 
@@ -46,7 +47,7 @@ class Fields:
         head = "messages[]." if self.path else ""
         unread = [n for n in self.value if n not in self._read and self.value[n] not in EMPTY]
         self.notes.update(
-            f"unread {head}{str(name)[:LONGEST_NAME]}" for name in unread[:MOST_NOTED]
+            f"{UNREAD} {head}{str(name)[:LONGEST_NAME]}" for name in unread[:MOST_NOTED]
         )
 
 

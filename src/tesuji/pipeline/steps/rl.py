@@ -52,7 +52,7 @@ def run_rl(
         first = {f"eval/{key}": value for key, value in evaluate(0).items()}
         metrics.forget_after(name, -1)
         metrics.log(name, 0, first)
-    progress.begin(f"{name}: playing and learning", stage.max_steps)
+    progress.begin("playing and learning", stage.max_steps)
     summary = train_rl(
         stage,
         policy,
@@ -63,13 +63,13 @@ def run_rl(
         critic=_critic(stage, recipe, critic),
         scorer=scorer,
         hooks=Hooks(
-            on_step=lambda step, total, line: progress.update(step, line.partition(" | ")[2]),
+            on_step=lambda step, total, line: progress.update(step, line.partition(": ")[2]),
             say=progress.say,
             evaluate=evaluate if stage.eval_steps else None,
             stop_when=stop_when(stage.stop_when, name, policy, recipe, game, metrics),
         ),
     )
-    progress.say(f"{name}: {summary.in_words()}")
+    progress.say(summary.in_words())
 
 
 def _critic(stage: RLStage, recipe: Recipe, source: str | None) -> Policy | None:

@@ -2,16 +2,19 @@
 
 A training row is exactly `render_prompt(...) + render_reply(...)`. Control tokens that someone
 wrote into a message ("<|im_end|>" in a chat of players) are encoded as plain text. A leading
-message of role `tools` becomes the template's tools, or words (`tool_prompt.py`).
+message of role `tools` becomes the template's tools, or words, and so do calls (`tool_prompt.py`).
 """
 
+import contextlib
 import functools
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tesuji.core.errors import EngineError
 from tesuji.core.types import Message
-from tesuji.players.prompting.tool_prompt import in_hermes_style, split_tools, takes_tools
+from tesuji.games.bfcl.calls import CLOSE
+from tesuji.players.prompting.tool_prompt import forms, in_hermes_style, split_tools, takes_tools
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -47,7 +50,12 @@ def render_next(
 
 
 def render_reply(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
-    """The ids of a whole reply, the token that ends it included."""
+    """The ids of a whole reply, the token that ends it included. Calls of tools at its end are
+    written as the chat template writes them."""
+    if text.endswith(CLOSE):
+        template = str(tokenizer.chat_template or "")
+        if (ids := _calling(tokenizer, template, text)) is not None:
+            return list(ids)
     return [*_encoded(tokenizer, text), end_of_reply(tokenizer)]
 
 
@@ -94,9 +102,31 @@ def _rendered(
     if tools is not None and not takes_tools(template):
         messages = in_hermes_style(tools, messages)
         tools = None
-    if template:
-        return tuple(_templated(tokenizer, messages, enable_thinking, tools))
-    return tuple(_plain(tokenizer, messages))
+    if not template:
+        return tuple(_plain(tokenizer, messages))
+    *better, last = forms(template, messages)
+    for form in better:
+        with contextlib.suppress(EngineError, TypeError):  # such as arguments of another type
+            return tuple(_templated(tokenizer, form, enable_thinking, tools))
+    return tuple(_templated(tokenizer, last, enable_thinking, tools))
+
+
+@functools.lru_cache(maxsize=8192)
+def _calling(
+    tokenizer: "PreTrainedTokenizerBase", template: str, text: str
+) -> tuple[int, ...] | None:
+    """The ids of a reply that ends with calls: what the template writes after its own beginning of
+    a reply. None where it has no place for calls, or its reply cannot be told from the rest."""
+    asked = Message(role="user", content="?")
+    *better, _ = forms(template, [asked, Message(role="assistant", content=text)])
+    end = end_of_reply(tokenizer)
+    for form, thinking in itertools.product(better, (False, True)):
+        with contextlib.suppress(EngineError, TypeError):
+            start = _templated(tokenizer, [asked], thinking)
+            whole = _templated(tokenizer, form, thinking, replied=True)
+            if whole[: len(start)] == start and end in whole[len(start) :]:
+                return tuple(whole[len(start) : whole.index(end, len(start)) + 1])
+    return None
 
 
 @functools.lru_cache(maxsize=8192)
@@ -119,17 +149,21 @@ def _encoded(tokenizer: "PreTrainedTokenizerBase", text: str) -> tuple[int, ...]
 
 def _templated(
     tokenizer: "PreTrainedTokenizerBase",
-    messages: Sequence[Message],
+    messages: Sequence[Mapping[str, Any]],
     enable_thinking: bool,
     tools: list[dict[str, Any]] | None = None,
+    *,
+    replied: bool = False,
 ) -> list[int]:
+    """The conversation by the template, up to where a reply begins; `replied`: as it stands."""
     from jinja2 import TemplateError
 
     try:
-        return _apply(tokenizer, messages, enable_thinking, tools)
+        return _apply(tokenizer, messages, enable_thinking, tools, replied)
     except TemplateError as error:
         if messages[0]["role"] == "system" and len(messages) > 1:
-            return _templated(tokenizer, _without_system(messages), enable_thinking, tools)
+            merged = _without_system(messages)
+            return _templated(tokenizer, merged, enable_thinking, tools, replied=replied)
         raise EngineError(
             f"the chat template refuses these messages: {error}",
             where=str(tokenizer.name_or_path),
@@ -139,26 +173,26 @@ def _templated(
 
 def _apply(
     tokenizer: "PreTrainedTokenizerBase",
-    messages: Sequence[Message],
+    messages: Sequence[Mapping[str, Any]],
     enable_thinking: bool,
     tools: list[dict[str, Any]] | None,
+    replied: bool,
 ) -> list[int]:
     conversation: Any = list(messages)
     given: Any = tools
     encoded: Any = tokenizer.apply_chat_template(
         conversation,
         tools=given,
-        add_generation_prompt=True,
+        add_generation_prompt=not replied,
         sanitize_control_tokens=True,
         enable_thinking=enable_thinking,
     )
     return list(encoded["input_ids"])
 
 
-def _without_system(messages: Sequence[Message]) -> list[Message]:
+def _without_system(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     system, first, *others = messages
-    merged = Message(role=first["role"], content=f"{system['content']}\n\n{first['content']}")
-    return [merged, *others]
+    return [{**first, "content": f"{system['content']}\n\n{first['content']}"}, *others]
 
 
 def _plain(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message]) -> list[int]:

@@ -2,18 +2,23 @@
 
 They travel as the first message of a conversation, of role `tools`, whose content is a JSON list in
 OpenAI's shape (`{"type": "function", "function": {...}}`). So whatever keeps messages keeps them:
-recorded games, rows to train on, the tokens of both.
+recorded games, rows to train on, the tokens of both. Calls stand at the end of the reply that makes
+them, in Hermes blocks (`games/bfcl/calls.py`), and what they came to in messages of role `tool`. A
+template that has places of its own for calls and answers gets them there.
 """
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tesuji.core.errors import DataError
 from tesuji.core.types import Message
+from tesuji.games.bfcl.calls import CLOSE, OPEN, Call, read_calls
+from tesuji.players.prompting.parse_reply import split_thought
 
-ROLE = "tools"
+ROLE, ANSWER = "tools", "tool"
+Given = dict[str, Any]  # a message as a template takes it, with more than its role and text
 
 HERMES = """# Tools
 
@@ -62,3 +67,88 @@ def in_hermes_style(tools: Sequence[dict[str, Any]], messages: Sequence[Message]
         system = messages[0]["content"]
         return [Message(role="system", content=f"{system}\n\n{text}"), *messages[1:]]
     return [Message(role="system", content=text), *messages]
+
+
+def calls_at_end(text: str) -> tuple[str, tuple[Call, ...]]:
+    """(the text before, the calls) of a reply that ends with calls and nothing else; (the text, no
+    calls) for any other."""
+    start = text.find(OPEN)
+    read = read_calls(text[start:]) if start >= 0 and text.endswith(CLOSE) else None
+    if read is None or read.broken or _between(text[start:]).strip():
+        return text, ()
+    return text[:start].removesuffix("\n"), read.calls
+
+
+def _between(blocks: str) -> str:
+    """What stands between the blocks of calls."""
+    return "".join(part.partition(CLOSE)[2] for part in blocks.split(OPEN))
+
+
+def forms(template: str, messages: Sequence[Message]) -> Iterator[list[Given]]:
+    """The conversation as a template may take it, the best form first: calls in places of their own
+    where the template reads `tool_calls`, their arguments as objects, else as JSON texts; and with
+    the calls in the text. Answers of tools become a user's words where it knows no role `tool`."""
+    told = messages if re.search(rf"['\"]{ANSWER}['\"]", template) else _answers_as_text(messages)
+    calling = any(m["role"] == "assistant" and calls_at_end(m["content"])[1] for m in told)
+    if calling and "tool_calls" in template:
+        for write in (dict, _as_text):
+            yield _numbered([_given(message, template, write) for message in told])
+    yield [_thoughtful(message, template) for message in told]
+
+
+def _as_text(arguments: dict[str, Any]) -> str:
+    return json.dumps(arguments, ensure_ascii=False)
+
+
+def _given(message: Message, template: str, write: Callable[[dict[str, Any]], Any]) -> Given:
+    text, calls = calls_at_end(message["content"]) if message["role"] == "assistant" else ("", ())
+    if not calls:
+        return _thoughtful(message, template)
+    functions = [{"name": name, "arguments": write(arguments)} for name, arguments in calls]
+    listed = [{"type": "function", "function": function} for function in functions]
+    shown = _thoughtful(Message(role="assistant", content=text), template)
+    return {**shown, "tool_calls": listed}
+
+
+def _thoughtful(message: Message, template: str) -> Given:
+    """A reply's thought in a place of its own, where the template has one."""
+    text = message["content"]
+    if message["role"] != "assistant" or "</think>" not in text:
+        return {**message}
+    if "reasoning_content" not in template:
+        return {**message}
+    thought, said = split_thought(text)
+    return {"role": "assistant", "content": said, "reasoning_content": thought}
+
+
+def _numbered(messages: list[Given]) -> list[Given]:
+    """Calls with ids (of nine digits, as one family of models demands), answers with the id and the
+    name of their call."""
+    waiting: list[Given] = []
+    count = 0
+    for message in messages:
+        if calls := message.get("tool_calls"):
+            waiting = list(calls)
+            for number, call in enumerate(calls, start=count):
+                call["id"] = f"{number:09d}"
+            count += len(calls)
+        if message["role"] == ANSWER and waiting:
+            call = waiting.pop(0)
+            message |= {"tool_call_id": call["id"], "name": call["function"]["name"]}
+    return messages
+
+
+def _answers_as_text(messages: Sequence[Message]) -> list[Message]:
+    """The answers of tools as Qwen's templates put them, those that follow each other together."""
+    told: list[Message] = []
+    after_answer = False
+    for message in messages:
+        is_answer = message["role"] == ANSWER
+        if not is_answer:
+            told.append(message)
+        else:
+            text = f"<tool_response>\n{message['content']}\n</tool_response>"
+            before = f"{told.pop()['content']}\n" if after_answer else ""
+            told.append(Message(role="user", content=before + text))
+        after_answer = is_answer
+    return told

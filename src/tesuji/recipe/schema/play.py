@@ -73,6 +73,9 @@ class PlaySection(Section):
         stages: list[Any] = [self, *self.curriculum]
         if not all(stage.opponents for stage in stages):
             raise ValueError("opponents needs at least one player")
+        frozen = any(one.player == SNAPSHOT for stage in stages for one in stage.opponents)
+        why = "is about frozen versions of the policy: add `snapshot` to opponents"
+        self.needs({"snapshot_steps": (frozen, why), "snapshots": (frozen, why)})
         return self
 
 

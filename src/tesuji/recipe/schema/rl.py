@@ -93,10 +93,28 @@ class RLStage(Training):
     def _whole_groups(self) -> "RLStage":
         if self.batch_size % self.num_generations:
             raise ValueError("batch_size must be a multiple of num_generations")
-        if self.target_kl is not None and self.kl_in != "reward":
-            raise ValueError("target_kl steers the KL in the reward: add kl_in: reward")
-        if self.sync_ref_model and not self.beta:
-            raise ValueError("sync_ref_model needs beta above 0")
+        return self
+
+    @model_validator(mode="after")
+    def _every_key_means_something(self) -> "RLStage":
+        entropy = self.entropy_coef or "entropy_coef" in self.model_fields_set
+        syncs, looks, stops = self.sync_ref_model, self.eval_steps, self.stop_when != "never"
+        self.needs(
+            {
+                "kl_in": (self.beta, "says where the KL counts: give beta a value above 0"),
+                "sync_ref_model": (self.beta, "moves the reference of the KL: needs beta above 0"),
+                "ref_model_mixup_alpha": (syncs, "is of syncs: add sync_ref_model: true"),
+                "ref_model_sync_steps": (syncs, "is of syncs: add sync_ref_model: true"),
+                "target_kl": (
+                    self.beta and self.kl_in == "reward",
+                    "steers the KL in the reward: add kl_in: reward, and a beta above 0",
+                ),
+                "kl_horizon": (self.target_kl, "is how slowly target_kl steers: add target_kl"),
+                "entropy_coef_final": (entropy, "is where entropy_coef ends: say where it begins"),
+                "eval_episodes": (looks, "is of looks while training: add eval_steps"),
+                "stop_check_steps": (stops, "is how often stop_when is asked: add stop_when"),
+            }
+        )
         return self
 
 
@@ -117,6 +135,23 @@ class GrpoStage(RLStage):
     """Normalise by `max_new_tokens` instead of the sampled tokens, the baseline being the mean of
     the whole group (Dr. GRPO, Liu et al. 2025)."""
 
+    @model_validator(mode="after")
+    def _every_grpo_key_means_something(self) -> "GrpoStage":
+        groups, dr = self.num_generations > 1, self.dr_grpo
+        lone = "compares within a group: num_generations must be more than 1"
+        whole = "discounts from turn to turn, credit: trajectory counts whole matches"
+        self.needs(
+            {
+                "dr_grpo": (groups, lone),
+                "scale_rewards": (groups, lone),
+                "gamma": (self.credit == "turn", whole),
+                "loss_type": (not dr, "is a normalisation, and dr_grpo another: leave one out"),
+            }
+        )
+        if dr and self.scale_rewards == "group":
+            raise ValueError("dr_grpo is GRPO without the division of scale_rewards: leave one out")
+        return self
+
 
 class PpoStage(RLStage):
     """Proximal policy optimisation (Schulman et al. 2017) with a value head."""
@@ -130,7 +165,8 @@ class PpoStage(RLStage):
     vf_coef: float = Field(0.5, ge=0.0)
     """Weight of the value loss."""
     clip_range_vf: float | None = Field(0.2, gt=0.0)
-    """How far a value may move in one update; none: as far as it likes."""
+    """How far a value may move in one update, in units of the returns (the root mean square of
+    those of late); none: as far as it likes."""
     value_grad: float = Field(0.0, ge=0.0, le=1.0)
     """How much of the value loss reaches the policy's own weights (0: the head learns alone)."""
     value_learning_rate: float = Field(1e-3, gt=0)
@@ -142,6 +178,14 @@ class PpoStage(RLStage):
     """First steps in which only the critic learns."""
     whiten_advantages: bool = True
     """Scale advantages to mean 0 and deviation 1 over the whole rollout."""
+
+    @model_validator(mode="after")
+    def _every_critic_key_means_something(self) -> "PpoStage":
+        why = "is of the value loss: vf_coef must be more than 0"
+        keys = ("value_grad", "value_learning_rate", "critic_warmup_steps")
+        self.needs(dict.fromkeys(keys, (self.vf_coef, why)))
+        self.needs({"clip_range_vf": (self.vf_coef or not self.clip_range_vf, why)})
+        return self
 
 
 class ReinforceStage(RLStage):

@@ -4,7 +4,7 @@ The field descriptions are the documentation: `docs/recipe-reference.md`, the JS
 editors and the error messages are all made from them. Unknown keys are refused.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -17,6 +17,16 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+    def needs(self, reasons: Mapping[str, tuple[object, str]]) -> None:
+        """Refuse keys that mean nothing beside the others: `reasons` has for each (whether it means
+        something, what to say after its name). A key left at its default is never refused.
+
+        Raises ValueError, which pydantic reports.
+        """
+        for key, (met, why) in reasons.items():
+            if not met and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"{key} {why}")
 
 
 class GameSection(Section):

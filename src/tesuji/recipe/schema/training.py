@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tesuji.recipe.schema.sections import Section
 
@@ -39,6 +39,12 @@ class Training(Section):
     """Optimizer steps between two checkpoints."""
     save_total_limit: int = Field(2, ge=1)
     """Checkpoints kept."""
+
+    @model_validator(mode="after")
+    def _has_an_adamw_beside(self) -> "Training":
+        why = "is for the part that AdamW trains beside Muon: add optimizer: muon"
+        self.needs({"adamw_learning_rate": (self.optimizer == "muon", why)})
+        return self
 
     def adam_betas(self, default: tuple[float, float] = (0.9, 0.999)) -> tuple[float, float]:
         """`betas` as torch wants them."""

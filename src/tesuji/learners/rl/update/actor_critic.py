@@ -23,12 +23,13 @@ CHUNK = 1 << 24  # logits at once
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Per trained token [T], in float32. `entropy` is of the distribution sampled from;
-    `values` is None without a critic."""
+    """Per trained token [T], in float32. `entropy` is of the distribution sampled from; `values`
+    are read before the token, `after` behind it, both None without a critic."""
 
     logp: Tensor
     entropy: Tensor
     values: Tensor | None
+    after: Tensor | None
 
 
 class ActorCritic(nn.Module):
@@ -73,14 +74,13 @@ class ActorCritic(nn.Module):
         """Score the trained tokens of one micro-batch."""
         if self.support.own_head:
             hidden = self._hidden(self.model, batch)
-            logp, entropy = self._score(hidden, batch)
-            return Scored(logp, entropy, self._values(hidden, batch))
+            logp, entropy = self._score(hidden[batch.places], batch)
+            return Scored(logp, entropy, *self._values(hidden, batch))
         out = self.model(input_ids=batch.ids, use_cache=False)
-        logits = out.logits.flatten(0, 1)[batch.places]
-        logp, entropy = self._chunk(logits, batch, 0)
+        logp, entropy = self._chunk(out.logits.flatten(0, 1)[batch.places], batch, 0)
         needed = self.value_head is not None and self.critic is None
-        hidden = self._hidden(self.model, batch) if needed else logits
-        return Scored(logp, entropy, self._values(hidden, batch))
+        hidden = self._hidden(self.model, batch) if needed else logp
+        return Scored(logp, entropy, *self._values(hidden, batch))
 
     def _score(self, hidden: Tensor, batch: MicroBatch) -> tuple[Tensor, Tensor]:
         size = max(1, CHUNK // int(self.model.config.get_text_config().vocab_size))
@@ -112,27 +112,31 @@ class ActorCritic(nn.Module):
             entropy = _entropy(logps if self.entropy_grad else logps.detach())
         return picked, entropy
 
-    def _values(self, hidden: Tensor, batch: MicroBatch) -> Tensor | None:
+    def _values(
+        self, hidden: Tensor, batch: MicroBatch
+    ) -> tuple[Tensor, Tensor] | tuple[None, None]:
+        """Values before and after each trained token, from hidden states [R * L, D]."""
         if self.value_head is None:
-            return None
+            return None, None
+        places = torch.stack([batch.places, batch.own])
         if self.critic is not None:
-            hidden = self._hidden(self.critic, batch)
+            hidden = self._hidden(self.critic, batch)[places]
         else:
+            hidden = hidden[places]
             frozen = hidden.detach()
             hidden = frozen + self.value_grad * (hidden - frozen) if self.value_grad else frozen
-        values: Tensor = self.value_head(hidden.float()).squeeze(-1)
-        return values
+        before, after = self.value_head(hidden.float()).squeeze(-1)
+        return before, after
 
     def _hidden(self, model: Any, batch: MicroBatch) -> Tensor:
-        """Last hidden states [T, D] at the places that predict a trained token. Padding is on the
-        right, where no causal model sees it; other models than those that share rows know their
-        positions best themselves."""
+        """Last hidden states [R * L, D]. Padding is on the right, where no causal model sees it;
+        other models than those that share rows know their positions best themselves."""
         shared: dict[str, Any] = {}
         if self.takes_shared_rows:
             mask = _cast(batch.mask, model)
             shared = {"attention_mask": mask, "position_ids": batch.positions}
         out = layers(model)(input_ids=batch.ids, use_cache=False, **shared)
-        hidden: Tensor = out.last_hidden_state.flatten(0, 1)[batch.places]
+        hidden: Tensor = out.last_hidden_state.flatten(0, 1)
         return hidden
 
 

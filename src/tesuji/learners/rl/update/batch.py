@@ -45,6 +45,7 @@ class Row:
 class MicroBatch:
     """One forward pass. Trained token t is predicted at `places[t]` of the flattened [R * L].
 
+    It stands itself at `own[t]`, where what follows it can be judged.
     `mask` [R, 1, L, L] is additive, or None where plain causal attention is right. `index` [T] are
     the flat numbers of the trained tokens; `allowed` holds (t, tokens) where not all were allowed.
     """
@@ -53,6 +54,7 @@ class MicroBatch:
     positions: Tensor
     mask: Tensor | None
     places: Tensor
+    own: Tensor
     targets: Tensor
     index: Tensor
     allowed: tuple[tuple[int, tuple[int, ...]], ...]
@@ -114,6 +116,7 @@ def collate(rows: Sequence[Row], device: torch.device) -> MicroBatch:
     """The tensors of one forward pass."""
     length = max(row.length for row in rows)
     places: list[int] = []
+    own: list[int] = []
     targets: list[int] = []
     index: list[int] = []
     allowed: list[tuple[int, tuple[int, ...]]] = []
@@ -125,6 +128,7 @@ def collate(rows: Sequence[Row], device: torch.device) -> MicroBatch:
                     allowed.append((len(places), branch.allowed[offset]))
                 before = column + offset if offset else prompt  # a reply follows on the prompt
                 places.append(number * length + before - 1)
+                own.append(number * length + column + offset)
                 targets.append(branch.ids[offset])
             index += range(branch.first, branch.first + sum(branch.trained))
             column += len(branch.ids)
@@ -135,6 +139,7 @@ def collate(rows: Sequence[Row], device: torch.device) -> MicroBatch:
         positions=torch.tensor(positions, device=device),
         mask=row_mask(torch.tensor(owners, device=device)) if shared else None,
         places=torch.tensor(places, device=device),
+        own=torch.tensor(own, device=device),
         targets=torch.tensor(targets, device=device),
         index=torch.tensor(index, device=device),
         allowed=tuple(allowed),

@@ -2,7 +2,7 @@
 
     scores = score_rollout(stage, learner, reference, flat)
     estimate, kl = estimate_advantages(stage, flat, scores, beta, baseline)
-    tokens = loss_inputs(stage, flat, scores, estimate, device)
+    tokens = loss_inputs(stage, flat, scores, estimate, device, new_unit(learner, estimate))
     means = update(stage, learner, flat, tokens, recipe=recipe, number=step, beta=beta)
 
 Arrays per token are [N], in the order of `token_layout`. `beta` is the weight of the KL now.
@@ -40,11 +40,12 @@ from tesuji.recipe.schema.rl import GrpoStage, PpoStage, RLStage
 @dataclass(frozen=True)
 class Scores:
     """Before the update, each [N] or None: log-probs of the policy and of the reference, values of
-    the critic."""
+    the critic before and after each token."""
 
     logps: Array | None
     values: Array | None
     reference: Array | None
+    after: Array | None = None
 
 
 def score_rollout(
@@ -53,8 +54,8 @@ def score_rollout(
     """What the stage needs to know of the rollout's tokens before the weights change."""
     several = stage.num_iterations * stage.num_mini_batches > 1
     needed = several or isinstance(stage, PpoStage) or stage.kl_in == "reward"
-    logps, values = score(learner, flat) if needed else (None, None)
-    return Scores(logps, values, reference.logps(learner, flat) if reference else None)
+    logps, values, after = score(learner, flat) if needed else (None, None, None)
+    return Scores(logps, values, reference.logps(learner, flat) if reference else None, after)
 
 
 def estimate_advantages(
@@ -65,23 +66,38 @@ def estimate_advantages(
     if stage.kl_in == "reward" and scores.reference is not None and scores.logps is not None:
         strayed = scores.logps - scores.reference
         penalty, kl = -beta * strayed, float(strayed.mean()) if flat.tokens else 0.0
-    estimate = ESTIMATORS[type(stage)](stage, flat, Evidence(scores.values, penalty), baseline)
+    evidence = Evidence(scores.values, penalty, scores.after)
+    estimate = ESTIMATORS[type(stage)](stage, flat, evidence, baseline)
     if stage.whiten_advantages:
         estimate = whitened(estimate, summed(moments(estimate.advantages)))
     return estimate, kl
 
 
+def new_unit(learner: Learner, estimate: Estimate) -> float:
+    """The unit of the critic from now on, these returns seen."""
+    head = learner.module.value_head
+    if head is None or estimate.returns is None:
+        return 1.0
+    learner.returns.observe(summed(moments(estimate.returns)), head)
+    return learner.returns.unit
+
+
 def loss_inputs(
-    stage: RLStage, flat: Flat, scores: Scores, estimate: Estimate, device: torch.device
+    stage: RLStage,
+    flat: Flat,
+    scores: Scores,
+    estimate: Estimate,
+    device: torch.device,
+    unit: float = 1.0,
 ) -> Tokens:
-    """The same as tensors on the device. With `loss_type: trace` a token weighs the less the more
-    its trace has."""
+    """The same as tensors on the device, values and returns in `unit`s. With `loss_type: trace` a
+    token weighs the less the more its trace has."""
 
     def tensor(array: Array) -> Tensor:
         return torch.tensor(array, dtype=torch.float32, device=device)
 
-    def known(array: Array | None) -> Tensor | None:
-        return None if array is None else tensor(array)
+    def known(array: Array | None, unit: float = 1.0) -> Tensor | None:
+        return None if array is None else tensor(array / unit)
 
     weights = np.ones(flat.tokens)
     for span in flat.spans if stage.loss_type == "trace" else ():
@@ -91,8 +107,10 @@ def loss_inputs(
         behaviour=tensor(flat.behaviour),
         old=known(scores.logps),
         reference=known(scores.reference) if stage.kl_in == "loss" else None,
-        values=known(scores.values),
-        returns=known(estimate.returns),
+        values=known(scores.values, unit),
+        returns=known(estimate.returns, unit),
+        after=known(scores.after, unit),
+        after_returns=known(estimate.after_returns, unit),
     )
     return Tokens(data, tensor(weights))
 

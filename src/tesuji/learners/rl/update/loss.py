@@ -7,6 +7,9 @@
     vf  = 0.5 * max((V - R)^2, (clip(V, V_old - eps, V_old + eps) - R)^2)
     L   = w * pg + beta * kl + vf_coef * vf - entropy_coef * H
 
+V and R are in units of the returns of late; the last token of a turn has a second vf, of the value
+behind it.
+
 Clipping: Schulman et al. 2017; clip-higher: Yu et al. 2025 (DAPO); dual clip: Ye et al. 2020; k3:
 Schulman 2020, "Approximating KL divergence", with the ratio in front as in DeepSeek-V3.2; the
 truncated weight w: Yao et al. 2025.
@@ -37,7 +40,9 @@ class LossOptions:
 
 @dataclass(frozen=True, slots=True)
 class TokenData:
-    """What is known of T trained tokens beside the policy's present opinion, each [T] or None."""
+    """What is known of T trained tokens beside the policy's present opinion, each [T] or None.
+    Values are in the unit of the value head; `after` are those behind the token, `after_returns`
+    what they should be: NaN where that is not known."""
 
     advantages: Tensor
     behaviour: Tensor
@@ -45,6 +50,8 @@ class TokenData:
     reference: Tensor | None = None
     values: Tensor | None = None
     returns: Tensor | None = None
+    after: Tensor | None = None
+    after_returns: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,13 @@ class TokenLoss:
 
 
 def token_loss(
-    logp: Tensor, data: TokenData, options: LossOptions, *, entropy: Tensor, values: Tensor | None
+    logp: Tensor,
+    data: TokenData,
+    options: LossOptions,
+    *,
+    entropy: Tensor,
+    values: Tensor | None,
+    after: Tensor | None = None,
 ) -> TokenLoss:
     """The loss of each trained token. Where `data.old` is None the present log-probs stand for it:
     one update per rollout needs no second forward pass."""
@@ -77,6 +90,10 @@ def token_loss(
         loss = loss + options.beta * (ratio * kl)  # unbiased also for an older policy's tokens
     if values is not None and data.values is not None and data.returns is not None:
         value = value_loss(values, data.values, data.returns, options.clip_range_vf)
+        if after is not None and data.after is not None and data.after_returns is not None:
+            known = ~data.after_returns.isnan()
+            target = data.after_returns.nan_to_num()
+            value = value + known * value_loss(after, data.after, target, options.clip_range_vf)
         figures["value_loss"] = value
         loss = loss + options.vf_coef * value
     if options.entropy_coef:

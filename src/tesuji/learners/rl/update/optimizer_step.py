@@ -23,6 +23,7 @@ from tesuji.learners.rl.update.actor_critic import ActorCritic
 from tesuji.learners.rl.update.batch import MicroBatch, Row, collate, micro_batches, pack
 from tesuji.learners.rl.update.learning_rate import LearningRate
 from tesuji.learners.rl.update.loss import LossOptions, TokenData, token_loss
+from tesuji.learners.rl.update.return_scale import ReturnScale
 from tesuji.players.sampling.modes import evaluating, updating
 
 
@@ -39,6 +40,7 @@ class Learner:
     share_prompts: bool = True
     max_grad_norm: float = 1.0
     in_bf16: bool = False
+    returns: ReturnScale = field(default_factory=ReturnScale)
     notices: list[str] = field(default_factory=list)
 
     @property
@@ -49,11 +51,13 @@ class Learner:
 
     def state_dict(self) -> dict[str, Any]:
         """What is neither a weight nor the optimizer's own state, as plain JSON values."""
-        return {"micro_batch_tokens": self.micro_batch_tokens}
+        returns = self.returns.state_dict()
+        return {"micro_batch_tokens": self.micro_batch_tokens, "returns": returns}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` gave."""
         self.micro_batch_tokens = state["micro_batch_tokens"]
+        self.returns.load_state_dict(state["returns"])
 
     def autocast(self) -> torch.autocast:
         """The precision it computes in: bfloat16 over float32 weights, or the weights' own."""
@@ -103,8 +107,9 @@ def worth_a_pass(
 
 
 @torch.no_grad()
-def score(learner: Learner, flat: Flat) -> tuple[Array, Array | None]:
-    """Log-probs [N] and values [N] (None without a critic) of the policy as it is now."""
+def score(learner: Learner, flat: Flat) -> tuple[Array, Array | None, Array | None]:
+    """Log-probs [N] of the policy as it is now, and values before and after each token [N], as
+    returns (None without a critic)."""
     rows = rows_of(learner, flat)
     while True:
         try:
@@ -113,17 +118,21 @@ def score(learner: Learner, flat: Flat) -> tuple[Array, Array | None]:
             _halve(learner, rows, error)
 
 
-def _score(learner: Learner, flat: Flat, rows: Sequence[Row]) -> tuple[Array, Array | None]:
+def _score(
+    learner: Learner, flat: Flat, rows: Sequence[Row]
+) -> tuple[Array, Array | None, Array | None]:
     module, logps = learner.module, np.empty(flat.tokens)
-    values = np.empty(flat.tokens) if module.value_head is not None else None
+    values = np.empty((2, flat.tokens))
     for batch in _fitting(learner, rows):
         with evaluating(module), learner.autocast():
             scored = module(batch)
         index = batch.index.cpu().numpy()
         logps[index] = scored.logp.double().cpu().numpy()
-        if values is not None and scored.values is not None:
-            values[index] = scored.values.double().cpu().numpy()
-    return logps, values
+        for row, judged in zip(values, (scored.values, scored.after), strict=True):
+            if judged is not None:
+                row[index] = learner.returns.unit * judged.double().cpu().numpy()
+    before, after = values if module.value_head is not None else (None, None)
+    return logps, before, after
 
 
 def _fitting(learner: Learner, rows: Sequence[Row]) -> Iterator[MicroBatch]:
@@ -177,6 +186,7 @@ def _backward(
                 options,
                 entropy=scored.entropy,
                 values=scored.values,
+                after=scored.after,
             )
             weighted = losses.loss * tokens.weights[batch.index] * float(real)
             loss = weighted.sum() * (learner.accelerator.num_processes / norm)
