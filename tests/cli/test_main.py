@@ -13,7 +13,6 @@ from tesuji.cli import doctor
 from tesuji.cli.browse.recipes import standalone
 from tesuji.cli.console import SafeConsole
 from tesuji.cli.main import COMMANDS, main
-from tesuji.cli.progress import Bar
 from tesuji.core.errors import RecipeError
 from tesuji.recipe.reading.load import load_recipe
 
@@ -155,7 +154,7 @@ def test_stopping_in_the_midst_of_a_command_exits_with_130(monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tesuji.recipe.reading.load.load_recipe", interrupted)
+    monkeypatch.setattr("tesuji.recipe.reading.load.load_with_places", interrupted)
     assert main(["run", "tictactoe/tiny"]) == 130
     assert "kept" in capsys.readouterr().err
 
@@ -199,15 +198,6 @@ def test_the_exit_code_reaches_the_shell():
 def test_no_control_codes_where_the_output_is_no_terminal(tmp_path):
     run = tesuji("recipes", cwd=tmp_path)
     assert "\x1b" not in run.stdout + run.stderr
-
-
-def test_bars_show_a_note_and_stay_silent_outside_a_terminal(capsys):
-    with Bar() as bar:
-        bar.begin("train", 10)
-        bar.update(5, "loss 0.1")
-        shown = [column(bar.drawn.tasks[0]) for column in bar.drawn.columns]
-    assert any(str(cell) == "loss 0.1" for cell in shown)
-    assert capsys.readouterr().out.strip() == ""
 
 
 def test_recipes_are_listed_and_shown_as_written(capsys):

@@ -2,13 +2,14 @@
 
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from tesuji.cli.console import console
+from tesuji.cli.console import console, say
 
 if TYPE_CHECKING:
     from tesuji.pipeline.run import Outcome
@@ -40,12 +41,14 @@ def run(
             _print_plan(loaded, runs)
             return
         from tesuji.cli.progress import Bar
-        from tesuji.pipeline.run import run_recipe
 
         command = shlex.join(["tesuji", *sys.argv[1:]])
         with Bar() as bar:
+            bar.begin("loading")
+            from tesuji.pipeline.run import run_recipe
+
             outcome = run_recipe(loaded, runs, command=command, progress=bar)
-    _print_outcome(outcome)
+    _print_outcome(outcome, loaded)
 
 
 def _print_plan(recipe: "Recipe", runs: Path) -> None:
@@ -62,20 +65,43 @@ def _print_plan(recipe: "Recipe", runs: Path) -> None:
     console.print(table)
 
 
-def _print_outcome(outcome: "Outcome") -> None:
+def _print_outcome(outcome: "Outcome", recipe: "Recipe") -> None:
     from tesuji.report.collect import collect
     from tesuji.report.tables.held_out import rows_of, rows_table
     from tesuji.report.tables.matches import evaluation_table
 
     final = outcome.after or outcome.before
+    say("")
     if final is not None:
         before = outcome.before if outcome.after else None
         console.print(evaluation_table(before, final, width=console.width))
     looks = [s.evaluation for s in collect(outcome.folder).stages if s.evaluation]
     if scores := rows_of(looks):
         console.print(rows_table(scores))
-    console.print(f"{outcome.seconds:.0f} s in all. Report: {outcome.page}", soft_wrap=True)
-    folder = shlex.quote(str(outcome.folder))
-    talks = final is not None and final.game == "prompts"
-    now = f"Now talk to it: tesuji chat {folder}" if talks else f"Now play it: tesuji play {folder}"
-    console.print(now, soft_wrap=True)
+    say(f"{outcome.seconds:.0f} s in all. Report: {outcome.page}")
+    say("\n".join(_next_steps(outcome.folder, recipe)))
+
+
+def _next_steps(run: Path, recipe: "Recipe") -> Iterator[str]:
+    """Where the model is, what can be done with it, and what to do first."""
+    from tesuji.games.catalogue import load_game
+    from tesuji.games.prompts import NAME as PROMPTS
+    from tesuji.pipeline.models.of_run import newest_model
+
+    folder, prompts = shlex.quote(str(run)), recipe.game.name == PROMPTS
+    yield f"The model: {newest_model(run, recipe)}"
+    alone = prompts or load_game(recipe.game.name, recipe.game.options).num_players == 1
+    play, talk = f"tesuji play {folder}", f"tesuji chat {folder}"
+    judge = f"tesuji eval {folder} " + ("--prompts FILE" if prompts else "--episodes 1000")
+    for name, command in (("play", "" if alone else play), ("judge", judge), ("talk", talk)):
+        if command:
+            yield f"  {name:<6}  {command}"
+    if not prompts:
+        yield f"  python  tesuji.load_run({str(run)!r}).player(temperature=0)"
+    yield (
+        f"Now play it: {play}"
+        if not alone
+        else f"Now talk to it: {talk}"
+        if prompts
+        else (f"Now judge it on more: {judge}")
+    )

@@ -16,6 +16,7 @@ from tesuji.core.run_folder import RunFolder
 from tesuji.evaluation.results import Evaluation, load_evaluation
 from tesuji.learners.model.load import quiet_libraries
 from tesuji.pipeline.checks import check
+from tesuji.pipeline.heading import heading
 from tesuji.pipeline.plan import Step, decide, make_plan
 from tesuji.pipeline.step_context import StepContext
 from tesuji.pipeline.steps.run_step import run_step
@@ -43,9 +44,11 @@ def run_recipe(
     Raises TesujiErrors; what was finished before stays and is not done again.
     """
     started = time.monotonic()
+    progress.begin("looking at the recipe")
     run, plan = prepare(recipe, root)
     with run.locked():
         plan = decide(plan, run.path)  # somebody else may have gone on in between
+        progress.say(heading(recipe, plan, run.path))
         text = dump_recipe(recipe)
         run.open(name=recipe.name, recipe=text, seed=recipe.seed, command=command, say=progress.say)
         config = {"recipe": text, "seed": recipe.seed}
@@ -93,17 +96,19 @@ def _one(
     if step.decision == "skip":
         progress.say(f"{step.name}: {step.why}")
         return
+    progress.begin(step.name)
     folder.begin(step.key)
     run.note_stage(step.name, {"status": "running", "key": step.key})
     started = time.monotonic()
     with telling_full_disk(folder.path):
         run_step(step, folder.path, context, metrics, progress)
     facts = {"seconds": round(time.monotonic() - started, 2)}
+    resumed = {"resumed": True} if step.decision == "resume" else {}
     folder.finish(step.key, facts)
     run.link(step.name, folder.path)
     if (summary := folder.path / "training.json").exists():
         write_json(run.path / f"training_summary_{step.name}.json", read_json(summary))
-    run.note_stage(step.name, {"status": "done", "key": step.key, **facts})
+    run.note_stage(step.name, {"status": "done", "key": step.key, **facts, **resumed})
 
 
 def _evaluation(plan: list[Step], run: Path, name: str) -> Evaluation | None:

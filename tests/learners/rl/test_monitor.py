@@ -15,7 +15,7 @@ QUIET = {"approx_kl": 0.01, "entropy": 1.0, "reply_length": 20.0, "success": 0.3
 def test_the_console_line_is_the_one_people_know():
     metrics = {"reward": 0.45231, "score": 0.60119, "success": 0.45}
     metrics |= {"success_low": 0.41, "success_high": 0.494}
-    expected = "Step 100 | reward 0.4523 | score 0.6012 | success 45.0% [41-49]"
+    expected = "step 100: reward 0.452, score 0.601, success 45% (41–49)"
     assert console_line(100, metrics) == expected
 
 
@@ -32,7 +32,7 @@ def test_what_goes_wrong_is_said_once_and_with_what_to_do(change, words):
     for step in range(1, 25):
         assert alarms.look(step, QUIET) == []
     (said,) = alarms.look(25, QUIET | change)
-    assert said.startswith("Step 25: ")
+    assert said.startswith("step 25: ")
     assert words in said
     assert alarms.look(26, QUIET | change) == [], "said once"
     assert alarms.look(27, QUIET) == []

@@ -32,11 +32,6 @@ class Likelihood:
         """exp(nats_per_token): among how many tokens the model was, in effect, in doubt."""
         return _exp(self.nats_per_token)
 
-    @property
-    def perplexity_interval(self) -> Interval:
-        """The interval as perplexities; 0 to infinity below two matches."""
-        return Interval(_exp(self.interval.low), _exp(self.interval.high))
-
 
 @dataclass(frozen=True, slots=True)
 class Preferences:

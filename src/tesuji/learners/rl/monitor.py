@@ -12,17 +12,15 @@ STILL = 10  # rollouts in a row without any difference to learn from
 
 
 def console_line(step: int, metrics: Mapping[str, float]) -> str:
-    """`Step 100 | reward 0.4523 | score 0.6012 | success 45.0% [41-49]`; where nothing can be won
-    `Step 100 | reward 0.4523 | kl 0.0210 | length 12.3`."""
+    """`step 100: reward 0.452, score 0.601, success 45% (41–49)`, the latter with its 95% interval;
+    where nothing can be won `step 100: reward 0.452, kl 0.021, length 12.3`."""
+    reward = f"step {step:,}: reward {metrics['reward']:.3f}"
     if "success" not in metrics:
-        kl = f"kl {metrics['kl']:.4f} | " if "kl" in metrics else ""
-        length = f"length {metrics['reply_length']:.1f}"
-        return f"Step {step} | reward {metrics['reward']:.4f} | {kl}{length}"
+        kl = f"kl {metrics['kl']:.3f}, " if "kl" in metrics else ""
+        return f"{reward}, {kl}length {metrics['reply_length']:.1f}"
     low, high = 100 * metrics["success_low"], 100 * metrics["success_high"]
-    return (
-        f"Step {step} | reward {metrics['reward']:.4f} | score {metrics['score']:.4f} | "
-        f"success {100 * metrics['success']:.1f}% [{low:.0f}-{high:.0f}]"
-    )
+    success = f"success {100 * metrics['success']:.0f}% ({low:.0f}–{high:.0f})"
+    return f"{reward}, score {metrics['score']:.3f}, {success}"
 
 
 class Alarms:
@@ -40,7 +38,7 @@ class Alarms:
         self.lengths.append(metrics.get("reply_length", 0.0))
         fresh = [words for name, words in signs.items() if name not in self.on]
         self.on = set(signs)
-        return [f"Step {step}: {words}" for words in fresh]
+        return [f"step {step:,}: {words}" for words in fresh]
 
     def _signs(self, metrics: Mapping[str, float]) -> dict[str, str]:
         signs = {}

@@ -142,8 +142,9 @@ class _Replay:
         return situation(self.state, self._story, held, self._game)
 
     def _take(self, operation: Operation, before: Situation | None, action: str | None) -> None:
-        if isinstance(operation, HoleCardsShowingOrMucking) and action is None:
-            self.invented_shows.add(operation.player_index)
+        if isinstance(operation, HoleCardsShowingOrMucking):  # of all-ins before the board, too
+            change = self.invented_shows.add if action is None else self.invented_shows.discard
+            change(operation.player_index)
         if not isinstance(operation, BETTING):
             return
         if action is None:
@@ -274,8 +275,8 @@ def _match(history: HandHistory) -> str:
     if number.isascii() and number.isdigit() and len(number) >= OF_A_ROOM:
         return f"{history.venue or 'hand'}-{number}"
     of = history.venue, history.event, history.year, history.month, history.day
-    hand = [*of, history.variant, history.hand, history.table, history.starting_stacks]
-    hand += [history.blinds_or_straddles, history.players]
+    hand = [*of, history.variant, history.hand, history.table, history.antes]
+    hand += [history.starting_stacks, history.blinds_or_straddles, history.players]
     shown = [_CARDS.sub("", action) if number else action for action in history.actions]
     return f"hand-{digest(repr([*hand, [action for action in shown if action]]))}"
 

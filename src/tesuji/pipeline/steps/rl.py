@@ -14,6 +14,7 @@ from tesuji.learners.reward_model.critic import critic_from_reward
 from tesuji.learners.reward_model.scorer import load_scorer
 from tesuji.learners.rl.checkpoint import checkpoints
 from tesuji.learners.rl.train import train_rl
+from tesuji.pipeline.step_context import say_how_run
 from tesuji.pipeline.steps.look import look
 from tesuji.pipeline.steps.train import stop_when, trainable
 from tesuji.recipe.schema.recipe import Recipe
@@ -40,6 +41,7 @@ def run_rl(
     set_aside_damaged(checkpoints(out / "checkpoints")[::-1], progress.say)
     done = checkpoints(out / "checkpoints")
     policy = trainable(recipe, str(done[-1]) if done else source)
+    say_how_run(policy, progress)
     scorer = load_scorer(recipe.model, reward_model) if reward_model else None
     rewards = make_terms(stage.rewards, lambda e: load_game(e.game, e.options), scorer)
 
@@ -50,7 +52,7 @@ def run_rl(
         first = {f"eval/{key}": value for key, value in evaluate(0).items()}
         metrics.forget_after(name, -1)
         metrics.log(name, 0, first)
-    progress.begin(f"{name}: playing and learning", stage.max_steps)
+    progress.begin("playing and learning", stage.max_steps)
     summary = train_rl(
         stage,
         policy,
@@ -61,13 +63,13 @@ def run_rl(
         critic=_critic(stage, recipe, critic),
         scorer=scorer,
         hooks=Hooks(
-            on_step=lambda step, total, line: progress.update(step, line.partition(" | ")[2]),
+            on_step=lambda step, total, line: progress.update(step, line.partition(": ")[2]),
             say=progress.say,
             evaluate=evaluate if stage.eval_steps else None,
             stop_when=stop_when(stage.stop_when, name, policy, recipe, game, metrics),
         ),
     )
-    progress.say(f"{name}: {summary.in_words()}")
+    progress.say(summary.in_words())
 
 
 def _critic(stage: RLStage, recipe: Recipe, source: str | None) -> Policy | None:

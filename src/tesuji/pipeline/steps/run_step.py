@@ -55,7 +55,7 @@ def run_step(
                 critic=context.critic_of(step),
                 out=out,
                 metrics=metrics,
-                progress=progress,
+                progress=named,
             )
         case EvaluationSection() as section:
             result = _evaluation(section, step, recipe, game, out, context, progress)
