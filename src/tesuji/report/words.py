@@ -198,12 +198,13 @@ def headline(evaluation: Evaluation | None, before: Evaluation | None = None) ->
 
 def no_change(before: Evaluation, after: Evaluation) -> bool:
     """Whether two looks found the same in everything they measured."""
-    same = {"label": "", "model": "", "seconds": 0.0}
-    one, other = (
-        replace(look, rows=look.rows and replace(look.rows, seconds=0.0), **same)
-        for look in (before, after)
-    )
-    return one == other
+    return _measured(before) == _measured(after)
+
+
+def _measured(look: Evaluation) -> Evaluation:
+    """A look without what tells it from another one of the same model."""
+    rows = look.rows and replace(look.rows, seconds=0.0)
+    return replace(look, label="", model="", seconds=0.0, rows=rows)
 
 
 def _found(evaluation: Evaluation, before: Evaluation | None) -> Headline:
