@@ -20,11 +20,14 @@ NO_VERDICT = "no verdict"  # of a game for one seat that does not know winning
 SPLITS = {"trained": "seen in training", "held_out": "never seen", "all": "all positions"}
 
 
+Mood = Literal["good", "bad", "open"]
+
+
 @dataclass(frozen=True, slots=True)
 class Headline:
     """One honest sentence, and whether it is `good` news, `bad` news or `open`."""
 
-    mood: Literal["good", "bad", "open"]
+    mood: Mood
     sentence: str
 
 
@@ -133,10 +136,24 @@ def certificate_sentence(proof: Certificate) -> str:
     return f"{who}: loses {proof.losses:,} of {proof.lines:,} lines{shortest}"
 
 
+def exploitability_words(result: Exploitability) -> dict[str, str]:
+    """What the report says of it: title, meaning and the figure's sentence."""
+    alone = result.exploitability is not None
+    return {
+        "title": "Exploitability" if alone else "NashConv",
+        "meaning": "What a best response would win against this policy, a match, averaged over the"
+        " seats"
+        if alone
+        else "What the seats would gain a match by best responses to the others, one at a time,"
+        " added up",
+        "sentence": exploitability_sentence(result),
+    }
+
+
 def exploitability_sentence(result: Exploitability) -> str:
     """What a best response would win, beside random play's figure."""
     words = (
-        f"{result.exploitability:.4f} (uniformly random play: {result.uniform:.4f}; an equilibrium:"
+        f"{result.value:.4f} (uniformly random play: {result.uniform:.4f}; an equilibrium:"
         f" 0), over {result.information_states:,} information states"
     )
     if result.illegal_mass < 0.001:
@@ -194,9 +211,16 @@ def _by_certificate(evaluation: Evaluation) -> Headline:
 
 def _by_exploitability(result: Exploitability) -> Headline:
     """Good news is a tenth of uniform play's figure or less: nobody reaches 0 exactly."""
-    wins, uniform = result.exploitability, result.uniform
+    wins, uniform = result.value, result.uniform
+    mood: Mood = "good" if wins <= uniform / 10 else "bad" if wins >= uniform else "open"
+    if result.exploitability is None:
+        return Headline(
+            mood,
+            f"Best responses of all seats, one at a time, win {wins:.3f} a match more than it does;"
+            f" against uniformly random play {uniform:.3f}, against an equilibrium 0.",
+        )
     return Headline(
-        "good" if wins <= uniform / 10 else "bad" if wins >= uniform else "open",
+        mood,
         f"A best response wins {wins:.3f} a match against it; against uniformly random play it "
         f"wins {uniform:.3f}, against an equilibrium 0.",
     )

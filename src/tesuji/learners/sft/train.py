@@ -106,7 +106,7 @@ def _trainer(
         train_dataset=dataset(rows),
         eval_dataset=dataset(looks) if looks else None,
         processing_class=policy.tokenizer,
-        data_collator=SoftCollator(policy.tokenizer.pad_token_id),
+        data_collator=SoftCollator(policy.tokenizer.pad_token_id, behind=policy.support.plain),
         optimizers=(optimizer(stage, policy.model), None),
     )
 

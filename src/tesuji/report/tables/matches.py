@@ -101,7 +101,7 @@ def _facts(before: Evaluation | None, after: Evaluation) -> Table:
         facts.add_row("certificate", Text(certificate_sentence(proof), style))
     for look in filter(None, (before, after)):
         if look.exploitability is not None:
-            name = "exploitability" if look is after else f"... {look.label}"
+            name = look.exploitability.name if look is after else f"... {look.label}"
             facts.add_row(name, exploitability_sentence(look.exploitability))
     for row in totals(after):
         _add_winnings(facts, row, before, after)

@@ -23,7 +23,7 @@ from tesuji.report.words import (
     SPLITS,
     certificate_sentence,
     duration,
-    exploitability_sentence,
+    exploitability_words,
     find,
     game_words,
     headline,
@@ -92,7 +92,7 @@ def _judged(looks: Sequence[Evaluation]) -> dict[str, Any]:
         "moves": [_moves(look) for look in looks if look.positions],
         "certificates": [_proofs(look) for look in looks if look.certificates],
         "exploitability": [
-            {"label": k.label, "sentence": exploitability_sentence(k.exploitability)}
+            {"label": k.label, **exploitability_words(k.exploitability)}
             for k in looks
             if k.exploitability is not None
         ],
