@@ -85,15 +85,15 @@ class Policy:
     def logprobs(self, replies: list[Sampled]) -> Tensor:
         """log p(token | all before it) of every token of the replies, [N, R]; 0 where padded.
         As when they were sampled, tokens that lead to no legal move do not compete."""
-        prompt = max(len(said.prompt_ids) for said in replies)  # P
-        reply = max(len(said.reply_ids) for said in replies)  # R
-        ids = torch.zeros(len(replies), prompt + reply, dtype=torch.long)
+        prompt = max(len(reply.prompt_ids) for reply in replies)  # P
+        longest = max(len(reply.reply_ids) for reply in replies)  # R
+        ids = torch.zeros(len(replies), prompt + longest, dtype=torch.long)
         real = torch.zeros_like(ids)  # 1 where a token stands; prompts are padded on the left
-        mask = torch.zeros(len(replies), reply, self.model.config.vocab_size)
-        for row, said in enumerate(replies):
-            span = slice(prompt - len(said.prompt_ids), prompt + len(said.reply_ids))
-            ids[row, span], real[row, span] = torch.tensor(said.prompt_ids + said.reply_ids), 1
-            for place, legal in said.allowed.items():
+        mask = torch.zeros(len(replies), longest, self.model.config.vocab_size)
+        for row, reply in enumerate(replies):
+            span = slice(prompt - len(reply.prompt_ids), prompt + len(reply.reply_ids))
+            ids[row, span], real[row, span] = torch.tensor(reply.prompt_ids + reply.reply_ids), 1
+            for place, legal in reply.allowed.items():
                 mask[row, place] = -torch.inf
                 mask[row, place, list(legal)] = 0.0
         positions = (real.cumsum(-1) - 1).clamp(min=0)

@@ -1,18 +1,22 @@
 """Names of other packages: games, players and rewards alike, and what happens when they collide."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from other_packages import install
 from places import ROOT
 
-from tesuji.core.errors import GameError, RecipeError, TesujiError
+from tesuji.core.errors import EngineError, GameError, RecipeError, TesujiError
 from tesuji.core.plugins import Plugins
 from tesuji.core.types import Episode
-from tesuji.episodes.rewards.total import make_terms, reward_names
+from tesuji.episodes.rewards import total as rewards
+from tesuji.episodes.rewards.total import _value, make_terms
 from tesuji.games import catalogue
 from tesuji.games.catalogue import game_info, list_games, load_game
-from tesuji.players.registry import make_player, parse_player, player_names
+from tesuji.players import registry as players
+from tesuji.players.base import MoveRequest
+from tesuji.players.registry import make_player, parse_player
 from tesuji.recipe.schema.play import RewardTerm
 
 THINGS = Plugins("tesuji.things", "thing", RecipeError)
@@ -25,6 +29,13 @@ from tesuji.players.basic.scripted import ScriptedPlayer
 class Last(ScriptedPlayer):
     def __init__(self, policy="last"):
         super().__init__(policy=policy)
+
+class Bad(ScriptedPlayer):
+    def choose(self, requests):
+        raise KeyError("mine")
+
+def boom():
+    return lambda at: 1 / 0
 
 def half(scale: float = 0.5):
     return lambda at: scale
@@ -112,7 +123,9 @@ def test_a_game_with_a_name_of_ours(add):
 
 def test_a_player_with_a_name_of_ours(add):
     add("their-players", "tesuji.players", scripted="somebody:Last", eager="somebody:Last")
-    assert {"tesuji:scripted", "their-players:scripted", "eager"} <= set(player_names())
+    assert {"tesuji:scripted", "their-players:scripted", "eager"} <= set(
+        players.PLUGINS.names(players.BUILT_IN)
+    )
     with pytest.raises(RecipeError, match="2 packages have a player 'scripted'"):
         make_player(parse_player("scripted"), game=TIC_TAC_TOE)
     theirs = make_player(parse_player("their-players:scripted"), game=TIC_TAC_TOE)
@@ -125,9 +138,31 @@ def test_a_player_with_a_name_of_ours(add):
         make_player(parse_player("tesuji:minimax"), game=load_game("kuhn_poker"))
 
 
+def test_another_packages_failing_player_is_named_with_the_line_at_fault(add):
+    add("their-players", "tesuji.players", bad="somebody:Bad", odd="somebody:half")
+    player = make_player(parse_player("bad"), game=TIC_TAC_TOE)
+    match = TIC_TAC_TOE.start(0)
+    request = MoveRequest(TIC_TAC_TOE, match, 0, "", match.legal_moves(0), seed=0)
+    with pytest.raises(EngineError, match="the player 'bad' of somebody:Bad failed: KeyError") as e:
+        player.choose([request])
+    assert "somebody.py:" in e.value.hint
+    with pytest.raises(RecipeError, match="is no player"):
+        make_player(parse_player("odd"), game=TIC_TAC_TOE)
+
+
+def test_another_packages_failing_reward_is_named_with_the_line_at_fault(add):
+    add("their-terms", "tesuji.rewards", boom="somebody:boom")
+    with pytest.raises(EngineError, match="reward term boom failed: ZeroDivisionError") as caught:
+        at = SimpleNamespace(turn=SimpleNamespace(attempts=(1,)))
+        _value("boom", make_terms({"boom": RewardTerm(weight=1)}, no_game).terms["boom"][1], at)
+    assert "somebody.py:" in caught.value.hint
+
+
 def test_a_reward_with_a_name_of_ours(add):
     add("their-terms", "tesuji.rewards", legal="somebody:half", nice="somebody:half")
-    assert {"tesuji:legal", "their-terms:legal", "nice"} <= set(reward_names())
+    assert {"tesuji:legal", "their-terms:legal", "nice"} <= set(
+        rewards.PLUGINS.names(rewards.BUILT_IN)
+    )
     with pytest.raises(RecipeError, match="2 packages have a reward term 'legal'") as caught:
         worth("legal")
     assert caught.value.where == "rewards.legal"

@@ -17,6 +17,10 @@ LETTERS = "AbCdEfGhIjKlMnOpQrStUvWx"
         f"ak-{LETTERS}",
         f"ghp_{LETTERS}",
         f"github_pat_{LETTERS}",
+        f"glpat-{LETTERS}",
+        f"xoxb-{LETTERS}",
+        f"npm_{LETTERS}{LETTERS}",
+        f"AIza{LETTERS}{LETTERS[:11]}",
         "AKIAABCDEFGHIJKLMNOP",
         f"eyJ{LETTERS}.{LETTERS}.{LETTERS}",
     ],
@@ -94,7 +98,8 @@ def test_a_token_with_slashes_is_replaced(monkeypatch, token: str) -> None:
 
 
 def test_paths_stay_though_a_secret_variable_holds_one(monkeypatch, tmp_path) -> None:
-    for path in (tmp_path / "service" / "key.json", "/etc/tesuji/no-such-file.pem"):
+    absolute = (tmp_path / "service" / "key.json", "/etc/tesuji/no-such-file.pem")
+    for path in (*absolute, "~/secrets/key.json", "./keys/file.pem", "../keys/file.pem"):
         monkeypatch.setenv("SERVICE_CREDENTIALS", str(path))
         text = f"cannot read {path}: no such file"
         assert redact(text) == text

@@ -14,8 +14,9 @@ from tesuji.core.errors import GameError, RecipeError
 from tesuji.core.types import Ending, Task
 from tesuji.episodes.arena import play_matches
 from tesuji.games.catalogue import load_game
+from tesuji.players import registry as players
 from tesuji.players.base import MoveRequest
-from tesuji.players.registry import make_player, parse_player, player_names, players_of
+from tesuji.players.registry import make_player, parse_player, players_of
 from tesuji.recipe.schema.sections import PlayerSection
 
 TIC_TAC_TOE = load_game("tic_tac_toe")
@@ -53,7 +54,7 @@ def test_an_unknown_player_is_answered_with_the_nearest_name():
     with pytest.raises(RecipeError, match="no player 'minmax'") as error:
         make_player(parse_player("minmax"), game=TIC_TAC_TOE)
     assert "did you mean minimax?" in error.value.hint
-    assert all(name in error.value.hint for name in player_names())
+    assert all(name in error.value.hint for name in players.PLUGINS.names(players.BUILT_IN))
 
 
 def test_an_unknown_option_is_answered_with_the_known_ones():

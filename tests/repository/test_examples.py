@@ -13,7 +13,7 @@ from tesuji.cli.games import app
 from tesuji.core.errors import GameError, IllegalMove
 from tesuji.core.types import Ending, Move, Task
 from tesuji.episodes.arena import play_matches
-from tesuji.episodes.rewards.total import make_terms, reward_names
+from tesuji.episodes.rewards.total import BUILT_IN, PLUGINS, make_terms
 from tesuji.evaluation.matches.certificate import certify
 from tesuji.games.base import Game
 from tesuji.games.catalogue import game_info, list_games, load_game
@@ -169,7 +169,7 @@ def test_the_reward_of_the_page_is_a_reward(
     for name in ("brevity", "my-rewards:brevity"):
         rewards = make_terms({name: section}, lambda _: game)
         assert set(rewards(episode, 0).total) == {0.4}  # x(0,0): six characters of ten
-    assert "brevity" in reward_names()
+    assert "brevity" in PLUGINS.names(BUILT_IN)
 
 
 @pytest.mark.parametrize(

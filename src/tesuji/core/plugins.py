@@ -9,13 +9,15 @@ asked for by its whole name, `package:name`, ours as `tesuji:name`.
 """
 
 import sys
-from collections.abc import Collection, Container
+import traceback
+from collections.abc import Collection, Container, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from tesuji.core.errors import TesujiError, did_you_mean
+from tesuji.core.errors import EngineError, TesujiError, did_you_mean
 
 OURS = "tesuji"
 
@@ -85,6 +87,23 @@ class Plugins:
                 f"the {self.noun} {point.name!r} of {point.value} does not load: {error}",
                 where=where,
             ) from error
+
+
+@contextmanager
+def blaming(what: str, where: str) -> Iterator[None]:
+    """Inside, another package's code runs: whatever it raises becomes an EngineError that names it
+    and the line at fault."""
+    try:
+        yield
+    except TesujiError:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise EngineError(
+            f"{what} failed: {type(error).__name__}: {error}",
+            where=where,
+            hint=f"mend it at {last.filename}:{last.lineno}, or leave it out",
+        ) from error
 
 
 def package_of(point: EntryPoint) -> str:

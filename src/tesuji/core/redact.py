@@ -21,6 +21,10 @@ _SHAPES = re.compile(
       | a[ks]-[A-Za-z0-9]{16,}                  # Modal
       | gh[oprsu]_[A-Za-z0-9]{16,}              # GitHub
       | github_pat_[A-Za-z0-9_]{16,}
+      | glpat-[A-Za-z0-9_-]{16,}                # GitLab
+      | xox[abeoprs]-[A-Za-z0-9-]{10,}          # Slack
+      | npm_[A-Za-z0-9]{30,}
+      | AIza[A-Za-z0-9_-]{35}                   # Google
       | AKIA[A-Z0-9]{16}                        # AWS
       | (?<!-)eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}  # JSON web token
     )""",
@@ -71,6 +75,8 @@ def secret_values() -> list[str]:
 def _is_path(value: str) -> bool:
     """Whether a variable names a file with the secret, not the secret: base64 has slashes, too, at
     its beginning even, but then no such folder is there."""
+    if value.startswith(("~/", "./", "../")):
+        return True
     top = value.lstrip("/").partition("/")[0]
     return value.startswith("/") and Path("/", top) in Path("/").iterdir()
 

@@ -81,7 +81,7 @@ def _check_evaluation(recipe: Recipe, game: Game) -> None:
     _check_oracle(recipe, judged)
     if section.certificate:
         _needs_certificate(game, "evaluation.certificate")
-    if section.exploitability and "exploitability" not in game.info.metrics:
+    if section.exploitability and not {"exploitability", "nash_conv"} & {*game.info.metrics}:
         raise RecipeError(
             f"the exploitability of {game.name} cannot be computed",
             where="evaluation.exploitability",

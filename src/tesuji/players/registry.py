@@ -9,15 +9,15 @@ that says why not. Without it the player is let try any game, and listed with no
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint
 from typing import Any, NamedTuple
 
 from tesuji.core.errors import GameError, RecipeError, did_you_mean
-from tesuji.core.plugins import OURS, Plugins, package_of
+from tesuji.core.plugins import OURS, Plugins, blaming, package_of
 from tesuji.games.base import Game, GameInfo
 from tesuji.games.textarena.secretmafia import is_secretmafia
-from tesuji.players.base import Player
+from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.recipe.reading.yaml_lines import parse_yaml
 from tesuji.recipe.schema.sections import PlayerSection
 
@@ -105,7 +105,27 @@ def make_player(section: PlayerSection, *, game: Game) -> Player:
         )
     if "game" in inspect.signature(factory).parameters:
         options = {"game": game, **options}
-    return _labelled(factory(**options), section)
+    if isinstance(source, str):
+        return _labelled(factory(**options), section)
+    return _labelled(_theirs(source, factory, options), section)
+
+
+def _theirs(source: EntryPoint, factory: Factory, options: Mapping[str, Any]) -> Player:
+    """Another package's player, which is named as the one at fault where it fails."""
+    what, where = f"the player {source.name!r} of {source.value}", f"player: {source.name}"
+    with blaming(what, where):
+        player: Any = factory(**options)
+    if not isinstance(player, Player):
+        hint = "it must inherit from tesuji.players.base.Player"
+        raise RecipeError(f"{what} is no player, but {type(player)}", where=where, hint=hint)
+    choose = player.choose
+
+    def blamed(requests: Sequence[MoveRequest]) -> list[Reply]:
+        with blaming(what, where):
+            return choose(requests)
+
+    vars(player)["choose"] = blamed
+    return player
 
 
 def players_of(info: GameInfo) -> tuple[str, ...]:
@@ -179,11 +199,6 @@ def _name_and_options(text: str) -> tuple[str, str]:
 
 
 _OUTSIDE_BRACKETS = re.compile(r",(?![^\[]*\])")
-
-
-def player_names() -> tuple[str, ...]:
-    """Every name a recipe may use, ours first."""
-    return PLUGINS.names(BUILT_IN)
 
 
 def find_player(name: str, where: str = "player") -> str | EntryPoint:

@@ -21,7 +21,7 @@ from tesuji.core.errors import EngineError, RecipeError
 from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.results import score_of
 from tesuji.episodes.rewards.base import Judged
-from tesuji.episodes.rewards.total import BUILT_IN, make_terms, reward_names
+from tesuji.episodes.rewards.total import BUILT_IN, PLUGINS, make_terms
 from tesuji.recipe.schema.play import RewardTerm
 
 
@@ -102,7 +102,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_package_adds_a_term_with_options():
     episode = play("x(2,2)", "x(1,1)", rules=TurnRules(max_moves=4))
     assert judged(episode, 0, corner={"weight": 2.0, "bonus": 0.5}).total == (1.0, 0.0)
-    assert reward_names()[-3:] == ("seats", "anything", "missing")
+    assert PLUGINS.names(BUILT_IN)[-3:] == ("seats", "anything", "missing")
     with pytest.raises(RecipeError, match="did you mean corner"):
         judged(episode, 0, cornor=1.0)
 

@@ -12,11 +12,12 @@ many turns faster at once than one by one has a method `prepare(turns)`, called 
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from tesuji.core.errors import EngineError, RecipeError, did_you_mean
-from tesuji.core.plugins import OURS, Plugins
+from tesuji.core.plugins import OURS, Plugins, blaming
 from tesuji.core.types import Episode
 from tesuji.episodes.rewards import terms, wordle
 from tesuji.episodes.rewards.base import Judged, RewardModel, Term
@@ -62,10 +63,14 @@ class Rewards:
 
     def prepare(self, played: Iterable[tuple[Episode, int]]) -> None:
         """Let the terms that can judge all turns of these (episode, seat) at once do so."""
-        able = [term for _, term in self.terms.values() if hasattr(term, "prepare")]
-        if able:
-            judged = [at for episode, seat in played for at in self._judged(episode, seat)]
-            for term in able:
+        able: dict[str, Any] = {
+            name: term for name, (_, term) in self.terms.items() if hasattr(term, "prepare")
+        }
+        if not able:
+            return
+        judged = [at for episode, seat in played for at in self._judged(episode, seat)]
+        for name, term in able.items():
+            with _blaming(name):
                 term.prepare(judged)
 
     def _judged(self, episode: Episode, seat: int) -> list[Judged]:
@@ -111,11 +116,6 @@ def section_of(sections: Mapping[str, RewardTerm], name: str) -> RewardTerm | No
     return sections.get(name) or sections.get(f"{OURS}:{name}")
 
 
-def reward_names() -> tuple[str, ...]:
-    """Every term a recipe may name, ours first."""
-    return PLUGINS.names(BUILT_IN)
-
-
 def _make(name: str, section: RewardTerm, services: Mapping[str, Any]) -> Term:
     factory = _factory(name)
     signature = inspect.signature(factory)
@@ -154,7 +154,8 @@ def _factory(name: str) -> Callable[..., Term]:
 
 
 def _value(name: str, term: Term, at: Judged) -> float:
-    value: Any = term(at) if at.turn.attempts else 0.0
+    with _blaming(name):
+        value: Any = term(at) if at.turn.attempts else 0.0
     number = _number(value)
     if not math.isfinite(number):
         raise EngineError(
@@ -164,6 +165,12 @@ def _value(name: str, term: Term, at: Judged) -> float:
             hint="mend the term, or leave it out",
         )
     return number
+
+
+def _blaming(name: str) -> AbstractContextManager[None]:
+    """Names the term of another package that fails; one of ours fails as the fault it is."""
+    ours = name.removeprefix(f"{OURS}:") in BUILT_IN
+    return nullcontext() if ours else blaming(f"the reward term {name}", f"rewards.{name}")
 
 
 def _number(value: Any) -> float:

@@ -32,19 +32,15 @@ class Likelihood:
         """exp(nats_per_token): among how many tokens the model was, in effect, in doubt."""
         return _exp(self.nats_per_token)
 
-    @property
-    def perplexity_interval(self) -> Interval:
-        """The interval as perplexities; 0 to infinity below two matches."""
-        return Interval(_exp(self.interval.low), _exp(self.interval.high))
-
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
     """On how many pairs the better reply is the likelier one; tossing a coin scores 50%.
 
     `summed` compares log-probabilities of whole replies, which favours short ones; `per_token`
-    compares their means over tokens. Equal ones (`ties`, by the sum) count as wrong. `margin` is
-    the mean of log p(chosen) - log p(rejected) in nats, its interval over matches.
+    compares their means over tokens. Equal ones (`ties`, by the sum) count as wrong. `shorter` and
+    `longer` are what always preferring such a reply would score. `margin` is the mean of
+    log p(chosen) - log p(rejected) in nats, its interval over matches.
     """
 
     pairs: int
@@ -53,6 +49,8 @@ class Preferences:
     per_token: Share
     margin: float
     margin_interval: Interval
+    shorter: Share | None = None
+    longer: Share | None = None
 
 
 @dataclass(frozen=True, slots=True)

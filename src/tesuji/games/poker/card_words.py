@@ -33,11 +33,6 @@ def plural(rank: str) -> str:
     return f"{RANKS[rank]}es" if rank == "6" else f"{RANKS[rank]}s"
 
 
-def a_or_an(word: str) -> str:
-    """The word with its article: "an ace"."""
-    return f"{'an' if word[0] in 'ae' else 'a'} {word}"
-
-
 def starting_hand(cards: Sequence[Card]) -> str:
     """What two hole cards are: "a pocket pair of nines", "ace-king suited, connectors".
 

@@ -34,7 +34,7 @@ _GAME = re.compile(r"(?<!6\+ )Hold'em No Limit")
 _BLINDS = re.compile(rf"\({_AMOUNT}/{_AMOUNT}")
 _TABLE = re.compile(r"^Table '(.+)' ")
 _BUTTON = re.compile(r"Seat #(\d{1,3}) is the button")
-_SEAT = re.compile(rf"^Seat (\d{{1,3}}): (.+) \({_AMOUNT} in chips[^)]*\)(.*)$")
+_SEAT = re.compile(rf"^Seat (\d{{1,3}}): (.{{1,99}}) \({_AMOUNT} in chips[^)]{{0,99}}\)(.*)$")
 _POST = re.compile(
     r": posts (?:the |a )?(?:[a-z]+ )?(small & big blinds|(?:big blind )?ante|small blind|big blind"
     rf"|straddle|dead blind) {_AMOUNT}"
@@ -262,7 +262,7 @@ def _hand(table: _Table, head: str, *, complete: bool) -> Hand:
         blinds_or_straddles=blinds if len(players) != 2 else blinds[::-1],
         min_bet=max(table.stakes or table.blinds.values(), default=0),
         starting_stacks=[table.stacks[name] for name in players],
-        actions=_actions(table, players),
+        actions=_actions(table, players, complete=complete),
         venue=SITE,
         hand=int(number[1]) if number and number[1] else None,
         table=table.name or None,
@@ -294,7 +294,18 @@ def _in_order(table: _Table, *, complete: bool) -> list[str]:
     return players
 
 
-def _actions(table: _Table, players: list[str]) -> list[str]:
+def _actions(table: _Table, players: list[str], *, complete: bool) -> list[str]:
+    """Deals, bets and boards; the cards of who stayed are shown when the betting is over."""
     place = {name: f"p{number}" for number, name in enumerate(players, start=1)}
     deals = [f"d dh {place[name]} {table.cards.get(name, '????')}" for name in players]
-    return deals + [f"{place[name]} {what}" if name else what for name, what in table.actions]
+    told = [f"{place[name]} {what}" if name else what for name, what in table.actions]
+    stayed = set(players) - {name for name, what in table.actions if what == "f"}
+    if not complete or len(stayed) < 2:
+        return deals + told
+    shows = [
+        f"{place[name]} sm {table.cards[name]}"
+        for name in players
+        if name in stayed & table.cards.keys()
+    ]
+    end = max((n for n, (name, _) in enumerate(table.actions, start=1) if name), default=0)
+    return [*deals, *told[:end], *shows, *told[end:]]

@@ -44,7 +44,8 @@ class EvaluationSection(Section):
     certificate: bool = False
     """Walk the greedy policy's whole game tree, both seats: can it still be beaten?"""
     exploitability: bool = False
-    """Measure exactly what a best response would win (small two-seat zero-sum games)."""
+    """Measure exactly what a best response would win, in small games; where there are more than
+    two seats or the sum is not zero, NashConv (`nash_conv`)."""
     max_moves: int = Field(500, ge=1)
     """Moves after which a match is cut off and recorded as truncated."""
 
