@@ -341,6 +341,12 @@ def test_hands_sent_by_mail_are_numbered():
     assert [won(record)["vic: v"] for record in records] == [0.5, 0.5]
 
 
+def test_a_hand_of_a_thousand_actions_is_none():
+    bets = "".join(f"{'vic' if n % 2 else 'uma'}: checks\n" for n in range(2000))
+    with pytest.raises(Refused, match="actions"):
+        read(hand(HEAD, SEATS, BLINDS, bets))
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

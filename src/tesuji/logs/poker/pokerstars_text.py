@@ -34,7 +34,7 @@ _GAME = re.compile(r"(?<!6\+ )Hold'em No Limit")
 _BLINDS = re.compile(rf"\({_AMOUNT}/{_AMOUNT}")
 _TABLE = re.compile(r"^Table '(.+)' ")
 _BUTTON = re.compile(r"Seat #(\d{1,3}) is the button")
-_SEAT = re.compile(rf"^Seat (\d{{1,3}}): (.+) \({_AMOUNT} in chips[^)]*\)(.*)$")
+_SEAT = re.compile(rf"^Seat (\d{{1,3}}): (.{{1,99}}) \({_AMOUNT} in chips[^)]{{0,99}}\)(.*)$")
 _POST = re.compile(
     r": posts (?:the |a )?(?:[a-z]+ )?(small & big blinds|(?:big blind )?ante|small blind|big blind"
     rf"|straddle|dead blind) {_AMOUNT}"

@@ -120,7 +120,7 @@ class ModelSection(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where the model runs."""
     attn_implementation: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
-    """Attention kernel, as transformers names it."""
+    """Attention kernel, as transformers names it. A model that knows no `sdpa` gets `eager`."""
     revision: Text | None = None
     """Branch, tag or commit of a Hub model."""
     trust_remote_code: bool = False
