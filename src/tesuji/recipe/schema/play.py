@@ -82,7 +82,8 @@ class PlaySection(Section):
     def _told_apart(self) -> "PlaySection":
         if len({stage.name for stage in self.curriculum}) < len(self.curriculum):
             raise ValueError("curriculum: two stages have one name; give each its own")
-        for part in (self, *self.curriculum):
+        parts: list[Any] = [self, *self.curriculum]
+        for part in parts:
             labels = [opponent.label for opponent in part.opponents]
             if len(set(labels)) < len(labels):
                 raise ValueError("opponents: one stands there twice; give it a larger `weight`")
