@@ -1,10 +1,11 @@
 """Numbers in words: shares that never round to a claim, intervals, the headline."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from tesuji.core.statistics import Interval
+from tesuji.core.statistics import Interval, Share
+from tesuji.evaluation.held_out.results import Preferences
 from tesuji.evaluation.matches.against import ALONE
 from tesuji.evaluation.results import (
     Certificate,
@@ -17,6 +18,7 @@ from tesuji.evaluation.results import (
 )
 
 NO_VERDICT = "no verdict"  # of a game for one seat that does not know winning
+NO_CHANGE = "No change: before training it did exactly the same in all that was measured."
 SPLITS = {"trained": "seen in training", "held_out": "never seen", "all": "all positions"}
 
 
@@ -183,15 +185,34 @@ def illegal_sentence(evaluation: Evaluation) -> str:
     return f"{words}, {gifts:,} won by the opponent's" if gifts else words
 
 
-def headline(evaluation: Evaluation | None) -> Headline:
-    """Does it never lose? One sentence that claims no more than what was checked."""
+def headline(evaluation: Evaluation | None, before: Evaluation | None = None) -> Headline:
+    """Does it never lose? One sentence that claims no more than what was checked; and where the
+    look before training found the very same, a second one that says so."""
     if evaluation is None:
         return Headline("open", "This run has no evaluation after training yet.")
+    found = _found(evaluation, before)
+    if before is None or not no_change(before, evaluation):
+        return found
+    return Headline(found.mood, f"{found.sentence} {NO_CHANGE}")
+
+
+def no_change(before: Evaluation, after: Evaluation) -> bool:
+    """Whether two looks found the same in everything they measured."""
+    return _measured(before) == _measured(after)
+
+
+def _measured(look: Evaluation) -> Evaluation:
+    """A look without what tells it from another one of the same model."""
+    rows = look.rows and replace(look.rows, seconds=0.0)
+    return replace(look, label="", model="", seconds=0.0, rows=rows)
+
+
+def _found(evaluation: Evaluation, before: Evaluation | None) -> Headline:
     if evaluation.certificates:
         return _by_certificate(evaluation)
     if evaluation.exploitability is not None:
         return _by_exploitability(evaluation.exploitability)
-    return _by_matches(evaluation)
+    return _by_matches(evaluation, before)
 
 
 def _by_certificate(evaluation: Evaluation) -> Headline:
@@ -226,22 +247,40 @@ def _by_exploitability(result: Exploitability) -> Headline:
     )
 
 
-def _by_rows(evaluation: Evaluation) -> Headline:
+def _by_rows(evaluation: Evaluation, before: Evaluation | None) -> Headline:
     """What the held-out rows say, where nothing was played."""
     rows, parts = evaluation.rows, []
+    old = before.rows if before else None
     if rows and rows.decisions:
         right, of = rows.decisions.action.right, rows.decisions.action.total
         parts.append(f"it decides as the label does in {percent(right, of)}% of {of:,} cases")
     if rows and rows.preferences:
-        right, of = rows.preferences.summed.right, rows.preferences.summed.total
-        share = percent(right, of)
-        parts.append(f"the better reply is the likelier one in {share}% of {of:,} pairs")
+        parts.append(_preferences(rows.preferences, old.preferences if old else None))
     if rows and rows.likelihood:
-        perplexity = rows.likelihood.perplexity
-        parts.append(f"its perplexity on other people's replies is {perplexity:.3g}")
+        was = old.likelihood if old else None
+        beside = f" ({was.perplexity:.3g} before)" if was else ""
+        perplexity = f"{rows.likelihood.perplexity:.3g}{beside}"
+        parts.append(f"its perplexity on other people's replies is {perplexity}")
     if not parts:
         return Headline("open", "Nothing was played in this evaluation.")
     return Headline("open", f"On held-out games {'; '.join(parts)}.")
+
+
+def _preferences(now: Preferences, was: Preferences | None) -> str:
+    """How often the better reply is the likelier one: before, per token, and by length alone."""
+
+    def rate(share: Share) -> str:
+        return f"{percent(share.right, share.total)}%"
+
+    beside = [f"{rate(was.summed)} before"] if was else []
+    per_token = f"per token {rate(now.per_token)}"
+    beside.append(f"{per_token}, {rate(was.per_token)} before" if was else per_token)
+    rules = [(one, name) for one, name in ((now.shorter, "shorter"), (now.longer, "longer")) if one]
+    if rules:
+        best, name = max(rules, key=lambda rule: rule[0].right)
+        beside.append(f"always the {name} one {rate(best)}")
+    of = f"{now.summed.total:,} pairs ({'; '.join(beside)})"
+    return f"the better reply is the likelier one in {rate(now.summed)} of {of}"
 
 
 def _by_tasks(score: TasksScore) -> Headline:
@@ -253,13 +292,13 @@ def _by_tasks(score: TasksScore) -> Headline:
     return Headline("open", f"It answers {share} right (95% interval {bounds}).")
 
 
-def _by_matches(evaluation: Evaluation) -> Headline:
+def _by_matches(evaluation: Evaluation, before: Evaluation | None) -> Headline:
     if evaluation.tasks is not None:
         return _by_tasks(evaluation.tasks)
     rows = totals(evaluation)
     games, losses = sum(row.games for row in rows), sum(row.losses for row in rows)
     if games == 0:
-        return _by_rows(evaluation)
+        return _by_rows(evaluation, before)
     if rows[0].opponent == ALONE:
         return _alone(rows[0], find(evaluation.baseline, ALONE, None))
     if any(row.winnings for row in rows):

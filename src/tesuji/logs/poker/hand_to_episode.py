@@ -42,6 +42,7 @@ from tesuji.logs.poker.results import Ended, Results, results_of
 
 GAME = "poker"
 MOST_SEATS = 23  # more hold'em players than that need a second deck
+MOST_ACTIONS = 1000
 OF_A_ROOM = 7  # digits from which on a hand's number is a room's own, not a place in a file
 NOTHING_MORE = Ended()
 _CARDS = re.compile(r"^(?:d dh p(\d+)|p(\d+) sm) ((?:[2-9TJQKA?][cdhs?])+)(?:\s|$)")
@@ -93,6 +94,8 @@ def _check_size(history: HandHistory) -> None:
     players = len(history.starting_stacks)
     if not 2 <= players <= MOST_SEATS:
         raise Refused("unplayable", f"{players} players")
+    if len(history.actions) > MOST_ACTIONS:
+        raise Refused("unplayable", f"{len(history.actions):,} actions")
 
 
 class _Replay:
