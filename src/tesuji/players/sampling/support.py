@@ -25,7 +25,8 @@ class Support:
 
     `cached`: in the plain way, the model's own cache gives what reading again does. `own_head`:
     its head can be called without its layers. `train_mode`: without its dropouts it computes the
-    same in train mode (some routers draw their experts there). `reason`: why not shared, in words.
+    same in train mode (some routers draw their experts there). `reason`: why not shared, in words;
+    `detail`: what was found, or what the model's code raised.
     `worst`: the largest difference in log-prob from the plain forward pass among what is used.
     """
 
@@ -35,6 +36,7 @@ class Support:
     own_head: bool = True
     train_mode: bool = True
     worst: float = 0.0
+    detail: str = ""
 
     @property
     def shared(self) -> bool:
