@@ -12,8 +12,8 @@ from typing import Any, Literal
 Way = Literal["shared", "padded", "plain", "refused"]
 
 OWN_MASKS = ("sdpa", "eager")  # attention that takes a mask of ours
-WINDOW = re.compile("sliding_window$|window_size|attention_window|attention_chunk|local_attention")
-LAYERS = re.compile("layer")  # max_window_layers is no width
+WINDOW = re.compile("window|attention_chunk|local_attention")
+NO_WIDTH = re.compile("layer|pattern|^use_")  # max_window_layers, use_sliding_window
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,5 +68,5 @@ def windows_of(config: Any) -> list[int]:
     kinds = set(getattr(config, "layer_types", None) or [])
     if kinds == {"full_attention"}:
         return []
-    widths = (v for k, v in vars(config).items() if WINDOW.search(k) and not LAYERS.search(k))
+    widths = (v for k, v in vars(config).items() if WINDOW.search(k) and not NO_WIDTH.search(k))
     return sorted(w for w in widths if isinstance(w, int) and 0 < w < longest)
