@@ -29,6 +29,7 @@ from tesuji.logs.opening import (
 )
 
 MOST_COLUMNS = 1000  # of a table
+VALUES_A_BYTE = 100  # of a Parquet file, at most
 SPACE = b"\xef\xbb\xbf \t\r\n"
 ROWS, BYTES = 512, 8 << 20  # of a Parquet file at once, at most
 REPORT_EVERY = 1000  # records after which it is told how far the reading is
@@ -246,7 +247,7 @@ def _check_sizes(metadata: Any, file: IO[bytes]) -> None:
     if unpacked > max(MOST_WHOLE, RATIO * file_size):
         raise Bad("too_large", f"it unpacks to more than {RATIO} times its size")
     values = sum(column.num_values for column in columns)
-    if values > max(MOST_VALUES, RATIO * file_size):
+    if values > max(MOST_VALUES, VALUES_A_BYTE * file_size):
         raise Bad("too_large", f"{values:,} values in {file_size:,} bytes")
 
 
