@@ -52,8 +52,12 @@ class Chat(Importer):
     title = "chat, ShareGPT, prompt/response and instruction rows"
 
     def fits(self, value: Any) -> bool:
-        """Whether it has the fields of one of the shapes, and is no pair."""
-        return isinstance(value, Mapping) and not _is_pair(value) and bool(_shape(value))
+        """Whether it has the fields of one of the shapes, and is no pair and no poker decision."""
+        if not isinstance(value, Mapping) or _is_pair(value) or not _shape(value):
+            return False
+        from tesuji.logs.formats.pokerbench import PokerBench  # loads pokerkit
+
+        return not PokerBench().fits(value)
 
     def read(self, record: Record) -> Episode:
         """The conversation. Raises Refused: `wrong_type`, `wrong_order`, `no_reply`, `no_prompt`,
@@ -126,7 +130,7 @@ def _is_pair(row: Mapping[Any, Any]) -> bool:
 
 def _shape(row: Mapping[Any, Any]) -> str:
     """Which field the conversation stands in; "" where there is none."""
-    there = {name for name, value in row.items() if value is not None}
+    there = {name for name, value in row.items() if value is not None and value != ""}
     names = (*LISTS, *ASKED)
     if found := next((name for name in names if name in there), ""):
         return found
