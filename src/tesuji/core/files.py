@@ -119,12 +119,16 @@ def read_json(path: Path) -> Any:
         raise DataError("JSON with a number of too many digits", where=str(path)) from error
 
 
-def read_text(path: Path) -> str:
-    """Read a text file, UTF-8 or what Windows writes; DataError says why it cannot be."""
+def read_text(path: Path, *, guess: bool = True) -> str:
+    """Read a text file, UTF-8 or what Windows writes; DataError says why it cannot be. Without
+    `guess` bytes that are only to be guessed at (cp1252) are refused."""
     try:
         data = path.read_bytes()
         _refuse_archive(data[:HEAD], path)
-        return decode(data)[0].replace("\r\n", "\n").replace("\r", "\n")
+        text, encoding = decode(data)
+        if encoding == "cp1252" and not guess:
+            raise DataError("not UTF-8 text", where=str(path))
+        return text.replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise DataError("not UTF-8 text", where=str(path)) from error
     except OSError as error:
