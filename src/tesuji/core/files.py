@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tesuji.core.errors import DataError, TesujiError
+from tesuji.core.errors import DataError, TesujiError, nearly
 
 FULL_BELOW = 1 << 20  # bytes
 HALF = ".half"  # how the name of a file ends that is still being written
@@ -80,6 +80,17 @@ def unwritable(path: Path, error: OSError) -> DataError:
     return DataError(f"cannot write: {error.strerror or error}", where=str(path), hint=hint)
 
 
+def unreadable(path: Path, error: OSError) -> DataError:
+    """The one message for a file that cannot be read; of one that is not there, what is like it."""
+    hint = ""
+    if isinstance(error, FileNotFoundError):
+        with contextlib.suppress(OSError):
+            beside = [file.name for file in path.parent.iterdir() if not file.name.startswith(".")]
+            near = nearly(path.name, beside)
+            hint = f"did you mean {path.with_name(near[0])}?" if near else ""
+    return DataError(f"cannot read: {error.strerror or error}", where=str(path), hint=hint)
+
+
 @contextlib.contextmanager
 def telling_full_disk(folder: Path) -> Iterator[None]:
     """Turn whatever a library raises when the disk under `folder` is full into a DataError.
@@ -121,7 +132,7 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise DataError("not UTF-8 text", where=str(path)) from error
     except OSError as error:
-        raise DataError(f"cannot read: {error.strerror or error}", where=str(path)) from error
+        raise unreadable(path, error) from error
 
 
 @cache
@@ -150,7 +161,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
     except UnicodeDecodeError as error:
         raise DataError("not UTF-8 text", where=str(path)) from error
     except OSError as error:
-        raise DataError(f"cannot read: {error.strerror or error}", where=str(path)) from error
+        raise unreadable(path, error) from error
 
 
 def _parse_line(line: str, path: Path, number: int) -> Any:
