@@ -69,7 +69,7 @@ def test_what_a_row_holds_is_shown_as_it_is_and_cannot_steer_the_terminal(tmp_pa
                 *("data", "generate", "tictactoe/tiny"),
                 *("stages.data.held_out=1", "stages.data.held_out_from=all"),
             ],
-            "lower held_out",
+            "must be less than 1",
         ),
         (["data", "show", "nowhere.jsonl"], "nowhere.jsonl"),
     ],

@@ -194,7 +194,7 @@ def test_stopping_says_that_work_is_kept(failing, capsys):
 
 
 def test_stopping_in_the_midst_of_a_command_exits_with_130(monkeypatch, capsys):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("tesuji.recipe.reading.load.load_with_places", interrupted)

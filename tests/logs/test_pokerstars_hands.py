@@ -93,6 +93,11 @@ def test_what_a_hand_paid(told, expected):
     assert won(hand(HEAD, SEATS, BLINDS, told)) == expected
 
 
+def test_cents_without_a_dollar():
+    text = hand(HEAD, SEATS, BLINDS, WALK).replace("$0.50", "$.50")
+    assert won(text) == {"uma": -0.5, "vic: v": 0.5, "vic": 0}
+
+
 @pytest.mark.parametrize("sign", ["€", "£", "â‚¬", "\ufffd", ""])
 def test_whatever_the_currency(sign):
     text = hand(HEAD, SEATS, BLINDS, ALL_IN).replace("$", sign)

@@ -13,8 +13,8 @@ class ImportSummary:
     """Counts of one import; `read` = `accepted` + `rejected` = all records that were met.
 
     `by_kind` counts accepted records, `rejected_by_reason` the others; `outcomes`, `roles`,
-    `endings` and `notes` are of the episodes taken, `phases` of their turns. Those of several
-    processes can be added up.
+    `endings` and `notes` are of the episodes taken (`notes` also of files), `phases` of their
+    turns. Those of several processes can be added up.
     """
 
     files: int = 0

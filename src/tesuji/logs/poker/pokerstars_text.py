@@ -28,7 +28,9 @@ from tesuji.logs.poker.results import Ended
 SITE = "PokerStars"
 HEAD = re.compile(r"^\ufeff?PokerStars (?:[A-Z][A-Za-z]* )*(?:Hand|Game) #(\d*)", re.MULTILINE)
 MOST_SEATS = 23
-_AMOUNT = r"[^\d\s]{0,4}(\d[\d,]*(?:\.\d+)?)"  # whatever the currency, and however it was decoded
+_AMOUNT = (
+    r"[^\d\s.]{0,4}(\d[\d,]*(?:\.\d+)?|\.\d+)"  # whatever the currency, and however it was decoded
+)
 _CARDS = r"\[((?:[2-9TJQKA][cdhs] ?)+)\]"
 _GAME = re.compile(r"(?<!6\+ )Hold'em No Limit")
 _BLINDS = re.compile(rf"\({_AMOUNT}/{_AMOUNT}")
@@ -36,8 +38,8 @@ _TABLE = re.compile(r"^Table '(.+)' ")
 _BUTTON = re.compile(r"Seat #(\d{1,3}) is the button")
 _SEAT = re.compile(rf"^Seat (\d{{1,3}}): (.{{1,99}}) \({_AMOUNT} in chips[^)]{{0,99}}\)(.*)$")
 _POST = re.compile(
-    r": posts (?:the |a )?(?:[a-z]+ )?(small & big blinds|(?:big blind )?ante|small blind|big blind"
-    rf"|straddle|dead blind) {_AMOUNT}"
+    r": posts (?:the |a )?((?:[a-z]+ ){0,2}ante|(?:[a-z]+ )?straddle|dead (?:small |big )?blind"
+    rf"|small & big blinds|small blind|big blind) {_AMOUNT}"
 )
 _ACT = re.compile(r": (folds|checks|calls|bets|raises)\b")
 _TO = re.compile(rf" to {_AMOUNT}")
@@ -219,7 +221,7 @@ class _Table:
         if what == "small & big blinds":
             self._dead(name, max(posted - big, 0))
             posted = min(posted, big)
-        elif what == "dead blind" or (what == "small blind" and what in self.posted):
+        elif what.startswith("dead") or (what == "small blind" and what in self.posted):
             self._dead(name, posted)
             return
         late = what.endswith("blinds") or (what == "big blind" and what in self.posted)
