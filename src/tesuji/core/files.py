@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from tesuji.core.encodings import HEAD, UNPACK, AsUtf8, archive_in, decode, wide_encoding
-from tesuji.core.errors import DataError, TesujiError
+from tesuji.core.errors import DataError, TesujiError, nearly
 
 FULL_BELOW = 1 << 20  # bytes
 MOST_LINE = 64 << 20  # bytes of one line of JSON
@@ -83,6 +83,17 @@ def unwritable(path: Path, error: OSError) -> DataError:
     return DataError(f"cannot write: {error.strerror or error}", where=str(path), hint=hint)
 
 
+def unreadable(path: Path, error: OSError) -> DataError:
+    """The one message for a file that cannot be read; of one that is not there, what is like it."""
+    hint = ""
+    if isinstance(error, FileNotFoundError):
+        with contextlib.suppress(OSError):
+            beside = [file.name for file in path.parent.iterdir() if not file.name.startswith(".")]
+            near = nearly(path.name, beside)
+            hint = f"did you mean {path.with_name(near[0])}?" if near else ""
+    return DataError(f"cannot read: {error.strerror or error}", where=str(path), hint=hint)
+
+
 @contextlib.contextmanager
 def telling_full_disk(folder: Path) -> Iterator[None]:
     """Turn whatever a library raises when the disk under `folder` is full into a DataError.
@@ -132,7 +143,7 @@ def read_text(path: Path, *, guess: bool = True) -> str:
     except UnicodeDecodeError as error:
         raise DataError("not UTF-8 text", where=str(path)) from error
     except OSError as error:
-        raise DataError(f"cannot read: {error.strerror or error}", where=str(path)) from error
+        raise unreadable(path, error) from error
 
 
 def _refuse_archive(head: bytes, path: Path) -> None:
@@ -174,7 +185,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
     except UnicodeDecodeError as error:
         raise DataError("not UTF-8 text", where=str(path)) from error
     except OSError as error:
-        raise DataError(f"cannot read: {error.strerror or error}", where=str(path)) from error
+        raise unreadable(path, error) from error
 
 
 def _parse_line(line: str, path: Path, number: int) -> Any:
