@@ -121,14 +121,14 @@ def _check_sampling(recipe: Recipe, where: str) -> None:
         )
 
 
-def _check_winnable(stage: RLStage, game: Game, at: str) -> None:
+def _check_winnable(stage: RLStage, game: Game) -> None:
     """A curriculum and the replay of failures go by what is won."""
     for key in ("curriculum", "failure_replay"):
         if getattr(stage.play, key) and not game.info.has_winners:
             raise RecipeError(
                 f"nothing says of a match of {game.name} that it was won, so there is no failure "
                 "and no success to go by",
-                where=f"{at.partition('play.')[0]}play.{key}",
+                where=key,
                 hint=f"leave {key} out: the returns are learned from without it",
             )
 
@@ -156,7 +156,7 @@ def _check_opponents(
     except GameError as error:
         error.where = f"{at}games"
         raise
-    _check_winnable(stage, game, at)
+    _check_winnable(stage, game)
     for number, opponent in enumerate(opponents if game.num_players > 1 else ()):
         if opponent.player not in (SELF, SNAPSHOT):
             try:
