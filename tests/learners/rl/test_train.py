@@ -240,8 +240,8 @@ def test_gradient_checkpointing_and_bfloat16_train_too(dtype: str, tmp_path: Pat
 
 
 def test_segments_longer_than_max_length_are_left_out_and_counted(tmp_path: Path) -> None:
-    _, _, rows = run(recipe_of(max_length=8), tmp_path)
-    assert rows[-1]["traces_too_long"] == 8
+    _, _, rows = run(recipe_of(max_length=16), tmp_path)
+    assert rows[-1]["traces_too_long"] == 8  # 14 tokens shown, and three replied
     assert "loss" not in rows[-1]
 
 
