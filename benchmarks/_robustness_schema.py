@@ -28,7 +28,7 @@ SHAPE = {
 }
 DATA = {"kind": "data", "positions": "sampled", "num_positions": 12}
 LEARNS = {"max_steps": 1, "batch_size": 2, "max_length": 32}
-RL = {"max_steps": 1, "batch_size": 2, "eval_episodes": 1}
+RL = {"max_steps": 1, "batch_size": 2, "rewards": {"returns": {"weight": 1.0}}}
 STAGE = {  # a stage of each kind that takes a moment
     "data": DATA,
     "logs": {"kind": "logs", "make": {"kind": "poker", "games": 6}, "processes": 1},
@@ -45,7 +45,6 @@ ELEMENTS = {  # what stands in a list of sections, or in a section that is left 
     "opponents": {"player": "random"},
     "sampled_by": {"player": "random"},
     "games": {"name": "tic_tac_toe"},
-    "rewards": {"weight": 1.0},
     "make": {"kind": "poker", "games": 6},
     "oracle": {"player": "minimax"},
     "game": {"name": "tic_tac_toe"},

@@ -10,7 +10,8 @@ traceback, hang, accepted though wrong, and unclear (refused, but without naming
 with nonsense, say; those have to end in one message, too.
 
 The exit code is 1 unless all but the first are 0. `--slice N` takes N cases spread over all,
-`--only` those with these words in their name, `--show` prints every message.
+`--only` those with these words in their name, `--hand` those written by hand (in
+`_robustness_lists.py`, a line each); `--show` prints every message.
 """
 
 import argparse
@@ -31,7 +32,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from _robustness_cases import Case, all_cases
+from _robustness_cases import Case, all_cases, sound_cases
+from _robustness_lists import LISTS
 
 SECONDS = 10
 SEED = 12
@@ -92,7 +94,7 @@ def _main(words: list[str]) -> tuple[int, str]:
 
 def work() -> None:
     """The watched process: a number of a case a line in, its verdict a line out."""
-    cases, out = all_cases(), sys.stdout
+    cases, out = [*all_cases(), *sound_cases()], sys.stdout
     home = Path.cwd()
     import tesuji.pipeline.run  # noqa: F401 (it takes seconds, once)
 
@@ -162,7 +164,9 @@ ENVIRONMENT = {
 
 def chosen(args: argparse.Namespace, cases: list[Case]) -> list[int]:
     """The numbers of the cases that are wanted."""
-    numbers = [n for n, case in enumerate(cases) if not args.only or args.only in case.name]
+    numbers = [n for n, case in enumerate(cases) if args.only in case.name]
+    if args.hand:
+        numbers = numbers[-len(LISTS) :]
     if args.slice is None or args.slice >= len(numbers):
         return numbers
     return sorted(random.Random(SEED).sample(numbers, args.slice))
@@ -173,6 +177,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--slice", type=int)
     parser.add_argument("--only", default="")
+    parser.add_argument("--hand", action="store_true")
     parser.add_argument("--show", action="store_true")
     parser.add_argument("--work", action="store_true")
     args = parser.parse_args()
@@ -181,6 +186,11 @@ def main() -> int:
         return 0
     cases, worker, verdicts = all_cases(), Worker(), []
     started = time.monotonic()
+    for number, sound in enumerate(sound_cases(), start=len(cases)):
+        outcome, said = worker.ask(number)
+        if outcome != "accepted though wrong":  # here: taken, as it should be
+            print(f"{sound.name}: {outcome}: the cases made from it would show nothing\n{said}")
+            return 1
     for number in chosen(args, cases):
         began = time.monotonic()
         outcome, said = worker.ask(number)

@@ -41,6 +41,27 @@ def test_a_turn_says_who_saw_what_said_what_and_how_it_was_read() -> None:
     assert "played x(1,1) (found by a soft match" in text
 
 
+def test_the_position_after_the_last_move_is_shown() -> None:
+    text = shown(an_episode(a_turn(said("x(1,1)")), returns=(0.0, 0.0)))
+    assert "── the end" in text or "the end ──" in text
+    assert "1 │   │ x │   │" in text[text.index("the end") :]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"game": "no_such_game"},
+        {"provenance": {"kind": "textarena"}},
+        {"turns": (Turn(0, "x", "...", (said("x"),), Move(40, "x(9,9)")),)},
+        {"turns": (Turn(5, "x", "...", (said("x"),), CENTRE),)},
+    ],
+)
+def test_where_the_moves_cannot_be_played_again_there_is_no_last_position(changes) -> None:
+    text = shown(an_episode(a_turn(said("x(1,1)")), **changes) if "turns" not in changes else
+                 an_episode(*changes["turns"]))  # fmt: skip
+    assert "the end" not in text and "Result" in text
+
+
 def test_an_illegal_try_and_the_retry_are_both_shown() -> None:
     first = said("x(9,9)", Found.NONE, problem="no such square")
     text = shown(an_episode(a_turn(first, said("x(1,1)"))))

@@ -95,7 +95,15 @@ def test_the_preference_is_learned_and_said_with_intervals(tmp_path: Path):
         "Mafia": 30,
     }
     assert written["margin"]["low"] > 0
-    assert "before" in summary.in_words() and "all steps done" in summary.in_words()
+    words = summary.in_words()
+    assert "before" in words and "all steps done" in words
+    per_token = written["accuracy_after"]["policy_preference_per_token"]["share"]
+    assert f"{per_token:.1%} after; always the " in words
+    lengths = [written["accuracy_after"][f"{one}_wins"]["share"] for one in ("shorter", "longer")]
+    assert f" one {max(lengths):.1%}), of 60 held-out pairs" in words
+    was, now = written["chosen_perplexity_before"], written["chosen_perplexity_after"]
+    assert f"perplexity of the better replies {was:.3g} before, {now:.3g} after" in words
+    assert was > 1 and now > 1 and was != now
     rows = MetricLog(tmp_path).rows()
     assert rows[0]["step"] == 0 and rows[0]["eval_policy_preference"] == before.rate
     assert rows[-1]["eval_policy_preference"] == after.rate

@@ -9,6 +9,7 @@ from tiny_models import EXAMPLES, WIDER, made_pairs, tiny_policy
 from transformers import AutoModelForCausalLM, FalconConfig, GPT2Config, MixtralConfig, OPTConfig
 
 from tesuji.core.metric_log import MetricLog
+from tesuji.learners.model import load
 from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import Policy, prepare_base
 from tesuji.learners.model.tiny import build_tokenizer
@@ -79,8 +80,8 @@ def test_reference_and_critic_are_scored_without_dropout_and_every_module_stays_
     torch.nn.init.normal_(learner.module.value_head.weight)
     policy.model.transformer.h[0].train()
     before = [module.training for module in learner.module.modules()]
-    logps, values = score(learner, rollout)
-    again, values_again = score(learner, rollout)
+    logps, values, *_ = score(learner, rollout)
+    again, values_again, *_ = score(learner, rollout)
     reference = Reference(stage, policy.model).logps(learner, rollout)
     assert np.array_equal(logps, again)
     assert np.array_equal(logps, reference)
@@ -144,6 +145,7 @@ def test_checkpointing_in_an_rl_update_computes_layers_twice(passes, checkpointi
         policy = with_adapter(policy, LoraSection(r=4, dropout=0.3))
     policy.model.eval()  # as it is loaded
     learner = build_learner(stage, policy, temperature=1.0)
+    passes.clear()  # of the check of the model
     for _ in range(STEPS):
         rows = rows_of(learner, rollout)
         step(learner, rows, tokens_of(rollout), rollout.tokens, loss_options(stage, 1, 0.0))
@@ -153,21 +155,27 @@ def test_checkpointing_in_an_rl_update_computes_layers_twice(passes, checkpointi
 
 @pytest.mark.parametrize("kind", ["sft", "dpo", "reward"])
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_checkpointing_in_a_stage_computes_layers_twice(tmp_path, passes, checkpointing, kind):
+def test_checkpointing_in_a_stage_computes_layers_twice(
+    tmp_path, passes, monkeypatch, checkpointing, kind
+):
     keys = {"max_steps": STEPS, "batch_size": 4, "gradient_checkpointing": checkpointing}
+    policy = tiny_policy()
+    assert policy.support.shared
+    passes.clear()  # of that check
     run = {
         "name": kind, "prompt": PromptSection(style="compact"), "out": tmp_path, "seed": 1,
         "metrics": MetricLog(tmp_path),
     }  # fmt: skip
     if kind == "sft":
         stage = SftStage.model_validate(keys | {"eval_steps": None})
-        train_sft(stage, tiny_policy(), train=EXAMPLES * 2, held_out=[], **run)
+        train_sft(stage, policy, train=EXAMPLES * 2, held_out=[], **run)
     elif kind == "dpo":
         stage = DpoStage.model_validate(keys | {"eval_steps": None})
-        train_dpo(stage, tiny_policy(), train=made_pairs(8, 1), held_out=[], **run)
+        train_dpo(stage, policy, train=made_pairs(8, 1), held_out=[], **run)
     else:
         section = ModelSection(tiny=WIDER)
         source = prepare_base(section, tmp_path / "base", 1)
         stage = RewardStage.model_validate(keys | {"eval_steps": None})
+        monkeypatch.setattr(load, "require_support", lambda *_: None)
         train_reward(stage, section, source, train=made_pairs(8, 1), held_out=[], **run)
     assert len(passes) == STEPS * LAYERS * (1 + checkpointing)

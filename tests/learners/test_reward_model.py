@@ -25,11 +25,11 @@ from tesuji.learners.pairs.tokens import tokenize_pairs
 from tesuji.learners.reward_model.critic import critic_from_reward
 from tesuji.learners.reward_model.model import (
     is_reward_model,
-    layers,
     new_reward_model,
     reward_head,
 )
 from tesuji.learners.reward_model.scorer import load_scorer
+from tesuji.players.sampling.head import layers
 from tesuji.recipe.schema.pairs import RewardStage
 from tesuji.recipe.schema.sections import LoraSection, ModelSection, PromptSection
 

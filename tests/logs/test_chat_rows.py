@@ -1,6 +1,7 @@
 """Rows of chats and preferences: which shape a row has, what becomes of each of its fields."""
 
 import csv
+import datetime
 import json
 from pathlib import Path
 from typing import Any
@@ -83,9 +84,7 @@ OTHERS = {
 def test_every_row_is_claimed_by_one_format(kind: str) -> None:
     for value in OTHERS[kind]:
         claims = [k for k in KINDS if importer(k).reads == "value" and importer(k).fits(value)]
-        # PokerBench's rows are an instruction and an output too: the narrower shape is asked first
-        also = ["chat"] if kind == "pokerbench" and "instruction" in value else []
-        assert claims == [kind, *also], value
+        assert claims == [kind], value
         found = importer_for(value, "value", likely=("mafia",))
         assert found is not None and found.kind == kind
 
@@ -299,6 +298,19 @@ def chat(*messages: Any) -> dict[str, Any]:
 )
 def test_a_refusal_names_the_field(value, words: str) -> None:
     assert refusal(value).startswith(words)
+
+
+def test_what_a_table_holds_and_json_does_not_is_refused() -> None:
+    for value in (b"x", datetime.date(2025, 1, 2)):
+        assert refusal({**OPENAI, "tools": [{"name": value}]}).startswith("wrong_type: tools: no J")
+        talk = chat(user("?"), assistant("", tool_calls=[call({"day": value})]))
+        assert refusal(talk).startswith("wrong_type: messages[1].tool_calls: no JSON")
+
+
+def test_a_conversation_whose_rows_would_fill_the_disk_is_refused() -> None:
+    exchange = [user("a" * 40), assistant("b" * 40)]
+    assert len(turns(chat(*exchange * 500))) == 500
+    assert refusal(chat(*exchange * 5000)).startswith("too_large: messages[")
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,26 @@ def test_cards_that_are_known_need_not_be_shown():
     assert read(Phh(), text).returns == (-50, -2500, 2550)
 
 
+ALL_IN = """variant = 'NT'
+antes = [0, 0, 0]
+blinds_or_straddles = [5, 10, 0]
+min_bet = 10
+starting_stacks = [1000, 400, 250]
+actions = ['d dh p1 ????', 'd dh p2 ????', 'd dh p3 KhKd', 'p3 cbr 250', 'p1 cbr 1000', 'p2 cc',
+  'd db 2c3d4h', 'd db 8s', 'd db 9s', 'p1 sm AcAd', 'p2 sm QsQd', 'p3 sm KhKd']
+"""
+
+
+def test_cards_of_all_ins_may_be_shown_before_or_after_the_board():
+    before = ALL_IN.replace("'d db 2c3d4h', 'd db 8s', 'd db 9s', ", "").replace(
+        "'p3 sm KhKd'", "'p3 sm KhKd', 'd db 2c3d4h', 'd db 8s', 'd db 9s'"
+    )
+    for text in (ALL_IN, before, ALL_IN + "winnings = [1050, 0, 0]\n"):
+        assert read(Phh(), text).returns == (650, -400, -250)
+    wrong = read(Phh(), ALL_IN + "winnings = [300, 750, 0]\n")  # the queens have no share
+    assert wrong.provenance["notes"] == ["results_disputed"]
+
+
 def test_one_hand_is_one_match_whoever_s_cards_are_told():
     other = STEAL.replace("7c2d", "????").replace("p2 ????", "p2 9h9s")
     for name in ("hand = 4\n", "hand = 241000000017\nvenue = 'PokerStars'\n"):

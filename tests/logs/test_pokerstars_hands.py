@@ -93,6 +93,11 @@ def test_what_a_hand_paid(told, expected):
     assert won(hand(HEAD, SEATS, BLINDS, told)) == expected
 
 
+def test_cents_without_a_dollar():
+    text = hand(HEAD, SEATS, BLINDS, WALK).replace("$0.50", "$.50")
+    assert won(text) == {"uma": -0.5, "vic: v": 0.5, "vic": 0}
+
+
 @pytest.mark.parametrize("sign", ["€", "£", "â‚¬", "\ufffd", ""])
 def test_whatever_the_currency(sign):
     text = hand(HEAD, SEATS, BLINDS, ALL_IN).replace("$", sign)
@@ -339,6 +344,12 @@ def test_hands_sent_by_mail_are_numbered():
     )
     records = [record for _, record in PokerStars().split(text)]
     assert [won(record)["vic: v"] for record in records] == [0.5, 0.5]
+
+
+def test_a_hand_of_a_thousand_actions_is_none():
+    bets = "".join(f"{'vic' if n % 2 else 'uma'}: checks\n" for n in range(2000))
+    with pytest.raises(Refused, match="actions"):
+        read(hand(HEAD, SEATS, BLINDS, bets))
 
 
 @pytest.mark.parametrize(

@@ -198,6 +198,25 @@ def test_truncated_weights_are_seen_without_loading_them(model: Path, tmp_path):
     assert "model.safetensors is broken" in refusal(model={"base": source}).what
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"hidden_size": 32}, "by its config.json"),
+        ({"num_hidden_layers": 2, "layer_types": ["full_attention"] * 2}, "in none of its files"),
+    ],
+)
+def test_weights_of_another_shape_are_seen_without_loading_them(model, tmp_path, change, said):
+    config = json.loads((model / "config.json").read_text()) | change
+    source = damage(model, tmp_path / "broken", "config.json", json.dumps(config))
+    assert said in refusal(model={"base": source}).what
+
+
+def test_a_chat_template_that_fails_is_told(model: Path, tmp_path):
+    template = "{{ raise_exception('no') }}"
+    source = damage(model, tmp_path / "broken", "chat_template.jinja", template)
+    assert "chat template fails: no" in refusal(model={"base": source}).what
+
+
 def test_a_tokenizer_of_another_model_is_refused(model: Path, tmp_path):
     config = json.loads((model / "config.json").read_text()) | {"vocab_size": 100}
     source = damage(model, tmp_path / "broken", "config.json", json.dumps(config))
@@ -267,10 +286,40 @@ def test_names_that_nobody_has(change, where):
     assert refusal(**change).where == where
 
 
+RL = {"max_steps": 1, "batch_size": 2, "num_generations": 2}
+
+
+@pytest.mark.parametrize(
+    ("stage", "where"),
+    [
+        ({"rewards": {"wordle_bits": 1.0}}, "rewards.wordle_bits"),
+        ({"rewards": {"tool_format": 0.1, "returns": 1.0}}, "rewards.tool_format"),
+        ({"rewards": {"oracle": {"weight": 1.0, "player": "cfr"}}}, "rewards.oracle"),
+        ({"rewards": {"returns": 0.0}}, "rewards"),
+        ({"rewards": {"reward_model": {"weight": 1.0, "path": 3}}}, "rewards.reward_model.path"),
+        ({"play": {"opponents": ["random", "cfr"]}}, "play.opponents.1"),
+        (
+            {"play": {"curriculum": [{"name": "a"}, {"name": "b", "opponents": ["cfr"]}]}},
+            "play.curriculum.1.opponents.0",
+        ),
+    ],
+)
+def test_what_is_played_for_and_against_fits_the_game(stage, where):
+    assert refusal(stages={"grpo": {**RL, **stage}}).where == f"stages.grpo.{where}"
+
+
+def test_an_oracle_that_reads_no_words_is_no_reward_there():
+    error = refusal(
+        game="prompts",
+        stages={"logs": {"make": {"kind": "poker"}}, "grpo": {**RL, "rewards": {"oracle": 1.0}}},
+    )
+    assert error.where == "stages.grpo.rewards.oracle"
+
+
 @pytest.mark.parametrize(
     "url",
     ["localhost:8000", "ftp://host/v1", "http://", "http://host:x/v1", "http://host:99999/v1",
-     "http://me@host/v1", "http://host/v1?key=1", "http://ho st/v1", "http://[::1/v1", ""],
+     "http://me@host/v1", "http://host/v1?key=1", "http://ho st/v1", "http://[::1/v1"],
 )  # fmt: skip
 def test_addresses_that_cannot_be_asked(url):
     stage = {**DATA, "thoughts": "llm", "endpoint": {"base_url": url}}
@@ -282,12 +331,12 @@ def test_rows_without_their_columns_are_refused_with_their_line(tmp_path: Path):
     rows.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "a"}\n')
     error = refusal(stages={"sft": {**SFT, "data": str(rows)}})
     assert error.where == f"stages.sft.data: {rows}:2"
-    assert "`completion`" in error.what
+    assert "completion" in error.what
     rows.write_text("\n")
     assert "no row" in refusal(stages={"sft": {**SFT, "data": str(rows)}}).what
     dpo = {"dpo": {"data": str(rows), "max_length": 32}}
     rows.write_text('{"prompt": "a", "chosen": "b"}\n')
-    assert "`rejected`" in refusal(stages=dpo).what
+    assert "rejected" in refusal(stages=dpo).what
 
 
 def test_a_folder_without_anything_to_read_is_refused(tmp_path: Path):

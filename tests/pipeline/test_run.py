@@ -18,10 +18,11 @@ from safetensors.torch import load_file
 
 from tesuji.cli.main import main
 from tesuji.core.errors import DataError, EngineError, GameError, RecipeError, TesujiError
-from tesuji.core.files import read_json
+from tesuji.core.files import read_json, write_json
 from tesuji.episodes.store import read_episodes
 from tesuji.evaluation.results import load_evaluation
 from tesuji.learners.model.load import prepare_base
+from tesuji.pipeline.models.by_name import open_model
 from tesuji.pipeline.models.of_run import open_run
 from tesuji.pipeline.plan import make_plan
 from tesuji.pipeline.run import run_recipe
@@ -338,11 +339,36 @@ def test_a_person_plays_the_runs_model(finished: Path, tmp_path, monkeypatch, ca
     assert any(words in shown for words in ("You win.", "The model wins.", "A draw."))
     (episode,) = read_episodes(record)
     assert episode.players == ("you", "model")
+    moves = [turn for turn in episode.turns if turn.move]
+    for turn in moves:
+        assert f"{turn.role} ({episode.players[turn.seat]}): {turn.move.text}\n" in shown
+    last = shown[shown.rindex("┌") :]
+    assert sum(last.count(f" {mark} ") for mark in "xo") == len(moves), "the last move is drawn"
     monkeypatch.setattr("sys.stdin", io.StringIO("quit\n"))
-    assert main(["play", str(finished)]) == 2
-    assert "you left the table" in capsys.readouterr().err
+    assert main(["play", str(finished)]) == 0, "to leave is no error"
+    out, err = capsys.readouterr()
+    assert "you left the table" in out and "loading" in err and "beware" not in err
     assert main(["play", str(finished), "--seat", "2"]) == 2
     assert "0 to 1" in capsys.readouterr().err
+
+
+def test_a_run_that_has_not_ended_is_told_from_one_that_has(finished: Path, tmp_path, capsys):
+    assert open_run(finished).beware == "" and open_model(str(finished)).beware == ""
+    copy = Path(shutil.copytree(finished, tmp_path / "runs" / "part"))
+    manifest = read_json(copy / "manifest.json")
+    stages = manifest["stages"]
+    for name, folder, model in (("after", "03-after", "the model after sft"),
+                                ("sft", "02-sft", "its base model")):  # fmt: skip
+        (copy / "stages" / folder / "done.json").unlink()
+        del stages[name]
+        write_json(copy / "manifest.json", manifest)
+        said = f"the run is not finished ({len(stages)} of 4 steps done); this is {model}"
+        assert open_run(copy).beware == open_model(str(copy)).beware == said
+        assert main(["runs", str(copy.parent)]) == 0
+        assert f"{len(stages)} of 4 done" in capsys.readouterr().out
+    words = ["eval", str(copy), "--opponent", "random", "--episodes", "2"]
+    assert main(words) == 0
+    assert f"beware: {said}" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_runs_model_is_put_through_more_matches(finished: Path, tmp_path, capsys):

@@ -190,7 +190,7 @@ class TestHuman:
         player, screen = at_keyboard(typed)
         reply = player.choose([request(TIC_TAC_TOE, TIC_TAC_TOE.start(0))])[0]
         assert reply.move == Move(4, "x(1,1)") and not reply.error
-        assert "You are x" in screen.getvalue() and "...\n...\n..." in screen.getvalue()
+        assert "You are x" in screen.getvalue() and "0 │   │   │   │" in screen.getvalue()
 
     def test_what_is_no_move_is_asked_again_with_the_reason(self):
         slips = ["", "e4", "0 or 1", UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad")]
@@ -198,8 +198,8 @@ class TestHuman:
         reply = player.choose([request(TIC_TAC_TOE, TIC_TAC_TOE.start(0))])[0]
         shown = screen.getvalue()
         assert reply.move.id == 8
-        assert shown.count("Not a legal move") == 4 and shown.count("the reply is empty") == 2
-        assert "no legal move in the reply" in shown
+        assert shown.count("Not a legal move") == 4 and shown.count("nothing was typed") == 2
+        assert "Not a legal move (? lists the moves)\n" in shown, "said once"
 
     def test_a_taken_square_is_no_move(self):
         match = TIC_TAC_TOE.start(0)

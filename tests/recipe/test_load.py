@@ -7,7 +7,13 @@ from places import RECIPES
 from recipe_files import SMALL, error_of, write
 
 from tesuji.core.errors import DataError, RecipeError
-from tesuji.recipe.reading.load import dump_recipe, load_recipe, recipe_path, resolve
+from tesuji.recipe.reading.load import (
+    dump_recipe,
+    load_recipe,
+    load_with_places,
+    recipe_path,
+    resolve,
+)
 from tesuji.recipe.reading.shipped import library_folder, shipped_recipes
 from tesuji.recipe.schema.recipe import Recipe
 
@@ -134,6 +140,46 @@ def test_includes_that_go_too_deep_are_refused(tmp_path):
     for number in range(12):
         write(tmp_path / f"{number}.yaml", f"include: {number + 1}.yaml")
     assert "deeper" in error_of(tmp_path / "0.yaml").what
+
+
+def test_an_include_stays_below_the_recipes_folder_unless_that_is_allowed(tmp_path):
+    write(tmp_path / "secret.yaml", SMALL)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "link.yaml").symlink_to(tmp_path / "secret.yaml")
+    for name in ("../secret.yaml", str(tmp_path / "secret.yaml"), "link.yaml"):
+        top = write(tmp_path / "mine" / "a.yaml", f"seed: 3\ninclude: {name}")
+        error = error_of(top)
+        assert "outside the recipe's folder" in error.what
+        assert error.where == f"{top}:2"
+        assert "--include-anywhere" in error.hint
+        assert load_with_places(top, anywhere=True)[0].seed == 3
+
+
+def test_a_shipped_recipe_may_be_included(tmp_path):
+    shipped = library_folder() / "openspiel" / "kuhn-selfplay.yaml"
+    top = write(tmp_path / "a.yaml", f"name: mine\ninclude: {shipped}")
+    assert load_recipe(top).game.name == "kuhn_poker"
+
+
+def test_a_recipe_and_all_it_includes_have_a_limit(tmp_path):
+    text = "description: " + "x" * 90_000 + "\n"
+    for number in range(3):
+        write(tmp_path / f"{number}.yaml", text)
+    error = error_of(write(tmp_path / "a.yaml", "include: [0.yaml, 1.yaml, 2.yaml]"))
+    assert "larger than 200,000 bytes" in error.what
+    error = error_of(write(tmp_path / "b.yaml", "description: " + "x" * 200_001))
+    assert "larger than 200,000 bytes" in error.what
+    write(tmp_path / "c.yaml", "seed: 1")
+    error = error_of(write(tmp_path / "d.yaml", f"include: [{', '.join(['c.yaml'] * 60)}]"))
+    assert "more than 50 included files" in error.what
+
+
+def test_files_of_files_of_files_end_soon(tmp_path):
+    for number in range(8):
+        following = ", ".join([f"{number + 1}.yaml"] * 10)
+        write(tmp_path / f"{number}.yaml", f"include: [{following}]")
+    write(tmp_path / "8.yaml", "seed: 1")
+    assert "more than 50 included files" in error_of(tmp_path / "0.yaml").what
 
 
 def test_a_missing_include_names_its_line(tmp_path):

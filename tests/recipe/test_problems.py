@@ -45,7 +45,7 @@ def error_of(tmp_path, *lines: str) -> RecipeError:
         ("stages: {sft: {epochs: x}}", "stages.sft.epochs", "must be a number, not the text 'x'"),
         ("stages: {sft: {epochs: 0}}", "stages.sft.epochs", "must be more than 0, not 0"),
         ("stages: {b: {kind: sft, epochs: x}}", "stages.b.epochs", "must be a number"),
-        ("stages: {data: {held_out: 2}}", "stages.data.held_out", "must be at most 1"),
+        ("stages: {data: {held_out: 1}}", "stages.data.held_out", "must be less than 1, not 1"),
         ("model: {load_in_4bit: 1}", "model.load_in_4bit", "must be true or false, not 1"),
         ("model: {load_in_4bit: true}", "model", "add a `lora:` section"),
         ("model: {lora: {dropout: 1.0}}", "model.lora.dropout", "must be less than 1"),

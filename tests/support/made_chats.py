@@ -81,6 +81,12 @@ CHATS: dict[str, Row] = {
     },
     "prompt and text": {"prompt": "Why?", "completion": "So."},
     "prompt and messages": {"prompt": [user("Why?")], "completion": [assistant("So.")]},
+    "columns of several shapes": {
+        "messages": "",
+        "prompt": None,
+        "instruction": "a",
+        "output": "b",
+    },
     "kto": {"messages": [user("Why?"), assistant("So.")], "label": False},
     "kto, trl": {"prompt": "Why?", "completion": "So.", "label": True},
     "kto, alpaca": {"instruction": "Why?", "input": "", "output": "So.", "kto_tag": True},

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tesuji.cli.console import console, err_console
+from tesuji.cli.console import console, err_console, loading, warn
 
 if TYPE_CHECKING:
     from tesuji.players.chat import Conversation
@@ -38,10 +38,12 @@ def chat(
     seed: Annotated[int | None, typer.Option(help="Same seed, same replies.")] = None,
 ) -> None:
     """Talk with a run's model. `/help` lists what can be typed."""
+    loading(model)
     from tesuji.pipeline.models.by_name import open_model
     from tesuji.players.chat import Conversation
 
     opened = open_model(model, stage=stage, device=device)
+    warn(opened.beware)
     policy = opened.load()
     conversation = Conversation(
         policy.model,

@@ -35,6 +35,17 @@ def say(words: str, *, soft_wrap: bool = True) -> None:
     console.print(words, markup=False, highlight=False, emoji=False, soft_wrap=soft_wrap)
 
 
+def loading(what: str) -> None:
+    """Say, apart from the output, that something is on its way."""
+    err_console.print(f"loading {what} ...", style="dim", markup=False, highlight=False)
+
+
+def warn(words: str) -> None:
+    """Say, apart from the output, what is to be kept in mind; nothing where there are no words."""
+    if words:
+        err_console.print(f"beware: {words}", style="yellow", markup=False, highlight=False)
+
+
 def print_facts(title: str, facts: Iterable[tuple[str, str]]) -> None:
     """Print a table of names, underscores as blanks, and what there is to say of each."""
     table = Table("what", "value", title=Text(title), show_header=False)

@@ -1,17 +1,24 @@
 """`tesuji play RUN`: a person against the model, in the terminal."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tesuji.cli.console import console
+from tesuji.cli.console import console, loading, say, warn
 from tesuji.core.errors import RecipeError
 from tesuji.core.redact import visible
 from tesuji.core.run_folder import find_run
-from tesuji.core.types import Episode, Task
+from tesuji.core.types import Ending, Episode, Task, Turn
+
+if TYPE_CHECKING:
+    from tesuji.games.base import Game, Match
+    from tesuji.pipeline.models.of_run import Trained
+    from tesuji.players.base import Player
 
 app = typer.Typer()
+LONGEST = 200  # characters of a reply without a move that are shown
 
 
 @app.command()
@@ -24,37 +31,99 @@ def play(
         Path | None, typer.Option(help="Append the match to this JSONL file.")
     ] = None,
 ) -> None:
-    """Play a match against a run's model. `?` lists the moves, `quit` leaves."""
-    from tesuji.episodes.arena import play_matches
+    """Play a match against a run's model. `?` lists the moves, `quit` or Ctrl-D leaves."""
+    folder = find_run(run)
+    loading(str(folder))
     from tesuji.episodes.store import EpisodeWriter
-    from tesuji.evaluation.evaluate import turn_rules
     from tesuji.pipeline.models.of_run import open_run
-    from tesuji.players.basic.human import HumanPlayer
+    from tesuji.players.basic.human import HumanLeft
 
-    trained = open_run(find_run(run))
+    trained = open_run(folder)
     seats = trained.game.num_players
     if not 0 <= seat < seats:
         raise RecipeError(f"there is no seat {seat}", where="--seat", hint=f"0 to {seats - 1}")
-    names = tuple("you" if index == seat else "model" for index in range(seats))
-    players = {"you": HumanPlayer(console), "model": trained.player(temperature)}
-    console.print(trained.game.rules, markup=False)
-    task = Task(trained.game.name, seed, names, trained.game.options)
-    rules = turn_rules(trained.recipe.prompt, trained.recipe.evaluation.max_moves)
-    for episode in play_matches([task], game=trained.game, players=players, rules=rules):
-        _print_end(episode, seat)
-        if record is not None:
-            with EpisodeWriter(record) as writer:
-                writer.write(episode)
+    model = trained.player(temperature)
+    warn(trained.beware)
+    try:
+        episode = _match(trained, model, seat, seed)
+    except HumanLeft as left:
+        say(f"\n{left.what}")
+        return
+    if record is not None:
+        with EpisodeWriter(record) as writer:
+            writer.write(episode)
 
 
-def _print_end(episode: Episode, seat: int) -> None:
-    others = [value for index, value in enumerate(episode.returns) if index != seat]
-    ours = episode.returns[seat]
-    best = max(others, default=0.0)
-    words = "You win." if ours > best else "A draw." if ours == best else "The model wins."
-    if episode.turns:
-        last = episode.turns[-1]
-        played = last.played.text if last.played else "-"
-        turn = visible(f"{last.observation}\n{last.role}: {played}")
-        console.print(turn, markup=False, highlight=False, emoji=False)
-    console.print(f"{words} {episode.reason}".strip(), markup=False)
+def _match(trained: "Trained", model: "Player", seat: int, seed: int) -> Episode:
+    """One match, told as it goes."""
+    from tesuji.episodes.arena import play_matches
+    from tesuji.evaluation.evaluate import turn_rules
+    from tesuji.players.basic.human import HumanPlayer
+
+    game = trained.game
+    names = tuple("you" if index == seat else "model" for index in range(game.num_players))
+    say(visible(game.rules))
+    say(f"\nThe model: {trained.source}. ? lists your moves, quit leaves.")
+    table = Table(game, seat)
+    [episode] = play_matches(
+        [Task(game.name, seed, names, game.options)],
+        game=game,
+        players={"you": HumanPlayer(console), "model": model},
+        rules=turn_rules(trained.recipe.prompt, trained.recipe.evaluation.max_moves),
+        watch=table.watch,
+    )
+    table.end(episode)
+    return episode
+
+
+class Table:
+    """Tells what is played, as far as the person may know it: where something is hidden, only its
+    own moves, since what others did is for the game to show."""
+
+    def __init__(self, game: "Game", seat: int) -> None:
+        self.game, self.seat, self.told = game, seat, 0
+        self.open = game.info.information == "perfect"
+        self.match: Match | None = None
+
+    def watch(self, match: "Match", turns: Sequence[Turn]) -> None:
+        """Tell the turns that are new."""
+        self.match = match
+        for turn in turns[self.told :]:
+            if self.open or turn.seat == self.seat:
+                say(f"{turn.role} ({self._who(turn.seat)}): {_played(turn)}")
+        self.told = len(turns)
+
+    def end(self, episode: Episode) -> None:
+        """The last position, with nothing hidden any more, and who has won."""
+        from tesuji.games.board import drawn
+
+        if self.match is not None:
+            say(f"\n{visible(drawn(self.game, self.match.render()).rstrip())}")
+        say(f"\n{self._outcome(episode)} {visible(episode.reason)}".rstrip())
+
+    def _who(self, seat: int) -> str:
+        return "you" if seat == self.seat else "model"
+
+    def _outcome(self, episode: Episode) -> str:
+        ours, offender = episode.returns[self.seat], episode.offender
+        if episode.ending is Ending.TRUNCATED:
+            return "Nobody has won."
+        if len(episode.returns) == 1:
+            return f"You earn {ours:+g}."
+        best = max(value for seat, value in enumerate(episode.returns) if seat != self.seat)
+        words = "You win." if ours > best else "A draw." if ours == best else "The model wins."
+        return f"{words} The model forfeits:" if offender not in (None, self.seat) else words
+
+
+def _played(turn: Turn) -> str:
+    """The move, and where it was not said that it was put in its place; else what was said."""
+    if turn.played is None:
+        reply = turn.attempts[-1].reply if turn.attempts else ""
+        cut = f"{reply[:LONGEST]}…" if len(reply) > LONGEST else reply
+        return f"no legal move; it said {visible(cut)!r}"
+    move = visible(turn.played.text) or f"#{turn.played.id}"
+    if turn.move == turn.played:
+        return move
+    said = bool(turn.attempts) and turn.attempts[-1].reply == turn.played.text
+    why = "the game refused it" if said else "drawn at random: no legal move was said"
+    return f"{move} ({why})"

@@ -27,6 +27,9 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done, and stop.")
     ] = False,
+    include_anywhere: Annotated[
+        bool, typer.Option(help="Let the recipe include files outside its own folder.")
+    ] = False,
     runs: Annotated[Path, typer.Option(help="Folder in which run folders are made.")] = Path(
         "runs"
     ),
@@ -35,7 +38,7 @@ def run(
     from tesuji.recipe.reading.load import load_with_places
     from tesuji.recipe.reading.problems import telling_places
 
-    loaded, places = load_with_places(recipe, overrides or [])
+    loaded, places = load_with_places(recipe, overrides or [], anywhere=include_anywhere)
     with telling_places(places, recipe):
         if dry_run:
             _print_plan(loaded, runs)

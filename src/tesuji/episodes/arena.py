@@ -10,7 +10,7 @@ opening are named by the match seed alone. A game that judges replies itself get
 was said: nothing is asked again, and what it refused is recorded as no move.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tesuji.core.errors import EngineError
@@ -23,6 +23,7 @@ from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.basic.random import RandomPlayer
 
 GameOf = Game | Callable[[Task], Game]
+Watch = Callable[[Match, Sequence[Turn]], None]
 
 
 @dataclass(slots=True)
@@ -49,12 +50,14 @@ def play_matches(
     players: Mapping[str, Player],
     rules: TurnRules | None = None,
     concurrent: int = 256,
+    watch: Watch | None = None,
 ) -> Iterator[Episode]:
     """Play every task and yield its episode as it ends.
 
     `game` is the one that all tasks are of, or says for each task which. `players` maps the
     labels in `Task.players` to whoever plays under them. Opening moves are turns without an
-    attempt: nobody said them.
+    attempt: nobody said them. `watch` is shown each match, with its turns so far, after all who
+    were to move have chosen.
     """
     rules = rules or TurnRules()
     waiting = iter(tasks)
@@ -65,6 +68,8 @@ def play_matches(
             return
         _one_round(running, players, rules)
         for run in running:
+            if watch:
+                watch(run.match, run.turns)
             if run.ending is not None:
                 yield _episode(run)
         running = [run for run in running if run.ending is None]
@@ -140,7 +145,8 @@ def _apply(run: _Running, request: MoveRequest, reply: Reply, rules: TurnRules) 
     played = attempt.move or rules.substitute(request)
     _play(run, request, attempts, played)
     if played is None:
-        _end(run, Ending.FORFEIT, f"no legal move: {attempt.problem}", seat)
+        told = attempt.problem.startswith("no legal move")
+        _end(run, Ending.FORFEIT, f"{'' if told else 'no legal move: '}{attempt.problem}", seat)
     elif run.ending is None:
         _close(run, rules)
 

@@ -8,8 +8,12 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from tesuji.core.errors import TesujiError
 from tesuji.core.redact import visible
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
+from tesuji.games.base import play_through
+from tesuji.games.board import drawn
+from tesuji.games.catalogue import load_game
 
 LONGEST = 800  # characters of one text that are shown
 
@@ -34,7 +38,26 @@ def show_episode(episode: Episode, console: Console, delay: float = 0.0) -> None
     for number, turn in enumerate(episode.turns, start=1):
         _show_turn(number, turn, episode, console)
         time.sleep(delay)
+    if end := last_position(episode):
+        console.print(Rule(Text("the end", style="bold"), align="left"))
+        console.print(Text(visible(shorten(end))))
     console.print(_result(episode))
+
+
+def last_position(episode: Episode) -> str:
+    """The position after the last move, nothing hidden, found by playing the moves again; "" where
+    they cannot be: a game that is not here, somebody else's record, a transcript."""
+    if "kind" in episode.provenance:
+        return ""
+    try:
+        game = load_game(episode.game, episode.options)
+        match = game.start(episode.seed)
+        moves = [(turn.seat, turn.played) for turn in episode.turns if turn.played is not None]
+        play_through(match, moves)
+        same = match.to_act or match.returns() == episode.returns
+        return "" if match.grows or not same else drawn(game, match.render()).rstrip()
+    except (TesujiError, LookupError):  # a seat or a move that the game does not have
+        return ""
 
 
 def shorten(text: str, longest: int = LONGEST) -> str:

@@ -3,7 +3,7 @@
 `OPPONENT/win_rate`, `/loss_rate`, `/turns`, `/mbb` of matches, all seats together (`/mean_return`
 in place of the rates where nothing says what winning is); `SPLIT/right` and `/mean_return` of
 questions; `SPLIT/optimal_moves` of positions; `certificate/lines` and `/losing_lines`, both seats
-together; `exploitability`; of held-out rows `held_out/perplexity`,
+together; `exploitability` or `nash_conv`; of held-out rows `held_out/perplexity`,
 `/preference_accuracy`, `/legal` and `/decisions`. What was not measured has no name.
 """
 
@@ -46,7 +46,7 @@ def certificate_metrics(certificates: Sequence[Certificate]) -> dict[str, float]
 
 def exploitability_metrics(measured: Exploitability) -> dict[str, float]:
     """What a best response wins."""
-    return {"exploitability": measured.exploitability}
+    return {measured.name: measured.value}
 
 
 def match_metrics(score: MatchScore) -> dict[str, float]:

@@ -139,20 +139,31 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Exploitability:
-    """How far a policy is from an equilibrium of a two-seat zero-sum game, exactly.
+    """How far a policy is from an equilibrium, exactly.
 
-    `nash_conv` is what both seats together could gain by best responses, `exploitability` half of
-    it; `values[s]` is what the policy earns in seat s against itself; `uniform` is uniformly
-    random play's exploitability. `illegal_mass` is the mean share of replies, over information
-    states, that were no legal move's own reply and are left out.
+    `nash_conv` is what all seats together could gain, each by its own best response to the others;
+    `exploitability` half of it in a zero-sum game of two seats, None in any other, where no such
+    figure is defined. `values[s]` is what the policy earns in seat s against itself; `uniform` is
+    uniformly random play's figure, of the same measure as `value`. `illegal_mass` is the mean share
+    of replies, over information states, that were no legal move's own reply and are left out.
     """
 
-    exploitability: float
+    exploitability: float | None
     nash_conv: float
     values: tuple[float, ...]
     uniform: float
     information_states: int
     illegal_mass: float
+
+    @property
+    def name(self) -> str:
+        """What is measured, as OpenSpiel calls it and the metric log does."""
+        return "nash_conv" if self.exploitability is None else "exploitability"
+
+    @property
+    def value(self) -> float:
+        """The measure of that name."""
+        return self.nash_conv if self.exploitability is None else self.exploitability
 
 
 @dataclass(frozen=True, slots=True)

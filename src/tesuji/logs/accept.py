@@ -8,7 +8,7 @@ import orjson
 
 from tesuji.core.types import Episode, Pair
 from tesuji.episodes.store import episode_to_row
-from tesuji.logs.base import Importer, Record, Refused
+from tesuji.logs.base import Importer, Record, Refused, too_long
 from tesuji.logs.records import Unread
 from tesuji.logs.registry import importer, importer_for, text_importers
 from tesuji.logs.summary import ImportSummary
@@ -44,6 +44,8 @@ class Taker:
                 raise Refused(record.reason, record.detail)
             reader = self._importer(record.value)
             kind = reader.kind
+            if isinstance(record.value, str) and (why := too_long(record.value, reader.most_text)):
+                raise Refused("too_large", why)
             self._write(kind, _located(reader.read(record), record))
         except Refused as refused:
             self._refuse(record, kind, refused.reason, refused.detail)

@@ -57,13 +57,15 @@ class Importer(ABC):
     """One kind of record.
 
     `reads` says what a record is: a `value` (JSON, JSON lines, a Parquet row, a row of a CSV table
-    as a mapping) or a `text` (a hand history). `suffixes` are those of text files of this kind.
+    as a mapping) or a `text` (a hand history). `suffixes` are those of text files of this kind. A
+    longer text than `most_text` is none of this kind, and not read: a parser may take its square.
     """
 
     kind: ClassVar[str]
     title: ClassVar[str]
     reads: ClassVar[Literal["value", "text"]] = "value"
     suffixes: ClassVar[tuple[str, ...]] = ()
+    most_text: ClassVar[tuple[int, int]] = (32_000, 8_000)  # characters of a text, of one line
 
     @abstractmethod
     def fits(self, value: Any) -> bool:
@@ -76,6 +78,15 @@ class Importer(ABC):
     def split(self, text: str) -> Iterator[tuple[int, str]]:
         """The records of a text file, each with the line it begins in."""
         yield 1, text
+
+
+def too_long(text: str, most: tuple[int, int]) -> str:
+    """What of a text is longer than a record of its kind can be; "" for nothing."""
+    longest, longest_line = most
+    if len(text) > longest:
+        return f"more than {longest:,} characters in one piece"
+    long = any(len(line) > longest_line for line in text.split("\n"))
+    return f"a line of more than {longest_line:,} characters" if long else ""
 
 
 def split_at(text: str, starts: Sequence[int]) -> Iterator[tuple[int, str]]:

@@ -81,7 +81,7 @@ def _check_evaluation(recipe: Recipe, game: Game) -> None:
     _check_oracle(recipe, judged)
     if section.certificate:
         _needs_certificate(game, "evaluation.certificate")
-    if section.exploitability and "exploitability" not in game.info.metrics:
+    if section.exploitability and not {"exploitability", "nash_conv"} & {*game.info.metrics}:
         raise RecipeError(
             f"the exploitability of {game.name} cannot be computed",
             where="evaluation.exploitability",
@@ -113,7 +113,8 @@ def _check_oracle(recipe: Recipe, game: Game) -> None:
 
 
 def _check_players(game: Game, where: str, players: list[PlayerSection]) -> None:
-    alone = game.num_players == 1 and not {"random", "answer_key"} & {*players_of(game.info)}
+    beside = not where.startswith("stages") and game.num_players == 1
+    alone = beside and not {"random", "answer_key"} & {*players_of(game.info)}
     for place, player in enumerate(players):
         at = where if where.endswith("oracle") else f"{where}.{place}"
         try:

@@ -19,6 +19,7 @@ from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.stages import SftStage
 
 RELATIVE = "the path is relative to the folder you start tesuji in"
+LONG = 40  # moves; games of two seats that last longer have millions of positions
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -64,6 +65,13 @@ def check_positions(name: str, stage: DataStage, game: Game) -> None:
             "or simultaneous moves",
             where=f"{where}.positions",
             hint="use `positions: sampled`",
+        )
+    large = "two_sided" in info.traits and (info.max_moves or 0) > LONG
+    if stage.positions == "all" and large and "enumerable" not in info.traits:
+        raise RecipeError(
+            f"{game.name} has too many positions to list them all",
+            where=f"{where}.positions",
+            hint="use `positions: sampled` with `num_positions`",
         )
     check_endpoint(f"{where}.endpoint", stage.endpoint, used=stage.thoughts == "llm")
 

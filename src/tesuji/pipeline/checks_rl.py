@@ -3,15 +3,16 @@
 from typing import Any
 
 from tesuji.core.errors import GameError, RecipeError
-from tesuji.episodes.rewards.total import make_terms, section_of
+from tesuji.episodes.rewards.total import check_fit, make_terms, section_of
 from tesuji.episodes.schedule.schedule import Schedule
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.prompts import NAME as PROMPTS
 from tesuji.players.registry import make_player
-from tesuji.recipe.schema.play import SELF, SNAPSHOT
+from tesuji.recipe.schema.play import SELF, SNAPSHOT, OpponentSection
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import PpoStage, RLStage
+from tesuji.recipe.schema.sections import GameSection
 
 
 def check_rl(recipe: Recipe, game: Game, name: str, stage: RLStage) -> None:
@@ -22,7 +23,7 @@ def check_rl(recipe: Recipe, game: Game, name: str, stage: RLStage) -> None:
     where = f"stages.{name}"
     _check_sampling(recipe, where)
     _check_players(recipe, where, stage)
-    make_terms(stage.rewards, lambda episode: load_game(episode.game, episode.options))
+    _check_rewards(recipe, where, stage)
     _check_learned(recipe, name, stage)
     _check_prompts(recipe, game, name)
     if isinstance(stage, PpoStage) and stage.value_grad and stage.critic is not None:
@@ -37,6 +38,30 @@ def check_rl(recipe: Recipe, game: Game, name: str, stage: RLStage) -> None:
             where=f"{where}.stop_when",
             hint="leave stop_when out; `tesuji games` shows which games have a certificate",
         )
+
+
+def _check_rewards(recipe: Recipe, where: str, stage: RLStage) -> None:
+    """Every term is known, fits every game that is played, and something is paid."""
+    terms = stage.rewards
+    if terms and not any(term.weight for term in terms.values()):
+        raise RecipeError(
+            "every term has the weight 0: there is nothing to learn",
+            where=f"{where}.rewards",
+            hint="give one of them a weight, such as returns: 1.0",
+        )
+    try:
+        rewards = make_terms(terms, lambda episode: load_game(episode.game, episode.options))
+        for section in _games(recipe, stage):
+            check_fit(rewards, load_game(section.name, section.options))
+    except (GameError, RecipeError) as error:
+        error.where = f"{where}.{error.where}"
+        raise
+
+
+def _games(recipe: Recipe, stage: RLStage) -> list[GameSection]:
+    """The games that the stage plays, of every part of its curriculum."""
+    parts: list[Any] = [*stage.play.curriculum] or [stage.play]
+    return [one for part in parts for one in part.games or stage.play.games or [recipe.game]]
 
 
 def _check_learned(recipe: Recipe, name: str, stage: RLStage) -> None:
@@ -113,14 +138,29 @@ def _check_players(recipe: Recipe, where: str, stage: RLStage) -> None:
     try:
         Schedule(stage.play, game=recipe.game, group_size=stage.num_generations, seed=0)
         parts: list[Any] = [*stage.play.curriculum] or [stage.play]
-        for part in parts:
+        for number, part in enumerate(parts):
+            at = f"curriculum.{number}." if stage.play.curriculum else ""
             games = part.games or stage.play.games or [recipe.game]
             for section in games:
-                game = load_game(section.name, section.options)
-                _check_winnable(stage, game)
-                for opponent in part.opponents if game.num_players > 1 else ():
-                    if opponent.player not in (SELF, SNAPSHOT):
-                        make_player(opponent, game=game)
+                _check_opponents(stage, section, part.opponents, at)
     except (GameError, RecipeError) as error:
-        error.where = f"{where}.play" if not error.where else f"{where}.play: {error.where}"
+        error.where = f"{where}.play.{error.where}"
         raise
+
+
+def _check_opponents(
+    stage: RLStage, section: GameSection, opponents: list[OpponentSection], at: str
+) -> None:
+    try:
+        game = load_game(section.name, section.options)
+    except GameError as error:
+        error.where = f"{at}games"
+        raise
+    _check_winnable(stage, game)
+    for number, opponent in enumerate(opponents if game.num_players > 1 else ()):
+        if opponent.player not in (SELF, SNAPSHOT):
+            try:
+                make_player(opponent, game=game)
+            except (GameError, RecipeError) as error:
+                error.where = f"{at}opponents.{number}"
+                raise

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tesuji.core.progress import Progress
 from tesuji.episodes.rewards.total import section_of
 from tesuji.games.prompts import NAME as PROMPTS
 from tesuji.learners.model.load import Policy, prepare_base
@@ -71,6 +72,12 @@ class StepContext:
             "held_out": str(data / "held_out_prompts.jsonl"),
         }
         return self.recipe.model_copy(update={"game": GameSection(name=PROMPTS, options=options)})
+
+
+def say_how_run(policy: Policy, progress: Progress) -> None:
+    """A line for people, where the model cannot be run in the quickest way."""
+    if not policy.support.shared:
+        progress.say(f"model: {policy.support.in_words()}")
 
 
 def model_player(

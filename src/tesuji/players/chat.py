@@ -15,6 +15,8 @@ from tesuji.core.types import Message
 from tesuji.players.prompting.chat_template import decode_reply, render_prompt
 from tesuji.players.sampling.kv_context import Context
 from tesuji.players.sampling.local import LocalSampler
+from tesuji.players.sampling.plain_context import PlainContext
+from tesuji.players.sampling.support_check import support_of
 from tesuji.players.sampling.token_draw import distribution, draw
 
 BROKEN = "\ufffd"  # what a decoder writes for the first bytes of a character
@@ -105,6 +107,15 @@ class Conversation:
         )
 
 
+def _begun(model: Any, prompt: Sequence[int]) -> tuple[Context | PlainContext, torch.Tensor]:
+    """What has read the prompt, and the logits after it."""
+    support = support_of(model)
+    if not support.plain:
+        return Context.of(model, [prompt], masks=support.shared)
+    context = PlainContext(model, [prompt], cached=support.cached)
+    return context, context.logits
+
+
 @torch.inference_mode()
 def stream_tokens(
     model: Any,
@@ -118,7 +129,7 @@ def stream_tokens(
 ) -> Iterator[int]:
     """The ids of one reply as they are drawn, the one that ends it left out. `uniform()` gives a
     number in [0, 1) for each."""
-    context, logits = Context.of(model, [prompt])
+    context, logits = _begun(model, prompt)
     for _ in range(max_new_tokens):
         number = torch.tensor([uniform()], device=logits.device)
         ids, _ = draw(distribution(logits, temperature, top_p), number)

@@ -1,10 +1,11 @@
 """Numbers in words: shares that never round to a claim, intervals, the headline."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from tesuji.core.statistics import Interval
+from tesuji.core.statistics import Interval, Share
+from tesuji.evaluation.held_out.results import Preferences
 from tesuji.evaluation.matches.against import ALONE
 from tesuji.evaluation.results import (
     Certificate,
@@ -17,14 +18,18 @@ from tesuji.evaluation.results import (
 )
 
 NO_VERDICT = "no verdict"  # of a game for one seat that does not know winning
+NO_CHANGE = "No change: before training it did exactly the same in all that was measured."
 SPLITS = {"trained": "seen in training", "held_out": "never seen", "all": "all positions"}
+
+
+Mood = Literal["good", "bad", "open"]
 
 
 @dataclass(frozen=True, slots=True)
 class Headline:
     """One honest sentence, and whether it is `good` news, `bad` news or `open`."""
 
-    mood: Literal["good", "bad", "open"]
+    mood: Mood
     sentence: str
 
 
@@ -133,10 +138,24 @@ def certificate_sentence(proof: Certificate) -> str:
     return f"{who}: loses {proof.losses:,} of {proof.lines:,} lines{shortest}"
 
 
+def exploitability_words(result: Exploitability) -> dict[str, str]:
+    """What the report says of it: title, meaning and the figure's sentence."""
+    alone = result.exploitability is not None
+    return {
+        "title": "Exploitability" if alone else "NashConv",
+        "meaning": "What a best response would win against this policy, a match, averaged over the"
+        " seats"
+        if alone
+        else "What the seats would gain a match by best responses to the others, one at a time,"
+        " added up",
+        "sentence": exploitability_sentence(result),
+    }
+
+
 def exploitability_sentence(result: Exploitability) -> str:
     """What a best response would win, beside random play's figure."""
     words = (
-        f"{result.exploitability:.4f} (uniformly random play: {result.uniform:.4f}; an equilibrium:"
+        f"{result.value:.4f} (uniformly random play: {result.uniform:.4f}; an equilibrium:"
         f" 0), over {result.information_states:,} information states"
     )
     if result.illegal_mass < 0.001:
@@ -166,15 +185,34 @@ def illegal_sentence(evaluation: Evaluation) -> str:
     return f"{words}, {gifts:,} won by the opponent's" if gifts else words
 
 
-def headline(evaluation: Evaluation | None) -> Headline:
-    """Does it never lose? One sentence that claims no more than what was checked."""
+def headline(evaluation: Evaluation | None, before: Evaluation | None = None) -> Headline:
+    """Does it never lose? One sentence that claims no more than what was checked; and where the
+    look before training found the very same, a second one that says so."""
     if evaluation is None:
         return Headline("open", "This run has no evaluation after training yet.")
+    found = _found(evaluation, before)
+    if before is None or not no_change(before, evaluation):
+        return found
+    return Headline(found.mood, f"{found.sentence} {NO_CHANGE}")
+
+
+def no_change(before: Evaluation, after: Evaluation) -> bool:
+    """Whether two looks found the same in everything they measured."""
+    return _measured(before) == _measured(after)
+
+
+def _measured(look: Evaluation) -> Evaluation:
+    """A look without what tells it from another one of the same model."""
+    rows = look.rows and replace(look.rows, seconds=0.0)
+    return replace(look, label="", model="", seconds=0.0, rows=rows)
+
+
+def _found(evaluation: Evaluation, before: Evaluation | None) -> Headline:
     if evaluation.certificates:
         return _by_certificate(evaluation)
     if evaluation.exploitability is not None:
         return _by_exploitability(evaluation.exploitability)
-    return _by_matches(evaluation)
+    return _by_matches(evaluation, before)
 
 
 def _by_certificate(evaluation: Evaluation) -> Headline:
@@ -194,30 +232,55 @@ def _by_certificate(evaluation: Evaluation) -> Headline:
 
 def _by_exploitability(result: Exploitability) -> Headline:
     """Good news is a tenth of uniform play's figure or less: nobody reaches 0 exactly."""
-    wins, uniform = result.exploitability, result.uniform
+    wins, uniform = result.value, result.uniform
+    mood: Mood = "good" if wins <= uniform / 10 else "bad" if wins >= uniform else "open"
+    if result.exploitability is None:
+        return Headline(
+            mood,
+            f"Best responses of all seats, one at a time, win {wins:.3f} a match more than it does;"
+            f" against uniformly random play {uniform:.3f}, against an equilibrium 0.",
+        )
     return Headline(
-        "good" if wins <= uniform / 10 else "bad" if wins >= uniform else "open",
+        mood,
         f"A best response wins {wins:.3f} a match against it; against uniformly random play it "
         f"wins {uniform:.3f}, against an equilibrium 0.",
     )
 
 
-def _by_rows(evaluation: Evaluation) -> Headline:
+def _by_rows(evaluation: Evaluation, before: Evaluation | None) -> Headline:
     """What the held-out rows say, where nothing was played."""
     rows, parts = evaluation.rows, []
+    old = before.rows if before else None
     if rows and rows.decisions:
         right, of = rows.decisions.action.right, rows.decisions.action.total
         parts.append(f"it decides as the label does in {percent(right, of)}% of {of:,} cases")
     if rows and rows.preferences:
-        right, of = rows.preferences.summed.right, rows.preferences.summed.total
-        share = percent(right, of)
-        parts.append(f"the better reply is the likelier one in {share}% of {of:,} pairs")
+        parts.append(_preferences(rows.preferences, old.preferences if old else None))
     if rows and rows.likelihood:
-        perplexity = rows.likelihood.perplexity
-        parts.append(f"its perplexity on other people's replies is {perplexity:.3g}")
+        was = old.likelihood if old else None
+        beside = f" ({was.perplexity:.3g} before)" if was else ""
+        perplexity = f"{rows.likelihood.perplexity:.3g}{beside}"
+        parts.append(f"its perplexity on other people's replies is {perplexity}")
     if not parts:
         return Headline("open", "Nothing was played in this evaluation.")
     return Headline("open", f"On held-out games {'; '.join(parts)}.")
+
+
+def _preferences(now: Preferences, was: Preferences | None) -> str:
+    """How often the better reply is the likelier one: before, per token, and by length alone."""
+
+    def rate(share: Share) -> str:
+        return f"{percent(share.right, share.total)}%"
+
+    beside = [f"{rate(was.summed)} before"] if was else []
+    per_token = f"per token {rate(now.per_token)}"
+    beside.append(f"{per_token}, {rate(was.per_token)} before" if was else per_token)
+    rules = [(one, name) for one, name in ((now.shorter, "shorter"), (now.longer, "longer")) if one]
+    if rules:
+        best, name = max(rules, key=lambda rule: rule[0].right)
+        beside.append(f"always the {name} one {rate(best)}")
+    of = f"{now.summed.total:,} pairs ({'; '.join(beside)})"
+    return f"the better reply is the likelier one in {rate(now.summed)} of {of}"
 
 
 def _by_tasks(score: TasksScore) -> Headline:
@@ -229,13 +292,13 @@ def _by_tasks(score: TasksScore) -> Headline:
     return Headline("open", f"It answers {share} right (95% interval {bounds}).")
 
 
-def _by_matches(evaluation: Evaluation) -> Headline:
+def _by_matches(evaluation: Evaluation, before: Evaluation | None) -> Headline:
     if evaluation.tasks is not None:
         return _by_tasks(evaluation.tasks)
     rows = totals(evaluation)
     games, losses = sum(row.games for row in rows), sum(row.losses for row in rows)
     if games == 0:
-        return _by_rows(evaluation)
+        return _by_rows(evaluation, before)
     if rows[0].opponent == ALONE:
         return _alone(rows[0], find(evaluation.baseline, ALONE, None))
     if any(row.winnings for row in rows):

@@ -94,6 +94,16 @@ def test_chats_and_pairs_of_others_pass_through_the_same_stage(tmp_path: Path):
     assert nobody in " ".join(both["warnings"]) and both["train_pairs"] == 6
 
 
+def test_what_chats_hold_and_rows_do_not_is_warned_about(tmp_path: Path):
+    bad = {"prompt": "Q", "completion": "A", "label": False}
+    rows = [{"prompt": f"Q{n}", "completion": "A", "topic": "x"} for n in range(3)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [bad, *rows]))
+    found = built(tmp_path / "out", [tmp_path / "a.jsonl"], select={"seats": "all"})
+    said = " | ".join(found["warnings"])
+    assert "1 rows of the logs are called bad (KTO) and were left out" in said
+    assert "nothing is made of, with the number of rows: topic (3)" in said
+
+
 def _opening(prompt: list[dict[str, str]]) -> str:
     end = [message["role"] for message in prompt].index("user") + 1
     return json.dumps(prompt[:end])

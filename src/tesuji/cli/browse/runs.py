@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tesuji.cli.console import console
-from tesuji.core.errors import DataError
+from tesuji.core.errors import DataError, TesujiError
 from tesuji.core.run_folder import RunFolder
 
 app = typer.Typer()
@@ -37,9 +37,21 @@ def _row(run: Path) -> tuple[str, ...]:
         manifest: dict[str, Any] = RunFolder(run).manifest()
     except DataError as error:
         return (run.name, "", error.what, "", "none")
-    states = [facts.get("status") for facts in manifest["stages"].values()]
-    done = f"{states.count('done')} of {len(states)} done"
+    done = _how_far(run, manifest["stages"])
     page = run / "report.html"
     report = str(page) if page.exists() else "none yet"
     when = str(manifest.get("updated", ""))[:16].replace("T", " ")
     return (run.name, when, done, str(manifest.get("seed", "")), report)
+
+
+def _how_far(run: Path, stages: dict[str, Any]) -> str:
+    """How many of the recipe's steps are done; of those begun, where the recipe cannot be read."""
+    from tesuji.pipeline.plan import make_plan
+    from tesuji.recipe.reading.load import load_recipe
+
+    try:
+        names = [step.name for step in make_plan(load_recipe(run / "recipe.yaml"), run)]
+    except TesujiError:
+        names = list(stages)
+    done = sum(stages.get(name, {}).get("status") == "done" for name in names)
+    return f"{done} of {len(names)} done"

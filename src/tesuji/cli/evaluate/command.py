@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tesuji.cli.console import console
+from tesuji.cli.console import console, loading, warn
 from tesuji.cli.evaluate.prompts import reply_to_prompts
 
 if TYPE_CHECKING:
@@ -59,9 +59,13 @@ def evaluate(
         return
     _only("matches", {"--max-new-tokens": max_new_tokens, "--batch-size": batch_size})
     from tesuji.core.run_folder import find_run
+
+    folder = find_run(run)
+    loading(str(folder))
     from tesuji.pipeline.models.of_run import open_run
 
-    trained = open_run(find_run(run))
+    trained = open_run(folder)
+    warn(trained.beware)
     section = _section(trained, opponent or [], episodes, temperature)
     _evaluate(trained, section, trained.recipe.seed if seed is None else seed, out)
 

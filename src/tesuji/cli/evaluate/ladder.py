@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from tesuji.cli.console import console
+from tesuji.cli.console import console, loading, warn
 
 if TYPE_CHECKING:
     from tesuji.evaluation.matches.ladder import Ladder
@@ -28,13 +28,17 @@ def ladder(
     """Rate a run's models and fixed players against each other, all seats, with intervals."""
     from tesuji.cli.progress import Bar
     from tesuji.core.run_folder import find_run
+
+    folder = find_run(run)
+    loading(str(folder))
     from tesuji.evaluation.evaluate import turn_rules
     from tesuji.evaluation.matches.ladder import play_ladder
     from tesuji.pipeline.models.ladder_entrants import entrants_of
     from tesuji.pipeline.models.of_run import open_run
     from tesuji.players.registry import parse_player
 
-    trained = open_run(find_run(run))
+    trained = open_run(folder)
+    warn(trained.beware)
     fixed = [parse_player(text) for text in opponent or ["random"]]
     entrants = entrants_of(trained, fixed, checkpoints, temperature)
     recipe = trained.recipe

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tesuji.cli.console import console
+from tesuji.cli.console import console, warn
 from tesuji.cli.progress import Bar
 from tesuji.core.errors import DataError
 from tesuji.core.run_folder import key_of
@@ -52,6 +52,7 @@ def reply_to_prompts(
     if target.resolve() == file.resolve() or target.is_dir():
         raise DataError("results need a file of their own", where=str(target), hint="--out FILE")
     opened = open_model(model)
+    warn(opened.beware)
     sampling = _sampling(opened, temperature, max_new_tokens, batch_size)
     job = Job(opened, sampling, opened.seed if seed is None else seed)
     with Kept(target.with_name(target.name + ".part"), _key(job, prompts)) as kept:

@@ -278,7 +278,10 @@ def talk_hash(talk: Sequence[Mapping[str, Any]]) -> int:
 
 def action_of(text: str) -> str:
     """A decision without its size: "raise 500" → "raise"; notations as they are."""
-    return re.sub(r"\s+(?:to\s+)?[\d.,]+\w*$", "", text.strip().lower())[:40]
+    words = text[:LONGEST_MOVE].lower().split()
+    if len(words) > 1 and re.fullmatch(r"[\d.,]+\w*", words[-1]):
+        words = words[: -2 if words[-2] == "to" and len(words) > 2 else -1]
+    return " ".join(words)[:40]
 
 
 def opening_key(talk: Sequence[Mapping[str, Any]]) -> str:

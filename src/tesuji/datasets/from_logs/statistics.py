@@ -7,6 +7,7 @@ from typing import Any
 from tesuji.datasets.describe.distributions import LONGER, MOST, doublings, quantiles
 from tesuji.datasets.from_logs.candidates import FREE_TEXT, Candidate, Pool, action_of
 from tesuji.datasets.from_logs.selection import Chosen
+from tesuji.logs.formats.chat_fields import UNREAD
 
 FEW_ROWS, FEW_PAIRS = 50, 50
 SOME_PAIRS = 10  # of winners, from which on their labels are looked at
@@ -113,14 +114,26 @@ def warnings(
             "`select: {spoken: true}` leaves them out"
         )
     sentences += _pairs(stats["pairs"], stats["train_pairs"] + stats["held_out_pairs"])
-    if equal := stats["imported"]["rejected_by_reason"].get("equal_pair", 0):
-        sentences.append(f"{equal:,} pairs of the logs had chosen = rejected and were left out")
+    sentences += _imported(stats["imported"])
     if same := stats["held_out_rows_with_a_prompt_of_training"]:
         sentences.append(
             f"{same:,} of {stats['held_out_rows']:,} held-out rows have a prompt that also stands "
             "in a training match (openings repeat): what is held out are matches, not prompts"
         )
     return sentences
+
+
+def _imported(summary: dict[str, Any]) -> Iterable[str]:
+    """What of the logs did not become rows or pairs though it was readable."""
+    refused = summary["rejected_by_reason"]
+    if equal := refused.get("equal_pair", 0):
+        yield f"{equal:,} pairs of the logs had chosen = rejected and were left out"
+    if bad := refused.get("undesirable", 0):
+        yield f"{bad:,} rows of the logs are called bad (KTO) and were left out"
+    notes = [note for note in summary["notes"].items() if note[0].startswith(UNREAD)]
+    if notes:
+        listed = ", ".join(f"{note.removeprefix(UNREAD).strip()} ({n:,})" for note, n in notes)
+        yield f"fields of the logs that nothing is made of, with the number of rows: {listed}"
 
 
 def _few(stats: dict[str, Any], *, wants_pairs: bool, held_out: float) -> Iterable[str]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from tesuji.core.errors import GameError
 from tesuji.episodes.rewards.base import Judged, Term
+from tesuji.games.base import Game
 from tesuji.players.base import MoveRequest, Player
 from tesuji.players.registry import find_player, make_player
 from tesuji.players.search.minimax import MinimaxPlayer
@@ -27,6 +28,12 @@ class Oracle:
         self._players: dict[str, Player] = {}
         self._known: dict[tuple[Any, ...], dict[int, float]] = {}
 
+    def check(self, game: Game) -> None:
+        """Raise GameError or RecipeError where the player cannot judge moves of this game."""
+        make_player(self.section, game=game)
+        if "text" in game.info.traits:
+            raise _cannot_judge(self.section.player, game, "any text is a move there")
+
     def __call__(self, at: Judged) -> float:
         """The turn's loss, at most 0."""
         game = f"{at.game.name} {sorted(at.game.options.items())}"
@@ -44,7 +51,7 @@ class Oracle:
         player, match, seat = self._players[game], at.match(), at.turn.seat
         legal_moves = match.legal_moves(seat)
         if not legal_moves:
-            raise _cannot_judge(player, at, "any text is a move there")
+            raise _cannot_judge(player.name, at.game, "any text is a move there")
         if isinstance(player, MinimaxPlayer):
             values = {move.id: solved.value for move, solved in player.solve(match).items()}
             best = max(values.values())
@@ -56,7 +63,7 @@ class Oracle:
             return {move: value - most for move, value in worth.items()}
         reply = player.choose([request])[0]
         if reply.move is None:
-            raise _cannot_judge(player, at, f"it {reply.error or 'answers in words'}")
+            raise _cannot_judge(player.name, at.game, f"it {reply.error or 'answers in words'}")
         return {move.id: 0.0 if move == reply.move else -1.0 for move in legal_moves}
 
 
@@ -73,9 +80,9 @@ def _line(at: Judged) -> tuple[Any, ...]:
     return (at.episode.seed if info.chance else 0, *moves)
 
 
-def _cannot_judge(player: Player, at: Judged, why: str) -> GameError:
+def _cannot_judge(player: str, game: Game, why: str) -> GameError:
     return GameError(
-        f"{player.name} cannot judge moves of {at.game.name}: {why}",
+        f"{player} cannot judge moves of {game.name}: {why}",
         where="rewards.oracle",
         hint="use minimax, mcts, ismcts or cfr, or another term",
     )

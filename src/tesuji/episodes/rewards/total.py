@@ -16,17 +16,17 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from tesuji.core.errors import EngineError, RecipeError, did_you_mean
+from tesuji.core.errors import EngineError, GameError, RecipeError, did_you_mean
 from tesuji.core.plugins import OURS, Plugins, blaming
 from tesuji.core.types import Episode
 from tesuji.episodes.rewards import terms, wordle
 from tesuji.episodes.rewards.base import Judged, RewardModel, Term
 from tesuji.episodes.rewards.learned import reward_model
-from tesuji.episodes.rewards.oracle import oracle
+from tesuji.episodes.rewards.oracle import Oracle, oracle
 from tesuji.episodes.rewards.terms import TOOL_FORMAT, check_weight
 from tesuji.episodes.rewards.tictactoe import tictactoe_table
 from tesuji.episodes.transcript import turns_of
-from tesuji.games.base import Game
+from tesuji.games.base import Game, GameInfo
 from tesuji.recipe.schema.play import RewardTerm
 
 GameOf = Callable[[Any], Game]
@@ -42,6 +42,14 @@ BUILT_IN: Mapping[str, Callable[..., Term]] = {
     "wordle_partial": wordle.wordle_partial,
     "wordle_turns": wordle.wordle_turns,
     "wordle_bits": wordle.wordle_bits,
+}
+KNOWS: Mapping[str, tuple[Callable[[GameInfo], bool], str]] = {
+    "tool_format": (lambda info: info.family == "bfcl", "function calls (bfcl)"),
+    "tictactoe_table": (lambda info: info.name == "tic_tac_toe", "tic_tac_toe"),
+    **dict.fromkeys(
+        ("wordle_partial", "wordle_turns", "wordle_bits"),
+        (lambda info: info.family == "wordle", "wordle"),
+    ),
 }
 PLUGINS = Plugins("tesuji.rewards", "reward term", RecipeError)
 SERVICES = ("game_of", "scorer")
@@ -109,6 +117,25 @@ def make_terms(
     if not terms:
         raise RecipeError("no term at all", where="rewards", hint="rewards: {returns: 1.0}")
     return Rewards(terms, game_of)
+
+
+def check_fit(rewards: Rewards, game: Game) -> None:
+    """Raise RecipeError or GameError where a term cannot judge this game."""
+    for name, (_, term) in rewards.terms.items():
+        short = name.removeprefix(f"{OURS}:")
+        fits, knows = KNOWS.get(short, (None, ""))
+        if fits is not None and not fits(game.info):
+            raise RecipeError(
+                f"{short} judges {knows}, not {game.name}",
+                where=f"rewards.{name}",
+                hint="leave it out, or play what it is for; `returns` fits every game",
+            )
+        if isinstance(term, Oracle):
+            try:
+                term.check(game)
+            except (GameError, RecipeError) as error:
+                error.where = f"rewards.{name}"
+                raise
 
 
 def section_of(sections: Mapping[str, RewardTerm], name: str) -> RewardTerm | None:

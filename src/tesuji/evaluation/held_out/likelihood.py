@@ -70,4 +70,6 @@ def preferences(pairs: Sequence[Scored]) -> Preferences | None:
         per_token=share(verdicts["policy_preference_per_token"]),
         margin=fmean(gains),
         margin_interval=ratio_interval(parts),
+        shorter=share(verdicts["shorter_wins"]),
+        longer=share(verdicts["longer_wins"]),
     )

@@ -38,8 +38,9 @@ class Preferences:
     """On how many pairs the better reply is the likelier one; tossing a coin scores 50%.
 
     `summed` compares log-probabilities of whole replies, which favours short ones; `per_token`
-    compares their means over tokens. Equal ones (`ties`, by the sum) count as wrong. `margin` is
-    the mean of log p(chosen) - log p(rejected) in nats, its interval over matches.
+    compares their means over tokens. Equal ones (`ties`, by the sum) count as wrong. `shorter` and
+    `longer` are what always preferring such a reply would score. `margin` is the mean of
+    log p(chosen) - log p(rejected) in nats, its interval over matches.
     """
 
     pairs: int
@@ -48,6 +49,8 @@ class Preferences:
     per_token: Share
     margin: float
     margin_interval: Interval
+    shorter: Share | None = None
+    longer: Share | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,11 @@ that is nothing but such an object, or a JSON list of them (as xLAM writes it).
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
-_BLOCK = re.compile(rf"{OPEN}(.*?){CLOSE}", re.DOTALL)
 
 Call = tuple[str, dict[str, Any]]  # the function's name, its arguments by name
 
@@ -26,7 +24,7 @@ class Calls:
 
 def read_calls(reply: str) -> Calls:
     """The calls in a reply. Never raises, whatever the reply is."""
-    blocks = _BLOCK.findall(reply)
+    blocks = [part.partition(OPEN)[2] for part in reply.split(CLOSE)[:-1] if OPEN in part]
     if not blocks and OPEN not in reply and CLOSE not in reply:
         return Calls(_bare(reply))
     parsed = [_call(block) for block in blocks]

@@ -152,9 +152,10 @@ class ReasoningMatch(OneTurnMatch):
     def _answer_in(self, reply: str) -> tuple[str, str]:
         if self.game.settings.system == "none":
             return reply.strip(), ""
-        answers = _ANSWER.findall(reply)
-        if len(answers) != 1 or reply.count("<answer>") != 1:
-            return "", f"{len(answers)} answers in tags, not one"
+        begun = reply.count("<answer>")
+        answers = _ANSWER.findall(reply) if begun == 1 else []
+        if len(answers) != 1:
+            return "", f"{begun} answers in tags, not one" if begun != 1 else "no end of the answer"
         return answers[0].strip(), ""
 
     def _trick(self, answer: str) -> str:

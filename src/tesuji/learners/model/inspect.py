@@ -12,14 +12,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tesuji.core.errors import EngineError
+from tesuji.core.errors import EngineError, TesujiError
+from tesuji.core.types import Message
 from tesuji.learners.model.adapter import add_adapter, lora_config
 from tesuji.learners.model.load import base_of, device_of, load_tokenizer, quantization
 from tesuji.learners.model.tiny import build_tokenizer, check_shape, tiny_config
-from tesuji.players.prompting.chat_template import end_of_reply
+from tesuji.players.prompting.chat_template import end_of_reply, render_prompt
 from tesuji.recipe.schema.sections import ModelSection
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 GATED = ("meta-llama/", "google/gemma-")  # owners and names of which the Hub asks for a token
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 FOLDER_HINT = "the folder needs config.json, *.safetensors and the tokenizer's files"
@@ -100,10 +102,12 @@ def _of_folder(section: ModelSection, source: str) -> ModelFacts | None:
     base = base_of(source)
     if base is None:
         _check_weights(Path(source))
-        return _read(section, source)
+        facts = _read(section, source)
+        _check_shapes(facts)
+        return facts
     _check_weights(Path(source), "adapter_model.safetensors")
-    facts = inspect_model(section, base)
-    return facts and ModelFacts(source, facts.config, load_tokenizer(section, source, here=True))
+    below = inspect_model(section, base)
+    return below and ModelFacts(source, below.config, load_tokenizer(section, source, here=True))
 
 
 def _of_hub(section: ModelSection, source: str) -> ModelFacts | None:
@@ -170,7 +174,13 @@ def _check_causal(source: str, config: Any, section: ModelSection) -> None:
 
 
 def _check_tokenizer(source: str, config: Any, tokenizer: Any) -> None:
-    end_of_reply(tokenizer)
+    try:
+        end_of_reply(tokenizer)
+        render_prompt(tokenizer, [Message(role="user", content="?")])
+    except TesujiError:
+        raise
+    except Exception as error:  # a foreign template: whatever it raises is its fault
+        raise _broken(source, f"its chat template fails: {_line(error)}") from error
     size = getattr(config.get_text_config(), "vocab_size", None)
     if isinstance(size, int) and max(tokenizer.get_vocab().values(), default=0) >= size:
         raise _broken(source, f"its tokenizer has {len(tokenizer):,} tokens and the model {size:,}")
@@ -209,6 +219,27 @@ def _check_shards(folder: Path) -> None:
     missing = sorted({str(name) for name in named.values()} - {p.name for p in folder.iterdir()})
     if missing:
         raise _broken(str(folder), f"{missing[0]} is missing ({len(missing)} such files)")
+
+
+def _check_shapes(facts: ModelFacts) -> None:
+    """The weights in the files are of the shapes that the configuration asks for, and those of no
+    layer are missing. Weights of other names are left to transformers, which may rename them."""
+    from safetensors import safe_open
+
+    wanted = {name: list(value.shape) for name, value in facts.shape.state_dict().items()}
+    there: set[str] = set()
+    for file in sorted(Path(facts.source).glob("*.safetensors")):
+        with safe_open(file, framework="pt") as weights:
+            for name in weights.keys():  # noqa: SIM118 (no mapping)
+                shape = weights.get_slice(name).get_shape()
+                if name in wanted and shape != wanted[name]:
+                    why = f"{name} is {shape} in {file.name} and {wanted[name]} by its config.json"
+                    raise _broken(facts.source, why)
+                there.add(name)
+    alike = {_NUMBER.sub("0", name) for name in there}
+    for name in wanted.keys() - there:
+        if _NUMBER.sub("0", name) in alike:
+            raise _broken(facts.source, f"{name} is in none of its files")
 
 
 def _broken(source: str, why: str) -> EngineError:

@@ -18,6 +18,8 @@ from tesuji.core.errors import DataError, EngineError, TesujiError
 from tesuji.core.files import read_json
 from tesuji.learners.model.memory import ran_out_of_memory
 from tesuji.learners.model.tiny import build_model, build_tokenizer, check_shape
+from tesuji.players.sampling.support import Support
+from tesuji.players.sampling.support_check import DECODERS, require_support, support_of
 from tesuji.recipe.schema.sections import ModelSection
 
 TINY = 2_000_000  # parameters
@@ -42,6 +44,11 @@ class Policy:
     tokenizer: Any
     source: str
 
+    @property
+    def support(self) -> Support:
+        """How the model can be run."""
+        return support_of(self.model)
+
 
 def prepare_base(section: ModelSection, folder: Path, seed: int) -> str:
     """Where to load the recipe's model from; `base: tiny` is built into `folder` first."""
@@ -57,7 +64,8 @@ def prepare_base(section: ModelSection, folder: Path, seed: int) -> str:
 def load_policy(section: ModelSection, source: str) -> Policy:
     """Load a model for use: whole, or base + adapter when `source` is an adapter's folder.
 
-    Raises EngineError when it is not there, needs a token, or does not fit this machine.
+    Raises EngineError when it is not there, needs a token, does not fit this machine, or is no
+    causal language model.
     """
     base = base_of(source)
     if base is None:
@@ -128,7 +136,8 @@ def fit_threads(model: Any) -> None:
 
 def load_model(section: ModelSection, source: str, *, rewarding: bool = False) -> Any:
     """A whole model: a causal LM, or (`rewarding`) the same layers with a head of one number,
-    which is random where the source has none. Raises EngineError as `load_policy` does."""
+    which is random where the source has none; its code is checked with a few tokens. Raises
+    EngineError as `load_policy` does."""
     import transformers
 
     device = device_of(section)
@@ -144,11 +153,23 @@ def load_model(section: ModelSection, source: str, *, rewarding: bool = False) -
     kind = "AutoModelForSequenceClassification" if rewarding else "AutoModelForCausalLM"
     refuse_damaged(source)
     with _told(source):
-        model: Any = getattr(transformers, kind).from_pretrained(source, **options)
+        model = _from_pretrained(getattr(transformers, kind), source, options)
         if not section.load_in_4bit:
             model = model.to(device)
     fit_threads(model)
+    require_support(model, source)
     return model
+
+
+def _from_pretrained(kind: Any, source: str, options: dict[str, Any]) -> Any:
+    """The model; in eager attention where it knows no other and none was asked for."""
+    try:
+        return kind.from_pretrained(source, **options)
+    except ValueError as error:
+        unknown = "does not support an attention implementation" in str(error)
+        if not unknown or options["attn_implementation"] != "sdpa":
+            raise
+        return kind.from_pretrained(source, **options | {"attn_implementation": "eager"})
 
 
 def load_tokenizer(section: ModelSection, source: str, *, here: bool = False) -> Any:
@@ -225,6 +246,10 @@ def _cannot_load(source: str, error: Exception, part: str = "") -> EngineError:
     if ran_out_of_memory(error):
         hint = "use a smaller model, `dtype: bfloat16`, or load_in_4bit with a `lora:` section"
         return EngineError(f"out of memory loading {source}", where="model.base", hint=hint)
+    if "Unrecognized configuration class" in str(error):
+        rewarding = "ForSequenceClassification" in str(error)
+        words = "takes no reward head" if rewarding else "is no causal language model"
+        return EngineError(f"{source!r} {words}", where="model.base", hint=DECODERS)
     first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if Path(source).exists():
         hint = "the folder needs config.json, *.safetensors and the tokenizer's files"

@@ -5,7 +5,8 @@
 
 `policy_preference`: the policy itself finds the chosen reply likelier (log-probability summed over
 the reply's tokens, its end included); `..._per_token`: the same of the mean, which a long reply
-does not lose by its length. `longer_wins` is what always preferring the longer reply would score.
+does not lose by its length. `shorter_wins` and `longer_wins` are what always preferring the shorter
+or the longer reply would score: a sum of log-probabilities favours short ones by itself.
 """
 
 import math
@@ -58,12 +59,13 @@ def score_pairs(
 
 
 def policy_verdicts(scored: Sequence[Scored]) -> dict[str, list[bool]]:
-    """By measure (the policy's two, and the rule they are compared with): whether each pair's
+    """By measure (the policy's two, and the rules they are compared with): whether each pair's
     chosen reply is preferred. A tie is no preference."""
     means = [[p / n for p, n in zip(pair.scores, pair.tokens, strict=True)] for pair in scored]
     return {
         "policy_preference": chosen_first(scored),
         "policy_preference_per_token": [chosen > rejected for chosen, rejected in means],
+        "shorter_wins": shorter_wins(scored),
         "longer_wins": longer_wins(scored),
     }
 
@@ -76,6 +78,19 @@ def chosen_first(scored: Sequence[Scored]) -> list[bool]:
 def longer_wins(scored: Sequence[Scored]) -> list[bool]:
     """Whether each pair's chosen reply is the longer one."""
     return [pair.tokens[0] > pair.tokens[1] for pair in scored]
+
+
+def shorter_wins(scored: Sequence[Scored]) -> list[bool]:
+    """Whether each pair's chosen reply is the shorter one."""
+    return [pair.tokens[0] < pair.tokens[1] for pair in scored]
+
+
+def chosen_perplexity(scored: Sequence[Scored]) -> float | None:
+    """Among how many tokens the policy is in doubt, in effect, at a token of the chosen replies;
+    None of nothing."""
+    tokens = sum(pair.tokens[0] for pair in scored)
+    nats = -sum(pair.scores[0] for pair in scored) / max(tokens, 1)
+    return (math.exp(nats) if nats < 700 else math.inf) if tokens else None
 
 
 def margins(scored: Sequence[Scored]) -> list[float]:

@@ -17,6 +17,7 @@ from tesuji.learners.model.logprobs import Scored
 from tesuji.learners.pairs.accuracy import (
     Margin,
     Preference,
+    chosen_perplexity,
     judged,
     margin_of,
     margins,
@@ -71,6 +72,11 @@ class DpoLearner(PairLearner):
         gains = [self.stage.beta * (now - was) for now, was in both]
         verdicts |= {"implicit_reward": [gain > 0 for gain in gains]}
         return judged(scored, verdicts), margin_of(scored, gains)
+
+    def perplexity(self, scored: Sequence[Scored]) -> float | None:
+        """Of the chosen replies, which DPO may make less likely as long as the rejected ones fall
+        further."""
+        return chosen_perplexity(scored)
 
     def trl(self) -> Trl:
         """TRL's DPOTrainer, with its reference."""

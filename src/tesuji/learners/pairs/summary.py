@@ -15,7 +15,8 @@ from tesuji.learners.trainer.summary import TrainingSummary, trainer_facts
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairSummary(TrainingSummary):
     """`pairs_dropped` is by reason; `accuracy_before` and `_after` are of the held-out pairs (None:
-    there were none), `margin` is the mean by which the chosen reply's reward was higher there,
+    there were none), `chosen_perplexity_before` and `_after` of the chosen replies there (None: not
+    of a policy), `margin` is the mean by which the chosen reply's reward was higher there,
     afterwards."""
 
     pairs: int
@@ -24,6 +25,8 @@ class PairSummary(TrainingSummary):
     held_out_pairs: int
     accuracy_before: Preference | None
     accuracy_after: Preference | None
+    chosen_perplexity_before: float | None
+    chosen_perplexity_after: float | None
     margin: Margin | None
     warnings: tuple[str, ...]
 
@@ -39,8 +42,15 @@ class PairSummary(TrainingSummary):
         """One line for the screen."""
         parts = [f"{self.steps:,} steps on {self.pairs:,} pairs in {self.seconds:.0f} s"]
         if self.accuracy_before and self.accuracy_after:
-            parts.append(_change(self.accuracy_before, self.accuracy_after))
+            parts.append(_change(self.accuracy_before, self.accuracy_after) + self._perplexity())
         return "; ".join([*parts, *self.warnings, self.stopped_because])
+
+    def _perplexity(self) -> str:
+        """What became of the better replies' perplexity; "" where there is none."""
+        was, now = self.chosen_perplexity_before, self.chosen_perplexity_after
+        if was is None or now is None:
+            return ""
+        return f"; perplexity of the better replies {was:.3g} before, {now:.3g} after"
 
 
 def summarise(
@@ -52,6 +62,7 @@ def summarise(
     held_out: PairTokens,
     before: Preference,
     after: Preference,
+    perplexities: tuple[float | None, float | None],
     margin: Margin | None,
 ) -> PairSummary:
     """The summary of a training that has ended, written to `out/training.json`."""
@@ -64,6 +75,8 @@ def summarise(
         tokens=rows.tokens,
         accuracy_before=before if before.pairs else None,
         accuracy_after=after if after.pairs else None,
+        chosen_perplexity_before=perplexities[0],
+        chosen_perplexity_after=perplexities[1],
         margin=margin,
         warnings=rows.warnings() + held,
         **trainer_facts(trainer, out, seconds),
@@ -87,7 +100,21 @@ def _change(before: Preference, after: Preference) -> str:
     name = next(iter(after.shares))
     was, now = before.shares[name], after.shares[name]
     what = name.replace("_", " ")
-    return f"{what} {_percent(was)} before, {_percent(now)} after, of {now.total:,} held-out pairs"
+    beside = [_by_length(after)]
+    if (token := f"{name}_per_token") in after.shares:
+        old, new = before.shares[token].rate, after.shares[token].rate
+        beside.insert(0, f"per token {old:.1%} before, {new:.1%} after")
+    return (
+        f"{what} {_percent(was)} before, {_percent(now)} after ({'; '.join(beside)}), "
+        f"of {now.total:,} held-out pairs"
+    )
+
+
+def _by_length(after: Preference) -> str:
+    """What the better of the rules that look at length only scores on the same pairs."""
+    rules = {one: after.shares.get(f"{one}_wins") for one in ("shorter", "longer")}
+    rate, one = max((share.rate, one) for one, share in rules.items() if share is not None)
+    return f"always the {one} one {rate:.1%}"
 
 
 def _percent(share: Share) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from tesuji.core.errors import DataError
 from tesuji.core.types import Pair
 from tesuji.learners.sft.tokens import cut_prompt
+from tesuji.learners.trainer.summary import cut_words
 from tesuji.players.prompting.chat_template import render_prompt, render_reply
 from tesuji.recipe.schema.sections import PromptSection
 
@@ -47,8 +48,7 @@ class PairTokens:
     def warnings(self) -> tuple[str, ...]:
         """What happened to pairs, a few words each."""
         dropped = [f"pairs left out: {n:,} {IN_WORDS[why]}" for why, n in self.dropped.items()]
-        cut = f"prompts that lost their beginning: {self.cut:,}"
-        return (*dropped, cut) if self.cut else tuple(dropped)
+        return (*dropped, *cut_words(self.cut, len(self.rows)))
 
 
 def tokenize_pairs(

@@ -55,6 +55,11 @@ class PairLearner(ABC):
         """How often the chosen reply is preferred, and, where it is known how the same pairs were
         scored at the beginning, the mean by which its reward is higher."""
 
+    def perplexity(self, scored: Sequence[Scored]) -> float | None:
+        """The policy's perplexity on the chosen replies; None where scores are no
+        log-probabilities."""
+        return None
+
     @abstractmethod
     def trl(self) -> Trl:
         """The trainer that learns."""
@@ -123,6 +128,7 @@ def train_pairs(
         held_out=held,
         before=before,
         after=after,
+        perplexities=(learner.perplexity(begun), learner.perplexity(ended)),
         margin=margin,
     )
 

@@ -23,6 +23,7 @@ from tesuji.learners.model.load import (
     refuse_damaged,
 )
 from tesuji.players.prompting.chat_template import end_of_reply
+from tesuji.players.sampling.head import layers, whole
 from tesuji.players.sampling.modes import evaluating
 from tesuji.recipe.schema.sections import ModelSection
 
@@ -85,8 +86,7 @@ def is_reward_model(source: str) -> bool:
 
 def reward_head(model: Any) -> nn.Linear:
     """The head that is in use. Raises AttributeError for a model that has none."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    head = getattr(base, HEAD)
+    head = getattr(whole(model), HEAD)
     kept = getattr(head, "modules_to_save", None)
     in_use: nn.Linear = head if kept is None else kept[model.active_adapter]
     return in_use
@@ -94,14 +94,7 @@ def reward_head(model: Any) -> nn.Linear:
 
 def has_reward_head(model: Any) -> bool:
     """Whether it is a reward model, not a language model."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return hasattr(base, HEAD)
-
-
-def layers(model: Any) -> Any:
-    """The stack of layers without the head, adapters included."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return getattr(base, base.base_model_prefix)
+    return hasattr(whole(model), HEAD)
 
 
 @torch.no_grad()

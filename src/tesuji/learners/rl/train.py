@@ -229,4 +229,11 @@ def why_ended(state: TrainingState, use_best: bool) -> str:
     """In words for people."""
     if state.stopped:
         return f"the certificate held at step {state.step}"
-    return f"all steps done; step {state.best_step} was best" if use_best else "all steps done"
+    if not use_best:
+        return "all steps done"
+    if not state.best_step:
+        return (
+            "all steps done; the model before training was best, so the one handed on is that one: "
+            "no step of this stage has made it better"
+        )
+    return f"all steps done; step {state.best_step} was best"

@@ -2,7 +2,8 @@
 
 Replies stand at the right end of every row (left padding), so that logits are computed for reply
 tokens only: for games, where prompts are long and moves are short, that is most of the work
-saved. With one right reply a prompt the loss equals TRL's own (a test holds this).
+saved. Models that must not see padding before a text have it behind. With one right reply a prompt
+the loss equals TRL's own (a test holds this).
 """
 
 from collections.abc import Sequence
@@ -26,21 +27,23 @@ def to_columns(row: TokenRow) -> dict[str, Any]:
 
 
 class SoftCollator:
-    """Pads rows to the left; packs targets as sparse (row, position, token, share) entries."""
+    """Pads rows to the left, or (`behind`) to the right; packs targets as sparse (row, position,
+    token, share) entries."""
 
-    def __init__(self, pad_token_id: int) -> None:
-        self.pad = pad_token_id
+    def __init__(self, pad_token_id: int, *, behind: bool = False) -> None:
+        self.pad, self.behind = pad_token_id, behind
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Tensors of a batch: ids, mask and positions (B, T); labels (B, 1 + R), right-aligned;
         `target_at` (N, 3) and `target_shares` (N,) for the R reply positions.
 
         The labels' first column is always -100: transformers counts tokens from the second on.
+        With padding behind, `reply_at` (B, R) says where each reply position is predicted.
         """
         width = max(len(row["input_ids"]) for row in rows)
         reply = max(row["reply_length"] for row in rows)
-        ids = [[self.pad] * (width - len(r["input_ids"])) + list(r["input_ids"]) for r in rows]
-        mask = [[0] * (width - len(r["input_ids"])) + [1] * len(r["input_ids"]) for r in rows]
+        ids = [self._padded(row["input_ids"], width, self.pad) for row in rows]
+        mask = [self._padded([1] * len(row["input_ids"]), width, 0) for row in rows]
         labels = [
             [-100] * (1 + reply - r["reply_length"]) + list(r["input_ids"])[-r["reply_length"] :]
             for r in rows
@@ -54,14 +57,23 @@ class SoftCollator:
             for token, share in zip(tokens, shares, strict=True)
         ]
         attention = torch.tensor(mask)
+        if self.behind:
+            ends = torch.tensor([len(row["input_ids"]) for row in rows]).unsqueeze(1)
+            where = {"reply_at": (ends - 1 + torch.arange(-reply, 0)).clamp(min=0)}
+        else:
+            where = {"position_ids": (attention.cumsum(-1) - 1).clamp(min=0)}
         return {
             "input_ids": torch.tensor(ids),
             "attention_mask": attention,
-            "position_ids": (attention.cumsum(-1) - 1).clamp(min=0),
+            **where,
             "labels": torch.tensor(labels),
             "target_at": torch.tensor([entry[:3] for entry in entries]),
             "target_shares": torch.tensor([entry[3] for entry in entries], dtype=torch.float32),
         }
+
+    def _padded(self, row: Sequence[int], width: int, pad: int) -> list[int]:
+        padding = [pad] * (width - len(row))
+        return [*row, *padding] if self.behind else [*padding, *row]
 
 
 class SoftTargetTrainer(SFTTrainer):
@@ -77,8 +89,8 @@ class SoftTargetTrainer(SFTTrainer):
         """Mean over reply tokens (of the whole optimizer step) of the cross-entropy, fp32."""
         labels, at, shares = (inputs.pop(k) for k in ("labels", "target_at", "target_shares"))
         labels = labels[:, 1:]
-        outputs = model(**inputs, logits_to_keep=labels.shape[1] + 1, use_cache=False)
-        log_probs = torch.log_softmax(outputs.logits[:, :-1].float(), dim=-1)
+        outputs, logits = _reply_logits(model, inputs, labels.shape[1])
+        log_probs = torch.log_softmax(logits.float(), dim=-1)
         taught = labels != -100
         tokens = taught.sum() if num_items_in_batch is None else num_items_in_batch
         loss = -(shares * log_probs[at[:, 0], at[:, 1], at[:, 2]]).sum() / tokens
@@ -98,3 +110,14 @@ class SoftTargetTrainer(SFTTrainer):
         self._metrics[mode]["mean_token_accuracy"].append((hit.sum() / taught.sum()).item())
         # TRL counts tokens in an attribute that no checkpoint holds; the trainer's state is saved.
         self._metrics[mode]["num_tokens"] = [float(self.state.num_input_tokens_seen)]
+
+
+def _reply_logits(model: Any, inputs: dict[str, Any], count: int) -> tuple[Any, torch.Tensor]:
+    """The model's outputs, and its logits (B, R, V) for R reply positions."""
+    at = inputs.get("reply_at")
+    if at is None:
+        outputs = model(**inputs, logits_to_keep=count + 1, use_cache=False)
+        return outputs, outputs.logits[:, :-1]
+    outputs = model(input_ids=inputs["input_ids"], use_cache=False)
+    places = at.unsqueeze(-1).expand(-1, -1, outputs.logits.shape[-1])
+    return outputs, outputs.logits.gather(1, places)

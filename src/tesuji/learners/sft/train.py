@@ -15,7 +15,7 @@ from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.save import save_policy
 from tesuji.learners.sft.tokens import Tokenized, tokenize
-from tesuji.learners.trainer.summary import TrainingSummary, trainer_facts
+from tesuji.learners.trainer.summary import TrainingSummary, cut_words, trainer_facts
 from tesuji.learners.trainer.trainer import (
     STOPPED,
     arguments,
@@ -33,6 +33,11 @@ class SftSummary(TrainingSummary):
     rows: int
     rows_cut: int
     rows_dropped: int
+
+    def in_words(self) -> str:
+        """One line for the screen."""
+        cut = cut_words(self.rows_cut, self.rows)
+        return "; ".join((TrainingSummary.in_words(self), *cut))
 
 
 def train_sft(
@@ -106,7 +111,7 @@ def _trainer(
         train_dataset=dataset(rows),
         eval_dataset=dataset(looks) if looks else None,
         processing_class=policy.tokenizer,
-        data_collator=SoftCollator(policy.tokenizer.pad_token_id),
+        data_collator=SoftCollator(policy.tokenizer.pad_token_id, behind=policy.support.plain),
         optimizers=(optimizer(stage, policy.model), None),
     )
 

@@ -34,6 +34,14 @@ class TrainingSummary:
         write_json(out / "training.json", self.as_json())
 
 
+def cut_words(cut: int, rows: int) -> tuple[str, ...]:
+    """What is said of `cut` prompts of `rows` that lost their beginning to the length limit, with a
+    warning where they are most."""
+    most = f"most of them were cut ({cut:,} of {rows:,}), so they are not what they were: raise "
+    words = f"prompts that lost their beginning: {cut:,}", f"{most}max_length"
+    return words if 2 * cut > rows else words[:1] if cut else ()
+
+
 def model_facts(model: Any) -> dict[str, Any]:
     """The fields of a summary that the model itself knows."""
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]

@@ -13,7 +13,7 @@ one of a conversation but those of `weight` 0, the completion of a prompt, the o
 instruction. What each field becomes: docs/data.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tesuji.core.types import Attempt, Episode, Found, Message, Move, Pair, Turn
@@ -38,6 +38,8 @@ from tesuji.logs.formats.chat_messages import (
 
 LISTS = ("messages", "conversations", "conversation")
 ASKED = ("instruction", "prompt")
+MOST_REPEATED = 32 << 20  # characters of the prompts that one conversation makes
+OF_MESSAGE = 64  # characters that a message takes beside its text
 REPLIES = ("completion", "response")
 VERDICTS = ("label", "kto_tag")
 GOOD, BAD = (True, "true", "1", "1.0"), (False, "false", "0", "0.0")
@@ -50,8 +52,12 @@ class Chat(Importer):
     title = "chat, ShareGPT, prompt/response and instruction rows"
 
     def fits(self, value: Any) -> bool:
-        """Whether it has the fields of one of the shapes, and is no pair."""
-        return isinstance(value, Mapping) and not _is_pair(value) and bool(_shape(value))
+        """Whether it has the fields of one of the shapes, and is no pair and no poker decision."""
+        if not isinstance(value, Mapping) or _is_pair(value) or not _shape(value):
+            return False
+        from tesuji.logs.formats.pokerbench import PokerBench  # loads pokerkit
+
+        return not PokerBench().fits(value)
 
     def read(self, record: Record) -> Episode:
         """The conversation. Raises Refused: `wrong_type`, `wrong_order`, `no_reply`, `no_prompt`,
@@ -63,11 +69,7 @@ class Chat(Importer):
         row.get("about", "position")  # of our own rows
         row.note_unread()
         check_order(talk)
-        turns = tuple(
-            _turn(talk[:place], said)
-            for place, said in enumerate(talk)
-            if said.role == ASSISTANT and said.learned and _answers(talk[:place])
-        )
+        turns = tuple(_turns(talk))
         if not turns:
             raise Refused("no_reply", "nothing to learn that an assistant said to somebody")
         return Episode(
@@ -128,7 +130,7 @@ def _is_pair(row: Mapping[Any, Any]) -> bool:
 
 def _shape(row: Mapping[Any, Any]) -> str:
     """Which field the conversation stands in; "" where there is none."""
-    there = {name for name, value in row.items() if value is not None}
+    there = {name for name, value in row.items() if value is not None and value != ""}
     names = (*LISTS, *ASKED)
     if found := next((name for name in names if name in there), ""):
         return found
@@ -265,12 +267,26 @@ def _answers(before: Sequence[Said]) -> bool:
     return any(said.role in (USER, TOOL) for said in before)
 
 
-def _turn(before: Sequence[Said], said: Said) -> Turn:
+def _turns(talk: Sequence[Said]) -> Iterator[Turn]:
+    """A turn for each reply that is learned. Raises Refused: `too_large`, since each repeats all
+    before it; `empty_reply`."""
+    messages = tuple(said.message for said in talk)
+    observation, asked, read, size = "", False, 0, 0
+    for place, said in enumerate(talk):
+        if said.role in (USER, TOOL):
+            observation, asked = said.content if said.role == USER else observation, True
+        if said.role == ASSISTANT and said.learned and asked:
+            size += read
+            if size > MOST_REPEATED:
+                raise Refused("too_large", f"{said.path}: too many replies in one conversation")
+            yield _turn(messages[:place], said, observation)
+        read += len(said.content) + OF_MESSAGE
+
+
+def _turn(prompt: Talk, said: Said, observation: str) -> Turn:
     text = said.content
     if not text.strip():
         raise Refused("empty_reply", f"{said.path}: a reply without words")
     move = Move(-1, text.strip())
-    prompt = tuple(said.message for said in before)
     attempt = Attempt(reply=text, found=Found.EXACT, move=move, prompt=prompt)
-    observation = next((said.content for said in reversed(before) if said.role == USER), "")
     return Turn(seat=0, role="", observation=observation, attempts=(attempt,), played=move)

@@ -1,7 +1,8 @@
 """A row's or a message's fields: what is read of them, and the note of what nobody reads."""
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tesuji.logs.base import Refused
@@ -61,6 +62,15 @@ def json_list(value: Any, path: str) -> list[Any]:
     if not isinstance(value, list):
         raise wrong(path, f"{kind_of(value)} where a list should be")
     return value
+
+
+@contextlib.contextmanager
+def of_json(path: str) -> Iterator[None]:
+    """Refuse what a table can hold and JSON cannot, such as dates and bytes."""
+    try:
+        yield
+    except (TypeError, ValueError, RecursionError) as error:
+        raise wrong(path, f"no JSON: {error}"[:200]) from error
 
 
 def wrong(path: str, detail: str) -> Refused:

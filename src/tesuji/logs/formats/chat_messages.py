@@ -18,7 +18,7 @@ from typing import Any
 from tesuji.core.types import Message
 from tesuji.games.bfcl.calls import Call, write_calls
 from tesuji.logs.base import Refused
-from tesuji.logs.formats.chat_fields import Fields, json_list, kind_of, wrong
+from tesuji.logs.formats.chat_fields import Fields, json_list, kind_of, of_json, wrong
 from tesuji.players.prompting.tool_prompt import ROLE as TOOLS
 
 USER, ASSISTANT, SYSTEM, TOOL = "user", "assistant", "system", "tool"
@@ -128,7 +128,8 @@ def tools_text(value: Any, path: str) -> str:
         if not isinstance(tool, Mapping):
             raise wrong(f"{path}[{place}]", f"{kind_of(tool)} where a function should be")
     wrapped = [t if "function" in t or "name" not in t else _function(t) for t in items]
-    return json.dumps(wrapped, ensure_ascii=False) if wrapped else ""
+    with of_json(path):
+        return json.dumps(wrapped, ensure_ascii=False) if wrapped else ""
 
 
 def _function(tool: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,7 +185,8 @@ def _assistant(fields: Fields, content: Any, path: str, is_call: bool) -> str:
         text, calls = "", _calls_of_text(content, path)
     else:
         text = "" if content is None and calls else _text(content, path)
-    whole = "\n".join(part for part in (text, write_calls(calls)) if part)
+    with of_json(f"{fields.path}.tool_calls"):
+        whole = "\n".join(part for part in (text, write_calls(calls)) if part)
     _, thought = fields.first(*THOUGHTS)
     if thought is not None and not isinstance(thought, str):
         raise wrong(f"{fields.path}.reasoning_content", f"{kind_of(thought)} instead of a text")

@@ -17,8 +17,9 @@ from tesuji.logs.base import Importer, Record, Refused, split_at
 from tesuji.logs.poker.hand_to_episode import read_hand, refusing
 
 _SECTION = re.compile(r"^\[[^\[\]\n]+\][ \t]*(?:#.*)?$", re.MULTILINE)
-_COMMENTS = re.compile(r"^\s*#.*$", re.MULTILINE)
-_FIELDS = re.compile(r"^\s*(variant|actions|starting_stacks)\s*=", re.MULTILINE)
+_COMMENTS = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
+_FIELDS = re.compile(r"^[ \t]*(variant|actions|starting_stacks)[ \t]*=", re.MULTILINE)
+_DOTTED = re.compile(r"(?:[\w\"'-]+[ \t]*\.[ \t]*){9}")  # a key in ten parts: no hand has one
 LISTS = ("actions", "starting_stacks")
 
 
@@ -52,6 +53,8 @@ def _history(text: Any) -> HandHistory:
         raise Refused("not_a_hand", "a hand history is text")
     with refusing("not_toml"):
         text = _SECTION.sub("", text, count=1)
+        if any(_DOTTED.match(line.lstrip("[ \t")) for line in text.splitlines()):
+            raise Refused("not_a_hand", "a key in ten parts or more")
         _check(tomllib.loads(text))
     with refusing("not_a_hand"):
         return HandHistory.loads(text)

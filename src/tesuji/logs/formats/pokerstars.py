@@ -16,6 +16,7 @@ class PokerStars(Importer):
     kind: ClassVar[str] = "pokerstars"
     title: ClassVar[str] = "PokerStars hand histories (.txt, no-limit hold'em)"
     reads: ClassVar = "text"
+    most_text: ClassVar[tuple[int, int]] = (32_000, 500)
 
     def fits(self, value: Any) -> bool:
         """Whether the text holds the head of a hand."""

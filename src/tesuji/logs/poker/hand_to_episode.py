@@ -42,6 +42,7 @@ from tesuji.logs.poker.results import Ended, Results, results_of
 
 GAME = "poker"
 MOST_SEATS = 23  # more hold'em players than that need a second deck
+MOST_ACTIONS = 1000
 OF_A_ROOM = 7  # digits from which on a hand's number is a room's own, not a place in a file
 NOTHING_MORE = Ended()
 _CARDS = re.compile(r"^(?:d dh p(\d+)|p(\d+) sm) ((?:[2-9TJQKA?][cdhs?])+)(?:\s|$)")
@@ -93,6 +94,8 @@ def _check_size(history: HandHistory) -> None:
     players = len(history.starting_stacks)
     if not 2 <= players <= MOST_SEATS:
         raise Refused("unplayable", f"{players} players")
+    if len(history.actions) > MOST_ACTIONS:
+        raise Refused("unplayable", f"{len(history.actions):,} actions")
 
 
 class _Replay:
@@ -142,8 +145,9 @@ class _Replay:
         return situation(self.state, self._story, held, self._game)
 
     def _take(self, operation: Operation, before: Situation | None, action: str | None) -> None:
-        if isinstance(operation, HoleCardsShowingOrMucking) and action is None:
-            self.invented_shows.add(operation.player_index)
+        if isinstance(operation, HoleCardsShowingOrMucking):  # of all-ins before the board, too
+            change = self.invented_shows.add if action is None else self.invented_shows.discard
+            change(operation.player_index)
         if not isinstance(operation, BETTING):
             return
         if action is None:
@@ -274,8 +278,8 @@ def _match(history: HandHistory) -> str:
     if number.isascii() and number.isdigit() and len(number) >= OF_A_ROOM:
         return f"{history.venue or 'hand'}-{number}"
     of = history.venue, history.event, history.year, history.month, history.day
-    hand = [*of, history.variant, history.hand, history.table, history.starting_stacks]
-    hand += [history.blinds_or_straddles, history.players]
+    hand = [*of, history.variant, history.hand, history.table, history.antes]
+    hand += [history.starting_stacks, history.blinds_or_straddles, history.players]
     shown = [_CARDS.sub("", action) if number else action for action in history.actions]
     return f"hand-{digest(repr([*hand, [action for action in shown if action]]))}"
 

@@ -31,7 +31,7 @@ def decision_text(value: str) -> str:
     if size := _BB.match(text):
         return f"raise {_plain(size[1])}"
     text = text.lower().replace("all in", "all-in").replace("allin", "all-in")
-    return re.sub(r"\d+\.\d+", lambda number: _plain(number[0]), text)
+    return re.sub(r"(?<!\d)\d+\.\d+", lambda number: _plain(number[0]), text)
 
 
 def _plain(number: str) -> str:

@@ -28,16 +28,18 @@ from tesuji.logs.poker.results import Ended
 SITE = "PokerStars"
 HEAD = re.compile(r"^\ufeff?PokerStars (?:[A-Z][A-Za-z]* )*(?:Hand|Game) #(\d*)", re.MULTILINE)
 MOST_SEATS = 23
-_AMOUNT = r"[^\d\s]{0,4}(\d[\d,]*(?:\.\d+)?)"  # whatever the currency, and however it was decoded
+_AMOUNT = (
+    r"[^\d\s.]{0,4}(\d[\d,]*(?:\.\d+)?|\.\d+)"  # whatever the currency, and however it was decoded
+)
 _CARDS = r"\[((?:[2-9TJQKA][cdhs] ?)+)\]"
 _GAME = re.compile(r"(?<!6\+ )Hold'em No Limit")
 _BLINDS = re.compile(rf"\({_AMOUNT}/{_AMOUNT}")
 _TABLE = re.compile(r"^Table '(.+)' ")
 _BUTTON = re.compile(r"Seat #(\d{1,3}) is the button")
-_SEAT = re.compile(rf"^Seat (\d{{1,3}}): (.+) \({_AMOUNT} in chips[^)]*\)(.*)$")
+_SEAT = re.compile(rf"^Seat (\d{{1,3}}): (.{{1,99}}) \({_AMOUNT} in chips[^)]{{0,99}}\)(.*)$")
 _POST = re.compile(
-    r": posts (?:the |a )?(?:[a-z]+ )?(small & big blinds|(?:big blind )?ante|small blind|big blind"
-    rf"|straddle|dead blind) {_AMOUNT}"
+    r": posts (?:the |a )?((?:[a-z]+ ){0,2}ante|(?:[a-z]+ )?straddle|dead (?:small |big )?blind"
+    rf"|small & big blinds|small blind|big blind) {_AMOUNT}"
 )
 _ACT = re.compile(r": (folds|checks|calls|bets|raises)\b")
 _TO = re.compile(rf" to {_AMOUNT}")
@@ -219,7 +221,7 @@ class _Table:
         if what == "small & big blinds":
             self._dead(name, max(posted - big, 0))
             posted = min(posted, big)
-        elif what == "dead blind" or (what == "small blind" and what in self.posted):
+        elif what.startswith("dead") or (what == "small blind" and what in self.posted):
             self._dead(name, posted)
             return
         late = what.endswith("blinds") or (what == "big blind" and what in self.posted)
@@ -262,7 +264,7 @@ def _hand(table: _Table, head: str, *, complete: bool) -> Hand:
         blinds_or_straddles=blinds if len(players) != 2 else blinds[::-1],
         min_bet=max(table.stakes or table.blinds.values(), default=0),
         starting_stacks=[table.stacks[name] for name in players],
-        actions=_actions(table, players),
+        actions=_actions(table, players, complete=complete),
         venue=SITE,
         hand=int(number[1]) if number and number[1] else None,
         table=table.name or None,
@@ -294,7 +296,18 @@ def _in_order(table: _Table, *, complete: bool) -> list[str]:
     return players
 
 
-def _actions(table: _Table, players: list[str]) -> list[str]:
+def _actions(table: _Table, players: list[str], *, complete: bool) -> list[str]:
+    """Deals, bets and boards; the cards of who stayed are shown when the betting is over."""
     place = {name: f"p{number}" for number, name in enumerate(players, start=1)}
     deals = [f"d dh {place[name]} {table.cards.get(name, '????')}" for name in players]
-    return deals + [f"{place[name]} {what}" if name else what for name, what in table.actions]
+    told = [f"{place[name]} {what}" if name else what for name, what in table.actions]
+    stayed = set(players) - {name for name, what in table.actions if what == "f"}
+    if not complete or len(stayed) < 2:
+        return deals + told
+    shows = [
+        f"{place[name]} sm {table.cards[name]}"
+        for name in players
+        if name in stayed & table.cards.keys()
+    ]
+    end = max((n for n, (name, _) in enumerate(table.actions, start=1) if name), default=0)
+    return [*deals, *told[:end], *shows, *told[end:]]

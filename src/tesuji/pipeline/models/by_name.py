@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from tesuji.core.errors import DataError, RecipeError
 from tesuji.core.run_folder import find_run
 from tesuji.learners.model.load import Policy, load_policy, quiet_libraries
-from tesuji.pipeline.models.of_run import base_model, finished, learners, newest_model
+from tesuji.pipeline.models.of_run import base_model, beware, finished, learners, newest_model
 from tesuji.recipe.reading.load import load_recipe
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.sections import ModelSection, PromptSection, SamplingSection
@@ -21,13 +21,14 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 @dataclass(frozen=True)
 class Opened:
     """A model that is found and not loaded yet, with how its recipe shows prompts and samples
-    (the defaults, where there is none)."""
+    (the defaults, where there is none), and what to know before it is used."""
 
     source: str
     section: ModelSection
     prompt: PromptSection = field(default_factory=PromptSection)
     sampling: SamplingSection = field(default_factory=lambda: SamplingSection(max_new_tokens=256))
     seed: int = 1
+    beware: str = ""
 
     def load(self) -> Policy:
         """Load it. Raises EngineError."""
@@ -69,7 +70,8 @@ def _open(name: str, stage: str | None) -> Opened:
 def _of_run(run: Path, stage: str | None) -> Opened:
     recipe = load_recipe(run / "recipe.yaml")
     source = _source(run, recipe, stage)
-    return Opened(source, recipe.model, recipe.prompt, recipe.sampling, recipe.seed)
+    words = "" if stage else beware(run, recipe)  # who names a stage knows which model it is
+    return Opened(source, recipe.model, recipe.prompt, recipe.sampling, recipe.seed, words)
 
 
 def _source(run: Path, recipe: Recipe, stage: str | None) -> str:

@@ -33,6 +33,11 @@ class Trained:
             (s.folder(self.run).path for s in plan[::-1] if s.kind in ("data", "logs")), None
         )
 
+    @property
+    def beware(self) -> str:
+        """What to know before anything is made of this model; "" for a run that has ended."""
+        return beware(self.run, self.recipe)
+
     def player(self, temperature: float | None = None) -> ModelPlayer:
         """The model as a player; sampling as in the recipe unless `temperature` is given."""
         policy = load_policy(self.recipe.model, self.source)
@@ -48,6 +53,18 @@ def open_run(run: Path) -> Trained:
     recipe = load_recipe(run / "recipe.yaml")
     game = load_game(recipe.game.name, recipe.game.options)
     return Trained(run, recipe, game, newest_model(run, recipe))
+
+
+def beware(run: Path, recipe: Recipe) -> str:
+    """In words that the run has not ended, or that the model is the one it began with; else ""."""
+    plan = make_plan(recipe, run)
+    done = [step for step in plan if finished(step, run)]
+    trained = [step.name for step in done if step.kind not in NO_POLICY]
+    which = f"this is the model after {trained[-1]}" if trained else "this is its base model"
+    if len(done) < len(plan):
+        how_far = f"{len(done)} of {len(plan)} steps done"
+        return f"the run is not finished ({how_far}); {which}"
+    return "" if trained else "the run trained nothing; this is its base model"
 
 
 def newest_model(run: Path, recipe: Recipe) -> str:

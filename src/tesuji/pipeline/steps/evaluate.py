@@ -14,7 +14,7 @@ from tesuji.games.base import Game
 from tesuji.games.prompts import PromptsGame
 from tesuji.learners.model.load import Policy, load_policy
 from tesuji.logs.poker.phh_writer import HANDS, save_hands
-from tesuji.pipeline.step_context import model_player
+from tesuji.pipeline.step_context import model_player, say_how_run
 from tesuji.pipeline.steps.data import held_out_of
 from tesuji.pipeline.steps.positions import questions_for
 from tesuji.recipe.schema.data import LogsStage
@@ -42,6 +42,7 @@ def run_evaluation(
     """Evaluate the model in `source`, called `label`, and write what comes of it into `out`; of the
     held-out rows in the folder `data`, `limit` are replied to (0: they are not read at all)."""
     policy = load_policy(recipe.model, source)
+    say_how_run(policy, progress)
     player = model_player(policy, recipe, label, section.temperature)
     opponents = [] if isinstance(game, PromptsGame) else section.opponents
     episodes = out / "episodes.jsonl"

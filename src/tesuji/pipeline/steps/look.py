@@ -27,7 +27,7 @@ def look(
     """Figures by name, `score` among them, higher being better.
 
     Of matches, `episodes` against each of the evaluation's opponents: the mean score, 0 to 1, or
-    with `evaluation.exploitability` minus the exploitability, which no choice of opponents can
+    with `evaluation.exploitability` minus that (or the NashConv), which no choice of opponents can
     flatter. Of questions and prompts, ones that no training sees: the mean return or reward.
     """
     section, seed = recipe.evaluation, recipe.seed
@@ -42,7 +42,7 @@ def look(
     if section.exploitability:
         measured = exploitability(judged, model_player(policy, recipe, "measured"))
         metrics |= exploitability_metrics(measured)
-        metrics["score"] = -measured.exploitability
+        metrics["score"] = -measured.value
     return metrics
 
 

@@ -14,6 +14,7 @@ from tesuji.learners.reward_model.critic import critic_from_reward
 from tesuji.learners.reward_model.scorer import load_scorer
 from tesuji.learners.rl.checkpoint import checkpoints
 from tesuji.learners.rl.train import train_rl
+from tesuji.pipeline.step_context import say_how_run
 from tesuji.pipeline.steps.look import look
 from tesuji.pipeline.steps.train import stop_when, trainable
 from tesuji.recipe.schema.recipe import Recipe
@@ -40,6 +41,7 @@ def run_rl(
     set_aside_damaged(checkpoints(out / "checkpoints")[::-1], progress.say)
     done = checkpoints(out / "checkpoints")
     policy = trainable(recipe, str(done[-1]) if done else source)
+    say_how_run(policy, progress)
     scorer = load_scorer(recipe.model, reward_model) if reward_model else None
     rewards = make_terms(stage.rewards, lambda e: load_game(e.game, e.options), scorer)
 

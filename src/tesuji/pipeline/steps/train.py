@@ -17,7 +17,7 @@ from tesuji.learners.pairs.dpo import train_dpo
 from tesuji.learners.pairs.reward import train_reward
 from tesuji.learners.sft.train import train_sft
 from tesuji.learners.trainer.summary import TrainingSummary
-from tesuji.pipeline.step_context import model_player
+from tesuji.pipeline.step_context import model_player, say_how_run
 from tesuji.pipeline.steps.data import rows_for
 from tesuji.recipe.schema.pairs import DpoStage, PairTraining, RewardStage
 from tesuji.recipe.schema.recipe import Recipe
@@ -58,6 +58,7 @@ def run_training(
     else:
         assert isinstance(stage, SftStage)
         policy = trainable(recipe, source)
+        say_how_run(policy, progress)
         until = stop_when(stage.stop_when, name, policy, recipe, game, metrics)
         summary = train_sft(stage, policy, hooks=replace(hooks, stop_when=until), **shared)
     progress.say(summary.in_words())

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from tesuji.core.errors import TesujiError
 from tesuji.core.types import Move
+from tesuji.games.board import drawn
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.prompting.parse_reply import read_reply
 
@@ -19,7 +20,8 @@ class HumanLeft(TesujiError):
 
 
 class HumanPlayer(Player):
-    """Shows what the seat may know and asks for a move, by number or in the game's notation.
+    """Shows what the seat may know, its board drawn, and asks for a move, by number or in the
+    game's notation.
 
     `ask(prompt)` reads a line; by default from the terminal. Raises HumanLeft on `quit` or at
     the end of the input.
@@ -37,7 +39,8 @@ class HumanPlayer(Player):
 
     def _one(self, request: MoveRequest) -> Move:
         role = request.match.role(request.seat)
-        self._say(f"\nYou are {role}.\n{request.observation.rstrip()}")
+        shown = drawn(request.game, request.observation)
+        self._say(f"\nYou are {role}.\n{shown.rstrip()}")
         while True:
             text = self._line(f"{role}, your move (? lists them): ")
             a_move = any(text == move.text for move in request.legal or ())  # dou_dizhu has a "Q"
@@ -50,7 +53,7 @@ class HumanPlayer(Player):
             attempt = read_reply(text, request.legal, reader=reader)
             if attempt.move is not None:
                 return attempt.move
-            self._say(f"Not a legal move: {attempt.problem}")
+            self._say(f"{_why(attempt.problem)} (? lists the moves)")
 
     def _line(self, prompt: str) -> str:
         try:
@@ -70,6 +73,13 @@ class HumanPlayer(Player):
         """Print as it is, control characters made harmless."""
         tame = "".join(char if char.isprintable() or char == "\n" else "�" for char in text)
         self.console.print(tame, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def _why(problem: str) -> str:
+    """What was wrong with the words, said once and to a person."""
+    words = {"no legal move in the reply": "", "the reply is empty": "nothing was typed"}
+    reason = words.get(problem, problem)
+    return f"Not a legal move: {reason}" if reason else "Not a legal move"
 
 
 def _left() -> HumanLeft:

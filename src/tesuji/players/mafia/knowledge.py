@@ -20,7 +20,7 @@ from tesuji.games.textarena.secretmafia import (
     targets,
 )
 
-_ACCUSED = re.compile(r"(?:suspect|accuse|vote for|against|blame)\w* Player (\d+)", re.I)
+_ACCUSED = re.compile(r"(?:suspect|accuse|vote for|against|blame)\w{0,9} Player (\d+)", re.I)
 _VOTE = re.compile(r"\[(\d+)\]")
 _EVIDENCE = re.compile(r"evidence|pattern|reasoning|logic|deduce|analy[sz]e", re.I)
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 NOBODY, ALL = -1, 0
-PLAIN = ("sdpa", "eager")
 
 
 class Context:
@@ -28,19 +27,20 @@ class Context:
     `lengths[r]` is how many tokens row r has read (in a shared context: its prompt's).
     """
 
-    def __init__(self, model: "PreTrainedModel") -> None:
+    def __init__(self, model: "PreTrainedModel", *, masks: bool) -> None:
         self.model = model
-        self.cache: Any = roomy_cache() if takes_masks(model) else None
+        self.masks = masks  # whether the model takes masks of ours, as sharing wants them
+        self.cache: Any = roomy_cache() if masks else None
         self.owner = torch.zeros(0, 0, dtype=torch.int32, device=model.device)
         self.lengths: list[int] = []
         self.holes = False  # whether some column belongs to nobody
 
     @classmethod
     def of(
-        cls, model: "PreTrainedModel", prompts: Sequence[Sequence[int]]
+        cls, model: "PreTrainedModel", prompts: Sequence[Sequence[int]], *, masks: bool
     ) -> tuple["Context", Tensor]:
         """A plain context that has read the prompts, and the logits [R, V] after each."""
-        context = cls(model)
+        context = cls(model, masks=masks)
         context.owner = torch.zeros(len(prompts), 0, dtype=torch.int32, device=model.device)
         context.lengths = [0] * len(prompts)
         return context, context.read(prompts)
@@ -137,7 +137,7 @@ class Context:
         width = int(ours.sum(1).max())
         columns = torch.argsort(ours.int(), dim=1, stable=True)[:, -width:]  # others to the left
         kept = torch.gather(ours, 1, columns)
-        picked = Context(self.model)
+        picked = Context(self.model, masks=self.masks)
         picked.cache = _gathered(self.cache, rows, columns)
         picked.owner = torch.where(kept, ALL, NOBODY).to(torch.int32)
         picked.holes = not bool(kept.all())
@@ -145,10 +145,12 @@ class Context:
         return picked
 
 
-def read_once(model: "PreTrainedModel", texts: Sequence[tuple[int, ...]]) -> tuple[Context, Tensor]:
+def read_once(
+    model: "PreTrainedModel", texts: Sequence[tuple[int, ...]], *, masks: bool
+) -> tuple[Context, Tensor]:
     """A plain context that has read the texts, each distinct one once, and the logits [B, V]."""
     place = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-    context, logits = Context.of(model, list(place))
+    context, logits = Context.of(model, list(place), masks=masks)
     if len(place) < len(texts):
         rows = [place[text] for text in texts]
         context.keep(rows)
@@ -156,24 +158,22 @@ def read_once(model: "PreTrainedModel", texts: Sequence[tuple[int, ...]]) -> tup
     return context, logits
 
 
-def takes_masks(model: Any) -> bool:
-    """Whether the model's attention takes a mask of our own over all columns: SDPA and eager do,
-    unless some layers see a window only."""
-    config = model.config.get_text_config()
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    windowed = getattr(config, "sliding_window", None) and "layer_types" not in config
-    return kinds == {"full_attention"} and not windowed and _attention(config) in PLAIN
-
-
-def _attention(config: Any) -> str:
-    return str(getattr(config, "_attn_implementation", "sdpa"))
+def row_mask(owners: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Additive mask [R, 1, L, L] from the owner of each column: 0 the prompt, k the k-th reply,
+    -1 padding (which sees itself, so that no row of the softmax is empty)."""
+    length = owners.shape[1]
+    query, key = owners.unsqueeze(2), owners.unsqueeze(1)
+    seen = (key == ALL) | (key == query)
+    causal = torch.ones(length, length, dtype=torch.bool, device=owners.device).tril()
+    mask = torch.zeros(seen.shape, dtype=dtype, device=owners.device)
+    return mask.masked_fill_(~(seen & causal), torch.finfo(dtype).min).unsqueeze(1)
 
 
 def joined(contexts: Sequence[Context]) -> Context:
     """Plain contexts as one, their rows one after the other."""
     if len(contexts) == 1:
         return contexts[0]
-    whole = Context(contexts[0].model)
+    whole = Context(contexts[0].model, masks=contexts[0].masks)
     width = max(context.owner.shape[1] for context in contexts)
     gaps = [width - context.owner.shape[1] for context in contexts]
     pad = torch.nn.functional.pad

@@ -25,10 +25,12 @@ from tesuji.core.errors import EngineError
 from tesuji.core.types import Sampled
 from tesuji.players.prompting.chat_template import end_of_reply
 from tesuji.players.sampling.base import Choices
-from tesuji.players.sampling.kv_context import ALL, NOBODY, Context, read_once, takes_masks
+from tesuji.players.sampling.kv_context import ALL, NOBODY, Context, read_once
 from tesuji.players.sampling.legal_tokens import Branch, TokenTrie, certain
 from tesuji.players.sampling.modes import evaluating
+from tesuji.players.sampling.plain_context import PlainContext
 from tesuji.players.sampling.prefix_cache import KeptContexts
+from tesuji.players.sampling.support_check import support_of
 from tesuji.players.sampling.token_draw import distribution, draw
 
 if TYPE_CHECKING:
@@ -50,7 +52,8 @@ class LocalSampler:
     ) -> None:
         self.model = model
         self.batch_size = batch_size
-        self.kept = KeptContexts(model) if reuse and takes_masks(model) else None
+        self.support = support_of(model)
+        self.kept = KeptContexts(model) if reuse and self.support.shared else None
         self.stop_ids = frozenset(_stop_ids(model, tokenizer))
         self.longest = getattr(model.config, "max_position_embeddings", None)
 
@@ -74,8 +77,8 @@ class LocalSampler:
         ]
         ordered = self._ordered([row for row in rows if not row.done])
         with evaluating(self.model), torch.inference_mode():
-            for start in range(0, len(ordered), self.batch_size):
-                self._decode(ordered[start : start + self.batch_size], temperature, top_p)
+            for batch in self._batches(ordered):
+                self._decode(batch, temperature, top_p)
         return [row.sampled() for row in rows]
 
     def score(
@@ -99,6 +102,15 @@ class LocalSampler:
         if self.kept is not None and len(rows) <= self.batch_size:
             return rows
         return sorted(rows, key=lambda row: (len(row.read), row.read))
+
+    def _batches(self, rows: "list[_Row]") -> "Iterator[list[_Row]]":
+        """At most batch_size rows; where nothing may be padded, of one length."""
+        alike = [rows]
+        if self.support.plain:
+            alike = [list(some) for _, some in itertools.groupby(rows, lambda row: len(row.read))]
+        for some in alike:
+            for start in range(0, len(some), self.batch_size):
+                yield some[start : start + self.batch_size]
 
     def _decode(self, rows: "list[_Row]", temperature: float, top_p: float) -> None:
         """Decode these rows to their ends, one token of each at a time."""
@@ -125,18 +137,23 @@ class LocalSampler:
         """Whether replies are so short that seeing past the others' costs less than copying the
         prompt for each."""
         others = (len(rows) / len(stems) - 1) * max(row.limit for row in rows)
-        return takes_masks(self.model) and others <= min(map(len, stems))
+        return self.support.shared and others <= min(map(len, stems))
 
-    def _read(self, rows: "Sequence[_Row]") -> tuple[Context, Tensor]:
-        """A plain context that has read every row's text, and the logits [B, V] after it."""
+    def _read(self, rows: "Sequence[_Row]") -> tuple[Context | PlainContext, Tensor]:
+        """A context that has read every row's text, and the logits [B, V] after it."""
         texts = [row.read for row in rows]
         if self.kept is not None:
             return self.kept.read(texts)
-        return read_once(self.model, texts)
+        if self.support.plain:
+            context = PlainContext(self.model, texts, cached=self.support.cached)
+            return context, context.logits
+        return read_once(self.model, texts, masks=self.support.shared)
 
-    def _keep(self, context: Context, rows: "Sequence[_Row]", leaving: Sequence[int]) -> None:
+    def _keep(
+        self, context: Context | PlainContext, rows: "Sequence[_Row]", leaving: Sequence[int]
+    ) -> None:
         """Remember what the leaving rows have read, for a prompt that goes on from there."""
-        if self.kept is not None and leaving:
+        if self.kept is not None and isinstance(context, Context) and leaving:
             texts = [(*rows[index].prompt, *rows[index].ids) for index in leaving]
             whole = len(leaving) == len(rows)
             self.kept.put(context if whole else context.pick([(i, ALL) for i in leaving]), texts)
@@ -157,19 +174,40 @@ class LocalSampler:
             yield chunk
 
     def _score(self, prompts: list[Sequence[int]], choices: list[Sequence[int]]) -> list[float]:
-        """Total log-prob of choices[r] after prompts[r]: one prefill, one forward for the rest."""
-        context, last = read_once(self.model, [tuple(prompt) for prompt in prompts])
-        logits = last.unsqueeze(1)
+        """Total log-prob of choices[r] after prompts[r]."""
         longest = max(map(len, choices))
         padded = [[*choice, *[0] * (longest - len(choice))] for choice in choices]
-        targets = torch.tensor(padded, device=logits.device)
-        if longest > 1:
-            logits = torch.cat([logits, context.read_all(targets[:, :-1])], dim=1)
+        targets = torch.tensor(padded, device=self.model.device)
+        if self.support.plain:
+            logits = self._read_again(prompts, padded)
+        else:
+            logits = self._read_on(prompts, targets)
         picked = logits.float().log_softmax(-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
         lengths = torch.tensor([len(choice) for choice in choices], device=logits.device)
         real = torch.arange(longest, device=logits.device) < lengths.unsqueeze(1)
         totals: list[float] = picked.where(real, 0.0).sum(-1).tolist()
         return totals
+
+    def _read_on(self, prompts: list[Sequence[int]], targets: Tensor) -> Tensor:
+        """The logits [B, T, V] that predict targets [B, T]: one prefill, one forward for the
+        rest."""
+        texts = [tuple(prompt) for prompt in prompts]
+        context, last = read_once(self.model, texts, masks=self.support.shared)
+        logits = last.unsqueeze(1)
+        if targets.shape[1] > 1:
+            logits = torch.cat([logits, context.read_all(targets[:, :-1])], dim=1)
+        return logits
+
+    def _read_again(self, prompts: list[Sequence[int]], targets: Sequence[Sequence[int]]) -> Tensor:
+        """The same by one forward over whole texts, padded on the right, where no causal model
+        sees it."""
+        texts = [[*p, *rest[:-1]] for p, rest in zip(prompts, targets, strict=True)]
+        width = max(map(len, texts))
+        ids = torch.tensor([text + [0] * (width - len(text)) for text in texts])
+        logits: Tensor = self.model(input_ids=ids.to(self.model.device), use_cache=False).logits
+        size = len(targets[0])
+        ends = [slice(len(prompt) - 1, len(prompt) - 1 + size) for prompt in prompts]
+        return torch.stack([row[end] for row, end in zip(logits, ends, strict=True)])
 
     def _check_lengths(self, prompts: Sequence[Sequence[int]], new: int) -> None:
         shortest, longest = min(map(len, prompts), default=1), max(map(len, prompts), default=1)
@@ -250,7 +288,7 @@ def _decode_shared(
 ) -> None:
     """Decode rows whose prompts are among the stems, each stem standing in the memory once."""
     place = {stem: number for number, stem in enumerate(stems)}
-    context, logits = Context.of(model, stems)
+    context, logits = Context.of(model, stems, masks=True)
     logits = logits[[place[row.read] for row in rows]]
     replies: list[list[_Row]] = [[] for _ in stems]
     for row in rows:

@@ -20,7 +20,7 @@ Text = tuple[int, ...]
 
 
 class KeptContexts:
-    """Contexts of earlier calls by the texts they have read."""
+    """Contexts of earlier calls by the texts they have read. The model takes masks of ours."""
 
     def __init__(self, model: "PreTrainedModel") -> None:
         self.model = model
@@ -44,7 +44,7 @@ class KeptContexts:
         kept = [self._longest(text) for text in texts]
         fresh = [index for index, at in enumerate(kept) if at is None]
         if len(fresh) == len(texts) or any(len(texts[index]) == 1 for index in fresh):
-            return read_once(self.model, texts)
+            return read_once(self.model, texts, masks=True)
         return self._go_on(texts, kept, fresh)
 
     def _go_on(
@@ -61,9 +61,12 @@ class KeptContexts:
             parts.append(self._take([kept[index] for index in indices]))  # type: ignore[misc]
             order += indices
         if fresh:
-            parts.append(read_once(self.model, [texts[index][:-1] for index in fresh])[0])
+            parts.append(self._fresh([texts[index][:-1] for index in fresh]))
             order += fresh
         return self._read_rest(texts, joined(parts), order)
+
+    def _fresh(self, texts: Sequence[Text]) -> Context:
+        return read_once(self.model, texts, masks=True)[0]
 
     def _take(self, texts: Sequence[Text]) -> Context:
         """The rows of one kept context that have read these texts; they are kept no longer, and

@@ -32,9 +32,12 @@ def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     return load_with_places(source, overrides)[0]
 
 
-def load_with_places(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe, Places]:
-    """As `load_recipe`, and the place of every key, for errors that are found later."""
-    values, places = _resolve(source, overrides)
+def load_with_places(
+    source: str | Path, overrides: Sequence[str] = (), *, anywhere: bool = False
+) -> tuple[Recipe, Places]:
+    """As `load_recipe`, and the place of every key, for errors that are found later. `anywhere`:
+    the recipe may include files outside its own folder."""
+    values, places = _resolve(source, overrides, anywhere)
     try:
         return Recipe.model_validate(values), places
     except ValidationError as error:
@@ -77,9 +80,11 @@ def _is_folder(path: Path) -> RecipeError:
     return RecipeError("this is a folder, not a recipe", where=str(path), hint=hint)
 
 
-def _resolve(source: str | Path, overrides: Sequence[str]) -> tuple[dict[str, Any], Places]:
+def _resolve(
+    source: str | Path, overrides: Sequence[str], anywhere: bool = False
+) -> tuple[dict[str, Any], Places]:
     path = recipe_path(source)
-    values, places = read_with_includes(path)
+    values, places = read_with_includes(path, anywhere=anywhere)
     for touched in apply_overrides(values, overrides):
         made = {touched[: length + 1]: COMMAND_LINE for length in range(len(touched))}
         kept = {key: at for key, at in places.items() if key[: len(touched)] != touched}

@@ -23,6 +23,7 @@ TYPES = {
     "dict": "a mapping of keys",
     "model": "a mapping of keys",
 }
+SCALARS = ("int", "float", "bool", "str", "constrained-str")
 SHORT = {"RewardTerm": "a number (its weight) or a mapping of keys"}
 MOST_HOMES = 4
 LIMITS = {
@@ -102,12 +103,16 @@ def _key_path(loc: Sequence[int | str], values: Any) -> KeyPath:
         if loc[0] == "stages" and index == 2:
             continue
         there = isinstance(values, dict) and part in values
-        tried = part in ("int", "float", "bool", "str") or str(part).startswith("list[")
-        if tried and not there:
+        if _is_type(part) and not there:
             continue
         path.append(str(part))
         values = _inside(values, part)
     return tuple(path)
+
+
+def _is_type(part: int | str) -> bool:
+    """Whether this is pydantic's mark for a type that was tried, not a key."""
+    return part in SCALARS or str(part).startswith(("list[", "function-"))
 
 
 def _inside(values: Any, part: int | str) -> Any:
@@ -122,8 +127,7 @@ def _explained_deeper(
     path: KeyPath, details: Sequence[ErrorDetails], by_key: Mapping[KeyPath, object]
 ) -> bool:
     """Of a key that takes a text or a list, and holds a list: only what is wrong inside counts."""
-    scalar = details[0]["loc"][-1] in ("int", "float", "bool", "str")
-    tried = scalar and isinstance(details[0]["input"], list)
+    tried = details[0]["loc"][-1] in SCALARS and isinstance(details[0]["input"], list)
     return tried and any(len(key) > len(path) and key[: len(path)] == path for key in by_key)
 
 

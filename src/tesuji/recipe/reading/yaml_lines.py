@@ -17,6 +17,7 @@ from tesuji.core.files import read_text
 
 KeyPath = tuple[str, ...]
 Places = Mapping[KeyPath, str]  # key path → "file:line"
+LARGEST = 200_000  # bytes of a recipe: PyYAML takes seconds for more
 NODE_LIMIT = 20_000
 DEPTH_LIMIT = 40
 TAG = "tag:yaml.org,2002:"
@@ -89,6 +90,12 @@ def _advice(problem: str) -> str:
 
 def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     """A recipe file's mapping and the line of every key. Raises RecipeError or DataError."""
+    if path.is_file() and path.stat().st_size > LARGEST:
+        raise RecipeError(
+            f"the file is larger than {LARGEST:,} bytes; a recipe holds settings",
+            where=str(path),
+            hint="name data by their path, such as `data: rows.jsonl`",
+        )
     value, lines = parse_yaml(read_text(path), str(path))
     if not isinstance(value, dict):
         what = "is empty" if value is None else f"holds {_kind(value)}"

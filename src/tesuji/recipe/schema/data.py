@@ -4,29 +4,29 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tesuji.recipe.schema.sections import PlayerSection, Section
+from tesuji.recipe.schema.sections import Different, PlayerSection, Section, Text
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class EndpointSection(Section):
     """An OpenAI-compatible endpoint that writes thoughts. Its key comes from the environment."""
 
-    base_url: str = "http://127.0.0.1:8000/v1"
+    base_url: Text = "http://127.0.0.1:8000/v1"
     """Where the endpoint is."""
-    model: str = "default"
+    model: Text = "default"
     """Model name to ask for."""
-    api_key_env: str = "OPENAI_API_KEY"
+    api_key_env: Text = "OPENAI_API_KEY"
     """Name of the environment variable that holds the key (never the key itself)."""
-    concurrency: int = Field(8, ge=1)
+    concurrency: int = Field(8, ge=1, le=10_000)
     """Requests under way at once."""
-    timeout_s: float = Field(60.0, gt=0)
+    timeout_s: float = Field(60.0, gt=0, le=604_800)
     """Seconds for one answer, from asking to its last byte; what takes longer is asked again."""
-    retries: int = Field(4, ge=0)
+    retries: int = Field(4, ge=0, le=100)
     """How often a failed request is tried again, waiting longer each time."""
-    temperature: float = Field(0.7, ge=0.0)
+    temperature: float = Field(0.7, ge=0.0, le=100)
     """Sampling temperature asked for."""
-    max_tokens: int = Field(200, ge=1)
+    max_tokens: int = Field(200, ge=1, le=1_000_000)
     """Longest thought, in tokens."""
 
 
@@ -37,7 +37,7 @@ class DataStage(Section):
     """May be left out where the stage is called so."""
     positions: Literal["all", "sampled"] = "all"
     """`all` reachable positions (small games), or those `sampled` from play."""
-    num_positions: int = Field(2000, ge=1)
+    num_positions: int = Field(2000, ge=1, le=10_000_000)
     """How many distinct positions to keep when `sampled`."""
     sampled_by: list[PlayerSection] = [PlayerSection(player="random")]
     """Who plays the matches from which positions are sampled; seats are dealt among them."""
@@ -85,32 +85,34 @@ class SelectSection(Section):
     where something should be said. How many there are is counted either way."""
     decisive_votes: bool = False
     """Of the votes, keep those that hit the player who was then eliminated."""
-    phases: list[str] = []
+    phases: Annotated[list[Text], Different] = []
     """Keep these phases only; empty: all."""
     quality: bool = False
     """Keep longer replies only if they pass a rule about their form: `min_characters`,
     `min_indicators` words of strategy, `min_score`. Night actions and votes are judged by what
     they did, never by this."""
-    min_characters: int = Field(50, ge=0)
+    min_characters: int = Field(50, ge=0, le=1_000_000)
     """Shortest reply that `quality` keeps."""
-    min_indicators: int = Field(2, ge=0)
+    min_indicators: int = Field(2, ge=0, le=1_000)
     """Different strategic words (suspect, evidence, alliance, ...) that `quality` asks for."""
     min_score: float = Field(0.0, ge=0.0, le=1.0)
     """Lowest score that `quality` keeps."""
     deduplicate: bool = True
     """Keep one of several rows with the same prompt and reply."""
-    balance: list[Literal["role", "outcome", "phase"]] = []
+    balance: Annotated[list[Literal["role", "outcome", "phase"]], Different] = []
     """Make the classes of each of these equally frequent, by leaving out rows of the larger."""
-    max_rows_per_game: int | None = Field(None, ge=1)
+    max_rows_per_game: int | None = Field(None, ge=1, le=1_000_000_000)
     """Most rows of one match."""
-    max_rows: int | None = Field(None, ge=1)
+    max_rows: int | None = Field(None, ge=1, le=1_000_000_000)
     """Most rows in all."""
 
 
 class PairsSection(Section):
     """How preference pairs are found in the logs."""
 
-    by: list[Literal["outcome", "legality", "oracle", "judge"]] = ["outcome", "legality"]
+    by: Annotated[
+        list[Literal["outcome", "legality", "oracle", "judge"]], Field(min_length=1), Different
+    ] = ["outcome", "legality"]
     """Who prefers: the `outcome` (a winner's reply over a loser's), the referee (a legal over an
     illegal one, `legality`), an `oracle` (a solver's decision over the other legal ones, in logs
     that hold such), a `judge` model. Pairs that stand in the logs as such are always taken."""
@@ -118,7 +120,7 @@ class PairsSection(Section):
     """What the two replies must at least share: the very same `prompt`, the same `position` (all
     that counts in the situation), or game, role, `phase` and a like number of turns. The nearest
     there is is taken, and written beside the pair."""
-    max_pairs: int | None = Field(None, ge=1)
+    max_pairs: int | None = Field(None, ge=1, le=1_000_000_000)
     """Most pairs in all."""
     judge: EndpointSection = EndpointSection()
     """The endpoint that compares, with `by: [judge]`."""
@@ -129,7 +131,7 @@ class MadeLogs(Section):
 
     kind: Literal["mafia", "poker"]
     """`mafia`: SecretMafia on TextArena; `poker`: no-limit hold'em on pokerkit."""
-    games: int = Field(100, ge=1)
+    games: int = Field(100, ge=1, le=1_000_000)
     """How many."""
     traps: bool = False
     """Plant the faults of real logs in known numbers."""
@@ -140,14 +142,14 @@ class LogsStage(Section):
 
     kind: Literal["logs"] = "logs"
     """May be left out where the stage is called so."""
-    paths: list[str] = []
+    paths: Annotated[list[Text], Different] = []
     """Files and folders to read."""
     make: MadeLogs | None = None
     """Play games and read their logs, instead of `paths`."""
-    format: str = "auto"
+    format: Text = "auto"
     """Whose logs they are, as `tesuji data import --help` lists them; `auto`: found out, file by
     file."""
-    include: list[Literal["no_actions", "error", "timeout"]] = []
+    include: Annotated[list[Literal["no_actions", "error", "timeout"]], Different] = []
     """Games left out unless named here: without any action, ended by an error, by a timeout."""
     select: SelectSection = SelectSection()
     """Which turns become rows."""
@@ -158,7 +160,7 @@ class LogsStage(Section):
     compliance: Literal["standard", "strict"] = "standard"
     """`strict`: rules about legality and outcome only, no heuristics, for competitions that ask
     for it. Either way METHODOLOGY.md says what was done."""
-    processes: int | None = Field(None, ge=1)
+    processes: int | None = Field(None, ge=1, le=1_024)
     """Processes that read files; default: one a core."""
 
     @field_validator("paths", mode="before")

@@ -1,30 +1,31 @@
 """The stages that learn from pairs: DPO and the reward model."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from tesuji.recipe.schema.sections import Text, not_zero
 from tesuji.recipe.schema.training import Training
 
 
 class PairTraining(Training):
     """What the stages that learn from pairs have in common."""
 
-    data: str | None = None
+    data: Text | None = None
     """A JSONL file of rows with `prompt`, `chosen` and `rejected`; default: the data stage
     before."""
-    epochs: float = Field(1.0, gt=0)
+    epochs: float = Field(1.0, gt=0, le=100_000)
     """Passes over the training pairs, unless max_steps says otherwise."""
-    max_steps: int = Field(-1, ge=-1)
+    max_steps: Annotated[int, AfterValidator(not_zero)] = Field(-1, ge=-1, le=1_000_000_000)
     """Stop after this many optimizer steps; -1: after `epochs`."""
-    batch_size: int = Field(2, ge=1)
+    batch_size: int = Field(2, ge=1, le=1_000_000)
     """Pairs per device and forward pass."""
-    gradient_accumulation_steps: int = Field(1, ge=1)
+    gradient_accumulation_steps: int = Field(1, ge=1, le=1_000_000)
     """Forward passes per optimizer step."""
-    max_length: int = Field(1024, ge=8)
+    max_length: int = Field(1024, ge=8, le=10_000_000)
     """Longest prompt + reply in tokens; a longer prompt loses its beginning, and a pair whose
     reply alone is longer is left out; both are counted and reported."""
-    eval_steps: int | None = Field(None, ge=1)
+    eval_steps: int | None = Field(None, ge=1, le=1_000_000_000)
     """Optimizer steps between two looks at the held-out pairs; default: at the end only."""
 
 
@@ -34,14 +35,14 @@ class DpoStage(PairTraining):
 
     kind: Literal["dpo"] = "dpo"
     """May be left out where the stage is called so."""
-    beta: float = Field(0.1, gt=0)
+    beta: float = Field(0.1, gt=0, le=1_000)
     """How strongly the policy is held to the reference."""
     loss_type: Literal["sigmoid", "hinge", "ipo", "robust", "sigmoid_norm", "apo_zero"] = "sigmoid"
     """The loss, by TRL's name; `sigmoid` is the paper's."""
     label_smoothing: float = Field(0.0, ge=0.0, lt=0.5)
     """Share of the labels believed to be wrong; needs `loss_type: robust`, the one loss in which
     TRL uses it."""
-    learning_rate: float = Field(5e-6, gt=0)
+    learning_rate: float = Field(5e-6, gt=0, le=10)
     """Peak learning rate."""
 
     @model_validator(mode="after")
@@ -60,7 +61,7 @@ class RewardStage(PairTraining):
     """May be left out where the stage is called so."""
     disable_dropout: bool = True
     """Turn dropout off while training."""
-    center_rewards_coefficient: float | None = Field(None, gt=0)
+    center_rewards_coefficient: float | None = Field(None, gt=0, le=1_000)
     """Pull the rewards towards a mean of 0 this strongly (Eisenstein et al. 2023)."""
-    learning_rate: float = Field(1e-5, gt=0)
+    learning_rate: float = Field(1e-5, gt=0, le=10)
     """Peak learning rate."""

@@ -1,11 +1,12 @@
 """The typed recipe as a whole: its sections (`sections.py`), its stages (`stages.py`), and how the
 result is judged."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
 from tesuji.recipe.schema.sections import (
+    Different,
     GameSection,
     ModelSection,
     PlayerSection,
@@ -21,31 +22,32 @@ Tracker = Literal["tensorboard", "wandb", "trackio"]
 class EvaluationSection(Section):
     """How the model is judged, before the first stage and after the last."""
 
-    opponents: list[PlayerSection] = [PlayerSection(player="random")]
+    opponents: Annotated[list[PlayerSection], Different] = [PlayerSection(player="random")]
     """Whom it plays. In a game of one seat: who plays the same matches beside it."""
-    episodes: int = Field(100, ge=1)
+    episodes: int = Field(100, ge=1, le=10_000_000)
     """Matches per opponent, seats rotated evenly."""
     options: dict[str, int | float | bool | str] = {}
     """Options of the game that differ where the model is judged, e.g. `{split: held_out}`."""
-    temperature: float = Field(0.0, ge=0.0)
+    temperature: float = Field(0.0, ge=0.0, le=100)
     """Sampling temperature of the model under evaluation; 0 is greedy."""
     before: bool = True
     """Evaluate the base model too, so that there is something to compare with."""
     each_stage: bool = False
     """Evaluate after every stage that changes the policy, not only after the last."""
-    rows: int | None = Field(None, ge=0)
+    rows: int | None = Field(None, ge=0, le=1_000_000_000)
     """Most held-out rows that are replied to and compared with what was played there; the
     perplexity and the preference accuracy take all of them. Default: 200 where the data come from
     logs, else none."""
-    positions: int = Field(2000, ge=0)
+    positions: int = Field(2000, ge=0, le=1_000_000_000)
     """Most positions on which the share of optimal moves is measured (0: none)."""
     oracle: PlayerSection = PlayerSection(player="minimax")
     """Who says what is optimal."""
     certificate: bool = False
     """Walk the greedy policy's whole game tree, both seats: can it still be beaten?"""
     exploitability: bool = False
-    """Measure exactly what a best response would win (small two-seat zero-sum games)."""
-    max_moves: int = Field(500, ge=1)
+    """Measure exactly what a best response would win, in small games; where there are more than
+    two seats or the sum is not zero, NashConv (`nash_conv`)."""
+    max_moves: int = Field(500, ge=1, le=1_000_000)
     """Moves after which a match is cut off and recorded as truncated."""
 
 
@@ -70,7 +72,7 @@ class Recipe(Section):
     """What happens, in this order. A stage's kind is its name unless `kind:` says otherwise."""
     evaluation: EvaluationSection = EvaluationSection()
     """How it is judged."""
-    report_to: list[Tracker] = []
+    report_to: Annotated[list[Tracker], Different] = []
     """Trackers fed beside `metrics.jsonl`, by transformers' names."""
 
     @field_validator("report_to", mode="before")

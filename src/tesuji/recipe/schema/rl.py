@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from tesuji.recipe.schema.play import PlaySection, RewardTerm
+from tesuji.recipe.schema.sections import Text
 from tesuji.recipe.schema.training import Training
 
 
@@ -22,24 +23,24 @@ class RLStage(Training):
     `tictactoe_table`, `length`, `reward_model` (what the reward stage before learned),
     `wordle_partial`, `wordle_turns`, `wordle_bits`, `tool_format` (the form of function calls), or
     one of another package. A number is its weight."""
-    max_steps: int = Field(1000, ge=1)
+    max_steps: int = Field(1000, ge=1, le=1_000_000_000)
     """Rollouts, each followed by its update."""
-    batch_size: int = Field(64, ge=1)
+    batch_size: int = Field(64, ge=1, le=1_000_000)
     """Matches per rollout, over all processes."""
-    num_generations: int = Field(1, ge=1)
+    num_generations: int = Field(1, ge=1, le=100_000)
     """Matches of one task: the size of a group."""
-    max_length: int = Field(4096, ge=8)
+    max_length: int = Field(4096, ge=8, le=10_000_000)
     """Longest segment learned from, in tokens; a seat's play with a longer one is left out of the
     update, and counted."""
-    num_iterations: int = Field(1, ge=1)
+    num_iterations: int = Field(1, ge=1, le=1_000)
     """Passes over each rollout."""
-    num_mini_batches: int = Field(1, ge=1)
+    num_mini_batches: int = Field(1, ge=1, le=1_000_000)
     """Optimizer steps per pass."""
-    micro_batch_tokens: int = Field(16384, ge=16)
+    micro_batch_tokens: int = Field(16384, ge=16, le=1_000_000_000)
     """Most tokens in one forward pass of the update; the gradient does not depend on it."""
     share_prompts: bool = True
     """Forward a prompt once for all replies to it (same gradient, less work)."""
-    learning_rate: float = Field(1e-6, gt=0)
+    learning_rate: float = Field(1e-6, gt=0, le=10)
     """Peak learning rate."""
     lr_scheduler_type: Literal[
         "linear", "cosine", "constant", "constant_with_warmup", "warmup_stable_decay"
@@ -49,27 +50,27 @@ class RLStage(Training):
     """Discount from one turn to the same seat's next; inside a turn there is none."""
     clip_range: float = Field(0.2, gt=0.0, lt=1.0)
     """The probability ratio is clipped below at 1 - clip_range (Schulman et al. 2017)."""
-    clip_range_high: float | None = Field(0.28, gt=0.0)
+    clip_range_high: float | None = Field(0.28, gt=0.0, le=100)
     """... and above at 1 + clip_range_high (clip-higher, DAPO); none: clip_range."""
-    dual_clip: float | None = Field(3.0, gt=1.0)
+    dual_clip: float | None = Field(3.0, gt=1.0, le=1_000)
     """Bound of the loss where the advantage is negative, in advantages (Ye et al. 2020)."""
-    beta: float = Field(0.0, ge=0.0)
+    beta: float = Field(0.0, ge=0.0, le=1_000)
     """Weight of the KL divergence from the reference model; 0: no reference is needed."""
     kl_in: Literal["loss", "reward"] = "loss"
     """`loss`: k3, differentiated. `reward`: k1, taken off each token's reward (classic PPO)."""
-    target_kl: float | None = Field(None, gt=0)
+    target_kl: float | None = Field(None, gt=0, le=1_000)
     """With `kl_in: reward`: beta is steered to hold the KL near this (Ziegler et al. 2019)."""
-    kl_horizon: int = Field(10000, ge=1)
+    kl_horizon: int = Field(10000, ge=1, le=1_000_000_000)
     """Matches over which that steering acts."""
     sync_ref_model: bool = False
     """Let the reference follow the policy slowly (magnetic mirror descent, Sokota et al. 2023)."""
     ref_model_mixup_alpha: float = Field(0.6, gt=0.0, le=1.0)
     """Weight of the policy in the new reference, at each sync."""
-    ref_model_sync_steps: int = Field(512, ge=1)
+    ref_model_sync_steps: int = Field(512, ge=1, le=1_000_000_000)
     """Steps between two syncs."""
-    entropy_coef: float = Field(0.0, ge=0.0)
+    entropy_coef: float = Field(0.0, ge=0.0, le=1_000)
     """Weight of the entropy bonus."""
-    entropy_coef_final: float | None = Field(None, ge=0.0)
+    entropy_coef_final: float | None = Field(None, ge=0.0, le=1_000)
     """Weight at the last step, reached linearly; default: entropy_coef throughout."""
     loss_type: Literal["token", "trace"] = "token"
     """`token`: every sampled token counts alike. `trace`: every seat's play of a match does."""
@@ -77,16 +78,16 @@ class RLStage(Training):
     """Scale advantages to mean 0 and deviation 1 over the whole rollout."""
     ema_decay: float | None = Field(None, gt=0.0, lt=1.0)
     """Keep an exponential moving average of the weights; it is what is evaluated and saved."""
-    eval_steps: int | None = Field(None, ge=1)
+    eval_steps: int | None = Field(None, ge=1, le=1_000_000_000)
     """Steps between two looks, against `evaluation.opponents`; default: none while training."""
-    eval_episodes: int = Field(100, ge=1)
+    eval_episodes: int = Field(100, ge=1, le=10_000_000)
     """Matches per opponent at each."""
     load_best_model_at_end: bool = True
     """With eval_steps: the model that is handed on is the one that scored best there."""
     stop_when: Literal["never", "certificate"] = "never"
     """`certificate`: stop once the greedy policy cannot be beaten (small perfect-information
     games), looking every `stop_check_steps`."""
-    stop_check_steps: int = Field(25, ge=1)
+    stop_check_steps: int = Field(25, ge=1, le=1_000_000_000)
     """Steps between two such looks."""
 
     @model_validator(mode="after")
@@ -124,7 +125,7 @@ class GrpoStage(RLStage):
 
     kind: Literal["grpo"] = "grpo"
     """May be left out where the stage is called so."""
-    num_generations: int = Field(8, ge=1)
+    num_generations: int = Field(8, ge=1, le=100_000)
     """Matches of one task: the size of a group. 1: a moving average per role is the baseline."""
     scale_rewards: Literal["none", "group"] = "none"
     """`group`: divide by the group's standard deviation, as the first paper does."""
@@ -158,23 +159,23 @@ class PpoStage(RLStage):
 
     kind: Literal["ppo"] = "ppo"
     """May be left out where the stage is called so."""
-    num_iterations: int = Field(2, ge=1)
+    num_iterations: int = Field(2, ge=1, le=1_000)
     """Passes over each rollout."""
     gae_lambda: float = Field(0.95, ge=0.0, le=1.0)
     """Bias against variance from turn to turn (Schulman et al. 2016); inside a turn it is 1."""
-    vf_coef: float = Field(0.5, ge=0.0)
+    vf_coef: float = Field(0.5, ge=0.0, le=1_000)
     """Weight of the value loss."""
-    clip_range_vf: float | None = Field(0.2, gt=0.0)
+    clip_range_vf: float | None = Field(0.2, gt=0.0, le=1_000_000)
     """How far a value may move in one update, in units of the returns (the root mean square of
     those of late); none: as far as it likes."""
     value_grad: float = Field(0.0, ge=0.0, le=1.0)
     """How much of the value loss reaches the policy's own weights (0: the head learns alone)."""
-    value_learning_rate: float = Field(1e-3, gt=0)
+    value_learning_rate: float = Field(1e-3, gt=0, le=10)
     """Peak learning rate of the value head."""
-    critic: str | None = None
+    critic: Text | None = None
     """A model of its own as critic: `base` (a second copy), `reward_model` (what the reward stage
     before trained, its head included), a folder, or a Hub id; default: a head on the policy."""
-    critic_warmup_steps: int = Field(0, ge=0)
+    critic_warmup_steps: int = Field(0, ge=0, le=1_000_000_000)
     """First steps in which only the critic learns."""
     whiten_advantages: bool = True
     """Scale advantages to mean 0 and deviation 1 over the whole rollout."""

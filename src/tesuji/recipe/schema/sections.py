@@ -5,9 +5,30 @@ editors and the error messages are all made from them. Unknown keys are refused.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Items = TypeVar("Items", bound=list[Any])
+
+
+def no_twice(items: Items) -> Items:
+    """The list itself; ValueError where something stands in it twice."""
+    for place, item in enumerate(items):
+        if item in items[:place]:
+            raise ValueError(f"the entry {place} stands there twice: leave one out")
+    return items
+
+
+def not_zero(steps: int) -> int:
+    """The number of steps itself; ValueError for 0, which would train nothing."""
+    if steps == 0:
+        raise ValueError("0 steps train nothing: leave it out, or write -1 for all epochs")
+    return steps
+
+
+Text = Annotated[str, Field(min_length=1)]
+Different = AfterValidator(no_twice)
 
 
 class Section(BaseModel):
@@ -32,7 +53,7 @@ class Section(BaseModel):
 class GameSection(Section):
     """Which game is played. A bare name is short for `{name: ...}`."""
 
-    name: str
+    name: Text
     """Name of the game, as `tesuji games` lists it."""
     options: dict[str, int | float | bool | str | list[int | float | bool | str]] = {}
     """The game's own options, e.g. `{players: 3}` for Kuhn poker."""
@@ -46,13 +67,13 @@ class GameSection(Section):
 class LoraSection(Section):
     """Low-rank adapters (PEFT). Leave the section out for full fine-tuning."""
 
-    r: int = Field(16, ge=1)
+    r: int = Field(16, ge=1, le=65_536)
     """Rank of the adapters."""
-    alpha: int = Field(32, ge=1)
+    alpha: int = Field(32, ge=1, le=65_536)
     """Scale: the adapter's output is multiplied by alpha / r."""
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """Dropout in front of the adapters; reinforcement learning computes without it."""
-    target_modules: str | list[str] = "all-linear"
+    target_modules: Text | Annotated[list[Text], Field(min_length=1), Different] = "all-linear"
     """Which layers get an adapter, as PEFT's `target_modules`."""
 
 
@@ -61,17 +82,17 @@ class TinyModel(Section):
 
     architecture: Literal["qwen3", "qwen2", "llama"] = "qwen3"
     """Whose layers to build."""
-    hidden_size: int = Field(64, ge=8)
+    hidden_size: int = Field(64, ge=8, le=65_536)
     """Width of the residual stream."""
-    num_hidden_layers: int = Field(2, ge=1)
+    num_hidden_layers: int = Field(2, ge=1, le=1_000)
     """Number of transformer blocks."""
-    num_attention_heads: int = Field(4, ge=1)
+    num_attention_heads: int = Field(4, ge=1, le=1_024)
     """Attention heads per block; must divide hidden_size."""
-    num_key_value_heads: int = Field(4, ge=1)
+    num_key_value_heads: int = Field(4, ge=1, le=1_024)
     """Key/value heads per block; must divide num_attention_heads."""
-    intermediate_size: int = Field(256, ge=8)
+    intermediate_size: int = Field(256, ge=8, le=1_000_000)
     """Width of the feed-forward layer."""
-    max_position_embeddings: int = Field(1024, ge=16)
+    max_position_embeddings: int = Field(1024, ge=16, le=10_000_000)
     """Longest sequence the model accepts, in tokens."""
 
     @model_validator(mode="after")
@@ -86,7 +107,7 @@ class TinyModel(Section):
 class ModelSection(Section):
     """The model that learns."""
 
-    base: str = "tiny"
+    base: Text = "tiny"
     """`tiny` (built from `model.tiny`, no download), a Hugging Face id, or a local folder."""
     tiny: TinyModel = TinyModel()
     """The shape used when `base: tiny`."""
@@ -99,8 +120,8 @@ class ModelSection(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where the model runs."""
     attn_implementation: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
-    """Attention kernel, as transformers names it."""
-    revision: str | None = None
+    """Attention kernel, as transformers names it. A model that knows no `sdpa` gets `eager`."""
+    revision: Text | None = None
     """Branch, tag or commit of a Hub model."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model. Leave off unless you have read that code."""
@@ -123,9 +144,9 @@ class PromptSection(Section):
     history: Literal["none", "full"] = "none"
     """`full`: the whole match is one conversation, each turn following the earlier ones and what
     was replied to them. `none`: each turn is asked afresh."""
-    system: str | None = None
+    system: Text | None = None
     """A system message in front, for models whose chat template takes one."""
-    max_length: int | None = Field(None, ge=1)
+    max_length: int | None = Field(None, ge=1, le=10_000_000)
     """Longest prompt in tokens; a longer one loses its beginning. Default: no limit."""
     retry: bool = True
     """Ask once more, with the reason, when a reply holds no legal move."""
@@ -139,15 +160,15 @@ class PromptSection(Section):
 class SamplingSection(Section):
     """How replies are drawn from the model."""
 
-    temperature: float = Field(1.0, ge=0.0)
+    temperature: float = Field(1.0, ge=0.0, le=100)
     """0 takes the likeliest token."""
     top_p: float = Field(1.0, gt=0.0, le=1.0)
     """Nucleus sampling: the smallest set of tokens with this much probability."""
-    max_new_tokens: int = Field(32, ge=1)
+    max_new_tokens: int = Field(32, ge=1, le=1_000_000)
     """Longest reply, in tokens."""
     legal_only: bool = False
     """Sample among the legal moves only (a trie over their tokens)."""
-    batch_size: int = Field(256, ge=1)
+    batch_size: int = Field(256, ge=1, le=1_000_000)
     """Most prompts in one forward pass."""
 
 
@@ -156,7 +177,7 @@ class PlayerSection(Section):
 
     model_config = ConfigDict(extra="allow")
 
-    player: str
+    player: Text
     """random, minimax, mcts, ismcts, cfr, scripted, entropy, ... ; all other keys are that player's
     options, e.g. `{player: mcts, simulations: 100}`."""
 

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from tesuji.recipe.schema.data import DataStage, LogsStage
 from tesuji.recipe.schema.pairs import DpoStage, RewardStage
 from tesuji.recipe.schema.rl import GrpoStage, PpoStage, ReinforceStage
-from tesuji.recipe.schema.sections import Section
+from tesuji.recipe.schema.sections import Section, Text, not_zero
 from tesuji.recipe.schema.training import Training
 
 
@@ -17,29 +17,29 @@ class SftStage(Training):
 
     kind: Literal["sft"] = "sft"
     """May be left out where the stage is called so."""
-    data: str | None = None
+    data: Text | None = None
     """A JSONL file of rows with `prompt` and `completion`; default: the data stage before."""
-    epochs: float = Field(3.0, gt=0)
+    epochs: float = Field(3.0, gt=0, le=100_000)
     """Passes over the training rows, unless max_steps says otherwise."""
-    max_steps: int = Field(-1, ge=-1)
+    max_steps: Annotated[int, AfterValidator(not_zero)] = Field(-1, ge=-1, le=1_000_000_000)
     """Stop after this many optimizer steps; -1: after `epochs`."""
-    batch_size: int = Field(8, ge=1)
+    batch_size: int = Field(8, ge=1, le=1_000_000)
     """Rows per device and forward pass."""
-    gradient_accumulation_steps: int = Field(1, ge=1)
+    gradient_accumulation_steps: int = Field(1, ge=1, le=1_000_000)
     """Forward passes per optimizer step."""
-    max_length: int = Field(1024, ge=8)
+    max_length: int = Field(1024, ge=8, le=10_000_000)
     """Longest row in tokens; what is cut is counted and reported."""
     soft_targets: bool = False
     """Where the rows hold several replies to one prompt, teach at each token the distribution
     over all of them instead of one reply a row: less noise, fewer steps."""
-    eval_steps: int | None = Field(None, ge=1)
+    eval_steps: int | None = Field(None, ge=1, le=1_000_000_000)
     """Optimizer steps between two looks at the held-out rows; default: none during training."""
-    early_stopping_patience: int | None = Field(None, ge=1)
+    early_stopping_patience: int | None = Field(None, ge=1, le=1_000_000)
     """Stop after this many looks without a better held-out loss (needs eval_steps)."""
     stop_when: Literal["never", "certificate"] = "never"
     """`certificate`: look every `stop_check_steps` whether the greedy policy can still be beaten,
     and stop when it cannot (small perfect-information games)."""
-    stop_check_steps: int = Field(100, ge=1)
+    stop_check_steps: int = Field(100, ge=1, le=1_000_000_000)
     """Optimizer steps between two such looks."""
 
     @model_validator(mode="after")

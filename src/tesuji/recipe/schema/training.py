@@ -12,11 +12,11 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 class Training(Section):
     """How weights are changed, and how often that is logged and saved."""
 
-    learning_rate: float = Field(2e-5, gt=0)
+    learning_rate: float = Field(2e-5, gt=0, le=10)
     """Peak learning rate."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """`muon`: Muon for the hidden matrices, AdamW for the rest."""
-    adamw_learning_rate: float | None = Field(None, gt=0)
+    adamw_learning_rate: float | None = Field(None, gt=0, le=10)
     """With `muon`: the learning rate of the part that AdamW trains; default: learning_rate."""
     betas: list[Beta] | None = Field(None, min_length=2, max_length=2)
     """AdamW's decay of the gradient's mean and of its square; default: [0.9, 0.999], with `muon`
@@ -25,19 +25,19 @@ class Training(Section):
         "linear", "cosine", "constant", "constant_with_warmup", "warmup_stable_decay"
     ] = "cosine"
     """Learning-rate schedule, as transformers names it."""
-    warmup_steps: float = Field(0, ge=0)
+    warmup_steps: float = Field(0, ge=0, le=1_000_000_000)
     """Steps of linear warm-up; below 1: a share of all steps."""
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(0.0, ge=0, le=10)
     """Decoupled weight decay."""
-    max_grad_norm: float = Field(1.0, ge=0)
+    max_grad_norm: float = Field(1.0, ge=0, le=1_000_000)
     """Gradient clipping; 0 turns it off."""
     gradient_checkpointing: bool = False
     """Trade time for memory."""
-    logging_steps: int = Field(10, ge=1)
+    logging_steps: int = Field(10, ge=1, le=1_000_000_000)
     """Optimizer steps between two lines of the metric log."""
-    save_steps: int = Field(500, ge=1)
+    save_steps: int = Field(500, ge=1, le=1_000_000_000)
     """Optimizer steps between two checkpoints."""
-    save_total_limit: int = Field(2, ge=1)
+    save_total_limit: int = Field(2, ge=1, le=1_000_000)
     """Checkpoints kept."""
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from tesuji.core.statistics import Interval
 from tesuji.evaluation.held_out.compare_models import EVERYONE, side_by_side
-from tesuji.evaluation.held_out.results import RowsScore
+from tesuji.evaluation.held_out.results import Likelihood, Preferences, RowsScore
 from tesuji.evaluation.results import Evaluation
 from tesuji.report.tables.layout import left_table
 from tesuji.report.words import interval, percent
@@ -50,9 +50,12 @@ def sentences(score: RowsScore) -> list[str]:
     """What else is to be known about one model's figures: what was left out or cut."""
     facts = (
         (score.lost, f"of {score.rows:,} rows left out: their side lost"),
-        (score.cut, "prompts of rows cut at their beginning"),
+        (score.cut, f"prompts of rows cut at their beginning{most(score.cut, score.likelihood)}"),
         (score.dropped, "rows left out: the reply alone is too long"),
-        (score.pairs_cut, "prompts of pairs cut at their beginning"),
+        (
+            score.pairs_cut,
+            f"prompts of pairs cut at their beginning{most(score.pairs_cut, score.preferences)}",
+        ),
         (
             score.pairs_dropped,
             "pairs left out: a reply is empty, too long, or the same as the other",
@@ -60,6 +63,12 @@ def sentences(score: RowsScore) -> list[str]:
         (score.prompts_cut, "prompts cut before the model replied"),
     )
     return [f"{count:,} {words}" for count, words in facts if count]
+
+
+def most(cut: int, read: Likelihood | Preferences | None) -> str:
+    """A warning where most rows, or pairs, that were read lost their beginning; else ""."""
+    rows = getattr(read, "replies", 0) or getattr(read, "pairs", 0)
+    return f" of {rows:,}, most of them: raise max_length" if 2 * cut > rows > 0 else ""
 
 
 def _line(line: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from tesuji.report.tables.layout import left_table
 from tesuji.report.tables.questions import tasks_table
 from tesuji.report.tables.roles import role_lines
 from tesuji.report.words import (
+    NO_CHANGE,
     NO_VERDICT,
     SPLITS,
     alone_sentence,
@@ -18,6 +19,7 @@ from tesuji.report.words import (
     game_words,
     illegal_sentence,
     interval,
+    no_change,
     percent,
     positions_sentence,
     seat_name,
@@ -96,12 +98,14 @@ def _change(old: str, new: str, style: str) -> Text:
 def _facts(before: Evaluation | None, after: Evaluation) -> Table:
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
+    if before is not None and no_change(before, after):
+        facts.add_row("no change", Text(NO_CHANGE.partition(": ")[2], "bold yellow"))
     for proof in after.certificates:
         style = "bold green" if proof.holds else "bold red"
         facts.add_row("certificate", Text(certificate_sentence(proof), style))
     for look in filter(None, (before, after)):
         if look.exploitability is not None:
-            name = "exploitability" if look is after else f"... {look.label}"
+            name = look.exploitability.name if look is after else f"... {look.label}"
             facts.add_row(name, exploitability_sentence(look.exploitability))
     for row in totals(after):
         _add_winnings(facts, row, before, after)

@@ -14,6 +14,7 @@ ACCURACIES = {
     "policy_preference": "finds the better reply likelier",
     "policy_preference_per_token": "... per token",
     "implicit_reward": "moved towards the better reply",
+    "shorter_wins": "the shorter reply is the better one",
     "longer_wins": "the longer reply is the better one",
 }
 
@@ -49,7 +50,10 @@ def _share(entry: Any) -> str:
 
 
 def _remarks(stage: StageSummary) -> list[str]:
-    remarks = []
+    was, now = (stage.training.get(f"chosen_perplexity_{side}") for side in ("before", "after"))
+    remarks = [str(one) for one in stage.training.get("warnings") or ()]
+    if isinstance(was, int | float) and isinstance(now, int | float):
+        remarks.append(f"Perplexity of the better replies: {was:.3g} before, {now:.3g} after.")
     margin = mapping(stage.reward.get("margin"))
     error = mapping(stage.reward.get("calibration")).get("expected_calibration_error")
     if isinstance(margin.get("mean"), int | float):

@@ -23,7 +23,7 @@ from tesuji.report.words import (
     SPLITS,
     certificate_sentence,
     duration,
-    exploitability_sentence,
+    exploitability_words,
     find,
     game_words,
     headline,
@@ -55,7 +55,7 @@ def view(run: RunSummary) -> dict[str, Any]:
     after = run.after.evaluation if run.after else None
     return {
         "name": run.name,
-        "headline": asdict(headline(after)),
+        "headline": asdict(headline(after, run.before.evaluation if run.before else None)),
         "notes": list(run.notes),
         **_judged(run.looks),
         "tasks": tasks_view(run.looks),
@@ -68,7 +68,7 @@ def view(run: RunSummary) -> dict[str, Any]:
             if stage.statistics or "train.jsonl" in stage.rows
         ],
         "training": [
-            {"name": stage.name, "facts": facts(stage.training)}
+            {"name": stage.name, "facts": facts(_trained(stage.training))}
             for stage in run.stages
             if stage.training
         ],
@@ -92,7 +92,7 @@ def _judged(looks: Sequence[Evaluation]) -> dict[str, Any]:
         "moves": [_moves(look) for look in looks if look.positions],
         "certificates": [_proofs(look) for look in looks if look.certificates],
         "exploitability": [
-            {"label": k.label, "sentence": exploitability_sentence(k.exploitability)}
+            {"label": k.label, **exploitability_words(k.exploitability)}
             for k in looks
             if k.exploitability is not None
         ],
@@ -223,6 +223,14 @@ def _open(episode: Episode) -> Game | None:
         return load_game(episode.game, episode.options)
     except TesujiError:
         return None
+
+
+def _trained(training: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a training says of itself; a best step of 0 in words."""
+    if training.get("best_step") != 0 or training.get("best_score") is None:
+        return training
+    none_better = "0: the model before training was the best one, no step made it better"
+    return {**training, "best_step": none_better}
 
 
 def facts(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from tesuji.core.errors import EngineError
-from tesuji.learners.reward_model.model import has_reward_head, layers, reward_head
+from tesuji.learners.reward_model.model import has_reward_head, reward_head
 from tesuji.learners.rl.update.batch import MicroBatch
+from tesuji.players.sampling.head import layers, own_logits
+from tesuji.players.sampling.support_check import support_of
 
 CHUNK = 1 << 24  # logits at once
 
@@ -54,7 +55,13 @@ class ActorCritic(nn.Module):
         self.value_grad = value_grad
         self.entropy_grad = entropy_grad
         self.value_head = value_head(critic or model) if with_values or critic else None
-        self.softcap = _softcap(model)
+        self.support = support_of(model)
+
+    @property
+    def takes_shared_rows(self) -> bool:
+        """Whether replies to one prompt may share its row, in policy and critic."""
+        critic = self.critic is None or support_of(self.critic).shared
+        return self.support.shared and critic
 
     def critic_part(self) -> nn.Module | None:
         """What is saved as the critic: the head, with the critic model if there is one."""
@@ -65,37 +72,42 @@ class ActorCritic(nn.Module):
 
     def forward(self, batch: MicroBatch) -> Scored:
         """Score the trained tokens of one micro-batch."""
-        hidden = _hidden(self.model, batch)
-        logp, entropy = self._score(hidden[batch.places], batch)
+        if self.support.own_head:
+            hidden = self._hidden(self.model, batch)
+            logp, entropy = self._score(hidden[batch.places], batch)
+            return Scored(logp, entropy, *self._values(hidden, batch))
+        out = self.model(input_ids=batch.ids, use_cache=False)
+        logp, entropy = self._chunk(out.logits.flatten(0, 1)[batch.places], batch, 0)
+        needed = self.value_head is not None and self.critic is None
+        hidden = self._hidden(self.model, batch) if needed else logp
         return Scored(logp, entropy, *self._values(hidden, batch))
 
     def _score(self, hidden: Tensor, batch: MicroBatch) -> tuple[Tensor, Tensor]:
-        head = self.model.get_output_embeddings()
-        size = max(1, CHUNK // head.weight.shape[0])
+        size = max(1, CHUNK // int(self.model.config.get_text_config().vocab_size))
         scored = []
         for start in range(0, len(hidden), size):
-            part = slice(start, start + size)
-            ban = _ban(batch, part, head.weight.shape[0], hidden.device)
-            arguments = (hidden[part], batch.targets[part], ban)
+            arguments = (hidden[start : start + size], batch, start)
             if len(hidden) > size and torch.is_grad_enabled():
-                scored.append(checkpoint(self._chunk, *arguments, use_reentrant=False))
+                scored.append(checkpoint(self._head, *arguments, use_reentrant=False))
             else:
-                scored.append(self._chunk(*arguments))
+                scored.append(self._head(*arguments))
         logps, entropies = zip(*scored, strict=True)
         return torch.cat(logps), torch.cat(entropies)
 
-    def _chunk(self, hidden: Tensor, targets: Tensor, ban: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Log-prob and entropy [T] from hidden states [T, D]; `ban` [T, V] marks what could not
-        be sampled."""
-        logits = self.model.get_output_embeddings()(hidden).float()
-        if self.softcap:
-            logits = self.softcap * torch.tanh(logits / self.softcap)
+    def _head(self, hidden: Tensor, batch: MicroBatch, start: int) -> tuple[Tensor, Tensor]:
+        return self._chunk(own_logits(self.model, hidden), batch, start)
+
+    def _chunk(self, logits: Tensor, batch: MicroBatch, start: int) -> tuple[Tensor, Tensor]:
+        """Log-prob and entropy [T] from logits [T, V], of the batch's tokens from `start` on."""
+        part = slice(start, start + len(logits))
+        logits = logits.float()
         if self.temperature != 1.0:
             logits = logits / self.temperature
+        ban = _ban(batch, part, logits.shape[-1], logits.device)
         if ban is not None:
             logits = logits.masked_fill(ban, -torch.inf)
         logps = logits.log_softmax(-1)
-        picked = logps.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+        picked = logps.gather(-1, batch.targets[part].unsqueeze(-1)).squeeze(-1)
         with torch.set_grad_enabled(self.entropy_grad and torch.is_grad_enabled()):
             entropy = _entropy(logps if self.entropy_grad else logps.detach())
         return picked, entropy
@@ -108,13 +120,24 @@ class ActorCritic(nn.Module):
             return None, None
         places = torch.stack([batch.places, batch.own])
         if self.critic is not None:
-            hidden = _hidden(self.critic, batch)[places]
+            hidden = self._hidden(self.critic, batch)[places]
         else:
             hidden = hidden[places]
             frozen = hidden.detach()
             hidden = frozen + self.value_grad * (hidden - frozen) if self.value_grad else frozen
         before, after = self.value_head(hidden.float()).squeeze(-1)
         return before, after
+
+    def _hidden(self, model: Any, batch: MicroBatch) -> Tensor:
+        """Last hidden states [R * L, D]. Padding is on the right, where no causal model sees it;
+        other models than those that share rows know their positions best themselves."""
+        shared: dict[str, Any] = {}
+        if self.takes_shared_rows:
+            mask = _cast(batch.mask, model)
+            shared = {"attention_mask": mask, "position_ids": batch.positions}
+        out = layers(model)(input_ids=batch.ids, use_cache=False, **shared)
+        hidden: Tensor = out.last_hidden_state.flatten(0, 1)
+        return hidden
 
 
 def value_head(model: Any) -> nn.Linear:
@@ -143,36 +166,11 @@ def critic_parameters(actor: ActorCritic) -> Iterator[tuple[str, nn.Parameter]]:
             yield from ((f"{part}.{n}", p) for n, p in module.named_parameters() if p.requires_grad)
 
 
-def _hidden(model: Any, batch: MicroBatch) -> Tensor:
-    """Last hidden states [R * L, D]."""
-    out = layers(model)(
-        input_ids=batch.ids,
-        attention_mask=_cast(batch.mask, model),
-        position_ids=batch.positions,
-        use_cache=False,
-    )
-    hidden: Tensor = out.last_hidden_state.flatten(0, 1)
-    return hidden
-
-
 def _cast(mask: Tensor | None, model: Any) -> Tensor | None:
     """The additive mask in the model's own type, with that type's lowest value."""
     if mask is None or mask.dtype == model.dtype:
         return mask
     return mask.clamp(min=torch.finfo(model.dtype).min).to(model.dtype)
-
-
-def _softcap(model: Any) -> float:
-    """Gemma's cap on the logits; models that scale their logits otherwise are refused."""
-    config = model.config.get_text_config()
-    for key in ("logit_scale", "logits_scaling"):
-        if getattr(config, key, 1.0) not in (1.0, None):
-            raise EngineError(
-                f"reinforcement learning does not know this model's {key}",
-                where="model.base",
-                hint="use a model whose output head is plain, such as Qwen, Llama or Mistral",
-            )
-    return float(getattr(config, "final_logit_softcapping", None) or 0.0)
 
 
 def _ban(batch: MicroBatch, part: slice, vocabulary: int, device: torch.device) -> Tensor | None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tesuji.core.types import Segment
+from tesuji.players.sampling.kv_context import row_mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ def collate(rows: Sequence[Row], device: torch.device) -> MicroBatch:
     return MicroBatch(
         ids=torch.tensor(ids, device=device),
         positions=torch.tensor(positions, device=device),
-        mask=_mask(torch.tensor(owners, device=device)) if shared else None,
+        mask=row_mask(torch.tensor(owners, device=device)) if shared else None,
         places=torch.tensor(places, device=device),
         own=torch.tensor(own, device=device),
         targets=torch.tensor(targets, device=device),
@@ -146,7 +147,7 @@ def collate(rows: Sequence[Row], device: torch.device) -> MicroBatch:
 
 
 def _columns(row: Row, length: int) -> tuple[list[int], list[int], list[int]]:
-    """A row's tokens, their positions, and their owners as `_mask` wants them, padded."""
+    """A row's tokens, their positions, and their owners as `row_mask` wants them, padded."""
     prompt = len(row.prompt)
     ids, positions, owners = [*row.prompt], [*range(prompt)], [0] * prompt
     for owner, branch in enumerate(row.branches, start=1):
@@ -155,14 +156,3 @@ def _columns(row: Row, length: int) -> tuple[list[int], list[int], list[int]]:
         owners += [owner] * len(branch.ids)
     padding = length - len(ids)
     return ids + [0] * padding, positions + [0] * padding, owners + [-1] * padding
-
-
-def _mask(owners: Tensor) -> Tensor:
-    """Additive mask [R, 1, L, L] from the owner of each column: 0 the prompt, k the k-th branch,
-    -1 padding (which sees itself, so that no row of the softmax is empty)."""
-    length = owners.shape[1]
-    query, key = owners.unsqueeze(2), owners.unsqueeze(1)
-    seen = (key == 0) | (key == query)
-    causal = torch.ones(length, length, dtype=torch.bool, device=owners.device).tril()
-    mask = torch.zeros(seen.shape, device=owners.device)
-    return mask.masked_fill_(~(seen & causal), torch.finfo(mask.dtype).min).unsqueeze(1)

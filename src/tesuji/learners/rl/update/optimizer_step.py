@@ -7,6 +7,7 @@ done again from the same weights.
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +24,6 @@ from tesuji.learners.rl.update.batch import MicroBatch, Row, collate, micro_batc
 from tesuji.learners.rl.update.learning_rate import LearningRate
 from tesuji.learners.rl.update.loss import LossOptions, TokenData, token_loss
 from tesuji.learners.rl.update.return_scale import ReturnScale
-from tesuji.players.sampling.kv_context import takes_masks
 from tesuji.players.sampling.modes import evaluating, updating
 
 
@@ -84,11 +84,11 @@ class Tokens:
 def rows_of(learner: Learner, flat: Flat, numbers: Sequence[int] | None = None) -> list[Row]:
     """The rows of these segments (default: all)."""
     chosen = range(len(flat.segments)) if numbers is None else numbers
-    width = learner.module.model.get_output_embeddings().weight.shape[1]
+    width = learner.module.model.get_input_embeddings().weight.shape[1]
     return pack(
         [flat.segments[n] for n in chosen],
         [flat.first[n] for n in chosen],
-        share=learner.share_prompts and takes_masks(learner.module.model),
+        share=learner.share_prompts and learner.module.takes_shared_rows,
         width=width,
     )
 
@@ -151,7 +151,7 @@ def step(
     """
     while True:
         try:
-            with updating(learner.actor):
+            with _mode(learner.actor, learner.module):
                 figures = _backward(learner, rows, tokens, norm, options)
             break
         except (MemoryError, RuntimeError) as error:
@@ -196,6 +196,10 @@ def _backward(
         sums["loss"] = sums.get("loss", torch.zeros((), device=device)) + loss.detach()
     count = sum(sum(branch.trained) for row in rows for branch in row.branches)
     return {name: float(value) / (count if name != "loss" else 1) for name, value in sums.items()}
+
+
+def _mode(actor: nn.Module, module: ActorCritic) -> AbstractContextManager[None]:
+    return updating(actor) if module.support.train_mode else evaluating(actor)
 
 
 def _clip(learner: Learner) -> float:

@@ -1,0 +1,70 @@
+"""How a model can be run: with rows shared by several replies, with padded rows, or row by row.
+
+Which masks an attention takes, what a cache holds and whether padding is seen is knowledge of each
+model's code. It is not kept as a list of names but found out once a model, by comparing with the
+model's plain forward pass (`support_check.py`).
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Way = Literal["shared", "padded", "plain", "refused"]
+
+OWN_MASKS = ("sdpa", "eager")  # attention that takes a mask of ours
+WINDOW = re.compile("sliding_window$|window_size|attention_window|attention_chunk|local_attention")
+LAYERS = re.compile("layer")  # max_window_layers is no width
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """`way`: what the model was seen to do right. `shared`: replies to one prompt share its row,
+    and keys and values are kept and regrouped; `padded`: texts of different lengths stand in one
+    batch, padded to the left, on the model's own cache; `plain`: only rows of one length stand
+    together, and none is ever padded to the left. Everything else is `refused`.
+
+    `cached`: in the plain way, the model's own cache gives what reading again does. `own_head`:
+    its head can be called without its layers. `train_mode`: without its dropouts it computes the
+    same in train mode (some routers draw their experts there). `reason`: why not shared, in words.
+    `worst`: the largest difference in log-prob from the plain forward pass among what is used.
+    """
+
+    way: Way
+    reason: str = ""
+    cached: bool = False
+    own_head: bool = True
+    train_mode: bool = True
+    worst: float = 0.0
+
+    @property
+    def shared(self) -> bool:
+        """Whether rows may be shared and caches regrouped."""
+        return self.way == "shared"
+
+    @property
+    def plain(self) -> bool:
+        """Whether padding to the left and masks are to be kept from it."""
+        return self.way == "plain"
+
+    def in_words(self) -> str:
+        """One line: what is done with this model, and why."""
+        if self.way == "shared":
+            return "replies to one prompt share its row"
+        how = {"padded": "a row a reply", "plain": "a row a reply, rows of one length together"}
+        more = "" if self.train_mode else "; updated in eval mode, without gradient checkpointing"
+        return f"{how.get(self.way, 'refused')} ({self.reason}){more}"
+
+
+def attention_of(model: Any) -> str:
+    """The attention's implementation, as transformers names it."""
+    return str(getattr(model.config.get_text_config(), "_attn_implementation", None) or "eager")
+
+
+def windows_of(config: Any) -> list[int]:
+    """The widths of windows that some layers do not see past, as far as its keys tell."""
+    longest = getattr(config, "max_position_embeddings", None) or 1 << 40
+    kinds = set(getattr(config, "layer_types", None) or [])
+    if kinds == {"full_attention"}:
+        return []
+    widths = (v for k, v in vars(config).items() if WINDOW.search(k) and not LAYERS.search(k))
+    return sorted(w for w in widths if isinstance(w, int) and 0 < w < longest)

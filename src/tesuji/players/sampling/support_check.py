@@ -1,0 +1,291 @@
+"""The check of a model's code against its own plain forward pass, on a few tokens.
+
+What a token's log-probs may differ by is measured, too: far less than what changing one token of
+the text before it does, and no more than rounding where that is larger.
+
+    support = support_of(model)
+    support.shared, support.in_words()
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from tesuji.core.errors import EngineError
+from tesuji.players.sampling.head import layers, own_logits, whole
+from tesuji.players.sampling.kv_context import ALL, Context, row_mask
+from tesuji.players.sampling.modes import evaluating, updating
+from tesuji.players.sampling.plain_context import PlainContext
+from tesuji.players.sampling.support import OWN_MASKS, Support, Way, attention_of, windows_of
+
+PROMPT, REPLY, SHORTER = 14, 3, 5  # tokens
+WINDOW = 64  # tokens: a prompt longer than a wider window would cost too much
+ROUNDING = 1e-5  # nats, in float32
+SHARE = 0.002  # of what one other token changes
+
+DECODERS = "use a decoder-only language model, such as Qwen, Llama, Gemma or SmolLM"
+
+Text = tuple[int, ...]
+
+_known: "WeakKeyDictionary[Any, tuple[str, Support]]" = WeakKeyDictionary()
+
+
+def support_of(model: Any) -> Support:
+    """What the model can do; found out the first time, with a few tokens. An adapter changes
+    nothing about it."""
+    base, attention = whole(model), attention_of(model)
+    kept = _known.get(base)
+    if kept is None or kept[0] != attention:
+        kept = _known[base] = (attention, check(model))
+    return kept[1]
+
+
+def require_support(model: Any, source: str) -> Support:
+    """The same. Raises EngineError where the model cannot be run rightly."""
+    support = support_of(model)
+    if support.way == "refused":
+        raise EngineError(
+            f"{source} ({model.config.model_type}) is refused: {support.reason}",
+            where="model.base",
+            hint=DECODERS,
+        )
+    return support
+
+
+def check(model: Any) -> Support:
+    """Find out. Whatever the model raises is taken for a no, with its message as the reason."""
+    refusal = _not_a_language_model(model)
+    if refusal:
+        return Support("refused", refusal)
+    with evaluating(model), torch.no_grad(), _quiet():
+        return _Check(model).support()
+
+
+class _Check:
+    """Texts, their log-probs by plain forward passes, and what was compared with these so far."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.config = whole(model).config.get_text_config()
+        self.windows = windows_of(self.config)
+        self.prompt, self.short, self.replies = _texts(self.config, self.windows)
+        self.tolerance = self.worst = 0.0
+        self.rewarding = type(whole(model)).__name__.endswith("ForSequenceClassification")
+
+    def support(self) -> Support:
+        """The best way that gives what the plain forward pass gives."""
+        try:
+            refusal = self._refusal()
+        except Exception as error:
+            refusal = f"text alone does not go through it: {_line(error)}"
+        if refusal:
+            return Support("refused", refusal)
+        if not bool(torch.isfinite(self.plain[0]).all()):
+            return Support("plain", "its logits are not numbers")  # sampling says what to do
+        own_head, train_mode = self._of_updates()
+        way, reason, cached = self._way(own_head)
+        return Support(way, reason, cached, own_head, train_mode, self.worst)
+
+    def _way(self, own_head: bool) -> tuple[Way, str, bool]:
+        reason = self._why_not_shared(own_head)
+        if not reason:
+            return "shared", "", False
+        fault = "" if self.rewarding else self._fault(lambda: self._padded(masks=False))
+        if not fault:
+            return "padded", reason, False
+        cached = not self._fault(lambda: self._by_itself(cached=True))
+        alone = self._fault(lambda: self._by_itself(cached=False))
+        if alone:
+            return "refused", f"a text depends on those beside it: {alone}", False
+        return "plain", f"rows padded: {fault}", cached
+
+    def _of_updates(self) -> tuple[bool, bool]:
+        """Whether hidden states and head can be had one after the other, and in train mode."""
+        if not self._fault(lambda: self._rows(self.texts[:1], train_mode=True)):
+            return True, True
+        if not self._fault(lambda: self._rows(self.texts[:1])):
+            return True, False
+        return False, not self._fault(self._in_train_mode)
+
+    def _in_train_mode(self) -> float:
+        with updating(self.model):
+            return self._apart(self._plain(self.texts[0]), self.plain[0])
+
+    def _refusal(self) -> str:
+        """Why it cannot be run at all; sets what everything else is compared with."""
+        self.texts = [self.prompt + reply for reply in self.replies]
+        self.texts.append(self.short + self.replies[0])
+        self.plain = [self._plain(text) for text in self.texts]
+        first, size = self.plain[0], len(self.prompt)
+        if not bool(torch.isfinite(first).all()):
+            return ""
+        changed = (*self.prompt[:-4], self.prompt[-3], *self.prompt[-3:])
+        signal = float((self._plain(changed)[-1] - first[size - 1]).abs().max())
+        self.tolerance = max(SHARE * signal, ROUNDING, 16 * torch.finfo(self.model.dtype).eps)
+        if self._apart(self._plain(self.texts[0]), first) > self.tolerance:
+            return "the same text gives other log-probs each time"
+        if self._apart(self._plain(self.prompt), first[:size]) > self.tolerance:
+            return "what it says of a token depends on the tokens after it"
+        return ""
+
+    def _plain(self, text: Text) -> Tensor:
+        ids = torch.tensor([text], device=self.model.device)
+        if self.rewarding:
+            states: Tensor = layers(self.model)(input_ids=ids, use_cache=False).last_hidden_state
+            return states[0].float()
+        out = self.model(input_ids=ids, use_cache=False)
+        if out.logits.ndim != 3:
+            raise ValueError("it does not give one distribution a token")
+        return _logprobs(out.logits[0])
+
+    def _why_not_shared(self, own_head: bool) -> str:
+        if not own_head:
+            return "its head cannot be called alone"
+        if self.windows:
+            return f"some layers see a window of {self.windows[0]} tokens only"
+        if attention_of(self.model) not in OWN_MASKS:
+            return f"{attention_of(self.model)} takes no masks of ours"
+        fault = self._fault(lambda: self._rows(self.texts[:2], shared=True))
+        if not self.rewarding:
+            fault = fault or self._fault(self._shared_replies)
+            fault = fault or self._fault(lambda: self._padded(masks=True))
+        return fault and f"rows shared: {fault}"
+
+    def _fault(self, attempt: Callable[[], float]) -> str:
+        """What is wrong with this way, in words; nothing where it is right."""
+        try:
+            apart = attempt()
+        except Exception as error:
+            return f"its code raises {_line(error)!r}"
+        if not apart <= self.tolerance:
+            return f"log-probs are off by {apart:.2g}"
+        self.worst = max(self.worst, apart)
+        return ""
+
+    def _apart(self, found: Tensor, expected: Tensor) -> float:
+        return float((found - expected).abs().nan_to_num(torch.inf).max())
+
+    def _rows(
+        self, texts: Sequence[Text], *, shared: bool = False, train_mode: bool = False
+    ) -> float:
+        """As an update reads them: hidden states first, the head by itself."""
+        prompt = self.prompt if shared else ()
+        ids, positions, owners = list(prompt), list(range(len(prompt))), [0] * len(prompt)
+        for owner, text in enumerate(texts, start=1):
+            ids += text[len(prompt) :]
+            positions += range(len(prompt), len(text))
+            owners += [owner] * (len(text) - len(prompt))
+        extra: dict[str, Any] = {}
+        device = self.model.device
+        if shared:
+            mask = row_mask(torch.tensor([owners], device=device), self.model.dtype)
+            place = torch.tensor([positions], device=device)
+            extra = {"attention_mask": mask, "position_ids": place}
+        with updating(self.model) if train_mode else contextlib.nullcontext():
+            states = layers(self.model)(
+                input_ids=torch.tensor([ids], device=device),
+                **extra,
+                use_cache=False,
+            ).last_hidden_state[0]
+            found = states.float()
+            if not self.rewarding:
+                found = _logprobs(own_logits(self.model, states))
+        if not shared:
+            return self._apart(found, self.plain[0])
+        size = len(prompt)
+        expected = torch.cat([self.plain[0], *(row[size:] for row in self.plain[1 : len(texts)])])
+        return self._apart(found, expected)
+
+    def _shared_replies(self) -> float:
+        """As a sampler reads two replies behind one prompt."""
+        context, logits = Context.of(self.model, [self.prompt], masks=True)
+        size, worst = len(self.prompt), 0.0
+        for step in range(REPLY):
+            ids = [[reply[step] for reply in self.replies]]
+            logits = context.read_shared(ids, [[1, 2]], step)[0]
+            for row, expected in zip(logits, self.plain, strict=False):
+                worst = max(worst, self._apart(_logprobs(row), expected[size + step]))
+        picked = context.pick([(0, 2), (0, ALL)])
+        return max(worst, 0.0 if picked.lengths else 1.0)
+
+    def _padded(self, *, masks: bool) -> float:
+        """Two prompts of different lengths in one batch, read on, and one of them left out."""
+        context, logits = Context.of(self.model, [self.prompt, self.short], masks=masks)
+        places, expected = (
+            [len(self.prompt) - 1, len(self.short) - 1],
+            [self.plain[0], self.plain[2]],
+        )
+        worst = 0.0
+        for step, token in enumerate((*self.replies[0], None)):
+            for row, (place, right) in zip(logits, zip(places, expected, strict=True), strict=True):
+                worst = max(worst, self._apart(_logprobs(row), right[place + step]))
+            if token is None:
+                return worst
+            if step == REPLY - 1:
+                context.keep([1])
+                places, expected = places[1:], expected[1:]
+            logits = context.advance(torch.tensor([token] * len(places)))
+        return worst
+
+    def _by_itself(self, *, cached: bool) -> float:
+        """Two rows of one length, read on, and one of them left out."""
+        context = PlainContext(self.model, [self.prompt, self.prompt], cached=cached)
+        logits, worst, size = context.logits, 0.0, len(self.prompt)
+        for step, (one, other) in enumerate(zip(*self.replies, strict=True)):
+            for row, right in zip(logits, self.plain, strict=False):
+                worst = max(worst, self._apart(_logprobs(row), right[size - 1 + step]))
+            logits = context.advance(torch.tensor([one, other]))
+        context.keep([1])
+        last = context.advance(torch.tensor([self.replies[1][-1]]))[0]
+        right = self._plain((*self.texts[1], self.replies[1][-1]))[-1]
+        return max(worst, self._apart(_logprobs(last), right))
+
+
+def _texts(config: Any, windows: Sequence[int]) -> tuple[Text, Text, tuple[Text, Text]]:
+    """A prompt longer than any window that is not too wide, a shorter one, and two replies; of
+    ordinary tokens."""
+    seen = max((width for width in windows if width <= WINDOW), default=0)
+    longest = getattr(config, "max_position_embeddings", None) or 1 << 20
+    size = max(SHORTER + 1, min(PROMPT + seen, longest - REPLY - 1))
+    special = {v for k, v in config.to_dict().items() if "token" in k and isinstance(v, int)}
+    ordinary = [t for t in range(3, int(config.vocab_size)) if t not in special]
+    tokens = tuple(ordinary[7 * n * n % len(ordinary)] for n in range(1, size + 2 * REPLY + 1))
+    replies = (tokens[size : size + REPLY], tokens[size + REPLY :])
+    return tokens[:size], tokens[SHORTER:size], replies
+
+
+def _not_a_language_model(model: Any) -> str:
+    config = whole(model).config
+    if config.is_encoder_decoder or _made_for_an_encoder(config):
+        return "it is the decoder of an encoder-decoder model"
+    if not isinstance(getattr(config.get_text_config(), "vocab_size", None), int):
+        return "it has no vocabulary of text"
+    return ""
+
+
+def _made_for_an_encoder(config: Any) -> bool:
+    return bool(type(config).__dict__.get("is_encoder_decoder", False))
+
+
+def _logprobs(logits: Tensor) -> Tensor:
+    return logits.float().log_softmax(-1)
+
+
+def _line(error: Exception) -> str:
+    """An error's first line, short."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:120]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """What libraries warn of while something is tried is nobody's concern."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
