@@ -496,6 +496,8 @@ ROWS = [
         ("no rejected", '{"prompt": "a", "chosen": "b"}\n', "dpo", "rejected"),
         ("empty chosen", '{"prompt": "a", "chosen": "", "rejected": "c"}\n', "dpo", "chosen"),
         ("pairs empty", "", "reward", "no row"),
+        ("all cut", ROW.replace("...x", "x" * 60) * 3, "sft", "max_length"),
+        ("equal replies", PAIR.replace('"2"', '"1"'), "dpo", "pair"),
         ("wrong in line 500", ROW * 499 + "{}\n" + ROW * 10, "sft", "rows.jsonl:500"),
         ("deep", '{"prompt": ' + "[" * 100_000 + "\n", "sft", "rows.jsonl:1"),
         ("a long line of nothing", "x" * 3_000_000, "sft", "rows.jsonl:1"),

@@ -39,7 +39,8 @@ SIZES: dict[str, Any] = {
     "vocab_size_per_layer_input": VOCABULARY, "laurel_rank": 8, "num_kv_shared_layers": 0,
     "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "image_token_id": 5,
     "use_cache": True, "decoder_start_token_id": 1,
-    "adapter_in_dim": 32, "tie_word_embeddings": True,
+    "adapter_in_dim": 32, "adapter_input_size": 32, "hidden_size_global": 32,
+    "encoder_hash_byte_group_vocab": 64, "tie_word_embeddings": True,
     "dropout": 0.0, "is_decoder": True, "is_encoder_decoder": False,
 }  # fmt: skip
 
@@ -68,7 +69,7 @@ OWN: dict[str, dict[str, Any]] = {  # what a configuration's own checks ask for
     "lfm2_moe": {"layer_types": ["conv", "full_attention"] * 2},
     "mamba2": {"num_heads": 8, "head_dim": 8},
     "cohere_compass_text": {"rope_parameters": ROPE},
-    "mimo_v2_flash": {"rope_parameters": ROPE},
+    "mimo_v2_flash": {"head_dim": 24, "v_head_dim": 16, "num_key_value_heads": 1},
     "qwen4_exp_text": INDEXER,
     "reformer": {"axial_pos_embds_dim": [16, 16], "axial_pos_shape": [16, 32]},
     "xlstm": {"chunk_size": 16, "qk_dim_factor": 1.0},
@@ -115,7 +116,8 @@ def small_config(kind: Any, **own: Any) -> Any:
             keys[key] = [kinds[place % len(kinds)] for place in range(LAYERS)]
     for name, inner in vars(plain).items():
         if type(inner).__name__.endswith("Config") and hasattr(inner, "to_dict"):
-            keys[name] = small_config(type(inner)).to_dict()
+            own_inner = OWN.get(inner.model_type, {})
+            keys[name] = small_config(type(inner), **own_inner).to_dict()
     return kind(**{k: v for k, v in (keys | own).items() if v is not None})
 
 

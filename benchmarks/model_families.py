@@ -30,7 +30,8 @@ def look(name: str, attention: str) -> tuple[str, str, str]:
     support = support_of(model)
     worst = f"{support.worst:.0e}" if support.worst else ""
     more = "" if support.train_mode else "; train mode draws at random: updated in eval mode"
-    return support.way, worst, (support.reason + more).replace("|", "/").replace("`", "")
+    detail = f" ({support.detail})" if support.detail else ""
+    return support.way, worst, (support.reason + detail + more).replace("|", "/").replace("`", "")
 
 
 def main(names: Sequence[str], attention: str) -> None:

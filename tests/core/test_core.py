@@ -120,7 +120,7 @@ def test_missing_and_broken_json_name_the_file(tmp_path: Path):
     (tmp_path / "b.json").write_text("{\n oops")
     with pytest.raises(DataError, match=r"b\.json:2"):
         files.read_json(tmp_path / "b.json")
-    (tmp_path / "c.json").write_bytes(b"\xff")
+    (tmp_path / "c.json").write_bytes(b"\x81")
     with pytest.raises(DataError, match="not UTF-8"):
         files.read_json(tmp_path / "c.json")
 

@@ -178,7 +178,7 @@ def test_sampled_positions_labelled_by_search(tmp_path: Path):
 
 def test_holding_out_everything_is_refused(tmp_path: Path):
     with pytest.raises(DataError, match="no rows to train on"):
-        made(tmp_path, held_out=1.0)
+        made(tmp_path, positions="sampled", num_positions=1, held_out=0.99)
 
 
 def test_an_oracle_that_does_not_fit_the_game_is_refused():

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from made_recipes import recipe_of
 from typer.testing import CliRunner
 
+from tesuji.core.errors import GameError
 from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.matches.ladder import play_ladder, rated
 from tesuji.games.catalogue import load_game
@@ -32,6 +34,12 @@ def test_equals_are_rated_alike_and_less_surely_after_few_matches() -> None:
     width = {id(one): one.rungs[0].interval.high - one.rungs[0].interval.low for one in (few, many)}
     assert width[id(many)] < width[id(few)]
     assert abs(many.rungs[0].rating - many.rungs[1].rating) < 1
+
+
+def test_games_for_one_seat_have_no_ladder() -> None:
+    players = {"a": RandomPlayer(), "b": RandomPlayer()}
+    with pytest.raises(GameError, match="catch has one seat, so that nobody meets on a ladder"):
+        play_ladder(load_game("catch"), players, episodes=4, seed=1, rules=TurnRules())
 
 
 def test_a_runs_models_can_be_put_on_the_ladder(tmp_path: Path, monkeypatch) -> None:

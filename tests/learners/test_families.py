@@ -172,6 +172,21 @@ def test_supervised_training_has_the_loss_and_gradient_of_one_text_at_a_time(fam
     assert_same(gradients(model), ours, 1e-4)
 
 
+def test_rows_of_pairs_padded_behind_are_those_of_one_text_at_a_time(family):
+    """As TRL batches them for DPO and reward models, and rewards are scored."""
+    _, model = family
+    texts = prompts()
+    width = max(map(len, texts))
+    ids = torch.tensor([[*text, *[0] * (width - len(text))] for text in texts])
+    mask = torch.tensor([[1] * len(text) + [0] * (width - len(text)) for text in texts])
+    with torch.no_grad():
+        logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+        for text, row in zip(texts, logits, strict=True):
+            logps = row[: len(text) - 1].log_softmax(-1)
+            found = logps.gather(-1, torch.tensor(text[1:]).unsqueeze(-1))[:, 0]
+            assert torch.allclose(found, logprobs_of(model, text), atol=2e-4)
+
+
 @pytest.mark.parametrize("name", ["gpt_neo", "mpt", "falcon with alibi", "gemma2"])
 def test_eager_attention_is_no_reason_to_share_what_cannot_be(name):
     """Eager attention of these takes a mask of ours, and windows or biases go wrong in silence."""

@@ -102,3 +102,11 @@ def test_loss_and_gradient_equal_trls_where_a_prompt_has_one_reply(tmp_path: Pat
     assert torch.linalg.norm(our_gradient - their_gradient) < 1e-5 * torch.linalg.norm(
         their_gradient
     )
+
+
+def test_rows_that_are_all_cut_further_than_in_play_are_an_error() -> None:
+    rows = [example("a" * 30, "1"), example("b" * 40, "2")]
+    with pytest.raises(DataError, match="every one of the 2 prompts loses its beginning"):
+        tokenize(rows, build_tokenizer(), max_length=20)
+    assert tokenize(rows, build_tokenizer(), max_length=20, shown=10).cut == 2
+    assert tokenize([*rows, example("c", "3")], build_tokenizer(), max_length=20).cut == 2

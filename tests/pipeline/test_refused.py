@@ -339,6 +339,16 @@ def test_rows_without_their_columns_are_refused_with_their_line(tmp_path: Path):
     assert "rejected" in refusal(stages=dpo).what
 
 
+def test_rows_of_a_file_that_would_all_be_cut_are_refused_beforehand(tmp_path: Path):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"prompt": "x" * 50, "completion": "b"}) + "\n")
+    error = refusal(stages={"sft": {**SFT, "data": str(rows)}})
+    assert (error.where, error.what[:9]) == ("stages.sft.max_length", "every one")
+    rows.write_text(json.dumps({"prompt": "x" * 50, "chosen": "b", "rejected": "c"}) + "\n")
+    error = refusal(stages={"dpo": {"data": str(rows), "max_length": 32}})
+    assert (error.where, error.what[:9]) == ("stages.dpo.max_length", "every one")
+
+
 def test_a_folder_without_anything_to_read_is_refused(tmp_path: Path):
     logs = tmp_path / "logs"
     logs.mkdir()

@@ -352,6 +352,17 @@ def test_a_person_plays_the_runs_model(finished: Path, tmp_path, monkeypatch, ca
     assert "0 to 1" in capsys.readouterr().err
 
 
+def test_a_run_goes_on_under_the_whole_name_of_its_game(finished: Path, tmp_path):
+    """What to write once a package has brought a game of the same name; nothing is done again."""
+    assert set(decisions(small(game="tesuji:tic_tac_toe"), finished.parent).values()) == {"skip"}
+    copy = Path(shutil.copytree(finished, tmp_path / "copy"))
+    written = (copy / "recipe.yaml").read_text().replace("tic_tac_toe", "no_such_game")
+    (copy / "recipe.yaml").write_text(written)
+    with pytest.raises(GameError) as caught:
+        open_run(copy)
+    assert caught.value.where == f"{copy / 'recipe.yaml'}: game.name"
+
+
 def test_a_run_that_has_not_ended_is_told_from_one_that_has(finished: Path, tmp_path, capsys):
     assert open_run(finished).beware == "" and open_model(str(finished)).beware == ""
     copy = Path(shutil.copytree(finished, tmp_path / "runs" / "part"))

@@ -21,7 +21,8 @@ ORDER = {
     "players": "base prompting sampling basic search mafia poker registry model guarded_player"
     " chat by_game",
     "episodes": "store transcript show results reply_rules arena rewards schedule",
-    "logs": "base numbers files records summary poker formats synthetic registry accept importing",
+    "logs": "base numbers files opening json_values records summary poker formats synthetic "
+    "registry accept importing",
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
     "learners": "hooks model trainer sft reward_model pairs rl",
     "evaluation": "prompt_files held_out results bfcl_summary matches questions metrics evaluate",

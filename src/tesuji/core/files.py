@@ -1,6 +1,7 @@
 """Files that are either whole or absent: atomic writes, and JSON lines read with line numbers."""
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -12,9 +13,11 @@ from typing import Any
 
 import yaml
 
-from tesuji.core.errors import DataError, TesujiError
+from tesuji.core.encodings import HEAD, UNPACK, AsUtf8, archive_in, decode, wide_encoding
+from tesuji.core.errors import DataError, TesujiError, nearly
 
 FULL_BELOW = 1 << 20  # bytes
+MOST_LINE = 64 << 20  # bytes of one line of JSON
 HALF = ".half"  # how the name of a file ends that is still being written
 
 
@@ -80,6 +83,17 @@ def unwritable(path: Path, error: OSError) -> DataError:
     return DataError(f"cannot write: {error.strerror or error}", where=str(path), hint=hint)
 
 
+def unreadable(path: Path, error: OSError) -> DataError:
+    """The one message for a file that cannot be read; of one that is not there, what is like it."""
+    hint = ""
+    if isinstance(error, FileNotFoundError):
+        with contextlib.suppress(OSError):
+            beside = [file.name for file in path.parent.iterdir() if not file.name.startswith(".")]
+            near = nearly(path.name, beside)
+            hint = f"did you mean {path.with_name(near[0])}?" if near else ""
+    return DataError(f"cannot read: {error.strerror or error}", where=str(path), hint=hint)
+
+
 @contextlib.contextmanager
 def telling_full_disk(folder: Path) -> Iterator[None]:
     """Turn whatever a library raises when the disk under `folder` is full into a DataError.
@@ -112,16 +126,29 @@ def read_json(path: Path) -> Any:
         raise DataError(f"not valid JSON: {error.msg}", where=f"{path}:{error.lineno}") from error
     except RecursionError as error:
         raise DataError("JSON that is nested too deeply", where=str(path)) from error
+    except ValueError as error:
+        raise DataError("JSON with a number of too many digits", where=str(path)) from error
 
 
-def read_text(path: Path) -> str:
-    """Read a UTF-8 file; DataError says why it cannot be."""
+def read_text(path: Path, *, guess: bool = True) -> str:
+    """Read a text file, UTF-8 or what Windows writes; DataError says why it cannot be. Without
+    `guess` bytes that are only to be guessed at (cp1252) are refused."""
     try:
-        return path.read_text(encoding="utf-8")
+        data = path.read_bytes()
+        _refuse_archive(data[:HEAD], path)
+        text, encoding = decode(data)
+        if encoding == "cp1252" and not guess:
+            raise DataError("not UTF-8 text", where=str(path))
+        return text.replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise DataError("not UTF-8 text", where=str(path)) from error
     except OSError as error:
-        raise DataError(f"cannot read: {error.strerror or error}", where=str(path)) from error
+        raise unreadable(path, error) from error
+
+
+def _refuse_archive(head: bytes, path: Path) -> None:
+    if kind := archive_in(head):
+        raise DataError(f"a {kind}, no text", where=str(path), hint=UNPACK)
 
 
 @cache
@@ -143,19 +170,30 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
 def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
     """Yield (line number, value); DataError names file and line of what is not JSON."""
     try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
+        with path.open("rb") as raw:
+            head = raw.read(HEAD)
+            _refuse_archive(head, path)
+            raw.seek(0)
+            wide = wide_encoding(head)
+            file = io.BufferedReader(AsUtf8(raw, wide)) if wide else raw
+            for number, line in enumerate(iter(lambda: file.readline(MOST_LINE), b""), start=1):
+                if len(line) == MOST_LINE:
+                    what = f"a line of more than {MOST_LINE >> 20} MB"
+                    raise DataError(what, where=f"{path}:{number}")
                 if line.strip():
-                    yield number, _parse_line(line, path, number)
+                    yield number, _parse_line(decode(line)[0], path, number)
     except UnicodeDecodeError as error:
         raise DataError("not UTF-8 text", where=str(path)) from error
     except OSError as error:
-        raise DataError(f"cannot read: {error.strerror or error}", where=str(path)) from error
+        raise unreadable(path, error) from error
 
 
 def _parse_line(line: str, path: Path, number: int) -> Any:
     try:
         return json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        problem = getattr(error, "msg", "nested too deeply")
+    except (ValueError, RecursionError) as error:
+        deep = isinstance(error, RecursionError)
+        problem = (
+            "nested too deeply" if deep else getattr(error, "msg", "a number of too many digits")
+        )
         raise DataError(f"not valid JSON: {problem}", where=f"{path}:{number}") from error

@@ -36,6 +36,10 @@ class Taker:
         named = [one for one in able if suffix in one.suffixes]
         return next((one for one in named or able if named or one.fits(beginning)), None)
 
+    def note(self, name: str) -> None:
+        """Count something odd about a file."""
+        self.summary.notes[name] += 1
+
     def __call__(self, record: Record | Unread) -> None:
         """Take one record."""
         kind = ""

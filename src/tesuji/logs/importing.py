@@ -178,7 +178,7 @@ def _do(job: _Job, within: Callable[[int], None] = lambda kilobytes: None) -> Im
             now.seek(0)  # not truncated: that costs a millisecond, ten times what a log takes
             now.write(name.encode() + b"\n")
             place = partial(lambda before, place: within(before + (place >> 10)), before)
-            for record in records(path, name, take.text_importer, place):
+            for record in records(path, name, take.text_importer, place, take.note):
                 take(record)
             before += max(1, _size(path) >> 10)
     reading.unlink()

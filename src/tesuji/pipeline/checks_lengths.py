@@ -7,14 +7,19 @@ shown is counted in its own tokens.
 import random
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from tesuji.core.errors import RecipeError
 from tesuji.core.types import Message
+from tesuji.datasets.files import read_pairs, read_rows
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.prompts import NAME as PROMPTS
 from tesuji.learners.model.inspect import ModelFacts
+from tesuji.learners.pairs.tokens import training_pairs
+from tesuji.learners.sft.tokens import tokenize
 from tesuji.players.prompting.chat_template import render_prompt
 from tesuji.players.prompting.prompt import build_prompt
 from tesuji.recipe.schema.data import DataStage
@@ -25,12 +30,14 @@ from tesuji.recipe.schema.sections import PromptSection
 from tesuji.recipe.schema.stages import SftStage
 from tesuji.recipe.schema.training import Training
 
+MOST_ROWS = 2_000  # of a file, that are looked at beforehand
 MATCHES, MOVES = 2, 20  # what is played to see how long prompts are
 STYLE = "or shorten the prompts (prompt.style: compact)"
 
 
 def check_lengths(recipe: Recipe, game: Game, facts: ModelFacts | None) -> None:
-    """Raise RecipeError for lengths that no prompt, or no reply, fits into."""
+    """Raise RecipeError, or DataError for the rows of a file, for lengths that no prompt, or no
+    reply, fits into."""
     context = facts.context if facts else None
     if context is not None:
         _check_context(recipe, context)
@@ -88,6 +95,8 @@ def _check_prompts(recipe: Recipe, game: Game, facts: ModelFacts) -> None:
                 shown[f"stages.{name}.play.games"] = _lengths(recipe.prompt, one, facts)
         made = next((s for _, s in stages[:place][::-1] if s.kind in ("data", "logs")), None)
         own = getattr(stage, "data", None) is not None
+        if own:
+            _check_rows(recipe.prompt, name, stage, facts.tokenizer)
         if isinstance(stage, RLStage) or (isinstance(made, DataStage) and not own):
             _check_room(name, stage, shown["game"])
     new = recipe.sampling.max_new_tokens
@@ -112,6 +121,25 @@ def _check_room(name: str, stage: Any, lengths: list[int]) -> None:
             where=f"stages.{name}.max_length",
             hint=f"raise it to {max(lengths) + 2:,} and the length of a reply, {STYLE}",
         )
+
+
+def _check_rows(prompt: PromptSection, name: str, stage: Any, tokenizer: Any) -> None:
+    """Rows of a file that is not too long to look at beforehand, as training will cut them."""
+    reads: Any = read_rows if isinstance(stage, SftStage) else read_pairs
+    rows = list(islice(reads(Path(stage.data)), MOST_ROWS + 1))
+    if len(rows) > MOST_ROWS:
+        return
+    if isinstance(stage, PairTraining):
+        training_pairs(rows, tokenizer, prompt, stage.max_length, name)
+        return
+    tokenize(
+        rows,
+        tokenizer,
+        max_length=stage.max_length,
+        name=name,
+        shown=prompt.max_length,
+        enable_thinking=prompt.enable_thinking,
+    )
 
 
 def _lengths(prompt: PromptSection, game: Game, facts: ModelFacts) -> list[int]:

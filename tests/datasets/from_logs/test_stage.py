@@ -8,11 +8,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from listener import Listener
+from made_logs import game, write
 from made_rows import ASKED, PAIRS, ROWS, built, episode, rows, turn
 from places import SUPPORT
 
 from tesuji.core.files import read_json
 from tesuji.episodes.store import write_episodes
+from tesuji.pipeline.steps.data import run_logs
+from tesuji.recipe.schema.data import LogsStage
+from tesuji.recipe.schema.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +129,20 @@ def test_the_user_s_files_are_named_and_hashed_and_odd_names_stop_nothing(tmp_pa
     assert set(names) == {"logs/a.jsonl", "logs/\\xff.jsonl", "logs/loop", "logs/pipe"}
     assert len(names["logs/a.jsonl"]["sha256"]) == 64 and "unreadable" in names["logs/pipe"]
     assert not list((tmp_path / "out" / "raw_logs").glob("*.jsonl")), "no copy is made"
+
+
+def test_a_path_turns_the_playing_of_games_off(tmp_path: Path):
+    """What a recipe that plays games is run with on one's own logs."""
+    write(tmp_path / "logs" / "a.json", game())
+    asked = LogsStage.model_validate(
+        {"paths": str(tmp_path / "logs"), "make": {"kind": "mafia"}, "held_out": 0.0}
+    )
+    assert asked.played is None and asked.make is not None
+    recipe = Recipe.model_validate(
+        {"name": "mine", "game": "prompts", "stages": {"logs": asked.model_dump()}}
+    )
+    said = Listener()
+    run_logs(asked, recipe, tmp_path / "out", said)
+    stats = read_json(tmp_path / "out" / "dataset_statistics.json")
+    assert stats["imported"]["read"] == 1 and stats["sources"] == ["logs"]
+    assert "no games are played" in " ".join(said.lines)

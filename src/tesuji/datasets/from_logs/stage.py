@@ -91,7 +91,7 @@ def _raw_logs(
 ) -> tuple[list[Path], dict[str, int]]:
     """(what to read, what was made and planted)."""
     raw = out / "raw_logs"
-    if stage.make is None:
+    if stage.played is None:
         paths = [Path(path) for path in stage.paths]
         named = list(files(paths, out / "processed"))
         _write_manifest(named, raw / "manifest.json", progress)
@@ -100,7 +100,7 @@ def _raw_logs(
 
     if raw.exists():
         shutil.rmtree(raw)  # half a folder of an earlier start
-    kind, games, traps = stage.make.kind, stage.make.games, stage.make.traps
+    kind, games, traps = stage.played.kind, stage.played.games, stage.played.traps
     planted = make_logs(kind, raw, games=games, seed=seed, traps=traps, progress=progress)
     return [raw], dict(planted)
 
@@ -132,7 +132,7 @@ def _main(chosen: Chosen, stage: LogsStage) -> str:
     names = names or [prefix(pair.game) for pair in chosen.logged if pair.game]
     if names:
         return max(sorted(set(names)), key=names.count)
-    return stage.make.kind if stage.make else "games"
+    return stage.played.kind if stage.played else "games"
 
 
 def _something(chosen: Chosen, known: dict[str, Any]) -> None:
@@ -154,10 +154,12 @@ def _something(chosen: Chosen, known: dict[str, Any]) -> None:
 
 def _origin(recipe: Recipe, stage: LogsStage) -> dict[str, Any]:
     sources = [os.fsencode(Path(p).name or p).decode("utf-8", "replace") for p in stage.paths]
-    made = stage.make.model_dump(mode="json") if stage.make else None
+    if (make := stage.played) is not None:
+        faults = ", with the faults of real logs" if make.traps else ""
+        sources = [f"{make.games:,} games of {make.kind} played here{faults}"]
     return {
         "name": recipe.name,
-        "sources": sources if made is None else [f"games played here: {made}"],
+        "sources": sources,
         "compliance": stage.compliance,
         "seed": recipe.seed,
         "versions": _versions(stage),
@@ -167,7 +169,9 @@ def _origin(recipe: Recipe, stage: LogsStage) -> dict[str, Any]:
 def _versions(stage: LogsStage) -> dict[str, str]:
     """What the rows depend on; the packages that played, where games were played here."""
     packages = {k: v for k, v in versions().items() if k in ("python", "tesuji")}
-    played = {"mafia": "textarena", "poker": "pokerkit"}.get(stage.make.kind if stage.make else "")
+    played = {"mafia": "textarena", "poker": "pokerkit"}.get(
+        stage.played.kind if stage.played else ""
+    )
     return packages | ({played: metadata.version(played)} if played else {})
 
 

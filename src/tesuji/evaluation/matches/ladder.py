@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from tesuji.core.errors import GameError
 from tesuji.core.seeds import stream
 from tesuji.core.statistics import Z95, Interval, wilson
 from tesuji.core.types import Ending
@@ -57,7 +58,13 @@ def play_ladder(
     on_episode: Callable[[], None] = lambda: None,
 ) -> Ladder:
     """`episodes` matches for every pair of entrants. Matches in which a player failed (an engine
-    crash) count for nobody."""
+    crash) count for nobody. Raises GameError for a game of one seat: nobody meets there."""
+    if game.num_players == 1:
+        raise GameError(
+            f"{game.name} has one seat, so that nobody meets on a ladder",
+            where="tesuji ladder",
+            hint="`evaluation.opponents` play such a game beside the model",
+        )
     results: list[Result] = []
     for one, other in itertools.combinations(entrants, 2):
         for episode in play_opponent(

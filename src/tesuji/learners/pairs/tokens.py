@@ -12,7 +12,7 @@ from typing import Any
 
 from tesuji.core.errors import DataError
 from tesuji.core.types import Pair
-from tesuji.learners.sft.tokens import cut_prompt
+from tesuji.learners.sft.tokens import cut_prompt, refuse_all_cut
 from tesuji.learners.trainer.summary import cut_words
 from tesuji.players.prompting.chat_template import render_prompt, render_reply
 from tesuji.recipe.schema.sections import PromptSection
@@ -37,10 +37,12 @@ class PairRow:
 
 @dataclass(frozen=True, slots=True)
 class PairTokens:
-    """Pairs ready for a trainer. `cut` prompts lost their beginning; `dropped` counts the pairs
-    left out by reason; `tokens` are those of both sequences of every pair."""
+    """Pairs ready for a trainer. `lengths` are what each prompt had and what is left of it; `cut`
+    prompts lost their beginning; `dropped` counts the pairs left out by reason; `tokens` are those
+    of both sequences of every pair."""
 
     rows: tuple[PairRow, ...]
+    lengths: tuple[tuple[int, int], ...]
     cut: int
     dropped: Mapping[str, int]
     tokens: int
@@ -56,7 +58,7 @@ def tokenize_pairs(
 ) -> PairTokens:
     """Render every pair into at most `max_length` tokens a sequence."""
     dropped: Counter[str] = Counter()
-    rows, cut = [], 0
+    rows, lengths = [], []
     for pair in pairs:
         chosen, rejected = (tuple(render_reply(tokenizer, r)) for r in (pair.chosen, pair.rejected))
         ids = render_prompt(tokenizer, pair.prompt, enable_thinking=prompt.enable_thinking)
@@ -65,10 +67,11 @@ def tokenize_pairs(
         if (why := _teaches_nothing(pair)) or fitted is None:
             dropped[why or TOO_LONG] += 1
             continue
-        cut += len(fitted) < len(ids)
+        lengths.append((len(ids), len(fitted)))
         rows.append(PairRow(pair, tuple(fitted), chosen, rejected))
     tokens = sum(2 * len(r.prompt_ids) + len(r.chosen_ids) + len(r.rejected_ids) for r in rows)
-    return PairTokens(tuple(rows), cut, dict(sorted(dropped.items())), tokens)
+    cut = sum(left < whole for whole, left in lengths)
+    return PairTokens(tuple(rows), tuple(lengths), cut, dict(sorted(dropped.items())), tokens)
 
 
 def _teaches_nothing(pair: Pair) -> str:
@@ -82,7 +85,8 @@ def _teaches_nothing(pair: Pair) -> str:
 def training_pairs(
     pairs: Sequence[Pair], tokenizer: Any, prompt: PromptSection, max_length: int, name: str
 ) -> PairTokens:
-    """`tokenize_pairs` for stage `name`. Raises DataError when no pair is left to learn from."""
+    """`tokenize_pairs` for stage `name`. Raises DataError when no pair is left to learn from, or
+    every prompt loses something that play shows of it."""
     tokens = tokenize_pairs(pairs, tokenizer, prompt, max_length)
     if not tokens.rows:
         why = "; ".join(tokens.warnings()) or "there are none"
@@ -91,4 +95,5 @@ def training_pairs(
             where=f"stages.{name}.max_length" if TOO_LONG in tokens.dropped else f"stages.{name}",
             hint="raise max_length, or give pairs whose replies differ",
         )
+    refuse_all_cut(tokens.lengths, prompt.max_length, name, max_length)
     return tokens

@@ -47,21 +47,41 @@ def cut_prompt(
     return ids[-room:] if room > 0 else None
 
 
+def refuse_all_cut(
+    prompts: Sequence[tuple[int, int]], shown: int | None, name: str, max_length: int
+) -> None:
+    """Raise DataError where every prompt (its length, and what is left of it) is shorter in
+    training than it is in play, where `shown` tokens of it are read (None: all)."""
+    if not prompts or any(left >= min(whole, shown or whole) for whole, left in prompts):
+        return
+    longest = max(min(whole, shown or whole) for whole, _ in prompts)
+    raise DataError(
+        f"every one of the {len(prompts):,} prompts loses its beginning: with their replies they "
+        f"do not fit into {max_length:,} tokens",
+        where=f"stages.{name}.max_length",
+        hint=f"the longest prompt has {longest:,}: raise max_length, or shorten the prompts "
+        "(prompt.style: compact, prompt.max_length)",
+    )
+
+
 def tokenize(
     examples: Sequence[Example],
     tokenizer: Any,
     *,
     max_length: int,
+    name: str = "sft",
+    shown: int | None = None,
     enable_thinking: bool = False,
     soft_targets: bool = False,
 ) -> Tokenized:
-    """Render every example; raise DataError when none is left.
+    """Render every example of stage `name`; raise DataError when none is left, or every prompt is
+    cut further than to the `shown` tokens that play shows of it.
 
     A prompt that is too long loses its *beginning* (`cut`): the reply, and the question it
     answers, stay whole. A row whose reply alone exceeds `max_length` is left out (`dropped`).
     """
     rendered: dict[tuple[Any, ...], tuple[int, ...]] = {}
-    pairs, cut, dropped = [], 0, 0
+    pairs, lengths, dropped = [], [], 0
     for example in examples:
         key = tuple((message["role"], message["content"]) for message in example.prompt)
         if key not in rendered:
@@ -72,14 +92,16 @@ def tokenize(
         if fitted is None:
             dropped += 1
             continue
-        cut += len(fitted) < len(prompt)
+        lengths.append((len(prompt), len(fitted)))
         pairs.append((tuple(fitted), reply))
     if not pairs:
         raise DataError(
             f"no training row fits into {max_length} tokens",
-            where="stages.sft.max_length",
+            where=f"stages.{name}.max_length",
             hint="raise max_length, or shorten the prompts (prompt.style: compact)",
         )
+    refuse_all_cut(lengths, shown, name, max_length)
+    cut = sum(left < whole for whole, left in lengths)
     rows = _with_targets(pairs, soft_targets)
     return Tokenized(rows, cut, dropped, sum(len(p) + len(r) for p, r in pairs))
 

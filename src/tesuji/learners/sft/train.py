@@ -59,8 +59,9 @@ def train_sft(
     rows that cannot be trained on, EngineError when training fails.
     """
     hooks = hooks or Hooks()
-    rows = _tokenized(train, policy, stage, prompt)
-    looks = _tokenized(held_out, policy, stage, prompt) if held_out and stage.eval_steps else None
+    rows = _tokenized(train, policy, stage, prompt, name)
+    looking = held_out and stage.eval_steps
+    looks = _tokenized(held_out, policy, stage, prompt, name) if looking else None
     trainer = _trainer(stage, policy, rows, looks, name=name, out=out, seed=seed)
     _add_stops(trainer, stage, out, hooks)
     seconds = run(trainer, name, out, metrics, hooks)
@@ -77,12 +78,18 @@ def train_sft(
 
 
 def _tokenized(
-    examples: Sequence[Example], policy: Policy, stage: SftStage, prompt: PromptSection
+    examples: Sequence[Example],
+    policy: Policy,
+    stage: SftStage,
+    prompt: PromptSection,
+    name: str,
 ) -> Tokenized:
     return tokenize(
         examples,
         policy.tokenizer,
         max_length=stage.max_length,
+        name=name,
+        shown=prompt.max_length,
         enable_thinking=prompt.enable_thinking,
         soft_targets=stage.soft_targets,
     )

@@ -116,8 +116,8 @@ def not_json(record: Record, number: int) -> bytes:
 
 
 def bad_utf8(record: Record, number: int) -> bytes:
-    """A byte that no UTF-8 text has."""
-    return whole(record).replace(b"Welcome", b"Wel\xffcome", 1)
+    """A byte that no text has, be it UTF-8 or what Windows writes."""
+    return whole(record).replace(b"Welcome", b"Wel\x81come", 1)
 
 
 def empty(record: Record, number: int) -> bytes:

@@ -27,6 +27,8 @@ def run_data(stage: DataStage, recipe: Recipe, game: Game, out: Path, progress: 
 
 def run_logs(stage: LogsStage, recipe: Recipe, out: Path, progress: Progress) -> None:
     """Other people's logs, made into rows and pairs."""
+    if stage.make is not None and stage.played is None:
+        progress.say("the logs named in `paths` are read; no games are played (`make`)")
     stats = make_data_from_logs(recipe, stage, out, progress)
     read, kept = stats["imported"]["read"], stats["imported"]["accepted"]
     progress.say(

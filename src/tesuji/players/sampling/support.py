@@ -12,8 +12,8 @@ from typing import Any, Literal
 Way = Literal["shared", "padded", "plain", "refused"]
 
 OWN_MASKS = ("sdpa", "eager")  # attention that takes a mask of ours
-WINDOW = re.compile("sliding_window$|window_size|attention_window|attention_chunk|local_attention")
-LAYERS = re.compile("layer")  # max_window_layers is no width
+WINDOW = re.compile("window|attention_chunk|local_attention")
+NO_WIDTH = re.compile("layer|pattern|^use_")  # max_window_layers, use_sliding_window
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class Support:
 
     `cached`: in the plain way, the model's own cache gives what reading again does. `own_head`:
     its head can be called without its layers. `train_mode`: without its dropouts it computes the
-    same in train mode (some routers draw their experts there). `reason`: why not shared, in words.
+    same in train mode (some routers draw their experts there). `reason`: why not shared, in words;
+    `detail`: what was found, or what the model's code raised.
     `worst`: the largest difference in log-prob from the plain forward pass among what is used.
     """
 
@@ -35,6 +36,7 @@ class Support:
     own_head: bool = True
     train_mode: bool = True
     worst: float = 0.0
+    detail: str = ""
 
     @property
     def shared(self) -> bool:
@@ -66,5 +68,5 @@ def windows_of(config: Any) -> list[int]:
     kinds = set(getattr(config, "layer_types", None) or [])
     if kinds == {"full_attention"}:
         return []
-    widths = (v for k, v in vars(config).items() if WINDOW.search(k) and not LAYERS.search(k))
+    widths = (v for k, v in vars(config).items() if WINDOW.search(k) and not NO_WIDTH.search(k))
     return sorted(w for w in widths if isinstance(w, int) and 0 < w < longest)

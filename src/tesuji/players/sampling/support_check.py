@@ -27,6 +27,7 @@ WINDOW = 64  # tokens: a prompt longer than a wider window would cost too much
 ROUNDING = 1e-5  # nats, in float32
 SHARE = 0.002  # of what one other token changes
 
+OFF = "log-probs are off by"
 DECODERS = "use a decoder-only language model, such as Qwen, Llama, Gemma or SmolLM"
 
 Text = tuple[int, ...]
@@ -74,6 +75,7 @@ class _Check:
         self.windows = windows_of(self.config)
         self.prompt, self.short, self.replies = _texts(self.config, self.windows)
         self.tolerance = self.worst = 0.0
+        self.detail = ""
         self.rewarding = type(whole(model)).__name__.endswith("ForSequenceClassification")
 
     def support(self) -> Support:
@@ -88,7 +90,7 @@ class _Check:
             return Support("plain", "its logits are not numbers")  # sampling says what to do
         own_head, train_mode = self._of_updates()
         way, reason, cached = self._way(own_head)
-        return Support(way, reason, cached, own_head, train_mode, self.worst)
+        return Support(way, reason, cached, own_head, train_mode, self.worst, self.detail)
 
     def _way(self, own_head: bool) -> tuple[Way, str, bool]:
         reason = self._why_not_shared(own_head)
@@ -98,10 +100,13 @@ class _Check:
         if not fault:
             return "padded", reason, False
         cached = not self._fault(lambda: self._by_itself(cached=True))
+        self.detail = fault
         alone = self._fault(lambda: self._by_itself(cached=False))
         if alone:
             return "refused", f"a text depends on those beside it: {alone}", False
-        return "plain", f"rows padded: {fault}", cached
+        off = fault.startswith(OFF)
+        words = "padding before a text is seen" if off else "its cache is of its own kind"
+        return "plain", words, cached
 
     def _of_updates(self) -> tuple[bool, bool]:
         """Whether hidden states and head can be had one after the other, and in train mode."""
@@ -153,16 +158,17 @@ class _Check:
         if not self.rewarding:
             fault = fault or self._fault(self._shared_replies)
             fault = fault or self._fault(lambda: self._padded(masks=True))
-        return fault and f"rows shared: {fault}"
+        self.detail = fault
+        return fault and "a row shared by replies goes wrong"
 
     def _fault(self, attempt: Callable[[], float]) -> str:
         """What is wrong with this way, in words; nothing where it is right."""
         try:
             apart = attempt()
         except Exception as error:
-            return f"its code raises {_line(error)!r}"
+            return _line(error)
         if not apart <= self.tolerance:
-            return f"log-probs are off by {apart:.2g}"
+            return f"{OFF} {apart:.2g}"
         self.worst = max(self.worst, apart)
         return ""
 

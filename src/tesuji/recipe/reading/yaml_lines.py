@@ -96,7 +96,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
             where=str(path),
             hint="name data by their path, such as `data: rows.jsonl`",
         )
-    value, lines = parse_yaml(read_text(path), str(path))
+    value, lines = parse_yaml(read_text(path, guess=False), str(path))
     if not isinstance(value, dict):
         what = "is empty" if value is None else f"holds {_kind(value)}"
         raise RecipeError(

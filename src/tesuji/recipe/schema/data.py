@@ -145,7 +145,7 @@ class LogsStage(Section):
     paths: Annotated[list[Text], Different] = []
     """Files and folders to read."""
     make: MadeLogs | None = None
-    """Play games and read their logs, instead of `paths`."""
+    """Play games and read their logs. Not done where `paths` are named."""
     format: Text = "auto"
     """Whose logs they are, as `tesuji data import --help` lists them; `auto`: found out, file by
     file."""
@@ -170,9 +170,14 @@ class LogsStage(Section):
 
     @model_validator(mode="after")
     def _something_to_read(self) -> "LogsStage":
-        if bool(self.paths) == (self.make is not None):
+        if not self.paths and self.make is None:
             raise ValueError("name the files in `paths:`, or have games played with `make:`")
         return self
+
+    @property
+    def played(self) -> MadeLogs | None:
+        """The games to play here: none where files are named."""
+        return None if self.paths else self.make
 
     @model_validator(mode="after")
     def _strict_has_no_heuristics(self) -> "LogsStage":
