@@ -118,7 +118,7 @@ def main() -> None:
         kills: Counter[str] = Counter()
         known: set[Path] = set()
         while kills.total() < options.kills:
-            stage = killed(torn, known, draw.uniform(0.0, length / options.kills))
+            stage = killed(torn, known, draw.uniform(0.0, length / options.kills / 2))
             if stage is None:
                 break
             kills[stage] += 1
@@ -126,7 +126,8 @@ def main() -> None:
         one, other = what_stays(whole / "chain"), what_stays(torn / "chain")
     differ = [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
     print(f"never killed: {length:.0f} s; kills: {kills.total()}, {dict(sorted(kills.items()))}")
-    print(f"{len(one)} files and metric lines compared; {len(differ)} differ", *differ, sep="\n  ")
+    words = [f"{name}{' (only in one)' * ((name in one) != (name in other))}" for name in differ]
+    print(f"{len(one)} files and metric lines compared; {len(differ)} differ", *words, sep="\n  ")
     sys.exit(bool(differ or kills.total() < options.kills))
 
 
