@@ -494,7 +494,7 @@ ROWS = [
         ("pairs as rows", PAIR, "sft", "completion"),
         ("rows as pairs", ROW, "dpo", "chosen"),
         ("no rejected", '{"prompt": "a", "chosen": "b"}\n', "dpo", "rejected"),
-        ("empty chosen", '{"prompt": "a", "chosen": "", "rejected": "c"}\n', "dpo", "chosen"),
+        ("empty chosen", '{"prompt": "a", "chosen": "", "rejected": "c"}\n', "dpo", "empty"),
         ("pairs empty", "", "reward", "no row"),
         ("all cut", ROW.replace("...x", "x" * 60) * 3, "sft", "max_length"),
         ("equal replies", PAIR.replace('"2"', '"1"'), "dpo", "pair"),

@@ -231,6 +231,12 @@ def test_layers_that_the_model_does_not_have(model: Path):
         assert error.where == "model.lora.target_modules"
 
 
+def test_a_revision_is_of_the_hub(model: Path):
+    for base in ("tiny", str(model)):
+        error = refusal(model={"base": base, "tiny": SHAPE, "revision": "main"})
+        assert error.where == "model.revision"
+
+
 def test_what_the_hub_would_be_asked_for(monkeypatch):
     import huggingface_hub
 

@@ -62,8 +62,8 @@ def _shorten(stage: dict[str, Any]) -> None:
         stage |= {"eval_steps": 2, "eval_episodes": 2, "num_mini_batches": 1}
         stage["play"]["max_moves"] = 6
         for part in (stage["play"], *stage["play"]["curriculum"]):
-            for opponent in part["opponents"]:
-                opponent |= {"simulations": 5} if opponent["player"] == "mcts" else {}
+            for place, opponent in enumerate(part["opponents"]):
+                opponent |= {"simulations": 5 + place} if opponent["player"] == "mcts" else {}
 
 
 @pytest.mark.parametrize("name", NAMES)
