@@ -421,6 +421,11 @@ def test_runs_are_listed_even_a_broken_one(finished: Path, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "not a run" in shown
     assert "4 of 4 done" in shown and "[red]" in shown
+    long = "a-run-with-a-name-of-41-letters-in-it-all"
+    shutil.copytree(finished, tmp_path / "other" / long)
+    assert main(["runs", str(tmp_path / "other")]) == 0
+    shown = capsys.readouterr().out
+    assert long in shown.split() and "report.html" in shown, "nothing is broken in two"
 
 
 def test_the_plan_is_printed_and_nothing_is_done(tmp_path: Path, monkeypatch, capsys):

@@ -120,9 +120,13 @@ def test_best_step_0_is_said_in_words(tmp_path: Path) -> None:
 def test_at_80_columns_no_opponents_name_is_broken_in_two():
     """Even where every count takes its widest, before and after."""
     look = evaluation("before", matches(careless, "before"), 0.5, beaten=True)
-    wide = Interval(0.891, 1.0)
-    rows = tuple(replace(r, wins=0, draws=0, losses=r.games, win_interval=Interval(0.0, 0.119),
-                         loss_interval=wide) for r in look.matches)  # fmt: skip
+    wide, low = Interval(0.34, 1.0), Interval(0.0, 0.66)
+    rows = tuple(
+        replace(r, wins=r.games, draws=0, losses=0, win_interval=wide, loss_interval=low)
+        if r.seat == 0
+        else replace(r, wins=0, draws=0, losses=r.games, win_interval=low, loss_interval=wide)
+        for r in look.matches
+    )
     look = replace(look, matches=rows)
     console = Console(file=io.StringIO(), width=80)
     console.print(evaluation_table(look, look, width=80))
