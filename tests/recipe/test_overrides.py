@@ -3,7 +3,7 @@
 import pytest
 from recipe_files import error_of
 
-from tesuji.recipe.reading.load import load_recipe, load_with_places
+from tesuji.recipe.reading.load import load_recipe, load_with_places, resolve
 
 
 def test_overrides_reach_every_kind_of_place(small):
@@ -125,3 +125,10 @@ def test_what_meant_nothing_in_the_file_is_not_made_to_fit(tmp_path):
     assert load_recipe(tmp_path / "steps.yaml").stages["sft"].warmup_steps == 900
     shorter = load_recipe(tmp_path / "steps.yaml", ["stages.sft.max_steps=60"])
     assert shorter.stages["sft"].warmup_steps == 900
+
+
+@pytest.mark.parametrize("override", ["stages=null", "stages.sft=false", "stages.sft=[]", "stages={}"])
+def test_a_training_that_is_gone_has_no_steps_to_follow(tmp_path, override):
+    (tmp_path / "steps.yaml").write_text(STEPS)
+    values = resolve(tmp_path / "steps.yaml", ["stages.sft.max_steps=5", override])
+    assert "max_steps" not in str(values["stages"])

@@ -30,11 +30,11 @@ def follow_steps(
 ) -> None:
     """Where a command line lowered a stage's `max_steps`, lower what the file says in steps, and
     tell it. `old`: `steps_of` before; `touched`: the key paths that the command line set."""
-    for name, before in old.items():
-        stage = recipe["stages"].get(name)
-        now = stage.get(STEPS) if isinstance(stage, dict) else None
-        if ("stages", name, STEPS) not in touched or not _is_count(now) or now >= before:
+    for name, now in steps_of(recipe).items():
+        before = old.get(name, 0)
+        if ("stages", name, STEPS) not in touched or now >= before:
             continue
+        stage = recipe["stages"][name]
         for key, value in _fitting(stage, before, now).items():
             if ("stages", name, key) not in touched and stage[key] != value:
                 say(f"stages.{name}.{key}: {stage[key]} becomes {value}, for {now} steps")
@@ -43,14 +43,13 @@ def follow_steps(
 
 def _fitting(stage: dict[str, Any], before: int, now: int) -> dict[str, int]:
     """What stands in steps there and made sense for `before` of them, for `now` steps."""
-    fitting = {}
-    for key in WARM_UPS:
-        if _is_count(stage.get(key)) and stage[key] < before:
-            fitting[key] = stage[key] * now // before
-    every, patience = stage.get("eval_steps"), stage.get("early_stopping_patience")
-    if _is_count(every) and every <= before:
+    counts = {key: value for key, value in stage.items() if _is_count(value)}
+    fitting = {key: counts[key] * now // before for key in WARM_UPS if key in counts}
+    fitting = {key: value for key, value in fitting.items() if value < now}
+    every, patience = counts.get("eval_steps", before + 1), counts.get("early_stopping_patience", 0)
+    if every <= before:
         fitting["eval_steps"] = min(every, now)
-        if _is_count(patience) and patience * every <= before:
+        if 0 < patience * every <= before:
             fitting["early_stopping_patience"] = min(patience, now // fitting["eval_steps"])
     return fitting
 
