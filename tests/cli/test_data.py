@@ -15,7 +15,7 @@ def test_a_data_set_is_made_and_shown(tmp_path: Path, capsys, monkeypatch):
     assert main(words) == 0
     shown = capsys.readouterr().out
     assert "positions" in shown
-    assert "4520" in shown
+    assert "4,520" in shown and "{" not in shown, "in words"
     assert shown.count("→ ") == 3
     statistics = read_json(tmp_path / "here" / "dataset_statistics.json")
     assert statistics["train_rows"] + statistics["held_out_rows"] == 4520

@@ -60,6 +60,16 @@ def keep_aside(path: Path, prefix: str = "") -> Path:
     return aside
 
 
+def discard(folder: Path) -> None:
+    """Remove a folder so that it is never seen half-removed: out of the way first. A kill in the
+    midst leaves what `sweep` takes away."""
+    if folder.exists():
+        half = folder.with_name(f".{folder.name}.old{HALF}")
+        shutil.rmtree(half, ignore_errors=True)
+        folder.rename(half)
+        shutil.rmtree(half, ignore_errors=True)
+
+
 def sweep(folder: Path, *, deep: bool = True) -> None:
     """Take away what a killed process left half-written in `folder`, and below it if `deep`.
     Nobody else may be writing there."""

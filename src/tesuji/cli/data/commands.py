@@ -1,12 +1,11 @@
 """`tesuji data`: read logs, make a data set, look at what is in one, give it away."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tesuji.cli.console import console, print_facts
+from tesuji.cli.console import console
 from tesuji.cli.data.import_logs import EPILOG, import_
 from tesuji.cli.data.make_logs import make_logs
 from tesuji.cli.data.statistics import card, push, stats
@@ -38,17 +37,12 @@ def generate(
     """Make the rows of a data or logs stage, without training anything."""
     from tesuji.cli.progress import Bar
     from tesuji.recipe.reading.load import load_recipe
-    from tesuji.recipe.schema.data import LogsStage
 
     loaded = load_recipe(recipe, overrides or [])
     section = _data_stage(loaded, stage)
     with Bar() as bar:
-        counts = _make(loaded, section, out, bar)
-    if isinstance(section, LogsStage):
-        stats(out)
-    else:
-        plain = {k: json.dumps(v) if isinstance(v, dict) else str(v) for k, v in counts.items()}
-        print_facts(f"Data in {out}", plain.items())
+        _make(loaded, section, out, bar)
+    stats(out)
     _print_rows(out / "train.jsonl", 3)
 
 

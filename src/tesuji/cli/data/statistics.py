@@ -1,6 +1,6 @@
 """`tesuji data stats|card|push`: what is in a data set, its card, and its way to the Hub."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from tesuji.logs.files import SUMMARY
 from tesuji.logs.summary import ImportSummary
 
 STATISTICS = "dataset_statistics.json"
+OUR_NAMES = ("matches", "pairs", "held_out", "moves_per_position")  # tables whose keys are ours
 SKIPPED = ("rules", "warnings", "imported", "made", "versions")
 
 
@@ -98,7 +99,7 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def _print(counts: Mapping[str, Any], title: str) -> None:
     listed = (
-        (name, visible(_words(value)))
+        (name, visible(_words(value, _plain if name in OUR_NAMES else str)))
         for name, value in counts.items()
         if name not in SKIPPED and value not in ({}, [])
     )
@@ -113,15 +114,19 @@ def _print(counts: Mapping[str, Any], title: str) -> None:
         say(f"beware: {visible(str(warning))}")
 
 
-def _words(value: Any) -> str:
-    """A number, or a table of numbers on one line."""
+def _words(value: Any, named: Callable[[str], str] = str) -> str:
+    """A number, or a table of numbers on one line, its names as `named` has them."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_words(inner)}" for name, inner in value.items())
+        return ", ".join(f"{named(name)} {_words(inner, named)}" for name, inner in value.items())
     if isinstance(value, list):
         return ", ".join(map(_words, value))
     if value is None or isinstance(value, bool):
         return "none" if value is None else "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _rules(rules: Sequence[Mapping[str, Any]]) -> Table:
