@@ -1,4 +1,4 @@
-"""Numbers of a training stage that mean nothing together: warm-up, looks and openings against steps."""
+"""Numbers of a stage that mean nothing together: warm-up, looks and openings against steps."""
 
 from tesuji.core.errors import RecipeError
 from tesuji.recipe.schema.rl import PpoStage, RLStage
