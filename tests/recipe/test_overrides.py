@@ -127,7 +127,9 @@ def test_what_meant_nothing_in_the_file_is_not_made_to_fit(tmp_path):
     assert shorter.stages["sft"].warmup_steps == 900
 
 
-@pytest.mark.parametrize("override", ["stages=null", "stages.sft=false", "stages.sft=[]", "stages={}"])
+@pytest.mark.parametrize(
+    "override", ["stages=null", "stages.sft=false", "stages.sft=[]", "stages={}"]
+)
 def test_a_training_that_is_gone_has_no_steps_to_follow(tmp_path, override):
     (tmp_path / "steps.yaml").write_text(STEPS)
     values = resolve(tmp_path / "steps.yaml", ["stages.sft.max_steps=5", override])
