@@ -15,12 +15,35 @@ def test_a_data_set_is_made_and_shown(tmp_path: Path, capsys, monkeypatch):
     assert main(words) == 0
     shown = capsys.readouterr().out
     assert "positions" in shown
-    assert "4520" in shown
+    assert "4,520" in shown and "{" not in shown, "in words"
     assert shown.count("→ ") == 3
     statistics = read_json(tmp_path / "here" / "dataset_statistics.json")
     assert statistics["train_rows"] + statistics["held_out_rows"] == 4520
     assert main(["data", "show", "here/held_out.jsonl", "-n", "2"]) == 0
     assert capsys.readouterr().out.count("→ ") == 2
+
+
+def test_of_a_folder_the_files_are_listed_and_the_rows_to_train_on_shown(tmp_path: Path, capsys):
+    def write(name: str, *rows: dict) -> None:
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    pair = {"prompt": "P", "chosen": "good", "rejected": "bad"}
+    write("pairs.jsonl", pair)
+    write("held_out.jsonl")
+    assert main(["data", "show", str(tmp_path)]) == 0, "the only file that holds anything"
+    shown = capsys.readouterr().out
+    assert "chosen → good" in shown and "rejected → bad" in shown and "held_out" not in shown
+    write("more.jsonl", {"prompt": "Q", "completion": "other"})
+    assert main(["data", "show", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert "more.jsonl" in out and "pairs.jsonl" in out and "tesuji data show" in err
+    write("train.jsonl", {"prompt": "Q", "completion": "fold"})
+    assert main(["data", "show", str(tmp_path)]) == 0
+    assert "→ fold" in capsys.readouterr().out
+    (tmp_path / "imported").mkdir()
+    (tmp_path / "imported" / "episodes.jsonl").write_text("{}\n")
+    assert main(["data", "show", str(tmp_path / "imported")]) == 2
+    assert "tesuji replay" in capsys.readouterr().err
 
 
 def test_what_a_row_holds_is_shown_as_it_is_and_cannot_steer_the_terminal(tmp_path: Path, capsys):

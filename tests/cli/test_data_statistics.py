@@ -8,7 +8,7 @@ from huggingface_hub import DatasetCard
 from made_rows import built, episode, turn, vote
 
 from tesuji.cli.main import main
-from tesuji.core.files import read_json, write_json
+from tesuji.core.files import read_json, read_jsonl, write_json
 from tesuji.datasets.describe.file_statistics import bare_statistics
 from tesuji.episodes.store import write_episodes
 
@@ -110,7 +110,7 @@ def test_a_bare_file_of_pairs_is_looked_at_for_what_spoils_training(tmp_path: Pa
     assert (found["contradictory"], found["by"]) == (2, {"judge": 6})
     assert main(["data", "stats", str(file)]) == 0
     said = words(capsys)
-    assert "beware: 1 equal pairs" in said and "beware: 2 contradictory pairs" in said
+    assert "beware: 1 equal pair " in said and "beware: 2 contradictory pairs" in said
     assert "beware: length bias: chosen replies have 15 characters, rejected ones 2" in said
 
 
@@ -129,6 +129,53 @@ def test_what_cannot_be_counted_is_one_message(name, text, message, tmp_path: Pa
     (tmp_path / name).write_text(text)
     assert main(["data", "stats", str(tmp_path / name)]) == 2
     assert message in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_an_imports_own_folder_says_what_it_came_to(tmp_path: Path, capsys):
+    write_episodes(tmp_path / "games.jsonl", [episode("m", turn("I say"))])
+    (tmp_path / "odd.jsonl").write_text("{\n")
+    words_ = [str(tmp_path / "games.jsonl"), str(tmp_path / "odd.jsonl")]
+    out = tmp_path / "imported"
+    assert main(["data", "import", *words_, "--out", str(out), "--processes", "1"]) == 0
+    said = capsys.readouterr().out
+    assert main(["data", "stats", str(out)]) == 0
+    assert capsys.readouterr().out == said and "not_json 1" in said
+    write_json(out / "import_summary.json", {"files": 1})
+    assert main(["data", "stats", str(out)]) == 2
+    assert "no summary of an import: read is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"won": True}, "won │ yes 1"),
+        ({"won": False}, "won │ no 1"),
+        ({"type": {"kind": "mafia", "traps": True}}, "type │ kind mafia, traps yes 1"),
+        ({"type": ["vote", "night"]}, "type │ vote, night 1"),
+    ],
+)
+def test_facts_are_said_in_words_not_as_python_has_them(tmp_path: Path, capsys, about, said):
+    file = write(tmp_path / "r.jsonl", {"prompt": "Q", "completion": "a", "about": about})
+    assert main(["data", "stats", str(file)]) == 0
+    assert said in words(capsys)
+
+
+def test_one_is_not_spoken_of_as_many(tmp_path: Path, capsys):
+    pair = {"prompt": "Q", "chosen": "a", "rejected": "a"}
+    assert main(["data", "stats", str(write(tmp_path / "p.jsonl", pair))]) == 0
+    assert "beware: 1 equal pair beware" in f"{words(capsys)} beware"
+
+
+def test_games_made_here_are_named_in_words(tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    few = ["stages.logs.make.games=6", "stages.logs.make.traps=false"]
+    assert main(["data", "generate", "mafia/tiny", *few, "--out", "logs"]) == 0
+    assert "6 games of mafia played here │" in words(capsys)
+    found = read_json(tmp_path / "logs" / "dataset_statistics.json")
+    rows = [row for _, row in read_jsonl(tmp_path / "logs" / "train.jsonl")]
+    sizes = [sum(len(message["content"]) for message in row["prompt"]) for row in rows]
+    counted = found["prompt_characters"]
+    assert (counted["0%"], counted["100%"]) == (min(sizes), max(sizes))
 
 
 def test_a_folder_without_statistics_is_one_message(tmp_path: Path, capsys):

@@ -14,6 +14,7 @@ from tesuji.cli.browse.recipes import standalone
 from tesuji.cli.console import SafeConsole
 from tesuji.cli.main import COMMANDS, main
 from tesuji.core.errors import RecipeError
+from tesuji.core.files import write_json, write_text
 from tesuji.recipe.reading.load import load_recipe
 
 HEAVY = ("torch", "transformers", "trl", "peft", "pyspiel", "matplotlib", "numpy", "accelerate")
@@ -64,6 +65,38 @@ def test_every_command_has_help_of_its_own(name, capsys):
     assert f"tesuji {name}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "words", [["-h"], ["run", "-h"], ["data", "import", "-h"], ["games", "-h"]]
+)
+def test_h_is_help_and_names_no_type_of_what_is_on_or_off(words, capsys):
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert f"Usage: tesuji {' '.join(words[:-1])}".rstrip() in shown and "-h" in shown
+    assert "<bool>" not in shown
+    assert main([*words[:-1], "--help"]) == 0
+    assert capsys.readouterr().out == shown
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered", "not_offered"),
+    [
+        ("tesuji ru", ["run", "runs"], "games"),
+        ("tesuji games --fam", ["--family"], "--match"),
+        ("tesuji recipes c", ["copy"], "list"),
+        ("tesuji run --dr", ["--dry-run"], "--runs"),
+    ],
+)
+def test_a_shell_completes_commands_and_options(typed, offered, not_offered):
+    env = {"_TESUJI_COMPLETE": "complete_bash", "COMP_WORDS": typed}
+    shown = tesuji(**env, COMP_CWORD=str(len(typed.split()) - 1)).stdout.split()
+    assert set(offered) <= set(shown) and not_offered not in shown
+
+
+def test_the_script_for_a_shell_is_printed():
+    shown = tesuji("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert "complete_bash" in shown.stdout and "tesuji" in shown.stdout, shown.stderr
+
+
 def test_python_m_tesuji_is_the_same_command():
     assert "Usage: tesuji [OPTIONS] COMMAND" in tesuji("--help").stdout
 
@@ -81,6 +114,16 @@ def test_version(capsys):
         (["run"], "recipe", "tesuji run --help"),
         (["runs", "--bogus"], "--bogus", "tesuji runs --help"),
         (["recipes", "bogus"], "bogus", "tesuji recipes --help"),
+        (["gmaes"], "gmaes", "Did you mean 'games'"),
+        (["tictactoe/tiny"], "tictactoe/tiny", "tesuji run tictactoe/tiny"),
+        (["my.yaml"], "my.yaml", "tesuji run my.yaml"),
+        (["games", "zzz"], "zzz", "tesuji games show zzz"),
+        (["recipes", "poker/tiny"], "poker/tiny", "tesuji recipes show poker/tiny"),
+        (["games", "--family", "openspeil"], "openspeil", "did you mean openspiel?"),
+        (["games", "show", "tictactoe"], "tictactoe", "did you mean tic_tac_toe"),
+        (["run", "tiny-holdem"], "tiny-holdem", "did you mean `poker/tiny-holdem`?"),
+        (["run", "tiny"], "tiny", "`mafia/tiny`, `poker/tiny`, `tictactoe/tiny`"),
+        (["run", "SELFPLAY"], "SELFPLAY", "did you mean `mafia/selfplay`?"),
         (["run", "no-such-recipe"], "no-such-recipe", "tictactoe/tiny"),
         (["run", "tictactoe/tiny", "sede=2"], "sede", "seed"),
         (["recipes", "show", "tictactoe/tony"], "tictactoe/tony", "tictactoe/tiny"),
@@ -211,7 +254,9 @@ def test_recipes_are_listed_and_shown_as_written(capsys):
 def test_a_copied_recipe_loads_and_is_not_overwritten(tmp_path, capsys):
     assert main(["recipes", "copy", "tictactoe/tiny", str(tmp_path)]) == 0
     copied = tmp_path / "tiny.yaml"
-    assert load_recipe(copied) == load_recipe("tictactoe/tiny")
+    shipped = load_recipe("tictactoe/tiny")
+    assert load_recipe(copied) == shipped.model_copy(update={"name": "tiny"}), "a run of its own"
+    assert "# " in copied.read_text(), "what it explains is kept"
     copied.write_text("mine")
     assert main(["recipes", "copy", "tictactoe/tiny", str(copied)]) == 2
     assert "--force" in capsys.readouterr().err
@@ -228,6 +273,34 @@ def test_a_copy_does_not_depend_on_the_files_it_includes(tmp_path):
     copied.parent.mkdir()
     copied.write_text(standalone(source))
     assert load_recipe(copied) == load_recipe(source)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("my-run.yaml", "my-run"), ("my run (2).yaml", "my-run-2-"), ("007.yaml", "007"),
+     ("1e5.yaml", "1e5"), ("手筋.yaml", "mine"), ("..a.yaml", "a")],
+)  # fmt: skip
+@pytest.mark.parametrize("recipe", ["tictactoe/tiny", "mafia/tiny", "openspiel/ppo-lora-16gb"])
+def test_a_copy_is_called_like_its_file(tmp_path, file, name, recipe, capsys):
+    assert main(["recipes", "copy", recipe, str(tmp_path / file)]) == 0
+    assert load_recipe(tmp_path / file).name == name
+    capsys.readouterr()
+
+
+def test_a_run_or_file_that_is_nearly_named_is_offered(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_json(tmp_path / "runs" / "tictactoe-tiny" / "manifest.json", {"format": 1})
+    write_text(tmp_path / "d" / "train.jsonl", "")
+    for words, hint in [
+        (["play", "tictactoe-tyni"], "did you mean tictactoe-tiny?"),
+        (["eval", "tictactoe"], "did you mean tictactoe-tiny?"),
+        (["data", "show", "d/trian.jsonl"], "did you mean d/train.jsonl?"),
+        (["replay", "d/Train.json"], "did you mean d/train.jsonl?"),
+        (["data", "import", "dd"], "did you mean d?"),
+        (["data", "import", "nowhere/at/all"], "no such file"),
+    ]:
+        assert main(words) == 2
+        assert hint in capsys.readouterr().err
 
 
 def test_the_schema_is_printed_as_json(capsys):

@@ -183,6 +183,18 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(tmp_path: Path)
     assert (out / "checkpoints" / "damaged-checkpoint-6~1").is_dir()
 
 
+def test_a_half_removed_checkpoint_takes_no_whole_ones_place(tmp_path: Path):
+    """transformers keeps the checkpoints whose folders changed last: a kill while an old one was
+    being removed makes that the newest."""
+    out = tmp_path / "out"
+    with pytest.raises(Killed):
+        sft(tiny_policy(), out, hooks=Hooks(on_step=kill), save_steps=1, save_total_limit=3)
+    before = checkpoints_of(out)
+    (out / "checkpoints" / f"checkpoint-{before[0]}" / "model.safetensors").unlink()
+    sft(tiny_policy(), out, save_steps=1, save_total_limit=3)
+    assert checkpoints_of(out) == [4, 5, 6]
+
+
 def test_a_loss_that_is_not_a_number_stops_with_advice(tmp_path: Path):
     policy = tiny_policy()
     with torch.no_grad():

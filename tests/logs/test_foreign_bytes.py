@@ -168,3 +168,12 @@ def test_a_small_file_that_unpacks_to_a_huge_one_takes_little_memory(tmp_path, p
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     reason, _, megabytes = said.rpartition(" ")
     assert int(megabytes) < 600 and ("too_" in reason or "not_json" in reason), said
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_file_that_is_no_log_is_left_after_many_records(tmp_path: Path, known: bool) -> None:
+    first = json.dumps(PAIR) + "\n" if known else ""
+    (tmp_path / "a.jsonl").write_text(first + "#\n" * 60_000)
+    summary, refused = imported(tmp_path / "a.jsonl")
+    assert summary.accepted == known and summary.rejected == (60_000 if known else 50_001)
+    assert ("no_log" in refused) is not known

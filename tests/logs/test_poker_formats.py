@@ -159,10 +159,7 @@ def test_winnings_never_hold_the_uncalled_bet(winnings, expected):
     [
         ("rake = 12.5", ["unknown_cards"]),
         ("rake = 10", ["unknown_cards", "results_disputed"]),
-        ("automations = []", ["unknown_cards"]),
-        ("divmod = 'no'", ["unknown_cards"]),
         ("parse_value = 3", ["unknown_cards"]),
-        ("user_defined_fields = 3", ["unknown_cards"]),
     ],
 )
 def test_fields_that_pokerkit_has_functions_for_are_the_hands_own(field, notes):

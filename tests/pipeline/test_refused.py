@@ -133,7 +133,6 @@ def test_the_command_names_file_and_line_of_what_is_found_late(tmp_path, monkeyp
         ({"max_steps": -1, "lr_scheduler_type": "warmup_stable_decay"}, "lr_scheduler_type", "how"),
         ({"eval_steps": 3}, "eval_steps", "there is none"),
         ({"eval_steps": 1, "early_stopping_patience": 3}, "early_stopping_patience", "never stops"),
-        ({"stop_when": "certificate"}, "stop_check_steps", "never"),
         ({"max_length": 9}, "max_length", "no prompt fits into 9 tokens"),
         ({"max_length": 2048}, "max_length", "more than the 1,024 that the model reads"),
     ],
@@ -229,6 +228,12 @@ def test_layers_that_the_model_does_not_have(model: Path):
         check(recipe_of(model={"base": base, "tiny": SHAPE, "lora": lora}))
         error = refusal(model={"base": base, "tiny": SHAPE, "lora": {"target_modules": ["nosuch"]}})
         assert error.where == "model.lora.target_modules"
+
+
+def test_a_revision_is_of_the_hub(model: Path):
+    for base in ("tiny", str(model)):
+        error = refusal(model={"base": base, "tiny": SHAPE, "revision": "main"})
+        assert error.where == "model.revision"
 
 
 def test_what_the_hub_would_be_asked_for(monkeypatch):

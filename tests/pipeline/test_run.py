@@ -15,6 +15,8 @@ import pytest
 import torch
 from listener import Listener
 from safetensors.torch import load_file
+from terminal import lines_of as lines_shown
+from terminal import on_terminal
 
 from tesuji.cli.main import main
 from tesuji.core.errors import DataError, EngineError, GameError, RecipeError, TesujiError
@@ -94,6 +96,7 @@ def test_nothing_is_done_twice(finished: Path):
     run_recipe(small(), finished.parent, progress=listener)
     assert weights.stat().st_mtime_ns == before
     assert sum("nothing it depends on has changed" in line for line in listener.lines) == 4
+    assert "nothing is left to do" in listener.lines[0], "it says so at the start"
 
 
 def test_a_change_redoes_what_depends_on_it_and_nothing_else(finished: Path):
@@ -348,13 +351,29 @@ def test_a_person_plays_the_runs_model(finished: Path, tmp_path, monkeypatch, ca
     assert main(["play", str(finished)]) == 0, "to leave is no error"
     out, err = capsys.readouterr()
     assert "you left the table" in out and "loading" in err and "beware" not in err
+    code, written = on_terminal(["-m", "tesuji", "play", str(finished)], typed="9\n")  # and Ctrl-D
+    assert code == 0 and "Traceback" not in written, written
+    shown = lines_shown(written)
+    assert "0 │   │   │   │" in shown and any("Not a legal move" in line for line in shown)
+    assert "you left the table; the match is not counted" in shown
     assert main(["play", str(finished), "--seat", "2"]) == 2
     assert "0 to 1" in capsys.readouterr().err
 
 
+def test_a_run_goes_on_under_the_whole_name_of_its_game(finished: Path, tmp_path):
+    """What to write once a package has brought a game of the same name; nothing is done again."""
+    assert set(decisions(small(game="tesuji:tic_tac_toe"), finished.parent).values()) == {"skip"}
+    copy = Path(shutil.copytree(finished, tmp_path / "copy"))
+    written = (copy / "recipe.yaml").read_text().replace("tic_tac_toe", "no_such_game")
+    (copy / "recipe.yaml").write_text(written)
+    with pytest.raises(GameError) as caught:
+        open_run(copy)
+    assert caught.value.where == f"{copy / 'recipe.yaml'}: game.name"
+
+
 def test_a_run_that_has_not_ended_is_told_from_one_that_has(finished: Path, tmp_path, capsys):
     assert open_run(finished).beware == "" and open_model(str(finished)).beware == ""
-    copy = Path(shutil.copytree(finished, tmp_path / "runs" / "part"))
+    copy = Path(shutil.copytree(finished, tmp_path / "runs" / "small"))
     manifest = read_json(copy / "manifest.json")
     stages = manifest["stages"]
     for name, folder, model in (("after", "03-after", "the model after sft"),
@@ -369,6 +388,11 @@ def test_a_run_that_has_not_ended_is_told_from_one_that_has(finished: Path, tmp_
     words = ["eval", str(copy), "--opponent", "random", "--episodes", "2"]
     assert main(words) == 0
     assert f"beware: {said}" in " ".join(capsys.readouterr().err.split())
+    run_recipe(small(), copy.parent)
+    ended = read_json(copy / "manifest.json")["stages"]
+    assert {name: facts.get("resumed") for name, facts in ended.items()} == {
+        "data": None, "before": None, "sft": True, "after": True,
+    }, "how long these took is no measure of a whole one"  # fmt: skip
 
 
 def test_a_runs_model_is_put_through_more_matches(finished: Path, tmp_path, capsys):
@@ -397,6 +421,11 @@ def test_runs_are_listed_even_a_broken_one(finished: Path, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "not a run" in shown
     assert "4 of 4 done" in shown and "[red]" in shown
+    long = "a-run-with-a-name-of-41-letters-in-it-all"
+    shutil.copytree(finished, tmp_path / "other" / long)
+    assert main(["runs", str(tmp_path / "other")]) == 0
+    shown = capsys.readouterr().out
+    assert long in shown.split() and "report.html" in shown, "nothing is broken in two"
 
 
 def test_the_plan_is_printed_and_nothing_is_done(tmp_path: Path, monkeypatch, capsys):

@@ -53,7 +53,7 @@ def _shorten(stage: dict[str, Any]) -> None:
         stage |= {"paths": [], "make": {"kind": kind, "games": 12}, "processes": 1}
     elif stage["kind"] in ("dpo", "reward"):
         stage |= {"max_steps": 2, "batch_size": 2, "gradient_accumulation_steps": 1}
-        stage |= {"max_length": 400}
+        stage |= {"max_length": 1024}
     elif stage["kind"] == "sft":
         stage |= {"max_steps": 2, "batch_size": 4, "stop_when": "never", "max_length": 2000}
     else:
@@ -62,8 +62,8 @@ def _shorten(stage: dict[str, Any]) -> None:
         stage |= {"eval_steps": 2, "eval_episodes": 2, "num_mini_batches": 1}
         stage["play"]["max_moves"] = 6
         for part in (stage["play"], *stage["play"]["curriculum"]):
-            for opponent in part["opponents"]:
-                opponent |= {"simulations": 5} if opponent["player"] == "mcts" else {}
+            for place, opponent in enumerate(part["opponents"]):
+                opponent |= {"simulations": 5 + place} if opponent["player"] == "mcts" else {}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,11 +1,13 @@
 """What stands beside a figure: the same before training, trivial rules, what changed."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from made_run import careful, careless, evaluation, make_run, matches
+from rich.console import Console
 
 from tesuji.core.files import read_json, write_json
 from tesuji.core.statistics import Interval, share
@@ -15,6 +17,7 @@ from tesuji.learners.rl.train import why_ended
 from tesuji.learners.trainer.summary import cut_words
 from tesuji.report.collect import collect
 from tesuji.report.tables.held_out import sentences
+from tesuji.report.tables.matches import evaluation_table
 from tesuji.report.views.run import view
 from tesuji.report.words import NO_CHANGE, headline
 
@@ -112,3 +115,19 @@ def test_best_step_0_is_said_in_words(tmp_path: Path) -> None:
     write_json(stage / "training.json", {**written, "best_step": 0, "best_score": 0.4})
     shown = dict(next(part["facts"] for part in view(collect(run))["training"]))
     assert shown["best step"].startswith("0: the model before training was the best one")
+
+
+def test_at_80_columns_no_opponents_name_is_broken_in_two():
+    """Even where every count takes its widest, before and after."""
+    look = evaluation("before", matches(careless, "before"), 0.5, beaten=True)
+    wide, low = Interval(0.34, 1.0), Interval(0.0, 0.66)
+    rows = tuple(
+        replace(r, wins=r.games, draws=0, losses=0, win_interval=wide, loss_interval=low)
+        if r.seat == 0
+        else replace(r, wins=0, draws=0, losses=r.games, win_interval=low, loss_interval=wide)
+        for r in look.matches
+    )
+    look = replace(look, matches=rows)
+    console = Console(file=io.StringIO(), width=80)
+    console.print(evaluation_table(look, look, width=80))
+    assert {"mcts", "(simulations=100)", "minimax"} <= set(console.file.getvalue().split())

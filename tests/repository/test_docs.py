@@ -93,7 +93,9 @@ def test_readme_and_docs_name_only_commands_that_exist():
     assert len(said) > 10
     for command in said:
         program, word, *_ = shlex.split(command)
-        assert word in (targets if program == "make" else {*COMMANDS, "--help"}), command
+        assert word in (
+            targets if program == "make" else {*COMMANDS, "--help", "--install-completion"}
+        ), command
 
 
 def test_every_decision_record_is_short_and_numbered():

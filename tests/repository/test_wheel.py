@@ -73,7 +73,12 @@ def elsewhere(wheel, tmp_path) -> Path:
 def test_an_installed_tesuji_runs_a_recipe_by_name_in_an_empty_folder(elsewhere, tmp_path):
     folder = tmp_path / "empty"
     folder.mkdir()
-    few = ["stages.sft.max_steps=3", "evaluation.episodes=2", "evaluation.positions=5"]
+    few = [
+        "stages.sft.max_steps=3",
+        "stages.sft.warmup_steps=0",
+        "evaluation.episodes=2",
+        "evaluation.positions=5",
+    ]
     few += ["evaluation.opponents=[random]", "evaluation.certificate=false"]
     run = [elsewhere / "tesuji", "run", "tictactoe/tiny", *few]
     subprocess.run(run, cwd=folder, check=True, timeout=300)

@@ -9,7 +9,7 @@ import typer
 import yaml
 from rich.console import Console
 
-from tesuji.core.errors import RecipeError
+from tesuji.core.errors import RecipeError, did_you_mean
 from tesuji.core.types import Move
 from tesuji.games.base import Game, GameInfo
 from tesuji.games.catalogue import list_games, load_game
@@ -24,6 +24,9 @@ MOST_LINES = 60  # of one message
 def games(
     context: typer.Context,
     match: Annotated[str, typer.Option(help="Only games with this text in name or title.")] = "",
+    family: Annotated[
+        str, typer.Option(help="Only games that come from here: openspiel, textarena, ...")
+    ] = "",
     available: Annotated[bool, typer.Option("--available", help="Only playable games.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
 ) -> None:
@@ -33,7 +36,7 @@ def games(
     wanted = match.casefold()
     infos = [
         info
-        for info in list_games()
+        for info in _of_family(list_games(), family)
         if wanted in f"{info.name} {info.title}".casefold() and not (available and info.unavailable)
     ]
     if as_json:
@@ -60,6 +63,17 @@ def show(
     _print_prompt(console, game, seed)
     console.rule(f"A match played at random (seed {seed})")
     _print_match(console, game, seed)
+
+
+def _of_family(infos: list[GameInfo], family: str) -> list[GameInfo]:
+    """Those that come from there; all of them where no family is named. Raises RecipeError."""
+    if not family:
+        return infos
+    known = sorted({info.family for info in infos})
+    if family.casefold() not in map(str.casefold, known):
+        hint = f"{did_you_mean(family, known)}there are: {', '.join(known)}"
+        raise RecipeError(f"no games come from {family!r}", where="--family", hint=hint)
+    return [info for info in infos if info.family.casefold() == family.casefold()]
 
 
 def read_options(pairs: list[str]) -> dict[str, Any]:
@@ -104,16 +118,18 @@ def _print_list(console: Console, infos: list[GameInfo]) -> None:
     table = Table(
         box=None, header_style="bold", pad_edge=False, padding=(0, 2 if roomy else 1, 0, 0)
     )
-    table.add_column("game", no_wrap=roomy, overflow="fold")
+    table.add_column("game", no_wrap=True, overflow="fold")
     for heading in ("players", "information", "chance", "moves"):
         table.add_column(heading if roomy else _SHORT.get(heading, heading), no_wrap=True)
     if roomy:
         table.add_column("longest", justify="right")
-    table.add_column("best opponents", min_width=11)
-    table.add_column("exact metrics", min_width=14)
-    for info in playable:
-        row = _row(info)
-        table.add_row(*(row if roomy else (*row[:5], *row[6:])))
+    rows = [_row(info) for info in playable]
+    widest = [max((_widest_word(row[place]) for row in rows), default=0) for place in (6, 7)]
+    table.add_column("best opponents", min_width=widest[0])
+    if roomy:
+        table.add_column("exact metrics", min_width=widest[1])
+    for row in rows:
+        table.add_row(*(row if roomy else (*row[:5], row[6])))
     if playable:
         console.print(table)
     closed = [info for info in infos if info.unavailable]
@@ -141,6 +157,10 @@ def _row(info: GameInfo) -> tuple[str, ...]:
         ", ".join(player for player in players_of(info) if player != "scripted"),
         ", ".join(info.metrics),
     )
+
+
+def _widest_word(text: str) -> int:
+    return max(map(len, text.split()), default=0)
 
 
 def _seats(info: GameInfo) -> str:

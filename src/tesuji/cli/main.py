@@ -7,18 +7,24 @@ bug: its traceback is shown, exit code 1.
 import errno
 import importlib
 import os
+import shlex
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
+from typer.main import get_command
 
 from tesuji.core.errors import TesujiError
 
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+COMPLETING = "_TESUJI_COMPLETE"  # what a shell sets while it asks for completions
+COMPLETION = ("install_completion", "show_completion")
 INTERRUPTED = 130  # what a shell expects of a program stopped by Ctrl-C; typer returns it too
 
 # Command → (its module in cli/, its words in the list).
@@ -41,22 +47,41 @@ COMMANDS = {
 }
 
 
-def build(arguments: Sequence[str]) -> typer.Typer:
+def build(arguments: Sequence[str]) -> Any:
     """The whole command line; of the commands, only the one called is imported."""
     app = typer.Typer(
         help="Train language models to play games, and say honestly how well they play.",
         epilog="Begin with: tesuji run tictactoe/tiny",
-        add_completion=False,
+        context_settings=SETTINGS,
         pretty_exceptions_enable=False,
     )
     app.callback()(_top)
-    called = next((word for word in arguments if not word.startswith("-")), "")
+    called = next((word for word in _typed(arguments) if not word.startswith("-")), "")
     for name, (_, words) in COMMANDS.items():
         if name == called:
             _mount(app, name, _app_of(name))
         else:
             app.command(name, help=words)(_not_called)
-    return app
+    command = get_command(app)
+    _tidy(command)
+    return command
+
+
+def _typed(arguments: Sequence[str]) -> Sequence[str]:
+    """The words of the command line; while a shell completes it, those typed so far."""
+    if COMPLETING not in os.environ:
+        return arguments
+    typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")
+    return typed.split()[1:]
+
+
+def _tidy(command: Any) -> None:
+    """Let help name no type of what is only on or off, in this command and all below it."""
+    for param in command.get_params(command.context_class(command, **SETTINGS)):
+        if getattr(param, "is_flag", False) or param.name in COMPLETION:
+            param.metavar = ""
+    for inner in getattr(command, "commands", {}).values():
+        _tidy(inner)
 
 
 def _app_of(name: str) -> typer.Typer:
@@ -117,8 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.Exit as request:
         return _interrupted() if request.exit_code == INTERRUPTED else request.exit_code
     except TyperException as error:
-        command = f"tesuji {words[0]}" if words and words[0] in COMMANDS else "tesuji"
-        return _tell(f"{error.format_message()}\n  → {command} --help")
+        return _tell(f"{error.format_message()}\n  → {_hint(error, words)}")
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted()
     except BrokenPipeError:
@@ -131,6 +155,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _tell(f"{place}: {error.strerror}\n  → free space, or choose a folder that is yours")
     except Exception:
         return _bug()
+
+
+def _hint(error: TyperException, words: Sequence[str]) -> str:
+    """What to type instead: of a group, to show what was named; else the help of the command."""
+    context: Any = getattr(error, "ctx", None)
+    path = context.command_path if context else "tesuji"
+    inside = path.split()[1:]
+    word = next((w for w in words[len(inside) :] if not w.startswith("-")), "")
+    if isinstance(getattr(context, "command", None), TyperGroup) and word:
+        instead = shlex.join([*path.split(), "show" if inside else "run", word])
+        if "show" in context.command.commands or _is_recipe(word):
+            return f"{instead}, or {path} --help"
+    return f"{path} --help"
+
+
+def _is_recipe(word: str) -> bool:
+    from tesuji.recipe.reading.shipped import find_recipe
+
+    return word.endswith((".yaml", ".yml")) or find_recipe(word) is not None
 
 
 def _terminate(number: int, frame: object) -> None:

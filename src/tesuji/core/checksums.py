@@ -42,6 +42,15 @@ def damage(folder: Path) -> str:
     return ""
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether every file of the list is there, whatever is in it."""
+    path = folder / CHECKSUMS
+    try:
+        return all((folder / name).is_file() for name in read_json(path)) if path.exists() else True
+    except (DataError, TypeError):
+        return False
+
+
 def set_aside_damaged(newest_first: Iterable[Path], say: Callable[[str], None]) -> None:
     """Rename damaged folders to `damaged-NAME~1`, down to the first sound one, and tell it."""
     for folder in newest_first:

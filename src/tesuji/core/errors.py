@@ -61,5 +61,17 @@ class ComputeError(TesujiError):
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """The beginning of a hint: "did you mean minimax? " where `word` is nearly a known one."""
-    near = difflib.get_close_matches(str(word), list(known), n=1)
+    near = nearly(str(word), known)
     return f"did you mean {near[0]}? " if near else ""
+
+
+def nearly(word: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """At `most` so many known words of which this is a whole part (`tiny` of `tictactoe/tiny`);
+    else the one most like it; else those that hold it. Whatever the case."""
+    plain = {name.casefold(): name for name in known}
+    if whole := [name for key, name in plain.items() if word.casefold() in key.split("/")]:
+        return whole[:most]
+    if near := difflib.get_close_matches(word.casefold(), list(plain), n=1):
+        return [plain[near[0]]]
+    inside = [name for name in plain.values() if word.casefold() in name.casefold()]
+    return inside[:most] if len(word) > 2 else []

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from tesuji.core.encodings import HEAD, UNPACK, AsUtf8, archive_in, decode, wide_encoding
-from tesuji.core.errors import DataError, TesujiError
+from tesuji.core.errors import DataError, TesujiError, nearly
 
 FULL_BELOW = 1 << 20  # bytes
 MOST_LINE = 64 << 20  # bytes of one line of JSON
@@ -60,6 +60,16 @@ def keep_aside(path: Path, prefix: str = "") -> Path:
     return aside
 
 
+def discard(folder: Path) -> None:
+    """Remove a folder so that it is never seen half-removed: out of the way first. A kill in the
+    midst leaves what `sweep` takes away."""
+    if folder.exists():
+        half = folder.with_name(f".{folder.name}.old{HALF}")
+        shutil.rmtree(half, ignore_errors=True)
+        folder.rename(half)
+        shutil.rmtree(half, ignore_errors=True)
+
+
 def sweep(folder: Path, *, deep: bool = True) -> None:
     """Take away what a killed process left half-written in `folder`, and below it if `deep`.
     Nobody else may be writing there."""
@@ -81,6 +91,17 @@ def unwritable(path: Path, error: OSError) -> DataError:
     full = error.errno == 28
     hint = "free some disk space" if full else "choose a folder you may write to"
     return DataError(f"cannot write: {error.strerror or error}", where=str(path), hint=hint)
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """The one message for a file that cannot be read; of one that is not there, what is like it."""
+    hint = ""
+    if isinstance(error, FileNotFoundError):
+        with contextlib.suppress(OSError):
+            beside = [file.name for file in path.parent.iterdir() if not file.name.startswith(".")]
+            near = nearly(path.name, beside)
+            hint = f"did you mean {path.with_name(near[0])}?" if near else ""
+    return DataError(f"cannot read: {error.strerror or error}", where=str(path), hint=hint)
 
 
 @contextlib.contextmanager
@@ -132,7 +153,7 @@ def read_text(path: Path, *, guess: bool = True) -> str:
     except UnicodeDecodeError as error:
         raise DataError("not UTF-8 text", where=str(path)) from error
     except OSError as error:
-        raise DataError(f"cannot read: {error.strerror or error}", where=str(path)) from error
+        raise unreadable(path, error) from error
 
 
 def _refuse_archive(head: bytes, path: Path) -> None:
@@ -174,7 +195,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
     except UnicodeDecodeError as error:
         raise DataError("not UTF-8 text", where=str(path)) from error
     except OSError as error:
-        raise DataError(f"cannot read: {error.strerror or error}", where=str(path)) from error
+        raise unreadable(path, error) from error
 
 
 def _parse_line(line: str, path: Path, number: int) -> Any:

@@ -29,7 +29,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from tesuji.core.errors import DataError
+from tesuji.core.errors import DataError, did_you_mean
 from tesuji.core.files import keep_aside, read_json, sweep, unwritable, write_json, write_text
 from tesuji.core.redact import redact
 
@@ -221,7 +221,8 @@ def find_run(name: str, root: Path = Path("runs")) -> Path:
         if (path / "manifest.json").is_file():
             return path
     known = sorted(p.parent.name for p in root.glob("*/manifest.json")) if root.is_dir() else []
-    hint = f"there are: {', '.join(known)}" if known else "make one: tesuji run RECIPE"
+    listed = f"{did_you_mean(Path(name).name, known)}there are: {', '.join(known)}"
+    hint = listed if known else "make one: tesuji run RECIPE"
     raise DataError(f"no run {name!r} here", where=str(root), hint=hint)
 
 

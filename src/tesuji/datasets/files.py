@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tesuji.core.errors import DataError
-from tesuji.core.files import read_jsonl
+from tesuji.core.files import read_jsonl, unreadable
 from tesuji.core.types import Example, Message, Pair, is_message
 from tesuji.logs.base import Record, Refused
 from tesuji.logs.formats.chat import Chat, read_pair
@@ -87,7 +87,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Any]]:
         yield from ((f"{path}:{number}", row) for number, row in read_jsonl(path))
         return
     if not path.is_file():
-        raise DataError("cannot read: no such file", where=str(path))
+        raise unreadable(path, FileNotFoundError(2, "No such file or directory"))
     for record in records(path, str(path), lambda suffix, words: None):
         where = f"{path}:{record.line}" if record.line else str(path)
         if isinstance(record, Unread):

@@ -19,6 +19,8 @@ BROKE_OFF = {  # games that are left out, in words
     "error": "the game broke off",
     "timeout": "somebody's time ran out",
 }
+STRANGE = ("unknown_kind", "not_json")
+MOST_STRANGE = 50_000  # records of a file in unknown shapes, none in a known one, before it is left
 
 
 class Taker:
@@ -35,6 +37,7 @@ class Taker:
         self.format, self.include = format, include
         self.summary, self.into = summary, into
         self.likely: tuple[str, ...] = ()  # what the record before was
+        self.strange = 0  # records of this file in unknown shapes, as long as no other was met
 
     def text_importer(self, suffix: str, beginning: str) -> Importer | None:
         """Who reads a text file: by its suffix, else by its first words."""
@@ -42,6 +45,17 @@ class Taker:
         able = tuple(one for one in able if one.reads == "text")
         named = [one for one in able if suffix in one.suffixes]
         return next((one for one in named or able if named or one.fits(beginning)), None)
+
+    def given_up(self, path_name: str) -> bool:
+        """Whether the file is no log at all: so many records of no known shape, none taken. That
+        the rest is left unread is put down as one more record."""
+        if self.strange < MOST_STRANGE:
+            return False
+        what = (
+            f"none of its first {MOST_STRANGE:,} records is of a known shape; the rest is not read"
+        )
+        self(Unread(path_name, 0, "no_log", what))
+        return True
 
     def note(self, name: str) -> None:
         """Count something odd about a file."""
@@ -86,10 +100,13 @@ class Taker:
             if left_out and left_out not in self.include:
                 raise Refused(str(left_out), _broke_off(str(left_out), item.reason))
         self.summary.accept(kind, item)
+        self.strange = -1
         self.into["pairs.jsonl" if isinstance(item, Pair) else "episodes.jsonl"].write(line)
 
     def _refuse(self, record: Record | Unread, kind: str, reason: str, detail: str) -> None:
         self.summary.reject(reason)
+        if self.strange >= 0:
+            self.strange = self.strange + 1 if reason in STRANGE else -1
         where = {"file": record.file, "line": record.line, "kind": kind}
         texts = {name: _plain(text) for name, text in (("reason", reason), ("detail", detail))}
         self.into["quarantine.jsonl"].write(orjson.dumps({**where, **texts}) + b"\n")

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tesuji.core.errors import DataError
+from tesuji.core.files import unreadable
 
 OUTPUTS = ("episodes.jsonl", "pairs.jsonl", "quarantine.jsonl")
 SUMMARY = "import_summary.json"
@@ -16,7 +16,7 @@ def files(paths: Sequence[Path], out: Path) -> Iterator[Named]:
     are not followed, so that no loop can be walked: they are refused as files."""
     for path in paths:
         if not path.exists() and not path.is_symlink():
-            raise DataError("no such file or folder", where=str(path), hint="check the path")
+            raise unreadable(path, FileNotFoundError(2, "no such file or folder"))
         if not path.is_dir():
             yield path, _visible(path.name)
             continue

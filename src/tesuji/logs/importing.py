@@ -177,9 +177,12 @@ def _do(job: _Job, within: Callable[[int], None] = lambda kilobytes: None) -> Im
         for path, name in job.files:
             now.seek(0)  # not truncated: that costs a millisecond, ten times what a log takes
             now.write(name.encode() + b"\n")
+            take.strange = 0
             place = partial(lambda before, place: within(before + (place >> 10)), before)
             for record in records(path, name, take.text_importer, place, take.note):
                 take(record)
+                if take.given_up(name):
+                    break
             before += max(1, _size(path) >> 10)
     reading.unlink()
     return summary

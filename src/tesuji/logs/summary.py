@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from tesuji.core.errors import DataError
 from tesuji.core.types import Episode, Pair
 
 
@@ -38,6 +39,19 @@ class ImportSummary:
             name: dict(value.most_common()) if isinstance(value, Counter) else value
             for name, value in values.items()
         }
+
+    @classmethod
+    def from_json(cls, values: Any, where: object) -> "ImportSummary":
+        """What `as_json` gave. Raises DataError for anything else."""
+        plain = cls()
+        for name in cls.__slots__:
+            kind = dict if isinstance(getattr(plain, name), Counter) else int
+            value = values.get(name) if isinstance(values, dict) else None
+            numbers = list(value.values()) if isinstance(value, dict) else [value]
+            if not isinstance(value, kind) or not all(isinstance(n, int) for n in numbers):
+                raise DataError(f"no summary of an import: {name} is missing", where=str(where))
+            setattr(plain, name, Counter(value) if isinstance(value, dict) else value)
+        return plain
 
     def reject(self, reason: str) -> None:
         """One record read and refused."""

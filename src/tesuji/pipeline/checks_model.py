@@ -20,7 +20,14 @@ def check_model(recipe: Recipe) -> ModelFacts | None:
 
     Raises EngineError or RecipeError naming the key.
     """
-    facts = inspect_model(recipe.model, recipe.model.base)
+    base, revision = recipe.model.base, recipe.model.revision
+    if revision and (base == "tiny" or Path(base).exists()):
+        raise RecipeError(
+            f"a revision is of a Hub model, and {base} is none",
+            where="model.revision",
+            hint="leave it out",
+        )
+    facts = inspect_model(recipe.model, base)
     if facts is not None:
         check_adapter(facts, recipe.model)
     for name, stage in recipe.stages.items():

@@ -58,10 +58,3 @@ def _check_looks(where: str, stage: Training, steps: int) -> None:
             where=f"{where}.early_stopping_patience",
             hint="lower it, lower eval_steps, or leave it out",
         )
-    check: int = getattr(stage, "stop_check_steps", 1)
-    if getattr(stage, "stop_when", "never") != "never" and 0 < steps < check:
-        raise RecipeError(
-            f"stop_when looks every {check:,} steps in a training of {steps:,} (max_steps): never",
-            where=f"{where}.stop_check_steps",
-            hint=f"set it to {steps:,} at most, or leave stop_when out",
-        )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tesuji.core.errors import DataError
+from tesuji.core.plugins import OURS
 from tesuji.core.run_folder import StageFolder, key_of
 from tesuji.recipe.schema.data import DataStage, LogsStage
 from tesuji.recipe.schema.pairs import PairTraining
@@ -102,6 +103,7 @@ def _with_keys(recipe: Recipe, steps: list[Step]) -> list[Step]:
     keyed = []
     for step in steps:
         shared = recipe.model_dump(mode="json", include=_needs(step) | {"game", "prompt", "seed"})
+        shared["game"]["name"] = shared["game"]["name"].removeprefix(f"{OURS}:")  # the same game
         own = step.section.model_dump(mode="json")
         reads = [keys[step.model_from], keys[step.data_from], _files(step)]
         reads += [keys[step.reward_from]] if step.reward_from else []

@@ -268,7 +268,11 @@ def games_of(draw) -> Episode:
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(st.lists(games_of(), min_size=1, max_size=12), st.floats(0, 1), st.integers(0, 9))
+@given(
+    st.lists(games_of(), min_size=1, max_size=12),
+    st.floats(0, 1, exclude_max=True),
+    st.integers(0, 9),
+)
 def test_no_match_is_on_both_sides(tmp_path: Path, games: list[Episode], share: float, seed: int):
     pairs = {"by": ["outcome", "legality"], "near": "phase"}
     asked = {**select(deduplicate=True), "pairs": pairs, "held_out": share}

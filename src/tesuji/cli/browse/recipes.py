@@ -1,15 +1,17 @@
 """`tesuji recipes`: the recipes that come with Tesuji, to read or to copy and change."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 from rich.table import Table
 from rich.text import Text
 
 from tesuji.cli.console import console, say
-from tesuji.core.errors import DataError, RecipeError
+from tesuji.core.errors import DataError, RecipeError, did_you_mean
 from tesuji.core.files import read_text, write_text
 from tesuji.recipe.reading.shipped import find_recipe, shipped_recipes
 
@@ -47,22 +49,34 @@ def copy(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file.")] = False,
 ) -> None:
-    """Copy a recipe, to change it."""
+    """Copy a recipe, to change it; the copy is called like its file, and so is its run."""
     source = _shipped(name)
     target = destination or Path()
     if target.is_dir():
         target = target / source.name
     if target.exists() and not force:
         raise DataError("this file exists", where=str(target), hint="name another, or use --force")
-    write_text(target, standalone(source))
-    say(f"wrote {target}; run it: tesuji run {target}", soft_wrap=False)
+    renamed = re.sub(r"[^\w.-]+", "-", target.stem, flags=re.ASCII).lstrip("._-")
+    write_text(target, _called(standalone(source), renamed or "mine"))
+    say(f"wrote {target}; run it: tesuji run {shlex.quote(str(target))}")
+
+
+def _called(text: str, name: str) -> str:
+    """The recipe's text with another `name`."""
+    line = re.compile(r"^name\s*:[^#\n]*", re.MULTILINE)
+    plain = name[0].isalpha() and yaml.safe_load(name) == name  # `007` and `true` are no texts
+    written = name if plain else f'"{name}"'
+    if not line.search(text):
+        return f"name: {written}\n{text}"
+    return line.sub(f"name: {written}", text, count=1)
 
 
 def _shipped(name: str) -> Path:
     path = find_recipe(name)
     if path is None:
-        names = ", ".join(recipe.name for recipe in shipped_recipes())
-        raise RecipeError("no recipe of this name comes with Tesuji", where=name, hint=names)
+        names = [recipe.name for recipe in shipped_recipes()]
+        hint = f"{did_you_mean(name, names)}there are: {', '.join(names)}"
+        raise RecipeError("no recipe of this name comes with Tesuji", where=name, hint=hint)
     return path
 
 

@@ -7,10 +7,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from tesuji.cli.console import console
+from tesuji.cli.console import console, say
 from tesuji.core.errors import DataError, TesujiError
 from tesuji.core.run_folder import RunFolder
 
+REPORT = "report.html"
 app = typer.Typer()
 
 
@@ -25,11 +26,14 @@ def runs(
     if not manifests:
         console.print(f"no runs in {folder} yet; make one: tesuji run tictactoe/tiny")
         return
-    table = Table("run", "updated", "stages", "seed", box=None, header_style="bold", pad_edge=False)
-    table.add_column("report", overflow="fold")
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("run", no_wrap=True, overflow="fold")
+    for name in ("updated", "stages", "seed", "report"):
+        table.add_column(name)
     for manifest in manifests:
         table.add_row(*map(Text, _row(manifest.parent)))
     console.print(table)
+    say(f"\nA run's report: {folder / 'RUN' / REPORT}", soft_wrap=True)
 
 
 def _row(run: Path) -> tuple[str, ...]:
@@ -38,8 +42,7 @@ def _row(run: Path) -> tuple[str, ...]:
     except DataError as error:
         return (run.name, "", error.what, "", "none")
     done = _how_far(run, manifest["stages"])
-    page = run / "report.html"
-    report = str(page) if page.exists() else "none yet"
+    report = REPORT if (run / REPORT).exists() else "none yet"
     when = str(manifest.get("updated", ""))[:16].replace("T", " ")
     return (run.name, when, done, str(manifest.get("seed", "")), report)
 

@@ -46,7 +46,7 @@ def import_(
             processes=processes,
             progress=bar,
         )
-    _print(summary, out)
+    print_summary(summary, out)
 
 
 def _kind_and_paths(what: list[str]) -> tuple[str, list[Path]]:
@@ -70,7 +70,8 @@ def _included(names: list[str]) -> list[str]:
     return names
 
 
-def _print(summary: ImportSummary, out: Path) -> None:
+def print_summary(summary: ImportSummary, out: Path) -> None:
+    """Everything that was counted, and the first of what was not taken."""
     totals = ("files", "read", "accepted", "rejected", "episodes", "pairs", "turns")
     facts = [(name, f"{getattr(summary, name):,}") for name in totals]
     for name in ("by_kind", "rejected_by_reason", "outcomes", "roles", "phases", "notes"):

@@ -1,6 +1,6 @@
 """`tesuji data stats|card|push`: what is in a data set, its card, and its way to the Hub."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,24 +9,32 @@ from rich.table import Table
 from rich.text import Text
 
 from tesuji.cli.console import console, print_facts, say
+from tesuji.cli.data.import_logs import print_summary
 from tesuji.core.errors import DataError
 from tesuji.core.files import read_json, write_text
 from tesuji.core.redact import visible
+from tesuji.logs.files import SUMMARY
+from tesuji.logs.summary import ImportSummary
 
 STATISTICS = "dataset_statistics.json"
+OUR_NAMES = ("matches", "pairs", "held_out", "moves_per_position")  # tables whose keys are ours
 SKIPPED = ("rules", "warnings", "imported", "made", "versions")
 
 
 def stats(
     folder: Annotated[Path, typer.Argument(help="A data set's folder, or a JSONL file of rows.")],
 ) -> None:
-    """Show what is in a data set; of a folder, rewrite statistics.html."""
+    """Show what is in a data set, or what an import came to; of a data set's folder, rewrite
+    statistics.html."""
     if folder.is_file() and folder.name != STATISTICS:
         from tesuji.datasets.describe.file_statistics import bare_statistics
 
         _print(bare_statistics(folder), str(folder))
         return
     folder = folder.parent if folder.name == STATISTICS else folder
+    if (folder / SUMMARY).is_file() and not (folder / STATISTICS).is_file():
+        print_summary(ImportSummary.from_json(read_json(folder / SUMMARY), folder), folder)
+        return
     counts = _read(folder)
     _print(counts, str(folder))
     if "rules" in counts:
@@ -81,7 +89,7 @@ def push(
 def _read(folder: Path) -> dict[str, Any]:
     path = folder / STATISTICS
     if not path.is_file():
-        hint = "a folder that `tesuji run` or `tesuji data generate` has written: stages/00-logs"
+        hint = "name a folder that `tesuji data generate` or `tesuji data import` has written"
         raise DataError(f"no {STATISTICS} there", where=str(folder), hint=hint)
     counts = read_json(path)
     if not isinstance(counts, dict):
@@ -91,7 +99,7 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def _print(counts: Mapping[str, Any], title: str) -> None:
     listed = (
-        (name, visible(_words(value)))
+        (name, visible(_words(value, _plain if name in OUR_NAMES else str)))
         for name, value in counts.items()
         if name not in SKIPPED and value not in ({}, [])
     )
@@ -106,14 +114,19 @@ def _print(counts: Mapping[str, Any], title: str) -> None:
         say(f"beware: {visible(str(warning))}")
 
 
-def _words(value: Any) -> str:
-    """A number, or a table of numbers on one line."""
+def _words(value: Any, named: Callable[[str], str] = str) -> str:
+    """A number, or a table of numbers on one line, its names as `named` has them."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_words(inner)}" for name, inner in value.items())
+        return ", ".join(f"{named(name)} {_words(inner, named)}" for name, inner in value.items())
     if isinstance(value, list):
         return ", ".join(map(_words, value))
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value:,}" if number else str(value)
+    if value is None or isinstance(value, bool):
+        return "none" if value is None else "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _rules(rules: Sequence[Mapping[str, Any]]) -> Table:

@@ -87,7 +87,7 @@ def _pairs(path: Path) -> dict[str, Any]:
 def _warnings(stats: Mapping[str, Any]) -> Iterable[str]:
     for what in ("equal", "contradictory"):
         if stats[what]:
-            yield f"{stats[what]:,} {what} pairs"
+            yield f"{stats[what]:,} {what} pair{'' if stats[what] == 1 else 's'}"
     good, bad = stats["mean_characters_chosen"], stats["mean_characters_rejected"]
     if max(good, bad) > LONGER * max(1.0, min(good, bad)):
         yield f"length bias: chosen replies have {good:,.0f} characters, rejected ones {bad:,.0f}"
@@ -104,5 +104,16 @@ def _common(about: list[Mapping[str, Any]], prompts: list[int]) -> dict[str, Any
 
 
 def _table(about: list[Mapping[str, Any]], name: str) -> Counts:
-    values = Counter(str(facts[name]) for facts in about if facts.get(name) not in (None, ""))
+    values = Counter(
+        _said(facts[name]) for facts in about if facts.get(name) not in (None, "", {}, [])
+    )
     return dict(values.most_common(MOST))
+
+
+def _said(value: Any) -> str:
+    """A fact in words: nothing that looks like Python."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_said(inner)}" for name, inner in value.items())
+    return ", ".join(map(_said, value)) if isinstance(value, list) else str(value)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from tesuji.core.errors import DataError
+from tesuji.core.files import unreadable
 from tesuji.core.types import Message
 from tesuji.datasets.from_logs.prompts import instruction, logged, messages
 from tesuji.episodes.store import episode_from_row
@@ -133,7 +134,7 @@ def rows_of(path: Path) -> Iterator[tuple[str, Any]]:
             for number, line in enumerate(file, start=1):
                 yield f"{path}:{number}", _parsed(line, path, number)
     except OSError as error:
-        raise DataError(f"cannot read: {error.strerror or error}", where=str(path)) from error
+        raise unreadable(path, error) from error
 
 
 def _parsed(line: bytes, path: Path, number: int) -> Any:
@@ -295,8 +296,24 @@ def _prompt_hash(game: str, seen: Seen, attempt: int, digest: bytes, size: int) 
     if own := seen.turn["attempts"][attempt].get("prompt"):
         return talk_hash(own), sum(len(m["content"]) for m in own)
     role, phase = seen.turn["role"], seen.turn.get("phase", "")
-    head = f"{instruction(game, role, phase)}|{phase}|{seen.number}|"
-    return hash_of(head, digest), size + len(head)
+    told = instruction(game, role, phase)
+    shown = messages(game, role, phase, seen.number, "")  # what stands around the transcript
+    characters = size - _blanks(seen.parts) + sum(len(message["content"]) for message in shown)
+    return hash_of(f"{told}|{phase}|{seen.number}|", digest), characters
+
+
+def _blanks(parts: Sequence[str]) -> int:
+    """How many blank characters a transcript begins and ends with, which no prompt shows."""
+    begins = ends = 0
+    for part in parts:
+        begins += len(part) - len(part.lstrip())
+        if part.strip():
+            break
+    for part in reversed(parts):
+        ends += len(part) - len(part.rstrip())
+        if part.strip():
+            return begins + ends
+    return begins
 
 
 def _label(kind: str, text: str) -> str:

@@ -154,10 +154,12 @@ def _something(chosen: Chosen, known: dict[str, Any]) -> None:
 
 def _origin(recipe: Recipe, stage: LogsStage) -> dict[str, Any]:
     sources = [os.fsencode(Path(p).name or p).decode("utf-8", "replace") for p in stage.paths]
-    made = stage.played.model_dump(mode="json") if stage.played else None
+    if (make := stage.played) is not None:
+        faults = ", with the faults of real logs" if make.traps else ""
+        sources = [f"{make.games:,} games of {make.kind} played here{faults}"]
     return {
         "name": recipe.name,
-        "sources": sources if made is None else [f"games played here: {made}"],
+        "sources": sources,
         "compliance": stage.compliance,
         "seed": recipe.seed,
         "versions": _versions(stage),

@@ -206,7 +206,8 @@ def _pairs(pairs: dict[str, Any], total: int) -> Iterable[str]:
     dropped = pairs["dropped"]
     for what in ("equal", "contradictory"):
         if dropped.get(what):
-            yield f"{dropped[what]:,} {what} pairs were left out"
+            left = "pair was" if dropped[what] == 1 else "pairs were"
+            yield f"{dropped[what]:,} {what} {left} left out"
     good, bad = pairs["mean_characters_chosen"], pairs["mean_characters_rejected"]
     if total and max(good, bad) > LONGER * max(1.0, min(good, bad)):
         yield (

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from tesuji.core.checksums import seal
 from tesuji.core.errors import DataError
-from tesuji.core.files import HALF, read_json, write_json
+from tesuji.core.files import HALF, discard, read_json, write_json
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.save import save_policy
 from tesuji.learners.rl.update.build import named_parameters
@@ -54,7 +54,7 @@ def save_checkpoint(
 def keep_newest(folder: Path, count: int) -> None:
     """Remove all checkpoints but the newest `count`."""
     for old in checkpoints(folder)[:-count]:
-        shutil.rmtree(old)
+        discard(old)
 
 
 def save_model(folder: Path, policy: Policy, learner: Learner) -> None:
@@ -78,7 +78,7 @@ def _whole_folder(target: Path) -> Iterator[Path]:
     aside.mkdir(parents=True)
     yield aside
     seal(aside)
-    shutil.rmtree(target, ignore_errors=True)
+    discard(target)
     aside.rename(target)
 
 

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tesuji.core.checksums import set_aside_damaged
+from tesuji.core.checksums import is_whole, set_aside_damaged
 from tesuji.core.errors import DataError, EngineError
-from tesuji.core.files import read_json
+from tesuji.core.files import discard, read_json
 from tesuji.core.metric_log import MetricLog, TextLog
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.memory import telling_memory
@@ -114,6 +114,7 @@ def run(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks) ->
     _listen(trainer, name, out, metrics, hooks)
     set_aside_damaged(_newest_first(out / "checkpoints"), hooks.say)
     checkpoint = newest_checkpoint(out / "checkpoints")
+    _drop_half_removed(out / "checkpoints", step_of(checkpoint))
     metrics.forget_after(name, step_of(checkpoint))
     started = time.monotonic()
     if checkpoint is not None and _is_last(checkpoint, out):
@@ -127,6 +128,15 @@ def newest_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint (of its files, transformers writes `trainer_state.json` last), or
     None."""
     return next(iter(_newest_first(folder)), None)
+
+
+def _drop_half_removed(folder: Path, newest: int) -> None:
+    """Remove older checkpoints that a kill left half-removed: transformers goes by the times of
+    folders, and would keep them in the place of whole ones."""
+    for old in folder.glob("checkpoint-*"):
+        whole = is_whole(old) and _is_whole(old / "trainer_state.json")
+        if step_of(old) < newest and not whole:
+            discard(old)
 
 
 def _newest_first(folder: Path) -> list[Path]:

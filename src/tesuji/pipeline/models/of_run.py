@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tesuji.core.errors import DataError
+from tesuji.core.errors import DataError, GameError
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.learners.model.load import load_policy, quiet_libraries
@@ -51,7 +51,11 @@ def open_run(run: Path) -> Trained:
     """
     quiet_libraries()
     recipe = load_recipe(run / "recipe.yaml")
-    game = load_game(recipe.game.name, recipe.game.options)
+    try:
+        game = load_game(recipe.game.name, recipe.game.options)
+    except GameError as error:  # a package that came later may have a game of the same name
+        error.where = f"{run / 'recipe.yaml'}: {error.where}"
+        raise
     return Trained(run, recipe, game, newest_model(run, recipe))
 
 

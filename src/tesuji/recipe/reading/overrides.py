@@ -1,10 +1,9 @@
 """`key=value` on the command line: dotted keys into a recipe, values read as YAML."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tesuji.core.errors import RecipeError
+from tesuji.core.errors import RecipeError, nearly
 from tesuji.recipe.reading.yaml_lines import KeyPath, parse_yaml
 
 # A bare name stands for a mapping with this key: `game: hex` is `game: {name: hex}`.
@@ -104,7 +103,6 @@ def nearest(word: str, candidates: Iterable[str], known: str = "known here: ") -
     `known` is put in front of the whole list; an empty one leaves the list out.
     """
     words = list(candidates)
-    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean `{near[0]}`?"
+    if near := nearly(word, words, most=5):
+        return f"did you mean {', '.join(f'`{name}`' for name in near)}?"
     return f"{known}{', '.join(words)}" if known and words else ""

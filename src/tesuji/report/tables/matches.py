@@ -51,7 +51,8 @@ def _matches(before: Evaluation | None, after: Evaluation, width: int) -> Table:
     table.add_column("against", overflow="fold", style="bold")
     for name in ("win", "draw", "loss"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("random instead", justify="right", no_wrap=True, style="dim")
+    beside = "random instead" if width >= WIDE else "random\ninstead"
+    table.add_column(beside, justify="right", no_wrap=True, style="dim")
     previous = ""
     for row in after.matches:
         if previous and row.opponent != previous:
