@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, GPT2Config, T5Config
+from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, T5Config
 
 from tesuji.cli.main import main
 from tesuji.core.errors import TesujiError
@@ -142,6 +142,36 @@ def test_numbers_of_a_stage_that_mean_nothing_together(stage, key, said):
     assert error.where == f"stages.sft.{key}"
     assert said in error.what
     assert error.hint
+
+
+@pytest.mark.parametrize(
+    ("stage", "key", "said"),
+    [
+        ({"critic_warmup_steps": 2}, "critic_warmup_steps", "the policy learns nothing"),
+        ({"beta": 0.1, "sync_ref_model": True}, "ref_model_sync_steps", "every 512 steps"),
+        ({"play": {"opening_moves": 5, "max_moves": 5}}, "play.opening_moves", "leaves none"),
+    ],
+)
+def test_numbers_of_a_stage_of_play_that_mean_nothing_together(stage, key, said):
+    error = refusal(stages={"ppo": {"max_steps": 2, "batch_size": 4, **stage}})
+    assert error.where == f"stages.ppo.{key}"
+    assert said in error.what
+    assert error.hint
+
+
+@pytest.mark.parametrize("name", ["mamba", "modernbert-decoder"])
+def test_a_model_that_takes_no_reward_head_is_refused_before_anything_is_trained(name, tmp_path):
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    small |= {"intermediate_size": 32, "vocab_size": 264, "pad_token_id": 0}
+    config = AutoConfig.for_model(name, **small)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    build_tokenizer().save_pretrained(tmp_path)
+    pairs = {**DATA, "pairs": "one"}
+    model = {"base": str(tmp_path)}
+    check(recipe_of(model=model, stages={"data": pairs, "dpo": SFT}))
+    error = refusal(model=model, stages={"data": pairs, "dpo": SFT, "reward": SFT})
+    assert error.where == "model.base"
+    assert "no reward head can be put on" in error.what
 
 
 def test_lengths_that_leave_no_room():
@@ -303,6 +333,12 @@ RL = {"max_steps": 1, "batch_size": 2, "num_generations": 2}
         ({"rewards": {"returns": 0.0}}, "rewards"),
         ({"rewards": {"reward_model": {"weight": 1.0, "path": 3}}}, "rewards.reward_model.path"),
         ({"play": {"opponents": ["random", "cfr"]}}, "play.opponents.1"),
+        ({"play": {"games": ["hex", "nosuch"]}}, "play.games.1.name"),
+        ({"play": {"games": [{"name": "hex", "options": {"x": 1}}]}}, "play.games.0.options.x"),
+        (
+            {"play": {"curriculum": [{"name": "a", "games": ["nosuch"]}]}},
+            "play.curriculum.0.games.0.name",
+        ),
         (
             {"play": {"curriculum": [{"name": "a"}, {"name": "b", "opponents": ["cfr"]}]}},
             "play.curriculum.1.opponents.0",
@@ -371,3 +407,9 @@ def test_trackers_are_known_to_work_beforehand(monkeypatch, tmp_path):
     assert "WANDB_MODE=offline" in refusal(report_to=["wandb"]).hint
     monkeypatch.setenv("WANDB_MODE", "offline")
     check(recipe_of(report_to=["wandb"]))
+
+
+def test_a_warm_up_of_the_critic_that_leaves_the_policy_no_step():
+    ppo = {"max_steps": 2, "batch_size": 2, "critic_warmup_steps": 2}
+    assert refusal(stages={"ppo": ppo}).where == "stages.ppo.critic_warmup_steps"
+    check(recipe_of(stages={"ppo": {**ppo, "critic_warmup_steps": 1}}))

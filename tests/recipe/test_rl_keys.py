@@ -39,6 +39,7 @@ REFUSED: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
         "scale_rewards compares within a group",
     ),
     (("grpo",), {"gamma": 0.9, "credit": "trajectory"}, "gamma discounts from turn to turn"),
+    (("ppo",), {"gamma": 0.0, "gae_lambda": 0.9}, "gae_lambda counts later turns"),
     (("ppo",), {"vf_coef": 0.0, "clip_range_vf": 0.5}, "clip_range_vf .* vf_coef"),
     (("ppo",), {"vf_coef": 0.0, "value_grad": 0.5}, "value_grad .* vf_coef"),
     (("ppo",), {"vf_coef": 0.0, "value_learning_rate": 0.5}, "value_learning_rate .* vf_coef"),

@@ -60,7 +60,8 @@ def _shorten(stage: dict[str, Any]) -> None:
         size = stage["num_generations"]
         stage |= {"max_steps": 2, "batch_size": max(2, size), "stop_when": "never"}
         stage |= {"eval_steps": 2, "eval_episodes": 2, "num_mini_batches": 1}
-        stage["play"]["max_moves"] = 6
+        stage |= {"critic_warmup_steps": 0} if "critic_warmup_steps" in stage else {}
+        stage["play"] |= {"max_moves": 6, "opening_moves": min(2, stage["play"]["opening_moves"])}
         for part in (stage["play"], *stage["play"]["curriculum"]):
             for place, opponent in enumerate(part["opponents"]):
                 opponent |= {"simulations": 5 + place} if opponent["player"] == "mcts" else {}

@@ -5,7 +5,7 @@ from pathlib import Path
 from tesuji.core.errors import EngineError, RecipeError
 from tesuji.episodes.rewards.total import section_of
 from tesuji.learners.model.inspect import ModelFacts, check_adapter, inspect_model
-from tesuji.learners.reward_model.model import is_reward_model
+from tesuji.learners.reward_model.model import check_takes_head, is_reward_model
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import PpoStage, RLStage
 from tesuji.recipe.schema.training import Training
@@ -30,6 +30,8 @@ def check_model(recipe: Recipe) -> ModelFacts | None:
     facts = inspect_model(recipe.model, base)
     if facts is not None:
         check_adapter(facts, recipe.model)
+        if any(stage.kind == "reward" for stage in recipe.stages.values()):
+            check_takes_head(facts.config, recipe.model.base)
     for name, stage in recipe.stages.items():
         if isinstance(stage, RLStage):
             _check_beside(recipe, name, stage)

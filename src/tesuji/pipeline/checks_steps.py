@@ -1,6 +1,7 @@
-"""Numbers of a training stage that mean nothing together: warm-up and looks against steps."""
+"""Numbers of a stage that mean nothing together: warm-up, looks and openings against steps."""
 
 from tesuji.core.errors import RecipeError
+from tesuji.recipe.schema.rl import PpoStage, RLStage
 from tesuji.recipe.schema.training import Training
 
 
@@ -10,6 +11,8 @@ def check_steps(name: str, stage: Training) -> None:
     where = f"stages.{name}"
     _check_warmup(where, stage, steps)
     _check_looks(where, stage, steps)
+    if isinstance(stage, RLStage):
+        _check_rl(where, stage)
 
 
 def _check_warmup(where: str, stage: Training, steps: int) -> None:
@@ -32,6 +35,14 @@ def _check_warmup(where: str, stage: Training, steps: int) -> None:
             "rate never reaches its peak",
             where=f"{where}.warmup_steps",
             hint=f"set it below {steps:,}, or to a share such as 0.05",
+        )
+    critic: int = getattr(stage, "critic_warmup_steps", 0)
+    if 0 < steps <= critic:
+        raise RecipeError(
+            f"{critic:,} steps in which only the critic learns, in a training of {steps:,} "
+            "(max_steps): the policy never does",
+            where=f"{where}.critic_warmup_steps",
+            hint=f"set it below {steps:,}",
         )
     if stage.lr_scheduler_type == "warmup_stable_decay" and steps < 0:
         raise RecipeError(
@@ -57,4 +68,31 @@ def _check_looks(where: str, stage: Training, steps: int) -> None:
             "(max_steps) have: it never stops early",
             where=f"{where}.early_stopping_patience",
             hint="lower it, lower eval_steps, or leave it out",
+        )
+
+
+def _check_rl(where: str, stage: RLStage) -> None:
+    """The policy learns, the reference moves, and matches outlast their opening."""
+    steps, sync, play = stage.max_steps, stage.ref_model_sync_steps, stage.play
+    warmup = stage.critic_warmup_steps if isinstance(stage, PpoStage) else 0
+    if warmup >= steps:
+        raise RecipeError(
+            f"the critic learns alone for {warmup:,} steps of {steps:,} (max_steps): the policy "
+            "learns nothing",
+            where=f"{where}.critic_warmup_steps",
+            hint=f"set it below {steps:,}",
+        )
+    if stage.sync_ref_model and sync > steps:
+        raise RecipeError(
+            f"the reference moves every {sync:,} steps in a training of {steps:,} (max_steps): "
+            "never",
+            where=f"{where}.ref_model_sync_steps",
+            hint=f"set it to {steps:,} at most, or leave sync_ref_model out",
+        )
+    if play.opening_moves >= play.max_moves:
+        raise RecipeError(
+            f"an opening of up to {play.opening_moves:,} random moves in matches that are cut off "
+            f"after {play.max_moves:,} (max_moves) leaves none to the policy",
+            where=f"{where}.play.opening_moves",
+            hint=f"set it below {play.max_moves:,}",
         )

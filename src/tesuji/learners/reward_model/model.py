@@ -52,6 +52,20 @@ def new_reward_model(section: ModelSection, source: str, seed: int) -> Policy:
     return Policy(model, tokenizer, source)
 
 
+def check_takes_head(config: Any, source: str) -> None:
+    """A reward head can be put on a model of this configuration, which is `source`'s. Raises
+    EngineError."""
+    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING as KNOWN
+    from transformers import AutoModelForSequenceClassification
+
+    if getattr(config, "auto_map", None):  # its own code says, once it is loaded
+        return
+    with torch.device("meta"):
+        known = type(config) in KNOWN
+        model = AutoModelForSequenceClassification.from_config(config) if known else None
+    _check_head(model, source)
+
+
 def load_reward_model(section: ModelSection, source: str) -> Policy:
     """A trained reward model. Raises EngineError where `source` holds none."""
     if not is_reward_model(source):

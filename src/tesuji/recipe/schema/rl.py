@@ -181,10 +181,11 @@ class PpoStage(RLStage):
     """Scale advantages to mean 0 and deviation 1 over the whole rollout."""
 
     @model_validator(mode="after")
-    def _every_critic_key_means_something(self) -> "PpoStage":
+    def _every_ppo_key_means_something(self) -> "PpoStage":
         why = "is of the value loss: vf_coef must be more than 0"
         keys = ("value_grad", "value_learning_rate", "critic_warmup_steps")
         self.needs(dict.fromkeys(keys, (self.vf_coef, why)))
+        self.needs({"gae_lambda": (self.gamma, "counts later turns, and gamma 0 leaves them out")})
         self.needs({"clip_range_vf": (self.vf_coef or not self.clip_range_vf, why)})
         return self
 
