@@ -226,7 +226,7 @@ def test_the_prompt_of_a_pair_has_system_history_and_tools() -> None:
     assert pair(twice).prompt == pair(whole).prompt
 
 
-@pytest.mark.parametrize("label", [False, 0, 0.0, "false", "False", "0"])
+@pytest.mark.parametrize("label", [False, 0, 0.0, -1, "false", "False", "0", "bad", "Undesirable"])
 @pytest.mark.parametrize("field", ["label", "kto_tag"])
 @pytest.mark.parametrize("name", ["kto", "kto, trl", "kto, alpaca", "sharegpt", "alpaca"])
 def test_a_reply_called_bad_is_never_one_to_imitate(name: str, field: str, label) -> None:
@@ -234,10 +234,18 @@ def test_a_reply_called_bad_is_never_one_to_imitate(name: str, field: str, label
     assert refusal({**value, field: label}).startswith(f"undesirable: {field}")
 
 
-@pytest.mark.parametrize("label", [True, 1, 1.0, "true"])
+@pytest.mark.parametrize("label", [True, 1, 1.0, "true", "good"])
 def test_a_reply_called_good_is_a_row_like_another(label) -> None:
     value = {**CHATS["kto"], "label": label}
     assert learned(value) == [([user("Why?")], "So.")] and notes(value) == ["called_good"]
+
+
+@pytest.mark.parametrize("name", ["output", "response", "completion"])
+def test_the_reply_to_an_instruction_has_several_names(name: str) -> None:
+    value = {"instruction": "Which square?", "input": "An empty board.", name: "e5"}
+    asked = [{"role": "user", "content": "Which square?\n\nAn empty board."}]
+    assert learned(value) == [(asked, "e5")]
+    assert notes({**value, "context": "of another"}) == ["unread context"]
 
 
 def chat(*messages: Any) -> dict[str, Any]:
@@ -254,7 +262,7 @@ def chat(*messages: Any) -> dict[str, Any]:
         (chat(user("?"), assistant(None)), "wrong_type: messages[1].content: nothing where a text"),
         (chat(user("?"), assistant(4)), "wrong_type: messages[1].content: a number where a text"),
         (chat(user("?"), assistant(" ")), "empty_reply"),
-        (chat({"content": "?"}), "wrong_type: messages[0].role: nothing is no speaker"),
+        (chat({"content": "?"}), "wrong_type: messages[0].role: nobody is named"),
         (chat({"role": 5, "content": "?"}), "wrong_type: messages[0].role: a number is no speaker"),
         (
             {"conversations": [human("?"), {"from": "narrator", "value": "!"}]},
@@ -289,6 +297,8 @@ def chat(*messages: Any) -> dict[str, Any]:
         ({**ALPACA, "history": "x"}, "wrong_type: history: a text that is no JSON"),
         ({**ALPACA, "history": [["a"]]}, "wrong_type: history[0]: no pair"),
         ({**ALPACA, "history": [["a", None]]}, "wrong_type: history[0]: a question or a reply"),
+        ({**ALPACA, "kto_tag": "so-so"}, "wrong_type: kto_tag: neither true nor false"),
+        ({**ALPACA, "history": [{"user": "a"}]}, "wrong_type: history[0].role: nobody is named"),
         ({"prompt": "Why?"}, "no_reply: completion: nothing replies to the prompt"),
         ({"prompt": " ", "completion": "!"}, "wrong_type: prompt: an empty text"),
         ({"prompt": 3, "completion": "!"}, "wrong_type: prompt: a number where a list"),

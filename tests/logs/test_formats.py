@@ -190,6 +190,7 @@ def test_own_episodes_come_back_as_they_were(tmp_path: Path) -> None:
     assert (same.turns, same.returns) == (episode.turns, episode.returns)
     assert same.provenance["match"] == "g1" and summary.by_kind == {"episodes": 1}
     assert refused["reason"] == "unknown_kind"
+    assert refused["detail"].endswith("its fields: format, game")
 
 
 def test_a_log_of_textarena(tmp_path: Path) -> None:

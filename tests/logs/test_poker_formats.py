@@ -154,6 +154,20 @@ def test_winnings_never_hold_the_uncalled_bet(winnings, expected):
     assert episode.provenance["winners"] == [2]
 
 
+@pytest.mark.parametrize(
+    ("field", "notes"),
+    [
+        ("rake = 12.5", ["unknown_cards"]),
+        ("rake = 10", ["unknown_cards", "results_disputed"]),
+        ("parse_value = 3", ["unknown_cards"]),
+    ],
+)
+def test_fields_that_pokerkit_has_functions_for_are_the_hands_own(field, notes):
+    episode = read(Phh(), STEAL + f"winnings = [0, 0, 252.5]\n{field}\n")
+    assert episode.provenance["notes"] == notes
+    assert replies(episode) == ["raise to 300", "fold"]
+
+
 @pytest.mark.parametrize("winnings", ["[0, 0, 465]", "[0, 0, 100]", "[0, 265, 0]"])
 def test_winnings_that_do_not_balance_say_nothing_of_who_won(winnings):
     episode = read(Phh(), STEAL + f"winnings = {winnings}\n")

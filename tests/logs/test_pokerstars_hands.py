@@ -6,6 +6,7 @@ import pytest
 
 from tesuji.logs.base import Record, Refused
 from tesuji.logs.formats.pokerstars import PokerStars
+from tesuji.logs.importing import import_logs
 
 HEAD = "PokerStars Hand #241000000017:  Hold'em No Limit ($0.50/$1.00 USD) - 2024/05/06 21:07:11 ET"
 LEVEL = (
@@ -365,3 +366,21 @@ def test_what_cannot_be_read_is_refused(text, reason):
     with pytest.raises(Refused) as caught:
         read(text)
     assert caught.value.reason == reason
+
+
+def test_a_hero_to_whom_all_fold_has_no_decision_but_his_result(tmp_path):
+    """His cards are known, so it is no hand of unknown cards."""
+    text = f"{HEAD}\n{SEATS}\n{BLINDS}\n{WALK}".replace(
+        "Dealt to vic [Ad Ks]", "Dealt to vic: v [7d 2s]"
+    )
+    episode = PokerStars().read(Record(text, "a file"))
+    assert dict(zip(episode.players, episode.returns, strict=True)) == {
+        "uma": -0.5, "vic: v": 0.5, "vic": 0,
+    }  # fmt: skip
+    assert episode.provenance["outcome"] == "win" and not episode.turns
+    (tmp_path / "hand.txt").write_text(text)
+    summary = import_logs([tmp_path / "hand.txt"], tmp_path / "out")
+    assert summary.rejected_by_reason == {"no_actions": 1}
+    assert "--include no_actions" in (tmp_path / "out" / "quarantine.jsonl").read_text()
+    summary = import_logs([tmp_path / "hand.txt"], tmp_path / "out", include=["no_actions"])
+    assert summary.outcomes == {"win": 1}

@@ -333,6 +333,12 @@ RL = {"max_steps": 1, "batch_size": 2, "num_generations": 2}
         ({"rewards": {"returns": 0.0}}, "rewards"),
         ({"rewards": {"reward_model": {"weight": 1.0, "path": 3}}}, "rewards.reward_model.path"),
         ({"play": {"opponents": ["random", "cfr"]}}, "play.opponents.1"),
+        ({"play": {"games": ["hex", "nosuch"]}}, "play.games.1.name"),
+        ({"play": {"games": [{"name": "hex", "options": {"x": 1}}]}}, "play.games.0.options.x"),
+        (
+            {"play": {"curriculum": [{"name": "a", "games": ["nosuch"]}]}},
+            "play.curriculum.0.games.0.name",
+        ),
         (
             {"play": {"curriculum": [{"name": "a"}, {"name": "b", "opponents": ["cfr"]}]}},
             "play.curriculum.1.opponents.0",
@@ -401,3 +407,9 @@ def test_trackers_are_known_to_work_beforehand(monkeypatch, tmp_path):
     assert "WANDB_MODE=offline" in refusal(report_to=["wandb"]).hint
     monkeypatch.setenv("WANDB_MODE", "offline")
     check(recipe_of(report_to=["wandb"]))
+
+
+def test_a_warm_up_of_the_critic_that_leaves_the_policy_no_step():
+    ppo = {"max_steps": 2, "batch_size": 2, "critic_warmup_steps": 2}
+    assert refusal(stages={"ppo": ppo}).where == "stages.ppo.critic_warmup_steps"
+    check(recipe_of(stages={"ppo": {**ppo, "critic_warmup_steps": 1}}))

@@ -3,7 +3,7 @@
 import pytest
 from recipe_files import error_of
 
-from tesuji.recipe.reading.load import load_recipe
+from tesuji.recipe.reading.load import load_recipe, load_with_places, resolve
 
 
 def test_overrides_reach_every_kind_of_place(small):
@@ -85,3 +85,52 @@ def test_an_unknown_key_of_an_override_gets_the_nearest_right_one(small, overrid
     error = error_of(small, [override])
     assert "command line" in error.where
     assert hint in error.hint
+
+
+STEPS = """name: steps
+game: tic_tac_toe
+stages:
+  data:
+  sft: {max_steps: 600, warmup_steps: 50, eval_steps: 100, early_stopping_patience: 3}
+"""
+
+
+@pytest.mark.parametrize(
+    ("overrides", "warmup", "eval_steps", "patience"),
+    [
+        (["stages.sft.max_steps=5"], 0, 5, 1),
+        (["stages.sft.max_steps=60"], 5, 60, 1),
+        (["stages.sft.max_steps=300"], 25, 100, 3),
+        (["stages.sft.max_steps=700"], 50, 100, 3),
+        (["stages.sft.max_steps=-1"], 50, 100, 3),
+        (["stages.sft.warmup_steps=70", "stages.sft.max_steps=60"], 70, 60, 1),
+        (["stages.sft.eval_steps=90", "stages.sft.max_steps=60"], 5, 90, 1),
+    ],
+)
+def test_a_shorter_training_takes_its_warm_up_and_its_looks_along(
+    tmp_path, overrides, warmup, eval_steps, patience
+):
+    (tmp_path / "steps.yaml").write_text(STEPS)
+    told: list[str] = []
+    recipe, _ = load_with_places(tmp_path / "steps.yaml", overrides, say=told.append)
+    sft = recipe.stages["sft"]
+    assert (sft.warmup_steps, sft.eval_steps) == (warmup, eval_steps)
+    assert sft.early_stopping_patience == patience
+    changed = (warmup not in (50, 70)) + (eval_steps not in (100, 90)) + (patience != 3)
+    assert len(told) == changed
+
+
+def test_what_meant_nothing_in_the_file_is_not_made_to_fit(tmp_path):
+    (tmp_path / "steps.yaml").write_text(STEPS.replace("warmup_steps: 50", "warmup_steps: 900"))
+    assert load_recipe(tmp_path / "steps.yaml").stages["sft"].warmup_steps == 900
+    shorter = load_recipe(tmp_path / "steps.yaml", ["stages.sft.max_steps=60"])
+    assert shorter.stages["sft"].warmup_steps == 900
+
+
+@pytest.mark.parametrize(
+    "override", ["stages=null", "stages.sft=false", "stages.sft=[]", "stages={}"]
+)
+def test_a_training_that_is_gone_has_no_steps_to_follow(tmp_path, override):
+    (tmp_path / "steps.yaml").write_text(STEPS)
+    values = resolve(tmp_path / "steps.yaml", ["stages.sft.max_steps=5", override])
+    assert "max_steps" not in str(values["stages"])

@@ -38,7 +38,7 @@ def run(
     from tesuji.recipe.reading.load import load_with_places
     from tesuji.recipe.reading.problems import telling_places
 
-    loaded, places = load_with_places(recipe, overrides or [], anywhere=include_anywhere)
+    loaded, places = load_with_places(recipe, overrides or [], anywhere=include_anywhere, say=say)
     with telling_places(places, recipe):
         if dry_run:
             _print_plan(loaded, runs)

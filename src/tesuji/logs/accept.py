@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import IO, Any
 
 import orjson
@@ -13,6 +14,11 @@ from tesuji.logs.records import Unread
 from tesuji.logs.registry import importer, importer_for, text_importers
 from tesuji.logs.summary import ImportSummary
 
+BROKE_OFF = {  # games that are left out, in words
+    "no_actions": "no move of a player whose view it is",
+    "error": "the game broke off",
+    "timeout": "somebody's time ran out",
+}
 STRANGE = ("unknown_kind", "not_json")
 MOST_STRANGE = 50_000  # records of a file in unknown shapes, none in a known one, before it is left
 
@@ -82,7 +88,7 @@ class Taker:
         else:
             reader = importer(self.format) if importer(self.format).reads == reads else None
         if reader is None:
-            raise Refused("unknown_kind", "no importer knows this shape")
+            raise Refused("unknown_kind", f"no importer knows this shape{_fields(value)}")
         chat = reader.kind == "chat"  # which many shapes look like
         self.likely = () if chat else (reader.kind,)
         return reader
@@ -92,7 +98,7 @@ class Taker:
         if isinstance(item, Episode):
             left_out = item.provenance.get("left_out")
             if left_out and left_out not in self.include:
-                raise Refused(str(left_out), item.reason)
+                raise Refused(str(left_out), _broke_off(str(left_out), item.reason))
         self.summary.accept(kind, item)
         self.strange = -1
         self.into["pairs.jsonl" if isinstance(item, Pair) else "episodes.jsonl"].write(line)
@@ -104,6 +110,13 @@ class Taker:
         where = {"file": record.file, "line": record.line, "kind": kind}
         texts = {name: _plain(text) for name, text in (("reason", reason), ("detail", detail))}
         self.into["quarantine.jsonl"].write(orjson.dumps({**where, **texts}) + b"\n")
+
+
+def _broke_off(why: str, words: str) -> str:
+    """Why a game is left out, in its own words too if they say more, and how to take it."""
+    known = BROKE_OFF.get(why, why)
+    told = f": {words}" if words and words.lower() != why else ""
+    return f"{known}{told} (taken with --include {why})"
 
 
 def _located(item: Episode | Pair, record: Record) -> Episode | Pair:
@@ -125,6 +138,14 @@ def _line(item: Episode | Pair) -> bytes:
         return orjson.dumps({**row, "about": dict(item.about)}) + b"\n"
     except (TypeError, ValueError) as error:  # half a character, a number of forty digits
         raise Refused("not_storable", str(error)[:300]) from error
+
+
+def _fields(value: Any) -> str:
+    """The first fields of an object, by which one may know what it is."""
+    if not isinstance(value, Mapping) or not value:
+        return ""
+    names = [str(name)[:20] for name in islice(value, 5)]
+    return f"; its fields: {', '.join(names)}{', ...' if len(value) > 5 else ''}"
 
 
 def _plain(text: str) -> str:

@@ -135,9 +135,12 @@ def _check_winnable(stage: RLStage, game: Game) -> None:
 
 def _check_players(recipe: Recipe, where: str, stage: RLStage) -> None:
     """Every opponent can play every game of its own part of the curriculum."""
+    parts: list[Any] = [*stage.play.curriculum] or [stage.play]
     try:
+        _check_games("games", stage.play.games)
+        for number, part in enumerate(stage.play.curriculum):
+            _check_games(f"curriculum.{number}.games", part.games)
         Schedule(stage.play, game=recipe.game, group_size=stage.num_generations, seed=0)
-        parts: list[Any] = [*stage.play.curriculum] or [stage.play]
         for number, part in enumerate(parts):
             at = f"curriculum.{number}." if stage.play.curriculum else ""
             games = part.games or stage.play.games or [recipe.game]
@@ -148,14 +151,19 @@ def _check_players(recipe: Recipe, where: str, stage: RLStage) -> None:
         raise
 
 
+def _check_games(where: str, games: list[GameSection]) -> None:
+    for number, section in enumerate(games):
+        try:
+            load_game(section.name, section.options)
+        except GameError as error:
+            error.where = f"{where}.{number}.{error.where.removeprefix('game.')}"
+            raise
+
+
 def _check_opponents(
     stage: RLStage, section: GameSection, opponents: list[OpponentSection], at: str
 ) -> None:
-    try:
-        game = load_game(section.name, section.options)
-    except GameError as error:
-        error.where = f"{at}games"
-        raise
+    game = load_game(section.name, section.options)
     _check_winnable(stage, game)
     for number, opponent in enumerate(opponents if game.num_players > 1 else ()):
         if opponent.player not in (SELF, SNAPSHOT):

@@ -42,7 +42,8 @@ MOST_REPEATED = 32 << 20  # characters of the prompts that one conversation make
 OF_MESSAGE = 64  # characters that a message takes beside its text
 REPLIES = ("completion", "response")
 VERDICTS = ("label", "kto_tag")
-GOOD, BAD = (True, "true", "1", "1.0"), (False, "false", "0", "0.0")
+GOOD = True, "true", "1", "1.0", "yes", "good", "desirable", "chosen"
+BAD = False, "false", "0", "0.0", -1, "-1", "no", "bad", "undesirable", "rejected"
 
 
 class Chat(Importer):
@@ -155,6 +156,8 @@ def _refuse_undesirable(row: Fields) -> None:
         if word in GOOD:
             row.get(name)
             row.notes.add("called_good")
+        elif name == "kto_tag" and word is not None:  # which says nothing else
+            raise wrong(name, "neither true nor false")
 
 
 def _head(row: Fields) -> tuple[str, str]:
@@ -168,10 +171,10 @@ def _conversation(row: Fields) -> list[Said]:
     if shape in LISTS:
         return messages_in(row.get(shape), shape, row.notes)
     if shape == "instruction":
-        answer = row.value.get("output")
+        name, answer = row.first("output", *REPLIES)
         if not isinstance(answer, str):
-            raise wrong("output", f"{kind_of(answer)} where a text should be")
-        return [*_asked(row), reply(row.text("output"), "output", _thought(row))]
+            raise wrong(name, f"{kind_of(answer)} where a text should be")
+        return [*_asked(row), reply(answer, name, _thought(row))]
     if shape == "prompt":
         return [*_asked(row), *_completion(row)]
     if shape == "text":

@@ -25,8 +25,9 @@ USER, ASSISTANT, SYSTEM, TOOL = "user", "assistant", "system", "tool"
 CALLS = "function_call"  # a speaker of ShareGPT: the assistant, whose text is a call
 SPEAKERS = {
     "human": USER, "user": USER, "gpt": ASSISTANT, "assistant": ASSISTANT, "model": ASSISTANT,
-    "bot": ASSISTANT, CALLS: ASSISTANT, "system": SYSTEM, "developer": SYSTEM, "tool": TOOL,
-    "observation": TOOL, "function": TOOL, "ipython": TOOL, TOOLS: TOOLS,
+    "chatgpt": ASSISTANT, "bot": ASSISTANT, "ai": ASSISTANT, CALLS: ASSISTANT, "system": SYSTEM,
+    "developer": SYSTEM, "tool": TOOL, "observation": TOOL, "function": TOOL, "ipython": TOOL,
+    TOOLS: TOOLS,
 }  # fmt: skip
 SPOKEN = {"role", "from"}
 THOUGHTS = ("reasoning_content", "reasoning", "thinking")
@@ -157,6 +158,8 @@ def _message(item: Any, path: str, notes: set[str]) -> Said:
     fields = Fields(item, path, notes)
     name, speaker = fields.first("role", "from")
     role = SPEAKERS.get(speaker.strip().lower()) if isinstance(speaker, str) else None
+    if speaker is None:
+        raise wrong(f"{path}.{name}", "nobody is named who speaks")
     if role is None:
         known = ", ".join(SPEAKERS)
         raise wrong(f"{path}.{name}", f"{_short(speaker)} is no speaker that is known ({known})")

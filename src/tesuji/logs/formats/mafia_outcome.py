@@ -12,9 +12,11 @@ from typing import NamedTuple
 from tesuji.games.textarena.secretmafia import MAFIA, VILLAGE
 
 LONGEST = 2000  # characters of a reason that are looked at
+_END = re.compile(r"\bgame[\s_-]*over\b")  # whose "over" is no "against"
 _SENTENCES = re.compile(r"[.!?;,\n]+")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")  # MafiaWins
 _WORD = re.compile(r"[a-z]+")
+_WORD_OR_NUMBER = re.compile(r"[^\W\d_]+|\d+")
 _WORDS = {
     "M": "mafia mafias mafiosi mafioso werewolf werewolves",
     "V": "village villager villagers villages town townsfolk townspeople civilians citizens "
@@ -48,6 +50,17 @@ _ONE = {
 }
 _TWO = {"TWoU": "T", "TXU": "T", "TLoU": "U", "TXbU": "U", "TXoU": "U"}  # team T, then team U
 _PLAIN = {"W": "win", "H": "win", "L": "loss", "K": "loss", "X": "loss", "D": "draw"}
+# A result without a team is the player's own, unless another word before it, or one of
+# `_SOMEBODY_ELSE` after it, may name somebody: "Player 3 wins", "opponents won", "winner: Bob".
+_NOBODY_ELSE = set(
+    _WORD.findall(
+        "i we you my our your own team side the a this it game match outcome result status final "
+        "finally has have had was is been ended in with as and then clear total complete"
+    )
+)
+_SOMEBODY_ELSE = re.compile(
+    r"\d+|players?|opponents?|opposing|others?|enem(?:y|ies)|rivals?|the[ym]|p|bot|agent"
+)
 _OTHER = {MAFIA: VILLAGE, VILLAGE: MAFIA}
 
 
@@ -67,7 +80,7 @@ def claim(words: object, own: str) -> Claim:
     each other say nothing."""
     if not isinstance(words, str):
         return UNKNOWN
-    text = _HUMP.sub(" ", words[:LONGEST]).lower()
+    text = _END.sub(" ", _HUMP.sub(" ", words[:LONGEST]).lower())
     return agreed(completed(_sentence(part, own), own) for part in _SENTENCES.split(text))
 
 
@@ -99,8 +112,10 @@ def _sentence(text: str, own: str) -> Claim:
         one for one, before in zip(letters, ["", *letters], strict=False) if one != before
     )
     teams = list(dict.fromkeys(letter for letter in form if letter in "MV"))
-    if not teams or set(form) <= set("DMV"):
-        return Claim(_PLAIN.get(form.rstrip("obfa") if not teams else "D" * ("D" in form), ""))
+    if not teams:
+        return Claim(_PLAIN.get(form.rstrip("obfa"), "")) if _of_the_player(text) else UNKNOWN
+    if set(form) <= set("DMV"):
+        return Claim("draw" if "D" in form else "")
     first = {"M": MAFIA, "V": VILLAGE}[teams[0]]
     form = form.replace(teams[0], "T")
     if len(teams) == 2:
@@ -110,6 +125,16 @@ def _sentence(text: str, own: str) -> Claim:
     if result == "?":
         result, won = ("", won) if own == first else ("", "")
     return Claim(result, {"T": first, "U": _OTHER[first]}.get(won, ""))
+
+
+def _of_the_player(text: str) -> bool:
+    """Whether a result that names no team can be nobody's but the player's own."""
+    words = _WORD_OR_NUMBER.findall(text)
+    told = next(place for place, word in enumerate(words) if word in _LETTERS)
+    before, after = words[:told], words[told + 1 : told + 4]
+    named = _LETTERS[words[told]] in "HK"  # winner: ...
+    foreign = any(named or _SOMEBODY_ELSE.fullmatch(word) for word in after)
+    return not foreign and _NOBODY_ELSE.issuperset(before)
 
 
 def broke_off(words: str) -> str:

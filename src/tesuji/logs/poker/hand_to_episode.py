@@ -85,7 +85,7 @@ def read_hand(
         _check_size(history)
         replay = _Replay(history)
         replay.run()
-        if replay.decisions and not replay.turns:
+        if replay.decisions and not replay.turns and not replay.cards:
             raise Refused("unknown_cards", "the cards of no player who acted are known")
         return _episode(replay, kind, seat, ended)
 
@@ -235,7 +235,7 @@ def _episode(replay: _Replay, kind: str, seat: int | None, ended: Ended) -> Epis
         provenance["seat"] = seat
     if results.sure and (any(won > 0 for won in known) or len(known) == len(returns)):
         provenance["winners"] = [place for place, won in enumerate(returns) if won > 0]
-    if not replay.decisions:
+    if not replay.turns:  # of those whose cards are known, such as a big blind all fold to
         provenance["left_out"] = "no_actions"
     return Episode(
         game=GAME,

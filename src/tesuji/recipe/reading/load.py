@@ -6,7 +6,7 @@ Environment variables are for secrets only: none is ever put into a recipe, and 
 holds something like a secret is refused.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tesuji.recipe.reading.overrides import apply_overrides, nearest
 from tesuji.recipe.reading.problems import recipe_error
 from tesuji.recipe.reading.secrets import refuse_secrets
 from tesuji.recipe.reading.shipped import find_recipe, shipped_recipes
+from tesuji.recipe.reading.shortened import follow_steps, steps_of
 from tesuji.recipe.reading.yaml_lines import Places, dump_yaml
 from tesuji.recipe.schema.recipe import Recipe
 
@@ -33,11 +34,16 @@ def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def load_with_places(
-    source: str | Path, overrides: Sequence[str] = (), *, anywhere: bool = False
+    source: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    anywhere: bool = False,
+    say: Callable[[str], None] = lambda text: None,
 ) -> tuple[Recipe, Places]:
     """As `load_recipe`, and the place of every key, for errors that are found later. `anywhere`:
-    the recipe may include files outside its own folder."""
-    values, places = _resolve(source, overrides, anywhere)
+    the recipe may include files outside its own folder. `say` is told what follows from an
+    override beside what it sets."""
+    values, places = _resolve(source, overrides, anywhere, say)
     try:
         return Recipe.model_validate(values), places
     except ValidationError as error:
@@ -81,11 +87,17 @@ def _is_folder(path: Path) -> RecipeError:
 
 
 def _resolve(
-    source: str | Path, overrides: Sequence[str], anywhere: bool = False
+    source: str | Path,
+    overrides: Sequence[str],
+    anywhere: bool = False,
+    say: Callable[[str], None] = lambda text: None,
 ) -> tuple[dict[str, Any], Places]:
     path = recipe_path(source)
     values, places = read_with_includes(path, anywhere=anywhere)
-    for touched in apply_overrides(values, overrides):
+    steps = steps_of(values)
+    changes = apply_overrides(values, overrides)
+    follow_steps(values, steps, changes, say)
+    for touched in changes:
         made = {touched[: length + 1]: COMMAND_LINE for length in range(len(touched))}
         kept = {key: at for key, at in places.items() if key[: len(touched)] != touched}
         places = made | kept
