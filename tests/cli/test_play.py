@@ -50,6 +50,7 @@ def test_a_move_that_was_not_said_is_not_told_as_if_it_were(capsys):
         ((1.0, -1.0), {"ending": Ending.FORFEIT, "offender": 1}, "The model forfeits"),
         ((0.0, 0.0), {"ending": Ending.TRUNCATED}, "Nobody has won."),
         ((0.5,), {}, "You earn +0.5."),
+        ((4.0, 4.0), {"provenance": {"cooperative": True}}, "Together you earn +4."),
     ],
 )
 def test_the_end_says_who_has_won(returns, more, words, capsys):

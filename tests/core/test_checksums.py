@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from tesuji.core.checksums import CHECKSUMS, damage, seal, set_aside_damaged
 from tesuji.core.metric_log import MetricLog
@@ -29,6 +31,16 @@ def test_a_file_cut_short_changed_or_gone_is_named(tmp_path: Path, content: byte
     folder = sealed(tmp_path / "c")
     (folder / "a.bin").unlink() if content is None else (folder / "a.bin").write_bytes(content)
     assert "a.bin" in damage(folder)
+
+
+@pytest.mark.parametrize("cut", ["model.safetensors", "optimizer.pt", ""])
+def test_without_the_list_a_file_that_ends_too_early_is_named(tmp_path: Path, cut: str):
+    save_file({"w": torch.arange(8)}, tmp_path / "model.safetensors")
+    torch.save({"step": torch.arange(8)}, tmp_path / "optimizer.pt")
+    (tmp_path / "training_args.bin").write_bytes(b"not ours to judge")
+    if cut:
+        (tmp_path / cut).write_bytes((tmp_path / cut).read_bytes()[:-20])
+    assert damage(tmp_path) == (f"{cut} was cut short" if cut else "")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '"a"', "null"])

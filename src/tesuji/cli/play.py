@@ -110,6 +110,8 @@ class Table:
             return "Nobody has won."
         if len(episode.returns) == 1:
             return f"You earn {ours:+g}."
+        if episode.provenance.get("cooperative"):
+            return f"Together you earn {ours:+g}."
         best = max(value for seat, value in enumerate(episode.returns) if seat != self.seat)
         words = "You win." if ours > best else "A draw." if ours == best else "The model wins."
         return f"{words} The model forfeits:" if offender not in (None, self.seat) else words

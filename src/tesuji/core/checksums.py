@@ -5,13 +5,17 @@
       checksums.json      the SHA-256 of every other file
 
 A folder that was cut short, or changed on the disk, is told from a sound one. One without the list
-(written by something else) counts as sound.
+(written by something else, or before there were lists) is sound where its files are as long as they
+say themselves.
 """
 
 import hashlib
 import os
+import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
 
 from tesuji.core.errors import DataError
 from tesuji.core.files import keep_aside, read_json, write_json
@@ -29,7 +33,7 @@ def damage(folder: Path) -> str:
     """What is wrong with the folder, in words; "" where nothing is."""
     path = folder / CHECKSUMS
     if not path.exists():
-        return ""
+        return next((f"{p.name} was cut short" for p in sorted(folder.glob("*")) if _is_cut(p)), "")
     try:
         listed = dict(read_json(path))
     except (DataError, TypeError, ValueError):
@@ -40,6 +44,25 @@ def damage(folder: Path) -> str:
         if _digest(folder / name) != digest:
             return f"{name} was cut short or changed after it was saved"
     return ""
+
+
+def _is_cut(path: Path) -> bool:
+    """Whether a file of weights or states ends before it says it does; False of other files.
+
+    A safetensors file begins with the length of its JSON header, which says where each tensor ends;
+    what torch saves is a ZIP archive, whose table of contents stands last.
+    """
+    if not path.is_file():
+        return False
+    if path.suffix in (".pt", ".pth"):
+        return not zipfile.is_zipfile(path)
+    if path.suffix != ".safetensors":
+        return False
+    try:
+        with safe_open(path, framework="numpy"):
+            return False
+    except SafetensorError:
+        return True
 
 
 def is_whole(folder: Path) -> bool:

@@ -223,6 +223,7 @@ def _episode(run: _Running) -> Episode:
         provenance={
             **provenance,
             **({} if won is None else {"winners": [0] if won and finished else []}),
+            **({"cooperative": True} if run.game.info.cooperative else {}),
             **run.match.facts(),
         },
     )

@@ -4,8 +4,9 @@ evaluations, ladders, success in reinforcement learning, curricula, failure repl
 With several seats a win is a return above every other seat's and a draw a shared best; seats that
 win together are named by the game (`winners` in the record). With one seat nothing is beaten: a
 match is won where the game says so, or where it paid all there is (`games.base.is_won`), which the
-record keeps in the same place; a game that knows neither gives returns and no result. A seat whose
-own refused reply ended its match has not won it.
+record keeps in the same place; a game that knows neither gives returns and no result. Nor does one
+that pays all seats alike (`cooperative` in the record): what they earned together is no draw. A
+seat whose own refused reply ended its match has not won it.
 """
 
 import math
@@ -26,7 +27,7 @@ def result_of(episode: Episode, seat: int) -> Result:
     winners = episode.provenance.get("winners")
     if episode.ending is Ending.ERROR:
         return "error"
-    if alone and winners is None:
+    if episode.provenance.get("cooperative") or (alone and winners is None):
         return "unknown"
     if winners or alone:
         return "win" if seat in (winners or ()) else "loss"
@@ -61,8 +62,10 @@ def score_of(episode: Episode, seat: int, info: GameInfo) -> float:
 
 def success_of(episode: Episode, seat: int, info: GameInfo) -> bool | None:
     """Whether the seat scored more than a half: for one seat, whether it won. None: unknown."""
-    unknown = result_of(episode, seat) in ("unknown", "error")
-    return None if unknown else score_of(episode, seat, info) > 0.5
+    result = result_of(episode, seat)
+    if result == "error" or (result == "unknown" and len(episode.players) == 1):
+        return None
+    return score_of(episode, seat, info) > 0.5
 
 
 def rate(successes: Iterable[bool | None]) -> tuple[int, int]:

@@ -40,7 +40,8 @@ class GameInfo:
 
     `won_by` says what makes a match for *one* seat a won one: "pay", all that can be paid;
     "verdict", the game's own (`Match.says_won`); "", nothing: then returns are all there is
-    to report. With more seats it means nothing.
+    to report. With more seats it means nothing. `cooperative`: all seats are always paid alike, so
+    that nobody beats anybody, and returns are all there is to report.
     """
 
     name: str
@@ -58,6 +59,7 @@ class GameInfo:
     metrics: tuple[str, ...] = ()
     unavailable: str = ""
     won_by: str = "pay"
+    cooperative: bool = False
 
     @property
     def has_winners(self) -> bool:

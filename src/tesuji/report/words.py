@@ -301,6 +301,8 @@ def _by_matches(evaluation: Evaluation, before: Evaluation | None) -> Headline:
         return _by_rows(evaluation, before)
     if rows[0].opponent == ALONE:
         return _alone(rows[0], find(evaluation.baseline, ALONE, None))
+    if all(row.unjudged for row in rows):
+        return _together(rows, evaluation.baseline)
     if any(row.winnings for row in rows):
         return _by_winnings(rows)
     if losses:
@@ -319,6 +321,16 @@ def _alone(row: MatchScore, chance: MatchScore | None) -> Headline:
     low = chance.win_interval.high if chance else 0.0
     mood: Literal["good", "open"] = "good" if row.win_interval.low > low else "open"
     return Headline(mood, f"Alone it {alone_sentence(row)}{beside}.")
+
+
+def _together(rows: list[MatchScore], baseline: tuple[MatchScore, ...]) -> Headline:
+    """A cooperative game: what is earned with each of the others, a random player's beside."""
+    parts = []
+    for row in rows:
+        chance = find(baseline, row.opponent, None)
+        beside = f" (a random player in its place: {chance.mean_return:+.4g})" if chance else ""
+        parts.append(f"with {row.opponent} {mean_return_words(row)}{beside}")
+    return Headline("open", f"All seats earn the same: {'; '.join(parts)}.")
 
 
 def _by_winnings(rows: list[MatchScore]) -> Headline:

@@ -58,12 +58,19 @@ def play_ladder(
     on_episode: Callable[[], None] = lambda: None,
 ) -> Ladder:
     """`episodes` matches for every pair of entrants. Matches in which a player failed (an engine
-    crash) count for nobody. Raises GameError for a game of one seat: nobody meets there."""
+    crash) count for nobody. Raises GameError for a game of one seat, where nobody meets, and
+    for a cooperative one."""
     if game.num_players == 1:
         raise GameError(
             f"{game.name} has one seat, so that nobody meets on a ladder",
             where="tesuji ladder",
             hint="`evaluation.opponents` play such a game beside the model",
+        )
+    if game.info.cooperative:
+        raise GameError(
+            f"{game.name} pays all seats alike, so that nobody beats anybody on a ladder",
+            where="tesuji ladder",
+            hint="`tesuji eval` says what a model earns together with each of the others",
         )
     results: list[Result] = []
     for one, other in itertools.combinations(entrants, 2):

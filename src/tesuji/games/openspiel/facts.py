@@ -52,7 +52,13 @@ def describe(name: str, options: Options, spiel: Any) -> GameInfo:
         traits=_traits(name, kind, seats, small),
         metrics=_metrics(name, options, kind, seats, small),
         won_by=TABLES["won_by"].get(inner_game(name, options), "pay"),
+        cooperative=seats > 1 and _pays_alike(name, options, kind),
     )
+
+
+def _pays_alike(name: str, options: Options, kind: Any) -> bool:
+    identical = kind.utility == _Kind.Utility.IDENTICAL
+    return bool(identical or inner_game(name, options) in TABLES["cooperative"])
 
 
 def describe_unloaded(name: str, reason: str) -> GameInfo:

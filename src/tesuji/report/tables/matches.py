@@ -19,6 +19,7 @@ from tesuji.report.words import (
     game_words,
     illegal_sentence,
     interval,
+    mean_return_words,
     no_change,
     percent,
     positions_sentence,
@@ -110,6 +111,7 @@ def _facts(before: Evaluation | None, after: Evaluation) -> Table:
             facts.add_row(name, exploitability_sentence(look.exploitability))
     for row in totals(after):
         _add_winnings(facts, row, before, after)
+        _add_earned(facts, row, before, after)
     for other in after.beside:
         facts.add_row(f"{other.opponent} instead", alone_sentence(other))
     for look in filter(None, (before, after)):
@@ -138,3 +140,16 @@ def _add_winnings(
     for name, other in (("... before", old), ("... random", chance)):
         if other is not None and other.winnings is not None:
             facts.add_row(name, Text(winnings_sentence(other.winnings), "dim"))
+
+
+def _add_earned(
+    facts: Table, row: MatchScore, before: Evaluation | None, after: Evaluation
+) -> None:
+    """In a cooperative game, what is earned together: now, before, and by a random player."""
+    if not row.unjudged or row.opponent == ALONE:
+        return
+    old = find(before.matches, row.opponent, None) if before else None
+    facts.add_row(f"with {row.opponent}", mean_return_words(row))
+    for name, other in (("before", old), ("random", find(after.baseline, row.opponent, None))):
+        if other is not None:
+            facts.add_row(f"... {name}", Text(mean_return_words(other), "dim"))

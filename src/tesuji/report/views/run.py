@@ -153,7 +153,7 @@ def _remarks(row: MatchScore, alone: bool) -> list[str]:
     won = [winnings_sentence(row.winnings)] if row.winnings else []
     notes = [*won, *(f"{count:,} {words}" for count, words in remarks if count)]
     known = (NO_VERDICT if row.unjudged else "", turns_words(row), mean_return_words(row))
-    return [*filter(None, known), *notes] if alone else notes
+    return [*filter(None, known), *notes] if alone or row.unjudged else notes
 
 
 def _moves(look: Evaluation) -> dict[str, Any]:
