@@ -197,7 +197,7 @@ def _outcome(
         return Claim("timeout"), words
     if ended:
         return Claim(ended), words or str(label)
-    if isinstance(label, str) and label and written == UNKNOWN:
+    if label not in (None, "") and written == UNKNOWN:
         notes.append("outcome_unread")
     told = _verdict(game, seat, roles, notes)
     if UNKNOWN not in (told, written) and agreed([told, written]) == UNKNOWN:
