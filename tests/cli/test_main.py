@@ -345,3 +345,20 @@ def test_doctor_reports_a_part_that_does_not_load():
 
     finding = doctor._loaded("torch", words)
     assert finding.state == "bad" and "libcudart" in finding.words
+
+
+def test_a_pipe_in_the_place_of_a_manifest_does_not_stop_the_list_of_runs(tmp_path, capsys):
+    for name in ("good", "odd"):
+        (tmp_path / name).mkdir()
+    write_json(tmp_path / "good" / "manifest.json", {"format": 1, "seed": 7})
+    os.mkfifo(tmp_path / "odd" / "manifest.json")
+    assert main(["runs", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "good" in told and "a pipe, not a file" in told
+
+
+@pytest.mark.parametrize("code", [errno.EEXIST, errno.ENOTDIR, errno.EISDIR])
+def test_a_file_in_the_way_is_one_message(failing, capsys, code):
+    failing(OSError(code, os.strerror(code), "runs/a/checkpoints"))
+    assert main(["run"]) == 2
+    assert "move away what has this name" in capsys.readouterr().err
