@@ -14,7 +14,7 @@ from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.evaluate import Subject, evaluate
 from tesuji.evaluation.matches.against import EVALUATED, play_opponent, rotated_tasks, score_matches
 from tesuji.evaluation.matches.certificate import certify
-from tesuji.evaluation.matches.position_moves import Question, score_moves
+from tesuji.evaluation.matches.position_moves import PositionQuestion, score_moves
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.basic.random import RandomPlayer
@@ -103,9 +103,9 @@ def test_forfeits_and_gifts_are_told_apart():
     assert all(episode.ending is Ending.FORFEIT for episode in theirs)
 
 
-def questions(split=lambda key: "trained") -> list[Question]:
+def questions(split=lambda key: "trained") -> list[PositionQuestion]:
     return [
-        Question(
+        PositionQuestion(
             item.position.match,
             item.position.seat,
             split(item.position.key),

@@ -9,7 +9,7 @@ import pytest
 from other_packages import install
 from typer.testing import CliRunner
 
-from tesuji.cli.games import app, read_options
+from tesuji.cli.games import app, parse_options
 from tesuji.core.errors import GameError, RecipeError
 from tesuji.games.catalogue import game_info, list_games, load_game
 from tesuji.players.registry import players_of
@@ -248,11 +248,11 @@ def test_show_an_unknown_game_raises_one_message() -> None:
 @pytest.mark.parametrize("pair", ["players", "=3", "players=[1]", "players="])
 def test_options_on_the_command_line_that_are_none(pair: str) -> None:
     with pytest.raises(RecipeError, match="not an option"):
-        read_options([pair])
+        parse_options([pair])
 
 
 def test_options_on_the_command_line() -> None:
-    assert read_options(["players=3", "komi=6.5", "swap=true", "game=nim()"]) == {
+    assert parse_options(["players=3", "komi=6.5", "swap=true", "game=nim()"]) == {
         "players": 3,
         "komi": 6.5,
         "swap": True,

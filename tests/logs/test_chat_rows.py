@@ -129,6 +129,31 @@ def test_system_tools_and_calls_of_sharegpt() -> None:
     assert learned(share)[0][1].count("<tool_call>") == 2
 
 
+@pytest.mark.parametrize("tools", [{"name": "f"}, '{"name": "f"}', ['{"name": "f"}']])
+def test_tools_are_read_as_objects_and_as_texts_of_them(tools: Any) -> None:
+    [(prompt, _)] = learned({**chat(user("?"), assistant("!")), "tools": tools})
+    wrapped = [{"type": "function", "function": {"name": "f"}}]
+    assert prompt[0]["role"] == "tools" and json.loads(prompt[0]["content"]) == wrapped
+
+
+def test_the_answer_of_a_tool_may_be_an_object() -> None:
+    called = assistant(None, tool_calls=[call("{}")])
+    value = chat(user("?"), called, {"role": "tool", "content": {"best": "e5"}}, assistant("!"))
+    assert learned(value)[1][0][-1] == {"role": "tool", "content": '{"best": "e5"}'}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"history": [], "outcome": "win", "reward": 1, "game_id": "g"},
+        {"history": [{"observation": "o", "response": "r"}]},
+    ],
+)
+def test_a_history_does_not_make_a_log_of_a_row(more: dict[str, Any]) -> None:
+    found = importer_for({"instruction": "Why?", "output": "So.", **more}, "value")
+    assert found is not None and found.kind == "chat"
+
+
 def test_calls_and_reasoning_of_openai_stand_in_the_replies() -> None:
     (first, calling), (_, answer) = learned(OPENAI)
     assert learned(SHAREGPT)[0] == (first, calling)

@@ -184,6 +184,7 @@ VILLAGE = {"1": {"reason": "All Mafia were eliminated. Village wins!"}}
         ({"outcome": "win", "reward": -0.23}, "win", ["reward_contradicts_outcome"]),
         ({"outcome": "loss", "reward": 1.4}, "loss", ["reward_contradicts_outcome"]),
         ({"outcome": "?", "reward": 0, "game_info": VILLAGE}, "win", ["outcome_unread"]),
+        ({"outcome": 1, "reward": 0}, "", ["outcome_unread"]),
         (
             {
                 "outcome": "win",
@@ -204,7 +205,7 @@ def test_contradictions_are_noted_and_the_game_is_believed(changes, outcome, not
     about = read(
         log([START], ["[2]"], **{"raw_rewards": {}, "game_info": {}, **changes})
     ).provenance
-    assert about["outcome"] == outcome and (1 in about["winners"]) is (outcome == "win")
+    assert about["outcome"] == outcome and (1 in about.get("winners", [])) is (outcome == "win")
     assert [note for note in about.get("notes", []) if note != "fractional_reward"] == notes
 
 

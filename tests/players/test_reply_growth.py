@@ -7,7 +7,7 @@ import pytest
 from growth import SHAPES, grows_too_fast
 
 from tesuji.core.types import Move
-from tesuji.datasets.from_logs.candidates import action_of, voted_out
+from tesuji.datasets.from_logs.candidates import action_of
 from tesuji.datasets.from_logs.strategy_words import indicators, quality
 from tesuji.datasets.judge import verdict
 from tesuji.datasets.llm_endpoint import tidy
@@ -16,9 +16,10 @@ from tesuji.games.catalogue import load_game
 from tesuji.games.poker.read_decision import decision_in
 from tesuji.games.textarena import secretmafia
 from tesuji.games.textarena.random_replies import random_reply
+from tesuji.games.textarena.secretmafia import voted_out
 from tesuji.logs.formats.mafia_outcome import broke_off, claim
 from tesuji.logs.poker.pokerbench_text import decision_text
-from tesuji.players.mafia.knowledge import View
+from tesuji.players.mafia.knowledge import Knowledge
 from tesuji.players.prompting.parse_reply import read_reply
 
 BOARD = tuple(Move(n, f"o({n // 3},{n % 3})") for n in range(9))
@@ -58,7 +59,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "calls": read_calls,
     "SecretMafia": lambda text: secretmafia.read_action(text, "voting", SEATS, wrapped=True),
     "SecretMafia's transcript": transcript,
-    "a speech to a scripted player": lambda text: View().read(f"[GAME] hm\n[Player 1] {text}"),
+    "a speech to a scripted player": lambda text: Knowledge().read(f"[GAME] hm\n[Player 1] {text}"),
     "a bare bracket": secretmafia.bare_bracket,
     "random replies": lambda text: random_reply(text, random.Random(1)),
     "who was voted out": voted_out,

@@ -54,7 +54,7 @@ def show(
     seed: Annotated[int, typer.Option(help="Seed of the sample match.")] = 0,
 ) -> None:
     """Show a game: facts, rules, a sample prompt and a match played at random."""
-    game = load_game(name, read_options(option or []))
+    game = load_game(name, parse_options(option or []))
     console = Console(highlight=False, markup=False)
     _print_facts(console, game)
     console.rule("Rules")
@@ -76,7 +76,7 @@ def _of_family(infos: list[GameInfo], family: str) -> list[GameInfo]:
     return [info for info in infos if info.family.casefold() == family.casefold()]
 
 
-def read_options(pairs: list[str]) -> dict[str, Any]:
+def parse_options(pairs: list[str]) -> dict[str, Any]:
     """`players=3` as {"players": 3}: values are read as YAML, as in a recipe.
 
     Raises RecipeError for a pair without `=` and for a value that is not a number or a text.

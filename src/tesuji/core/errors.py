@@ -13,8 +13,9 @@ The CLI prints that one message and exits with 2; any other exception is a bug a
 traceback.
 """
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class TesujiError(Exception):
@@ -57,6 +58,22 @@ class EngineError(TesujiError):
 
 class ComputeError(TesujiError):
     """The machine cannot do what was asked of it."""
+
+
+@contextlib.contextmanager
+def placed(at: str) -> Iterator[None]:
+    """An error from inside names the key `at` as its place; one that ends in a dot stands in front
+    of the place it names itself. A DataError keeps its own: a file and a line."""
+    try:
+        yield
+    except (RecipeError, GameError, EngineError) as error:
+        error.where = at + error.where if at.endswith(".") else at
+        raise
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says; of one that says nothing, its type."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:

@@ -29,6 +29,7 @@ FACTS: dict[str, type] = {
     "legal": bool, "type": str, "source": str, "score": float, "eliminated": int, "near": str,
     "by": str, "rejected_match": str,
 }  # fmt: skip
+SPEECH = ("discussion", "chat")  # types of replies that say something in their own words
 SHOWN = ("match", "game", "seat", "role", "phase", "turn", "type", "source")  # before any reply
 OF_PAIR = (*SHOWN, "near", "by", "rejected_match")
 OF_ROW = (*SHOWN, "won", "legal", "score", "eliminated")

@@ -13,7 +13,7 @@ from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.matches.against import ALONE, play_opponent, score_matches
 from tesuji.evaluation.matches.certificate import certify
 from tesuji.evaluation.matches.exploitability import exploitability
-from tesuji.evaluation.matches.position_moves import Question, score_moves
+from tesuji.evaluation.matches.position_moves import PositionQuestion, score_moves
 from tesuji.evaluation.matches.roles import score_roles
 from tesuji.evaluation.questions import ask, asks_questions, score_tasks, sides
 from tesuji.evaluation.results import Evaluation
@@ -54,7 +54,7 @@ def evaluate(
     *,
     game: Game,
     prompt: PromptSection,
-    questions: Sequence[Question],
+    questions: Sequence[PositionQuestion],
     seed: int,
     record: Callable[[Episode], None] = lambda episode: None,
     progress: Progress = SILENT,

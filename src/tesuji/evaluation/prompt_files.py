@@ -21,14 +21,14 @@ REPLY, BEFORE = "reply", "reply_before"
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class PromptRow:
     """One prompt, and the row it stands in."""
 
     messages: tuple[Message, ...]
     row: Mapping[str, Any]
 
 
-def read_prompts(path: Path) -> list[Prompt]:
+def read_prompts(path: Path) -> list[PromptRow]:
     """Every prompt of the file. Raises DataError naming file and line (of a .json file: the entry)
     of the first that is wrong, and for a file without any."""
     suffix = path.suffix.lower()
@@ -54,7 +54,7 @@ def _entries(path: Path) -> list[Any]:
     return value
 
 
-def _prompt(row: Any, where: str) -> Prompt:
+def _prompt(row: Any, where: str) -> PromptRow:
     row = json_safe({"prompt": row} if isinstance(row, str) else row)
     if not isinstance(row, dict):
         raise DataError("a prompt is a text or a JSON object", where=where)
@@ -66,7 +66,7 @@ def _prompt(row: Any, where: str) -> Prompt:
             hint='it needs `prompt` (a text, or messages {"role": ..., "content": ...}), '
             "`messages`, or `instruction`",
         )
-    return Prompt(messages, row)
+    return PromptRow(messages, row)
 
 
 def _messages(row: Mapping[str, Any]) -> tuple[Message, ...]:
@@ -103,7 +103,7 @@ def results_path(prompts: Path) -> Path:
     return prompts.with_name(f"{prompts.stem}_results{suffix}")
 
 
-def write_results(path: Path, prompts: Sequence[Prompt], replies: Mapping[int, str]) -> None:
+def write_results(path: Path, prompts: Sequence[PromptRow], replies: Mapping[int, str]) -> None:
     """Every row as it was, with its reply, in the file's order; atomically. A reply that stood in
     a row already is kept as `reply_before`."""
     rows = [_result(prompt.row, replies[place]) for place, prompt in enumerate(prompts)]

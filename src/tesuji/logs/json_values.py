@@ -10,6 +10,7 @@ from typing import IO, Any
 
 import orjson
 
+from tesuji.core.errors import first_line
 from tesuji.logs.opening import MOST_VALUES, Bad, Note, no_text, text_of
 
 MOST_DEPTH = 200  # of JSON in an array that is read item by item
@@ -114,5 +115,4 @@ def within(value: Any) -> Any:
 
 def short(error: BaseException) -> str:
     """The first line of what an error says."""
-    words = str(error).strip().splitlines()
-    return (words[0] if words else type(error).__name__)[:300]
+    return first_line(error)[:300]

@@ -4,11 +4,12 @@ Nothing is written, nothing is downloaded, no weights are read. What belongs to 
 stands in a module of its own: data, lengths, model, reinforcement learning, steps.
 """
 
+import contextlib
 import importlib.util
 import netrc
 import os
 
-from tesuji.core.errors import EngineError, GameError, RecipeError
+from tesuji.core.errors import EngineError, GameError, RecipeError, placed
 from tesuji.evaluation.evaluate import judged_game
 from tesuji.evaluation.questions import asks_questions
 from tesuji.games.base import Game
@@ -51,10 +52,10 @@ def check(recipe: Recipe) -> Game:
             check_logs(name, stage)
         elif isinstance(stage, SftStage | PairTraining):
             check_rows(name, stage, rows)
-            if isinstance(stage, SftStage) and stage.stop_when == "certificate":
-                _needs_certificate(game, f"stages.{name}.stop_when")
         elif isinstance(stage, RLStage):
             check_rl(recipe, game, name, stage)
+        if isinstance(stage, SftStage | RLStage) and stage.stop_when == "certificate":
+            _needs_certificate(game, f"stages.{name}.stop_when")
         rows = stage if isinstance(stage, DataStage | LogsStage) else rows
     _check_evaluation(recipe, game)
     _check_trackers(recipe)
@@ -101,30 +102,20 @@ def _check_oracle(recipe: Recipe, game: Game) -> None:
     """There is such a player, with such options; where positions are asked about, it can play."""
     section = recipe.evaluation
     asked = section.positions > 0 and "optimal_moves" in game.info.metrics
-    try:
+    unasked = contextlib.nullcontext() if asked else contextlib.suppress(GameError)
+    with unasked, placed("evaluation.oracle"):
         make_player(section.oracle, game=game)
-    except RecipeError as error:
-        error.where = "evaluation.oracle"
-        raise
-    except GameError as error:
-        if asked:
-            error.where = "evaluation.oracle"
-            raise
 
 
 def _check_players(game: Game, where: str, players: list[PlayerSection]) -> None:
     beside = not where.startswith("stages") and game.num_players == 1
     alone = beside and not {"random", "answer_key"} & {*players_of(game.info)}
     for place, player in enumerate(players):
-        at = where if where.endswith("oracle") else f"{where}.{place}"
-        try:
+        with placed(where if where.endswith("oracle") else f"{where}.{place}"):
             if alone:
                 find_player(player.player)
             else:
                 make_player(player, game=game)
-        except (GameError, RecipeError) as error:
-            error.where = at
-            raise
 
 
 def _needs_certificate(game: Game, where: str) -> None:

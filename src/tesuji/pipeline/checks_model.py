@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tesuji.core.errors import EngineError, RecipeError
+from tesuji.core.errors import EngineError, RecipeError, placed
 from tesuji.episodes.rewards.total import section_of
 from tesuji.learners.model.inspect import ModelFacts, check_adapter, inspect_model
 from tesuji.learners.reward_model.model import check_takes_head, is_reward_model
@@ -58,11 +58,8 @@ def _check_beside(recipe: Recipe, name: str, stage: RLStage) -> None:
 
 
 def _inspect(recipe: Recipe, source: str, where: str) -> None:
-    try:
+    with placed(where):
         inspect_model(recipe.model, source)
-    except EngineError as error:
-        error.where = where
-        raise
 
 
 def _check_rates(recipe: Recipe, facts: ModelFacts | None) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tesuji.core.errors import GameError, RecipeError
+from tesuji.core.errors import GameError, RecipeError, placed
 from tesuji.episodes.rewards.total import check_fit, make_terms, section_of
 from tesuji.episodes.schedule.schedule import Schedule
 from tesuji.games.base import Game
@@ -32,12 +32,6 @@ def check_rl(recipe: Recipe, game: Game, name: str, stage: RLStage) -> None:
             where=f"{where}.value_grad",
             hint="leave one of value_grad and critic out",
         )
-    if stage.stop_when == "certificate" and "certificate" not in game.info.metrics:
-        raise RecipeError(
-            f"{game.name} is not a game whose whole tree can be walked",
-            where=f"{where}.stop_when",
-            hint="leave stop_when out; `tesuji games` shows which games have a certificate",
-        )
 
 
 def _check_rewards(recipe: Recipe, where: str, stage: RLStage) -> None:
@@ -49,13 +43,10 @@ def _check_rewards(recipe: Recipe, where: str, stage: RLStage) -> None:
             where=f"{where}.rewards",
             hint="give one of them a weight, such as returns: 1.0",
         )
-    try:
+    with placed(f"{where}."):
         rewards = make_terms(terms, lambda episode: load_game(episode.game, episode.options))
         for section in _games(recipe, stage):
             check_fit(rewards, load_game(section.name, section.options))
-    except (GameError, RecipeError) as error:
-        error.where = f"{where}.{error.where}"
-        raise
 
 
 def _games(recipe: Recipe, stage: RLStage) -> list[GameSection]:
@@ -136,7 +127,7 @@ def _check_winnable(stage: RLStage, game: Game) -> None:
 def _check_players(recipe: Recipe, where: str, stage: RLStage) -> None:
     """Every opponent can play every game of its own part of the curriculum."""
     parts: list[Any] = [*stage.play.curriculum] or [stage.play]
-    try:
+    with placed(f"{where}.play."):
         _check_games("games", stage.play.games)
         for number, part in enumerate(stage.play.curriculum):
             _check_games(f"curriculum.{number}.games", part.games)
@@ -146,9 +137,6 @@ def _check_players(recipe: Recipe, where: str, stage: RLStage) -> None:
             games = part.games or stage.play.games or [recipe.game]
             for section in games:
                 _check_opponents(stage, section, part.opponents, at)
-    except (GameError, RecipeError) as error:
-        error.where = f"{where}.play.{error.where}"
-        raise
 
 
 def _check_games(where: str, games: list[GameSection]) -> None:
@@ -167,8 +155,5 @@ def _check_opponents(
     _check_winnable(stage, game)
     for number, opponent in enumerate(opponents if game.num_players > 1 else ()):
         if opponent.player not in (SELF, SNAPSHOT):
-            try:
+            with placed(f"{at}opponents.{number}"):
                 make_player(opponent, game=game)
-            except (GameError, RecipeError) as error:
-                error.where = f"{at}opponents.{number}"
-                raise

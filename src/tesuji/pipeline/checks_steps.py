@@ -36,14 +36,6 @@ def _check_warmup(where: str, stage: Training, steps: int) -> None:
             where=f"{where}.warmup_steps",
             hint=f"set it below {steps:,}, or to a share such as 0.05",
         )
-    critic: int = getattr(stage, "critic_warmup_steps", 0)
-    if 0 < steps <= critic:
-        raise RecipeError(
-            f"{critic:,} steps in which only the critic learns, in a training of {steps:,} "
-            "(max_steps): the policy never does",
-            where=f"{where}.critic_warmup_steps",
-            hint=f"set it below {steps:,}",
-        )
     if stage.lr_scheduler_type == "warmup_stable_decay" and steps < 0:
         raise RecipeError(
             "warmup_stable_decay needs to know how many steps there are",

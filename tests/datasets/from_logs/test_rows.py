@@ -23,11 +23,10 @@ from made_rows import (
 
 from tesuji.core.errors import DataError
 from tesuji.core.types import Ending, Episode
-from tesuji.datasets.from_logs.candidates import voted_out
 from tesuji.datasets.from_logs.split import held_out_matches
 from tesuji.datasets.from_logs.strategy_words import indicators, quality
 from tesuji.episodes.store import write_episodes
-from tesuji.games.textarena.secretmafia import named
+from tesuji.games.textarena.secretmafia import named, voted_out
 
 ANY = {"select": {"seats": "all", "legal": False, "deduplicate": False}}
 

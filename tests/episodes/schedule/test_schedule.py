@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tesuji.core.errors import RecipeError, TesujiError
-from tesuji.episodes.schedule.schedule import POLICY, Outcome, Schedule
+from tesuji.episodes.schedule.schedule import POLICY, PlayedTask, Schedule
 from tesuji.recipe.schema.play import PlaySection
 from tesuji.recipe.schema.sections import GameSection
 
@@ -31,10 +31,10 @@ def schedule(group_size=1, seed=3, game=TTT, **section) -> Schedule:
     return Schedule(play, game=game, group_size=group_size, seed=seed)
 
 
-def outcomes(tasks, score) -> list[Outcome]:
+def outcomes(tasks, score) -> list[PlayedTask]:
     """The same score for every learning seat."""
     return [
-        Outcome(task, seat, score, score > 0.5)
+        PlayedTask(task, seat, score, score > 0.5)
         for task in tasks
         for seat, label in enumerate(task.players)
         if label == POLICY

@@ -13,7 +13,7 @@ from tesuji.core.seeds import stream
 from tesuji.core.types import Message
 
 if TYPE_CHECKING:
-    from tesuji.evaluation.prompt_files import Kept, Prompt
+    from tesuji.evaluation.prompt_files import Kept, PromptRow
     from tesuji.pipeline.models.by_name import Opened
     from tesuji.recipe.schema.sections import SamplingSection
 
@@ -76,7 +76,7 @@ def _sampling(
     return opened.sampling.model_copy(update=changes)
 
 
-def _key(job: Job, prompts: Sequence["Prompt"]) -> str:
+def _key(job: Job, prompts: Sequence["PromptRow"]) -> str:
     """What the replies depend on; the size of the batches is not of it."""
     folder = Path(job.opened.source)
     files = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(folder.glob("*.*"))]
@@ -85,7 +85,7 @@ def _key(job: Job, prompts: Sequence["Prompt"]) -> str:
     return key_of(job.opened.source, files, how, asking, job.seed, messages)
 
 
-def _reply(job: Job, prompts: Sequence["Prompt"], kept: "Kept") -> None:
+def _reply(job: Job, prompts: Sequence["PromptRow"], kept: "Kept") -> None:
     from tesuji.evaluation.held_out.reader import reader_of
     from tesuji.players.prompting.chat_template import decode_reply
 
@@ -111,7 +111,7 @@ def _reply(job: Job, prompts: Sequence["Prompt"], kept: "Kept") -> None:
             bar.advance(len(replies))
 
 
-def _messages(job: Job, prompt: "Prompt") -> Sequence[Message]:
+def _messages(job: Job, prompt: "PromptRow") -> Sequence[Message]:
     """What is replied to; the recipe's system message stands in front where there is none."""
     system = job.opened.prompt.system
     if system and prompt.messages[0]["role"] != "system":

@@ -15,18 +15,24 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from sys import intern
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
 from tesuji.core.errors import DataError
 from tesuji.core.files import unreadable
-from tesuji.core.types import Message
-from tesuji.datasets.from_logs.prompts import instruction, logged, messages
+from tesuji.datasets.columns import SPEECH
+from tesuji.datasets.from_logs.prompts import Seen, blanks, instruction, messages, seen_turns
 from tesuji.episodes.store import episode_from_row
-from tesuji.games.textarena.secretmafia import bare_bracket, day_broke, is_secretmafia, mates_in
+from tesuji.games.textarena.secretmafia import (
+    VOTING,
+    bare_bracket,
+    day_broke,
+    is_secretmafia,
+    mates_in,
+    voted_out,
+)
 
-FREE_TEXT = ("discussion", "chat")  # types of replies that say something in their own words
 LONGEST_MOVE = 200  # characters of a move that are kept as its label
 Span = tuple[int, int]  # where a text stands among the replies: first byte, number of bytes
 WRONG = (LookupError, TypeError, ValueError, AttributeError)
@@ -80,17 +86,7 @@ class Candidate:
         return self.eliminated == self.move[0]
 
 
-class Seen(NamedTuple):
-    """A turn as its row has it, `number` counted among those of its seat, and all its seat had been
-    shown, in parts."""
-
-    place: int
-    number: int
-    turn: Mapping[str, Any]
-    parts: Sequence[str]
-
-
-class Replies:
+class TextFile:
     """Texts in a temporary file, found again by their span."""
 
     def __init__(self) -> None:
@@ -123,11 +119,11 @@ class Pool:
     """All candidates in the order of the files; `silent` turns had no reply."""
 
     candidates: list[Candidate]
-    replies: Replies
+    replies: TextFile
     silent: int = 0
 
 
-def rows_of(path: Path) -> Iterator[tuple[str, Any]]:
+def json_rows(path: Path) -> Iterator[tuple[str, Any]]:
     """(place, value) of each line. Raises DataError naming the line that is not JSON."""
     try:
         with path.open("rb") as file:
@@ -144,32 +140,10 @@ def _parsed(line: bytes, path: Path, number: int) -> Any:
         raise DataError(f"not valid JSON: {error}", where=f"{path}:{number}") from error
 
 
-def seen_turns(row: Mapping[str, Any]) -> Iterator[Seen]:
-    """Every turn of an episode's row."""
-    parts: dict[int, list[str]] = {}
-    numbers: dict[int, int] = {}
-    for place, turn in enumerate(row["turns"]):
-        seat = turn["seat"]
-        if not turn.get("continues") or seat not in parts:
-            parts[seat] = []
-        parts[seat].append(turn["observation"])
-        numbers[seat] = numbers.get(seat, -1) + 1
-        yield Seen(place, numbers[seat], turn, parts[seat])
-
-
-def prompt_of(game: str, seen: Seen, attempt: int = -1) -> tuple[Message, ...]:
-    """The messages that one attempt of a turn replied to."""
-    if own := seen.turn["attempts"][attempt].get("prompt"):
-        return logged(own)
-    turn = seen.turn
-    role, phase = turn["role"], turn.get("phase", "")
-    return messages(game, role, phase, seen.number, "".join(seen.parts))
-
-
 def collect(path: Path, seed: int) -> Pool:
     """The candidates of a file of episodes. Raises DataError for the first row that is none."""
-    pool = Pool([], Replies())
-    for index, (where, row) in enumerate(rows_of(path)):
+    pool = Pool([], TextFile())
+    for index, (where, row) in enumerate(json_rows(path)):
         try:
             _episode(pool, index, row, seed)
         except WRONG as error:
@@ -298,27 +272,13 @@ def _prompt_hash(game: str, seen: Seen, attempt: int, digest: bytes, size: int) 
     role, phase = seen.turn["role"], seen.turn.get("phase", "")
     told = instruction(game, role, phase)
     shown = messages(game, role, phase, seen.number, "")  # what stands around the transcript
-    characters = size - _blanks(seen.parts) + sum(len(message["content"]) for message in shown)
+    characters = size - blanks(seen.parts) + sum(len(message["content"]) for message in shown)
     return hash_of(f"{told}|{phase}|{seen.number}|", digest), characters
-
-
-def _blanks(parts: Sequence[str]) -> int:
-    """How many blank characters a transcript begins and ends with, which no prompt shows."""
-    begins = ends = 0
-    for part in parts:
-        begins += len(part) - len(part.lstrip())
-        if part.strip():
-            break
-    for part in reversed(parts):
-        ends += len(part) - len(part.rstrip())
-        if part.strip():
-            return begins + ends
-    return begins
 
 
 def _label(kind: str, text: str) -> str:
     """A move's text, kept in memory; "" for what is not one of a few that come again."""
-    return "" if kind in FREE_TEXT or len(text) > LONGEST_MOVE else intern(text)
+    return "" if kind in SPEECH or len(text) > LONGEST_MOVE else intern(text)
 
 
 def _side_key(kind: str, attempt: Mapping[str, Any], match: str) -> str:
@@ -343,21 +303,3 @@ def _won(about: Mapping[str, Any], seat: int) -> bool | None:
         return seat in winners
     known = {"win": True, "loss": False, "draw": False}.get(about.get("outcome", ""))
     return known if about.get("seat") == seat else None
-
-
-VOTING = "voting"
-
-
-_RESULT = re.compile(
-    r"^\[GAME\]\s*(?:Player (\d+) (?:was|has been) (?:eliminated by vote|voted out)"
-    r"|(No consensus))",
-    re.MULTILINE | re.IGNORECASE,
-)
-
-
-def voted_out(observation: str) -> int | None:
-    """The player the last vote told of in `shown` removed, -1 for nobody, None if none is told."""
-    results = list(_RESULT.finditer(observation))
-    if not results:
-        return None
-    return int(results[-1].group(1)) if results[-1].group(1) else -1

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from tesuji.datasets.from_logs.candidates import FREE_TEXT, Candidate, Replies
+from tesuji.datasets.columns import SPEECH
+from tesuji.datasets.from_logs.candidates import Candidate, TextFile
 from tesuji.datasets.from_logs.strategy_words import indicators, quality
 from tesuji.recipe.schema.data import SelectSection
 
@@ -26,7 +27,7 @@ class Rule(NamedTuple):
     why: Why
 
 
-def content_rules(section: SelectSection, replies: Replies) -> Iterator[Rule]:
+def content_rules(section: SelectSection, replies: TextFile) -> Iterator[Rule]:
     """The rules about single turns that a recipe asks for, in order."""
     if section.seats == "winners":
         yield Rule("seats: winners", _not_won)
@@ -60,8 +61,8 @@ def _indecisive(turn: Candidate) -> str:
     return "result not told" if turn.hit is None else "hit nobody, or another player"
 
 
-def _form(turn: Candidate, section: SelectSection, replies: Replies) -> str:
-    if turn.type not in FREE_TEXT:
+def _form(turn: Candidate, section: SelectSection, replies: TextFile) -> str:
+    if turn.type not in SPEECH:
         return ""
     text = replies.get(turn.reply_span).strip()
     turn.score = quality(text, won=bool(turn.won), role=turn.role)

@@ -11,8 +11,8 @@ from tesuji.datasets.columns import OF_PAIR, facts_of, known
 from tesuji.datasets.from_logs.candidates import (
     WRONG,
     hash_of,
+    json_rows,
     opening_key,
-    rows_of,
     talk_hash,
     type_of,
 )
@@ -41,7 +41,7 @@ def log_pairs(path: Path) -> list[LogPair]:
     if not path.exists():
         return []
     pairs = []
-    for index, (where, row) in enumerate(rows_of(path)):
+    for index, (where, row) in enumerate(json_rows(path)):
         try:
             pairs.append(_pair(index, row))
         except WRONG as error:

@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tesuji.core.types import Found, Move
-from tesuji.datasets.from_logs.candidates import Candidate, Replies, Span, action_of, hash_of
+from tesuji.datasets.from_logs.candidates import Candidate, Span, TextFile, action_of, hash_of
 from tesuji.games.textarena.secretmafia import is_secretmafia, naming, read_action, targets
 from tesuji.players.prompting.parse_reply import read_reply
 
@@ -48,7 +48,7 @@ class Plan:
     first: bool = False
 
 
-class Match(NamedTuple):
+class Couple(NamedTuple):
     """Two turns found near each other."""
 
     chosen: Candidate
@@ -56,13 +56,13 @@ class Match(NamedTuple):
     near: str
 
 
-def near_matches(
+def couples(
     chosen: Sequence[Candidate],
     rejected: Sequence[Candidate],
     near: str,
     dropped: Dropped,
     fits_far: Fits = lambda turn, other: True,
-) -> Iterator[Match]:
+) -> Iterator[Couple]:
     """Chosen turns, each with the nearest rejected one that is left; `fits_far` says whether two go
     together where the situation is not the same."""
     left = sorted(chosen, key=lambda turn: turn.rank)
@@ -80,7 +80,7 @@ def near_matches(
                     still.append(turn)
                 else:
                     used.add(id(partner))
-                    yield Match(turn, partner, level)
+                    yield Couple(turn, partner, level)
             left = still
     if equal := sum(id(turn) in met_equal for turn in left):
         dropped["equal"] += equal
@@ -121,7 +121,7 @@ def by_outcome(
     chosen: Sequence[Candidate],
     all_turns: Sequence[Candidate],
     near: str,
-    replies: Replies,
+    replies: TextFile,
     dropped: Dropped,
 ) -> Iterator[Plan]:
     """A winner's reply over a loser's, both legal, of games that no illegal reply ended."""
@@ -131,25 +131,25 @@ def by_outcome(
     def far(turn: Candidate, other: Candidate) -> bool:
         return not turn.legal_moves or legal_there(replies.get(other.reply_span), turn)
 
-    for match in telling(near_matches(good, bad, near, dropped, far), dropped):
-        yield plan(match, "outcome")
+    for couple in telling(couples(good, bad, near, dropped, far), dropped):
+        yield plan(couple, "outcome")
 
 
-def telling(matches: Iterable[Match], dropped: Dropped) -> Iterator[Match]:
+def telling(some: Iterable[Couple], dropped: Dropped) -> Iterator[Couple]:
     """Those that can show which reply is better: not two night actions before the first day, each
     against somebody of whom nothing was known."""
-    for match in matches:
-        if match.chosen.unknown and match.rejected.unknown:
+    for couple in some:
+        if couple.chosen.unknown and couple.rejected.unknown:
             dropped["first night, targets unknown"] += 1
         else:
-            yield match
+            yield couple
 
 
 def by_legality(
     chosen: Sequence[Candidate],
     all_turns: Sequence[Candidate],
     near: str,
-    replies: Replies,
+    replies: TextFile,
     dropped: Dropped,
 ) -> Iterator[Plan]:
     """A legal reply over an illegal one: first a turn's retry over its first reply."""
@@ -169,8 +169,8 @@ def by_legality(
         return bool(turn.legal_moves) and not legal_there(replies.get(other.reply_span), turn)
 
     others = [turn for turn in good if turn.first_failed is None]
-    for match in near_matches(others, bad, near, dropped, far):
-        yield plan(match, "legality")
+    for couple in couples(others, bad, near, dropped, far):
+        yield plan(couple, "legality")
 
 
 def by_oracle(chosen: Sequence[Candidate], seed: int) -> Iterator[Plan]:
@@ -217,16 +217,16 @@ def _moves(moves: tuple[str, ...]) -> tuple[Move, ...]:
     return tuple(Move(number, text) for number, text in enumerate(moves))
 
 
-def plan(match: Match, by: str, *, swapped: bool = False) -> Plan:
+def plan(couple: Couple, by: str, *, swapped: bool = False) -> Plan:
     """The pair of two turns; `swapped`: the second reply is the better one."""
-    at, other = match.chosen, match.rejected
+    at, other = couple.chosen, couple.rejected
     good, bad = (other, at) if swapped else (at, other)
     return Plan(
         at,
         good.reply_span,
         bad.reply_span,
         by,
-        match.near,
+        couple.near,
         (at.prompt, good.reply, bad.reply),
         (good.reply_characters, bad.reply_characters),
         other,

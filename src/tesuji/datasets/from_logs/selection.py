@@ -11,24 +11,23 @@ from tesuji.datasets.from_logs.candidates import (
     Candidate,
     Pool,
     hash_of,
-    prompt_of,
-    rows_of,
-    seen_turns,
+    json_rows,
 )
 from tesuji.datasets.from_logs.filters import Report, apply, content_rules, select
 from tesuji.datasets.from_logs.given_pairs import LogPair
 from tesuji.datasets.from_logs.pairs import (
+    Couple,
     Dropped,
-    Match,
     Plan,
     agreeing,
     by_legality,
     by_oracle,
     by_outcome,
-    near_matches,
+    couples,
     plan,
     telling,
 )
+from tesuji.datasets.from_logs.prompts import prompt_of, seen_turns
 from tesuji.datasets.from_logs.split import held_out_matches
 from tesuji.datasets.judge import judged
 from tesuji.recipe.schema.data import LogsStage, PairsSection
@@ -136,30 +135,30 @@ class _Work:
         """Two halves of the turns, drawn by rank, compared with each other."""
         even, odd = ([t for t in good if t.rank % 2 == half and t.legal] for half in (0, 1))
         near = self.section.near
-        matches = list(telling(near_matches(even, odd, near, self.dropped), self.dropped))
-        matches = matches[: self.section.max_pairs]
-        prompts = self._prompts({(m.chosen.episode, m.chosen.place) for m in matches})
+        made = list(telling(couples(even, odd, near, self.dropped), self.dropped))
+        made = made[: self.section.max_pairs]
+        prompts = self._prompts({(c.chosen.episode, c.chosen.place) for c in made})
         replies = self.pool.replies
         items = [
             (
-                prompts[m.chosen.episode, m.chosen.place],
-                replies.get(m.chosen.reply_span),
-                replies.get(m.rejected.reply_span),
+                prompts[c.chosen.episode, c.chosen.place],
+                replies.get(c.chosen.reply_span),
+                replies.get(c.rejected.reply_span),
             )
-            for m in matches
+            for c in made
         ]
         if not items:
             return []
         better = judged(items, self.section.judge, self.out / "judge.sqlite", self.progress)
-        return list(self._judged_plans(matches, better))
+        return list(self._judged_plans(made, better))
 
-    def _judged_plans(self, matches: Sequence[Match], better: Sequence[bool | None]) -> list[Plan]:
+    def _judged_plans(self, made: Sequence[Couple], better: Sequence[bool | None]) -> list[Plan]:
         plans = []
-        for match, first in zip(matches, better, strict=True):
+        for couple, first in zip(made, better, strict=True):
             if first is None:
                 self.dropped["judge undecided"] += 1
             else:
-                plans.append(plan(match, "judge", swapped=not first))
+                plans.append(plan(couple, "judge", swapped=not first))
         return plans
 
     def _prompts(self, wanted: set[tuple[int, int]]) -> dict[tuple[int, int], tuple[Message, ...]]:
@@ -167,7 +166,7 @@ class _Work:
         episodes = {episode for episode, _ in wanted}
         return {
             (index, seen.place): prompt_of(row["game"], seen)
-            for index, (_, row) in enumerate(rows_of(self.episodes))
+            for index, (_, row) in enumerate(json_rows(self.episodes))
             if index in episodes
             for seen in seen_turns(row)
             if (index, seen.place) in wanted

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from tesuji.datasets.columns import SPEECH
 from tesuji.datasets.describe.distributions import LONGER, MOST, doublings, quantiles
-from tesuji.datasets.from_logs.candidates import FREE_TEXT, Candidate, Pool, action_of
+from tesuji.datasets.from_logs.candidates import Candidate, Pool, action_of
 from tesuji.datasets.from_logs.selection import Chosen
 from tesuji.logs.formats.chat_fields import UNREAD
 
@@ -17,7 +18,7 @@ SMALL_SHARE = 0.1  # of the rows left by balancing, under which it is warned abo
 
 def label_of(turn: Candidate) -> str:
     """A turn's move as a label: a vote's target, a decision without its size; "" for speech."""
-    if turn.type in FREE_TEXT or turn.move is None:
+    if turn.type in SPEECH or turn.move is None:
         return ""
     text = turn.move[1]
     return action_of(text) if turn.type == "decision" else text

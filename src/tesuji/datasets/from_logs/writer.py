@@ -12,22 +12,19 @@ import orjson
 from tesuji.core.files import atomic_path
 from tesuji.core.progress import Progress
 from tesuji.core.types import Example, Message, Pair
-from tesuji.datasets.columns import OF_PAIR, OF_ROW, SHOWN, facts_of, known
+from tesuji.datasets.columns import OF_PAIR, OF_ROW, SHOWN, SPEECH, facts_of, known
 from tesuji.datasets.files import example_row, pair_row
 from tesuji.datasets.from_logs.candidates import (
-    FREE_TEXT,
     Candidate,
     Pool,
-    Seen,
     action_of,
-    prompt_of,
-    rows_of,
-    seen_turns,
+    json_rows,
     talk_hash,
 )
 from tesuji.datasets.from_logs.flat_rows import preference_row, prefix, sft_row
 from tesuji.datasets.from_logs.given_pairs import LogPair
 from tesuji.datasets.from_logs.pairs import Plan
+from tesuji.datasets.from_logs.prompts import Seen, prompt_of, seen_turns
 from tesuji.datasets.from_logs.selection import Chosen
 from tesuji.datasets.from_logs.strategy_words import quality
 
@@ -71,7 +68,7 @@ class Writer:
         self._write(name, sft_row(example.prompt, example.reply, turn.type, score))
 
     def _score(self, turn: Candidate, reply: str) -> float | None:
-        if not self.scored or turn.type not in FREE_TEXT:
+        if not self.scored or turn.type not in SPEECH:
             return None
         return quality(reply.strip(), won=bool(turn.won), role=turn.role)
 
@@ -139,7 +136,7 @@ def write_all(
 
 
 def _until(path: Path, last: int) -> Iterator[tuple[str, Any]]:
-    return islice(rows_of(path), last + 1)
+    return islice(json_rows(path), last + 1)
 
 
 def _first(chosen: Chosen) -> set[int]:

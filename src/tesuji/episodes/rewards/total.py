@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from tesuji.core.errors import EngineError, GameError, RecipeError, did_you_mean
+from tesuji.core.errors import EngineError, RecipeError, did_you_mean, placed
 from tesuji.core.plugins import OURS, Plugins, blaming
 from tesuji.core.types import Episode
 from tesuji.episodes.rewards import terms, wordle
@@ -131,11 +131,8 @@ def check_fit(rewards: Rewards, game: Game) -> None:
                 hint="leave it out, or play what it is for; `returns` fits every game",
             )
         if isinstance(term, Oracle):
-            try:
+            with placed(f"rewards.{name}"):
                 term.check(game)
-            except (GameError, RecipeError) as error:
-                error.where = f"rewards.{name}"
-                raise
 
 
 def section_of(sections: Mapping[str, RewardTerm], name: str) -> RewardTerm | None:

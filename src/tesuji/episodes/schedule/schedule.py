@@ -28,7 +28,7 @@ POLICY = "policy"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PlayedTask:
     """How one match of a proposed task went for one learning seat; `score` is 0..1, `success` None
     where the game knows no winning."""
 
@@ -191,7 +191,7 @@ class Schedule:
     def _rng(self, purpose: str) -> random.Random:
         return random.Random(stream(self.seed, purpose, self._cursor))
 
-    def observe(self, outcomes: Sequence[Outcome]) -> list[str]:
+    def observe(self, outcomes: Sequence[PlayedTask]) -> list[str]:
         """Take in the outcomes of one rollout, in a fixed order; return lines for the console.
 
         New tasks count for the curriculum; a task's mean over all its matches and learning seats
@@ -205,8 +205,8 @@ class Schedule:
             self._remember(outcomes, self.failures)
         return [line for line in lines if line]
 
-    def _remember(self, outcomes: Sequence[Outcome], failures: FailureReplay) -> None:
-        tasks: dict[str, list[Outcome]] = {}
+    def _remember(self, outcomes: Sequence[PlayedTask], failures: FailureReplay) -> None:
+        tasks: dict[str, list[PlayedTask]] = {}
         for outcome in outcomes:
             if all(self._still_there(label) for label in outcome.task.players):
                 tasks.setdefault(repr(replace(outcome.task, repeat=0)), []).append(outcome)

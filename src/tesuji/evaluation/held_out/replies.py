@@ -15,6 +15,7 @@ from tesuji.core.progress import Progress
 from tesuji.core.seeds import stream
 from tesuji.core.statistics import share
 from tesuji.core.types import Example, Message, Move, Sampled
+from tesuji.datasets.columns import SPEECH
 from tesuji.datasets.from_logs.strategy_words import quality, words_in
 from tesuji.evaluation.held_out.reader import Reader
 from tesuji.evaluation.held_out.results import Indicators, Replies
@@ -26,7 +27,6 @@ from tesuji.recipe.schema.sections import SamplingSection
 
 Targets = tuple[Move, ...]
 
-SPEECH = ("discussion", "chat")  # votes and night actions are judged by what they did
 UNJUDGED = (*SPEECH, "decision")  # no single move that was played
 RULE = SelectSection()  # the guide's own limits
 

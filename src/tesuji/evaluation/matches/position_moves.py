@@ -19,7 +19,7 @@ CHUNK = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PositionQuestion:
     """A position with its answers: `optimal` moves keep its value, `best` ones also win soonest
     or lose latest. `split` says whether training saw it."""
 
@@ -33,7 +33,7 @@ class Question:
 def score_moves(
     game: Game,
     player: Player,
-    questions: Sequence[Question],
+    questions: Sequence[PositionQuestion],
     *,
     answer: Literal["id", "move"] = "move",
     progress: Progress = SILENT,
@@ -66,7 +66,7 @@ def moves_at(
     ]
 
 
-def _score(split: str, answered: Sequence[tuple[Question, Move | None]]) -> PositionScore:
+def _score(split: str, answered: Sequence[tuple[PositionQuestion, Move | None]]) -> PositionScore:
     optimal = sum(move is not None and move.id in q.optimal for q, move in answered)
     return PositionScore(
         split=split,

@@ -7,7 +7,7 @@ from tesuji.core.statistics import Interval, ratio_interval, wilson
 from tesuji.core.types import Ending, Episode, Turn
 from tesuji.evaluation.matches.against import outcome, seat_of
 from tesuji.evaluation.results import RoleScore
-from tesuji.games.textarena.secretmafia import MAFIA, named, team
+from tesuji.games.textarena.secretmafia import MAFIA, VOTING, named, team
 
 
 def score_roles(opponent: str, episodes: Sequence[Episode]) -> Iterator[RoleScore]:
@@ -37,7 +37,7 @@ def clean(episode: Episode) -> bool:
 
 def votes_of(episode: Episode, seat: int) -> list[int]:
     """The seats that this seat's votes by day named, in order; refused ones left out."""
-    cast = [t for t in episode.turns if t.seat == seat and t.phase == "voting" and not _refused(t)]
+    cast = [t for t in episode.turns if t.seat == seat and t.phase == VOTING and not _refused(t)]
     moves = (named(turn.played.text) for turn in cast if turn.played is not None)
     return [move.id for move in moves if move is not None]
 

@@ -28,7 +28,7 @@ from tesuji.games.poker.prompt import (
     situation_lines,
     waiting_text,
 )
-from tesuji.games.poker.situation import Situation, names_of, phase_of, situation
+from tesuji.games.poker.situation import Situation, names_of, situation, street_of
 
 BOARD = 5
 AUTOMATIONS = (
@@ -175,7 +175,7 @@ class PokerMatch(Match):
     @property
     def phase(self) -> str:
         """ "preflop", "flop", "turn" or "river"."""
-        return phase_of(self.state)
+        return street_of(self.state)
 
     def _total(self, seat: int, move: Move) -> int:
         """What the move bets to, 0 for a fold, a check or a call. Raises IllegalMove."""

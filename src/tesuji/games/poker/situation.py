@@ -95,7 +95,7 @@ def situation(
         game=game,
         names=names_of(state),
         seat=seat,
-        phase=phase_of(state),
+        phase=street_of(state),
         hole=tuple(hole),
         board=board,
         face_up=_face_up(state, seat),
@@ -118,7 +118,7 @@ def situation(
     )
 
 
-def phase_of(state: State) -> str:
+def street_of(state: State) -> str:
     """ "preflop", "flop", "turn", "river"; "street_1", ... in games without a board."""
     if has_board(state):
         return BOARD_STREETS.get(sum(1 for _ in state.get_board_cards(0)), "")

@@ -28,7 +28,8 @@ PHASES = (
     ("discussion", re.compile(r"Day breaks|Discuss for", re.I)),
 )
 NAMED = ("night_mafia", "night_doctor", "night_detective", "voting")  # a player is to be named
-DAY = ("discussion", "voting")
+VOTING = "voting"
+DAY = ("discussion", VOTING)
 LONGEST_BARE = 60  # characters of a reply that is nothing but brackets
 _GAME = "[GAME]"
 _ROLE = re.compile(r"Your role:\s*(\w+)", re.I)
@@ -42,6 +43,11 @@ _OUT = "has been eliminated"  # for a second invalid reply, in the middle of a v
 _GONE = re.compile(rf"^\[GAME\] ?Player (\d+) {_OUT}", re.M)
 _SENDER = re.compile(r"^\[(GAME|Player \d{1,3})\] ?", re.M)
 _DEPARTURE = re.compile(rf"Player (\d{{1,3}}) (was eliminated by vote|was killed|{_OUT})")
+_VOTED = re.compile(
+    r"^\[GAME\]\s*(?:Player (\d+) (?:was|has been) (?:eliminated by vote|voted out)"
+    r"|(No consensus))",
+    re.M | re.I,
+)
 _FINDING = re.compile(r"Player (\d{1,3}) IS( NOT)? ?a Mafia member")
 _BARE = re.compile(r"(?:\[(?:player)?\d+\][.!,]?)+|(?:player)?\d+[.!]?", re.I)
 _MATES = re.compile(r"Your teammates are: (.*)")
@@ -102,6 +108,14 @@ def departure(message: str) -> tuple[int, bool] | None:
     """(who is out, whether killed by the Mafia) where a message of the game begins with that."""
     match = _DEPARTURE.match(message)
     return (int(match.group(1)), match.group(2) == "was killed") if match else None
+
+
+def voted_out(observation: str) -> int | None:
+    """The player whom the last vote told of removed, -1 for nobody, None if none is told."""
+    results = list(_VOTED.finditer(observation))
+    if not results:
+        return None
+    return int(results[-1].group(1)) if results[-1].group(1) else -1
 
 
 def findings(text: str) -> dict[int, bool]:

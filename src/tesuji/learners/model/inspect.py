@@ -12,10 +12,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tesuji.core.errors import EngineError, TesujiError
+from tesuji.core.errors import EngineError, TesujiError, first_line
 from tesuji.core.types import Message
 from tesuji.learners.model.adapter import add_adapter, lora_config
-from tesuji.learners.model.load import base_of, device_of, load_tokenizer, quantization
+from tesuji.learners.model.load import (
+    FOLDER_HINT,
+    base_of,
+    device_of,
+    load_tokenizer,
+    quantization,
+)
 from tesuji.learners.model.tiny import build_tokenizer, check_shape, tiny_config
 from tesuji.players.prompting.chat_template import end_of_reply, render_prompt
 from tesuji.recipe.schema.sections import ModelSection
@@ -24,7 +30,6 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 GATED = ("meta-llama/", "google/gemma-")  # owners and names of which the Hub asks for a token
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-FOLDER_HINT = "the folder needs config.json, *.safetensors and the tokenizer's files"
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class ModelFacts:
             with torch.device("meta"):
                 return AutoModelForCausalLM.from_config(self.config)
         except Exception as error:  # a foreign configuration: whatever it raises is its fault
-            why = f"no model can be made of its config.json: {_line(error)}"
+            why = f"no model can be made of its config.json: {first_line(error)}"
             raise _broken(self.source, why) from error
 
     @property
@@ -154,7 +159,7 @@ def _read(section: ModelSection, source: str) -> ModelFacts:
             trust_remote_code=section.trust_remote_code,
         )
     except Exception as error:  # a foreign configuration: whatever it raises is its fault
-        raise _broken(source, f"its config.json cannot be used: {_line(error)}") from error
+        raise _broken(source, f"its config.json cannot be used: {first_line(error)}") from error
     _check_causal(source, config, section)
     tokenizer = load_tokenizer(section, source, here=True)
     _check_tokenizer(source, config, tokenizer)
@@ -180,7 +185,7 @@ def _check_tokenizer(source: str, config: Any, tokenizer: Any) -> None:
     except TesujiError:
         raise
     except Exception as error:  # a foreign template: whatever it raises is its fault
-        raise _broken(source, f"its chat template fails: {_line(error)}") from error
+        raise _broken(source, f"its chat template fails: {first_line(error)}") from error
     size = getattr(config.get_text_config(), "vocab_size", None)
     if isinstance(size, int) and max(tokenizer.get_vocab().values(), default=0) >= size:
         raise _broken(source, f"its tokenizer has {len(tokenizer):,} tokens and the model {size:,}")
@@ -201,7 +206,11 @@ def _check_weights(folder: Path, wanted: str = "") -> None:
                 pass
         except Exception as error:  # SafetensorError, OSError: all mean that it is broken
             pointer = file.read_bytes()[:8] == b"version "
-            why = "a Git LFS pointer (run git lfs pull)" if pointer else f"broken: {_line(error)}"
+            why = (
+                "a Git LFS pointer (run git lfs pull)"
+                if pointer
+                else f"broken: {first_line(error)}"
+            )
             raise _broken(str(folder), f"{file.name} is {why}") from error
     _check_shards(folder)
 
@@ -246,8 +255,3 @@ def _broken(source: str, why: str) -> EngineError:
     return EngineError(
         f"cannot load the model {source!r}: {why}", where="model.base", hint=FOLDER_HINT
     )
-
-
-def _line(error: Exception) -> str:
-    """The first line of what an error says."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

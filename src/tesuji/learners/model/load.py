@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.core.checksums import CHECKSUMS, damage
-from tesuji.core.errors import DataError, EngineError, TesujiError
+from tesuji.core.errors import DataError, EngineError, TesujiError, first_line
 from tesuji.core.files import read_json
 from tesuji.learners.model.memory import ran_out_of_memory
 from tesuji.learners.model.tiny import build_model, build_tokenizer, check_shape
@@ -23,6 +23,8 @@ from tesuji.players.sampling.support_check import DECODERS, require_support, sup
 from tesuji.recipe.schema.sections import ModelSection
 
 TINY = 2_000_000  # parameters
+FOLDER_HINT = "the folder needs config.json, *.safetensors and the tokenizer's files"
+HUB_HINT = "check the id and your connection; gated models need HF_TOKEN; or name a local folder"
 
 
 def quiet_libraries() -> None:
@@ -251,13 +253,6 @@ def _cannot_load(source: str, error: Exception, part: str = "") -> EngineError:
         rewarding = "ForSequenceClassification" in str(error)
         words = "takes no reward head" if rewarding else "is no causal language model"
         return EngineError(f"{source!r} {words}", where="model.base", hint=DECODERS)
-    first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if Path(source).exists():
-        hint = "the folder needs config.json, *.safetensors and the tokenizer's files"
-    else:
-        hint = (
-            "check the id and your connection; gated models need HF_TOKEN; or name a local folder"
-        )
-    return EngineError(
-        f"cannot load {part or 'the model '}{source!r}: {first_line}", where="model.base", hint=hint
-    )
+    what = f"cannot load {part or 'the model '}{source!r}: {first_line(error)}"
+    hint = FOLDER_HINT if Path(source).exists() else HUB_HINT
+    return EngineError(what, where="model.base", hint=hint)

@@ -1,7 +1,7 @@
 """Which reply of a held-out pair a model prefers: shares with intervals, all together and by role.
 
     scored = score_pairs(sampler, tokenize_pairs(pairs, tokenizer, prompt, max_length).rows)
-    judged(scored, policy_verdicts(scored)).shares["policy_preference"].rate
+    preference_of(scored, policy_verdicts(scored)).shares["policy_preference"].rate
 
 `policy_preference`: the policy itself finds the chosen reply likelier (log-probability summed over
 the reply's tokens, its end included); `..._per_token`: the same of the mean, which a long reply
@@ -98,7 +98,7 @@ def margins(scored: Sequence[Scored]) -> list[float]:
     return [pair.scores[0] - pair.scores[1] for pair in scored]
 
 
-def judged(scored: Sequence[Scored], verdicts: Mapping[str, Sequence[bool]]) -> Preference:
+def preference_of(scored: Sequence[Scored], verdicts: Mapping[str, Sequence[bool]]) -> Preference:
     """Verdicts (one a pair, by measure) as shares, all together and by the pairs' role."""
     roles: dict[str, list[int]] = defaultdict(list)
     for place, pair in enumerate(scored):

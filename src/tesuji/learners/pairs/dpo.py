@@ -18,10 +18,10 @@ from tesuji.learners.pairs.accuracy import (
     Margin,
     Preference,
     chosen_perplexity,
-    judged,
     margin_of,
     margins,
     policy_verdicts,
+    preference_of,
     score_pairs,
 )
 from tesuji.learners.pairs.summary import PairSummary
@@ -67,11 +67,11 @@ class DpoLearner(PairLearner):
         implicit reward beta * (log pi - log pi_ref), whose reference part was measured then."""
         verdicts = policy_verdicts(scored)
         if begun is None:
-            return judged(scored, verdicts), None
+            return preference_of(scored, verdicts), None
         both = zip(margins(scored), margins(begun), strict=True)
         gains = [self.stage.beta * (now - was) for now, was in both]
         verdicts |= {"implicit_reward": [gain > 0 for gain in gains]}
-        return judged(scored, verdicts), margin_of(scored, gains)
+        return preference_of(scored, verdicts), margin_of(scored, gains)
 
     def perplexity(self, scored: Sequence[Scored]) -> float | None:
         """Of the chosen replies, which DPO may make less likely as long as the rejected ones fall

@@ -17,10 +17,10 @@ from tesuji.learners.model.logprobs import Scored
 from tesuji.learners.pairs.accuracy import (
     Preference,
     chosen_first,
-    judged,
     longer_wins,
     margin_of,
     margins,
+    preference_of,
     share_json,
 )
 
@@ -29,7 +29,9 @@ BINS = 10
 
 def reward_preference(scored: Sequence[Scored]) -> Preference:
     """How often the chosen reply scores higher, and the rule "the longer one wins" beside it."""
-    return judged(scored, {"accuracy": chosen_first(scored), "longer_wins": longer_wins(scored)})
+    return preference_of(
+        scored, {"accuracy": chosen_first(scored), "longer_wins": longer_wins(scored)}
+    )
 
 
 def reward_evaluation(scored: Sequence[Scored], before: Preference) -> dict[str, Any]:

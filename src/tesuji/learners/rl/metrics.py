@@ -12,7 +12,7 @@ import torch
 from tesuji.core.files import read_beside
 from tesuji.core.statistics import wilson
 from tesuji.episodes.results import rate
-from tesuji.episodes.schedule.schedule import Outcome
+from tesuji.episodes.schedule.schedule import PlayedTask
 
 METRICS: Mapping[tuple[str, ...], str] = {
     tuple(names.split(", ")): meaning
@@ -21,7 +21,7 @@ METRICS: Mapping[tuple[str, ...], str] = {
 
 
 def rollout_metrics(
-    sums: Mapping[str, float], outcomes: Sequence[Outcome], *, can_be_won: bool
+    sums: Mapping[str, float], outcomes: Sequence[PlayedTask], *, can_be_won: bool
 ) -> dict[str, float]:
     """Means of a rollout, over all processes, from the learning seats' viewpoint. What is won is
     left out where nothing can be."""
@@ -38,7 +38,7 @@ def rollout_metrics(
     }
 
 
-def _won(outcomes: Sequence[Outcome]) -> dict[str, float]:
+def _won(outcomes: Sequence[PlayedTask]) -> dict[str, float]:
     score = sum(outcome.score for outcome in outcomes) / max(1, len(outcomes))
     successes, of = rate(outcome.success for outcome in outcomes)
     if outcomes and not of:

@@ -124,13 +124,25 @@ def tools_text(value: Any, path: str) -> str:
     functions (`{"name": ...}`) get OpenAI's shape around them."""
     if not value or (isinstance(value, str) and not value.strip()):
         return ""
+    value = _of_text(value)
     items = json_list([value] if isinstance(value, Mapping) else value, path)
+    items = [_of_text(tool) for tool in items]
     for place, tool in enumerate(items):
         if not isinstance(tool, Mapping):
             raise wrong(f"{path}[{place}]", f"{kind_of(tool)} where a function should be")
     wrapped = [t if "function" in t or "name" not in t else _function(t) for t in items]
     with of_json(path):
         return json.dumps(wrapped, ensure_ascii=False) if wrapped else ""
+
+
+def _of_text(value: Any) -> Any:
+    """The object that a JSON text holds, else the value itself."""
+    if not isinstance(value, str) or not value.lstrip().startswith("{"):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 def _function(tool: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,6 +178,9 @@ def _message(item: Any, path: str, notes: set[str]) -> Said:
     named, content = fields.first(*("value", "content") if name == "from" else ("content", "value"))
     if role == ASSISTANT:
         text = _assistant(fields, content, f"{path}.{named}", str(speaker).lower() == CALLS)
+    elif role == TOOL and isinstance(content, Mapping):
+        with of_json(f"{path}.{named}"):
+            text = json.dumps(content, ensure_ascii=False)
     else:
         text = _text(content, f"{path}.{named}")
     if role == TOOL:

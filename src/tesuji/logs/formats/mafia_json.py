@@ -16,6 +16,15 @@ from tesuji.logs.formats.secretmafia_turns import Exchange, in_order, odd, turns
 from tesuji.logs.numbers import by_seat, payment, payments, seat_number
 
 OF_GAMES = {"game_id", "outcome", "reward", "raw_rewards", "total_turns", "player_id", "game_info"}
+OF_CHATS = {
+    "instruction",
+    "output",
+    "messages",
+    "conversations",
+    "completion",
+    "chosen",
+    "rejected",
+}
 NAN = float("nan")
 
 
@@ -76,7 +85,7 @@ class Mafia(Importer):
 def _is_older(value: Mapping[str, Any]) -> bool:
     """Whether a `history` is a game's: rows of chats have one too, of other things, or empty."""
     history = value.get("history")
-    if not isinstance(history, list):
+    if not isinstance(history, list) or OF_CHATS & value.keys():
         return False
     if not history:
         return len(OF_GAMES & value.keys()) > 1
@@ -188,7 +197,7 @@ def _outcome(
         return Claim("timeout"), words
     if ended:
         return Claim(ended), words or str(label)
-    if isinstance(label, str) and label and written == UNKNOWN:
+    if label not in (None, "") and written == UNKNOWN:
         notes.append("outcome_unread")
     told = _verdict(game, seat, roles, notes)
     if UNKNOWN not in (told, written) and agreed([told, written]) == UNKNOWN:

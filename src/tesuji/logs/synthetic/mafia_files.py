@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tesuji.games.textarena.secretmafia import GAME
-from tesuji.logs.synthetic.mafia_play import MadeGame, Step
+from tesuji.logs.synthetic.mafia_play import MadeGame, MadeStep
 
 BEGAN = datetime(2025, 8, 1, 10, tzinfo=UTC)
 BETWEEN = timedelta(minutes=11)  # games
@@ -116,7 +116,7 @@ def _mgc_row(game: MadeGame, seat: int) -> dict[str, Any]:
     }
 
 
-def _stamps(game: MadeGame, seat: int, steps: Sequence[Step]) -> list[str]:
+def _stamps(game: MadeGame, seat: int, steps: Sequence[MadeStep]) -> list[str]:
     """When the view begins, and when each of its turns does."""
     time = BEGAN + game.number * BETWEEN + timedelta(microseconds=seat)
     stamps = [time.isoformat(timespec="microseconds")]

@@ -24,7 +24,7 @@ MAFIA_BETTER = 0.4  # how often that is the Mafia
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class MadeStep:
     """One reply: what the seat had been shown, all of it, and what it said; `phase` is the
     game's own word for it, `valid` whether the game took it."""
 
@@ -44,11 +44,11 @@ class MadeGame:
     name: str
     roles: tuple[str, ...]
     styles: tuple[Style, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[MadeStep, ...]
     rewards: tuple[float, ...]
     info: tuple[dict[str, Any], ...]
 
-    def view(self, seat: int) -> list[Step]:
+    def view(self, seat: int) -> list[MadeStep]:
         """The steps of one seat."""
         return [step for step in self.steps if step.seat == seat]
 
@@ -127,11 +127,11 @@ def _styles(roles: Sequence[str], rng: random.Random) -> tuple[Style, ...]:
     return tuple(rng.choices(STYLES, weight)[0] for weight in weights)
 
 
-def _play_out(table: Table, players: Sequence[Voice], rng: random.Random) -> Iterator[Step]:
+def _play_out(table: Table, players: Sequence[Voice], rng: random.Random) -> Iterator[MadeStep]:
     over = False
     while not over:
         seat, observation, phase = table.look()
         reply = players[seat].reply(observation)
         over, valid = table.act(reply)
         seconds = round(rng.lognormvariate(0.5, 0.6), 3)
-        yield Step(seat, phase, observation, reply, seconds, valid)
+        yield MadeStep(seat, phase, observation, reply, seconds, valid)

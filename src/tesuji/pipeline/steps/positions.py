@@ -12,7 +12,7 @@ from tesuji.core.seeds import stream
 from tesuji.datasets.from_positions.files import read_positions
 from tesuji.datasets.from_positions.label import Labelled, label
 from tesuji.datasets.from_positions.positions import all_positions
-from tesuji.evaluation.matches.position_moves import Question
+from tesuji.evaluation.matches.position_moves import PositionQuestion
 from tesuji.games.base import Game
 from tesuji.players.registry import make_player
 from tesuji.recipe.schema.recipe import EvaluationSection
@@ -22,7 +22,7 @@ Labelling = tuple[Labelled, str]
 
 def questions_for(
     section: EvaluationSection, game: Game, data: Path | None, seed: int
-) -> list[Question]:
+) -> list[PositionQuestion]:
     """At most `section.positions` questions, held-out ones first when there are too many.
 
     `data` is the folder of a data stage, or None.
@@ -50,8 +50,8 @@ def _sample(labelled: Sequence[Labelling], count: int, seed: int) -> list[Labell
     return sorted(shuffled, key=lambda item: item[1] != "held_out")[:count]
 
 
-def _question(item: Labelled, split: str) -> Question:
-    return Question(
+def _question(item: Labelled, split: str) -> PositionQuestion:
+    return PositionQuestion(
         match=item.position.match,
         seat=item.position.seat,
         split=split,

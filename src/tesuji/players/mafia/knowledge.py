@@ -8,6 +8,7 @@ from collections import Counter
 
 from tesuji.games.textarena.secretmafia import (
     MAFIA,
+    VOTING,
     departure,
     findings,
     last_message,
@@ -25,7 +26,7 @@ _VOTE = re.compile(r"\[(\d+)\]")
 _EVIDENCE = re.compile(r"evidence|pattern|reasoning|logic|deduce|analy[sz]e", re.I)
 
 
-class View:
+class Knowledge:
     """One player's knowledge, brought up to date by `read`."""
 
     def __init__(self) -> None:
@@ -82,7 +83,7 @@ class View:
                 self.reasoned.clear()
 
     def _read_player(self, speaker: int, text: str) -> None:
-        if self.phase in ("voting", "night_mafia"):
+        if self.phase in (VOTING, "night_mafia"):
             if vote := _VOTE.findall(text):
                 self.votes[speaker] = int(vote[-1])
             return

@@ -4,6 +4,7 @@ from random import Random
 from typing import Any
 
 from tesuji.core.files import read_beside
+from tesuji.games.textarena.secretmafia import VOTING
 
 PHRASES: dict[str, Any] = read_beside(__file__, "phrases.yaml")
 
@@ -70,8 +71,8 @@ def bare(rng: Random, seat: int) -> str:
 
 def reasoned_choice(rng: Random, phase: str, seat: int) -> str:
     """A name, mostly with a reason."""
-    reasons = PHRASES["vote_reasons" if phase == "voting" else phase]
-    if rng.random() < (0.2 if phase == "voting" else 0.6):
+    reasons = PHRASES["vote_reasons" if phase == VOTING else phase]
+    if rng.random() < (0.2 if phase == VOTING else 0.6):
         return f"[{seat}]"
     return f"{rng.choice(reasons).format(t=seat)} [{seat}]"
 

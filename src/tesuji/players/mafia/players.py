@@ -22,12 +22,12 @@ class Follower(Voice):
     """Speaks as the bandwagon does, and names whoever is accused most."""
 
     def _choice(self) -> int:
-        view = self.view
-        valid = [seat for seat in view.targets if seat != view.seat] or view.targets or [0]
-        blamed = {seat: view.accused[seat] for seat in valid if view.accused[seat]}
-        if view.phase not in NAMED or view.phase == "night_doctor" or not blamed:
+        known = self.known
+        valid = [seat for seat in known.targets if seat != known.seat] or known.targets or [0]
+        blamed = {seat: known.accused[seat] for seat in valid if known.accused[seat]}
+        if known.phase not in NAMED or known.phase == "night_doctor" or not blamed:
             return super()._choice()
-        return max(blamed, key=lambda seat: (blamed[seat], view.votes.get(seat, 0), -seat))
+        return max(blamed, key=lambda seat: (blamed[seat], known.votes.get(seat, 0), -seat))
 
 
 class MafiaPlayer(Player):

@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"(?<![\w.+\-−])[0-9]+(?:[\s.,:/\-−]+[0-9]+)*(?![\w%]|[
 
 Legal = tuple[Move, ...]
 Reader = Callable[[str], Move | None]
-Outcome = tuple[Found, Move | None, str]  # the last is the problem in words
+Reading = tuple[Found, Move | None, str]  # the last is the problem in words
 
 
 def read_reply(
@@ -56,7 +56,7 @@ def split_thought(text: str) -> tuple[str, str]:
 
 def _look(
     answer: str, thought: str, legal: Legal | None, prefer: str, reader: Reader | None
-) -> Outcome:
+) -> Reading:
     if not answer:
         problem = "the reply holds a thought and no move" if thought else "the reply is empty"
         return Found.NONE, None, problem
@@ -85,7 +85,7 @@ def _bare_id(answer: str, legal: Legal) -> Move | None:
     return next((move for move in legal if str(move.id) == answer), None)
 
 
-def _inside(answer: str, legal: Legal, prefer: str) -> Outcome:
+def _inside(answer: str, legal: Legal, prefer: str) -> Reading:
     """Look for one move, and one only, in a reply that says more (or less tidily) than that."""
     if whole := _alike(answer.strip(_WRAPPING), legal):
         return _only(Found.SOFT, whole)
@@ -98,7 +98,7 @@ def _inside(answer: str, legal: Legal, prefer: str) -> Outcome:
     return Found.NONE, None, "no legal move in the reply"
 
 
-def _only(how: Found, moves: Legal) -> Outcome:
+def _only(how: Found, moves: Legal) -> Reading:
     if len(moves) == 1:
         return how, moves[0], ""
     named = ", ".join(move.text for move in moves[:5]) + (", ..." if len(moves) > 5 else "")

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from tesuji.core.errors import EngineError
+from tesuji.core.errors import EngineError, first_line
 from tesuji.players.sampling.head import layers, own_logits, whole
 from tesuji.players.sampling.kv_context import ALL, Context, row_mask
 from tesuji.players.sampling.modes import evaluating, updating
@@ -83,7 +83,7 @@ class _Check:
         try:
             refusal = self._refusal()
         except Exception as error:
-            refusal = f"text alone does not go through it: {_line(error)}"
+            refusal = f"text alone does not go through it: {first_line(error)[:120]}"
         if refusal:
             return Support("refused", refusal)
         if not bool(torch.isfinite(self.plain[0]).all()):
@@ -166,7 +166,7 @@ class _Check:
         try:
             apart = attempt()
         except Exception as error:
-            return _line(error)
+            return first_line(error)[:120]
         if not apart <= self.tolerance:
             return f"{OFF} {apart:.2g}"
         self.worst = max(self.worst, apart)
@@ -279,12 +279,6 @@ def _made_for_an_encoder(config: Any) -> bool:
 
 def _logprobs(logits: Tensor) -> Tensor:
     return logits.float().log_softmax(-1)
-
-
-def _line(error: Exception) -> str:
-    """An error's first line, short."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:120]
 
 
 @contextlib.contextmanager

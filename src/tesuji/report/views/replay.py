@@ -20,7 +20,7 @@ LARGEST_BOARD = 26
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ReplayStep:
     """One step of a game as the page shows it; step 0 is the beginning.
 
     `position` is text; `grid` the same as rows of single characters where it is a board, and
@@ -37,14 +37,14 @@ class Step:
     problem: bool = False
 
 
-def steps(episode: Episode, names: Sequence[str], game: Game | None) -> tuple[Step, ...]:
+def steps(episode: Episode, names: Sequence[str], game: Game | None) -> tuple[ReplayStep, ...]:
     """The whole game, one step more than turns. `names[s]` is shown for seat s."""
     positions = _replayed(episode, game) or _observed(episode)
     grids = [grid_of(position) for position in positions]
-    walk = [Step(positions[0], grids[0], (), "The beginning")]
+    walk = [ReplayStep(positions[0], grids[0], (), "The beginning")]
     for number, turn in enumerate(episode.turns, start=1):
         walk.append(
-            Step(
+            ReplayStep(
                 position=positions[number],
                 grid=grids[number],
                 changed=_changed(grids[number - 1], grids[number]),

@@ -12,7 +12,7 @@ from tesuji.episodes.arena import play_matches
 from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.results import score_of, success_of
 from tesuji.episodes.rewards.total import Rewards
-from tesuji.episodes.schedule.schedule import POLICY, Outcome
+from tesuji.episodes.schedule.schedule import POLICY, PlayedTask
 from tesuji.games.base import Game
 from tesuji.learners.rl.rollout.traces import traces_of
 from tesuji.players.base import Player
@@ -26,7 +26,7 @@ class Rollout:
     learning seat, and what the log wants to know. Sums, so that processes can be added up."""
 
     traces: list[Trace]
-    outcomes: list[Outcome]
+    outcomes: list[PlayedTask]
     sums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     seconds: float = 0.0
 
@@ -66,7 +66,7 @@ def play(tasks: Sequence[Task], setup: MatchSetup, *, version: int) -> Rollout:
     return rollout
 
 
-def outcomes_of(tasks: Sequence[Task], setup: MatchSetup) -> list[Outcome]:
+def outcomes_of(tasks: Sequence[Task], setup: MatchSetup) -> list[PlayedTask]:
     """Play the tasks and see only how they end: nothing is rewarded, so anybody may hold the
     policy's seats, also a player without a prompt or tokens. Failed matches are left out."""
     episodes = _played(tasks, setup)
@@ -97,10 +97,10 @@ def _ours(episode: Episode) -> list[int]:
     return [seat for seat, label in enumerate(episode.players) if label == POLICY]
 
 
-def _outcome(task: Task, episode: Episode, seat: int, setup: MatchSetup) -> Outcome:
+def _outcome(task: Task, episode: Episode, seat: int, setup: MatchSetup) -> PlayedTask:
     info = setup.game_of(task).info
     score, success = score_of(episode, seat, info), success_of(episode, seat, info)
-    return Outcome(task, seat, score, success)
+    return PlayedTask(task, seat, score, success)
 
 
 def _key(played: Task | Episode, opening: int, repeat: int) -> tuple[Any, ...]:

@@ -22,7 +22,7 @@ CHUNK = 1 << 24  # logits at once
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class PerToken:
     """Per trained token [T], in float32. `entropy` is of the distribution sampled from; `values`
     are read before the token, `after` behind it, both None without a critic."""
 
@@ -70,17 +70,17 @@ class ActorCritic(nn.Module):
         parts = {"head": self.value_head, **({"model": self.critic} if self.critic else {})}
         return nn.ModuleDict(parts)
 
-    def forward(self, batch: MicroBatch) -> Scored:
+    def forward(self, batch: MicroBatch) -> PerToken:
         """Score the trained tokens of one micro-batch."""
         if self.support.own_head:
             hidden = self._hidden(self.model, batch)
             logp, entropy = self._score(hidden[batch.places], batch)
-            return Scored(logp, entropy, *self._values(hidden, batch))
+            return PerToken(logp, entropy, *self._values(hidden, batch))
         out = self.model(input_ids=batch.ids, use_cache=False)
         logp, entropy = self._chunk(out.logits.flatten(0, 1)[batch.places], batch, 0)
         needed = self.value_head is not None and self.critic is None
         hidden = self._hidden(self.model, batch) if needed else logp
-        return Scored(logp, entropy, *self._values(hidden, batch))
+        return PerToken(logp, entropy, *self._values(hidden, batch))
 
     def _score(self, hidden: Tensor, batch: MicroBatch) -> tuple[Tensor, Tensor]:
         size = max(1, CHUNK // int(self.model.config.get_text_config().vocab_size))
