@@ -49,9 +49,12 @@ def child(root: Path) -> int:
     """Run the chain in a process of its own, to its end; its number."""
     pid = os.fork()
     if pid == 0:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        run_recipe(chain(), root)
-        os._exit(0)
+        status = 1
+        try:
+            run_recipe(chain(), root)
+            status = 0
+        finally:
+            os._exit(status)  # in no case go on as a second copy of this program
     return pid
 
 

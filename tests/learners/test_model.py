@@ -66,3 +66,15 @@ def test_a_device_that_is_not_here_is_refused():
         pytest.skip("this machine has a GPU")
     with pytest.raises(EngineError, match="no cuda device"):
         load_policy(ModelSection(device="cuda"), "anything")
+
+
+def test_a_fresh_adapter_follows_from_the_seed_alone() -> None:
+    made = []
+    for noise, seed in ((1, 5), (2, 5), (2, 6)):
+        torch.manual_seed(noise)
+        after = torch.random.get_rng_state()
+        model = with_adapter(tiny_policy(), LoraSection(), seed).model
+        assert torch.equal(torch.random.get_rng_state(), after), "nobody else's numbers are drawn"
+        made.append([p for n, p in model.named_parameters() if "lora_A" in n])
+    first, again, other = made
+    assert all(map(torch.equal, first, again)) and not all(map(torch.equal, first, other))

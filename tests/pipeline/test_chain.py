@@ -42,9 +42,11 @@ def killed_in(stage: str, recipe: Recipe, root: Path) -> bool:
     """Start the run and kill it once that stage has a checkpoint; whether it was still at work."""
     pid = os.fork()
     if pid == 0:
-        torch.set_num_threads(1)
-        run_recipe(recipe, root)
-        os._exit(0)
+        try:
+            torch.set_num_threads(1)
+            run_recipe(recipe, root)
+        finally:
+            os._exit(0)  # in no case go on as a second copy of this test
     saved = f"{recipe.name}/stages/*-{stage}/checkpoints/*"
     while not list(root.glob(saved)):
         if os.waitpid(pid, os.WNOHANG)[0]:

@@ -57,3 +57,15 @@ class Player(ABC):
     @abstractmethod
     def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
         """One reply a request, in order."""
+
+
+class OneByOne(Player):
+    """A player that takes every decision by itself."""
+
+    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
+        """One reply a request, in order."""
+        return [self.reply(request) for request in requests]
+
+    @abstractmethod
+    def reply(self, request: MoveRequest) -> Reply:
+        """The reply to one request."""

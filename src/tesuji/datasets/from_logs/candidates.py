@@ -158,7 +158,6 @@ def _episode(pool: Pool, index: int, row: Mapping[str, Any], seed: int) -> None:
     hashes: dict[int, Any] = {}
     sizes: dict[int, int] = {}
     known: dict[int, set[int] | None] = {}  # by seat: its team mates, None once a day broke
-    about = row.get("provenance", {})
     for seen in seen_turns(row):
         turn, seat = seen.turn, seen.turn["seat"]
         part = seen.parts[-1]
@@ -174,8 +173,7 @@ def _episode(pool: Pool, index: int, row: Mapping[str, Any], seed: int) -> None:
         if not attempts or not attempts[-1]["reply"].strip():
             pool.silent += 1
             continue
-        candidate = _candidate(pool, row, about, seen, hashes[seat].digest(), sizes[seat], seed)
-        candidate.episode = index
+        candidate = _candidate(pool, index, row, seen, hashes[seat].digest(), sizes[seat], seed)
         candidate.unknown = _unknown(candidate, known[seat])
         pool.candidates.append(candidate)
         if candidate.phase == VOTING and candidate.move is not None:
@@ -190,14 +188,14 @@ def _unknown(turn: Candidate, mates: set[int] | None) -> bool:
 
 def _candidate(
     pool: Pool,
+    index: int,
     row: Mapping[str, Any],
-    about: Mapping[str, Any],
     seen: Seen,
     digest: bytes,
     size: int,
     seed: int,
 ) -> Candidate:
-    turn = seen.turn
+    turn, about = seen.turn, row.get("provenance", {})
     game, role, phase = intern(row["game"]), intern(turn["role"]), intern(turn.get("phase", ""))
     last = turn["attempts"][-1]
     move = last.get("move")
@@ -208,7 +206,7 @@ def _candidate(
     seat = turn["seat"]
     identity = f"{seed}|{shown_match}|{seat}|{seen.number}|{prompt}|{reply}"
     candidate = Candidate(
-        episode=0,
+        episode=index,
         place=seen.place,
         match=_side_key(kind, last, shown_match),
         shown_match=shown_match,

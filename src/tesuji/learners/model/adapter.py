@@ -7,13 +7,16 @@ from tesuji.learners.model.load import Policy
 from tesuji.recipe.schema.sections import LoraSection
 
 
-def with_adapter(policy: Policy, lora: LoraSection) -> Policy:
-    """Add fresh LoRA adapters (Hu et al. 2021) to a model that has none."""
+def with_adapter(policy: Policy, lora: LoraSection, seed: int = 0) -> Policy:
+    """Add fresh LoRA adapters (Hu et al. 2021), made from `seed`, to a model that has none."""
+    import torch
     from peft import PeftModel
 
     if isinstance(policy.model, PeftModel):
         return policy
-    model = add_adapter(policy.model, lora_config(lora, "CAUSAL_LM"))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = add_adapter(policy.model, lora_config(lora, "CAUSAL_LM"))
     return Policy(model, policy.tokenizer, policy.source)
 
 

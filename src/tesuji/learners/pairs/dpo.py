@@ -43,7 +43,8 @@ def train_dpo(
     `out/checkpoints`. With `lora`, a whole model gets an adapter first. Raises DataError when no
     pair can be learned from, EngineError when training fails.
     """
-    return train_pairs(DpoLearner(stage, with_adapter(policy, lora) if lora else policy), **run)
+    adapted = with_adapter(policy, lora, run["seed"]) if lora else policy
+    return train_pairs(DpoLearner(stage, adapted), **run)
 
 
 class DpoLearner(PairLearner):

@@ -67,7 +67,8 @@ def run_training(
 def trainable(recipe: Recipe, source: str) -> Policy:
     """The model in `source`, with the recipe's adapter on it where it asks for one."""
     policy = load_policy(recipe.model, source)
-    return with_adapter(policy, recipe.model.lora) if recipe.model.lora is not None else policy
+    lora = recipe.model.lora
+    return policy if lora is None else with_adapter(policy, lora, recipe.seed)
 
 
 def stop_when(

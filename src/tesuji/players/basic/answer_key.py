@@ -5,16 +5,15 @@ For data to learn from and for tests; it looks where no player may, so it is nob
 
 import random
 import string
-from collections.abc import Sequence
 
 from tesuji.core.seeds import stream
 from tesuji.core.types import Move
-from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.players.base import MoveRequest, OneByOne, Reply
 
 NEAR = 6  # letters and digits before the end, one of which a slip changes
 
 
-class AnswerKeyPlayer(Player):
+class AnswerKeyPlayer(OneByOne):
     """Gives the game's own answer to every question.
 
     As the oracle of a data stage it teaches, beside each answer, so many `slips`: the same with one
@@ -27,11 +26,8 @@ class AnswerKeyPlayer(Player):
     def __init__(self, slips: int = 0) -> None:
         self.slips = slips
 
-    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
-        """One right reply a request; an error where the game has no key to it."""
-        return [self._answer(request) for request in requests]
-
-    def _answer(self, request: MoveRequest) -> Reply:
+    def reply(self, request: MoveRequest) -> Reply:
+        """The right reply; an error where the game has no key."""
         answer = request.match.answer(request.seat)
         if answer is None:
             return Reply(error=f"{request.game.name} has no answer to this")

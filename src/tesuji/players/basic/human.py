@@ -1,14 +1,14 @@
 """A person at the terminal."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from rich.console import Console
 
 from tesuji.core.errors import TesujiError
 from tesuji.core.types import Move
 from tesuji.games.board import drawn
-from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.players.base import MoveRequest, OneByOne, Reply
 from tesuji.players.prompting.parse_reply import read_reply
 
 HELP = ("?", "help", "h")
@@ -19,7 +19,7 @@ class HumanLeft(TesujiError):
     """The person left the table."""
 
 
-class HumanPlayer(Player):
+class HumanPlayer(OneByOne):
     """Shows what the seat may know, its board drawn, and asks for a move, by number or in the
     game's notation.
 
@@ -33,11 +33,8 @@ class HumanPlayer(Player):
         self.console = console
         self.ask = ask or (lambda prompt: console.input(prompt, markup=False))
 
-    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
-        """One move a request, asked for one after the other."""
-        return [Reply(move=self._one(request)) for request in requests]
-
-    def _one(self, request: MoveRequest) -> Move:
+    def reply(self, request: MoveRequest) -> Reply:
+        """The move that the person types, asked for until it is one."""
         role = request.match.role(request.seat)
         shown = drawn(request.game, request.observation)
         self._say(f"\nYou are {role}.\n{shown.rstrip()}")
@@ -52,7 +49,7 @@ class HumanPlayer(Player):
             reader = functools.partial(request.match.read, request.seat)
             attempt = read_reply(text, request.legal, reader=reader)
             if attempt.move is not None:
-                return attempt.move
+                return Reply(move=attempt.move)
             self._say(f"{_why(attempt.problem)} (? lists the moves)")
 
     def _line(self, prompt: str) -> str:

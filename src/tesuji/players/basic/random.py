@@ -3,20 +3,17 @@
 import random
 from collections.abc import Sequence
 
-from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.players.base import MoveRequest, OneByOne, Reply
 
 
-class RandomPlayer(Player):
+class RandomPlayer(OneByOne):
     """Chooses uniformly, from each request's own random stream. Where any text is a move, the game
     itself draws a reply, if it knows how."""
 
     name = "random"
 
-    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
-        """One random legal move a request."""
-        return [self._one(request) for request in requests]
-
-    def _one(self, request: MoveRequest) -> Reply:
+    def reply(self, request: MoveRequest) -> Reply:
+        """A random legal move."""
         rng = random.Random(request.seed)
         if request.legal:
             return Reply(move=rng.choice(request.legal))

@@ -1,14 +1,12 @@
 """Players that follow a simple rule: for tests, baselines and small experiments."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from tesuji.core.errors import RecipeError
-from tesuji.core.types import Move
-from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.players.base import MoveRequest, OneByOne, Reply
 
 
-class ScriptedPlayer(Player):
+class ScriptedPlayer(OneByOne):
     """Plays the first legal move of `prefer` (a list of notations), else by `policy`: the
     `first` or the `last` of the legal moves, in the game's own order.
 
@@ -31,11 +29,9 @@ class ScriptedPlayer(Player):
         self.policy = policy
         self.prefer = tuple(prefer)
 
-    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
-        """One move a request, by the rule."""
-        return [self._one(request.legal) for request in requests]
-
-    def _one(self, legal: tuple[Move, ...] | None) -> Reply:
+    def reply(self, request: MoveRequest) -> Reply:
+        """The move of the rule."""
+        legal = request.legal
         if not legal:
             return Reply(error="the scripted player needs a list of legal moves")
         by_text = {move.text: move for move in legal}

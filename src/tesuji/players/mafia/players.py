@@ -9,12 +9,11 @@ They know what stands in their own transcript, and play every role.
 """
 
 import random
-from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
 from tesuji.games.base import Match
 from tesuji.games.textarena.secretmafia import NAMED
-from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.players.base import MoveRequest, OneByOne, Reply
 from tesuji.players.mafia.styles import Style, Voice
 
 
@@ -30,7 +29,7 @@ class Follower(Voice):
         return max(blamed, key=lambda seat: (blamed[seat], known.votes.get(seat, 0), -seat))
 
 
-class MafiaPlayer(Player):
+class MafiaPlayer(OneByOne):
     """One style for all seats of all matches; what a seat has read is kept while its match is."""
 
     name = "mafia"
@@ -40,11 +39,8 @@ class MafiaPlayer(Player):
     def __init__(self) -> None:
         self._voices: WeakKeyDictionary[Match, dict[int, Voice]] = WeakKeyDictionary()
 
-    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
-        """One reply a request, in words."""
-        return [self._one(request) for request in requests]
-
-    def _one(self, request: MoveRequest) -> Reply:
+    def reply(self, request: MoveRequest) -> Reply:
+        """A reply in words."""
         voices = self._voices.setdefault(request.match, {})
         rng = random.Random(request.seed)
         voice = voices.get(request.seat)

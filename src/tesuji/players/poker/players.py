@@ -4,32 +4,28 @@ Each is told what its seat knows (`PokerMatch.situation`) and nothing else.
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from functools import lru_cache
 
 from tesuji.core.seeds import stream
 from tesuji.core.types import Move
 from tesuji.games.poker.hand import PokerMatch
 from tesuji.games.poker.situation import Situation, bet_text
-from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.players.base import MoveRequest, OneByOne, Reply
 from tesuji.players.poker.equity import equity
 from tesuji.players.poker.tight_aggressive import Choice, by_rule, sized
 
 MARGIN = 0.03  # what a call has to be worth beyond its price
 
 
-class PokerPlayer(Player):
+class PokerPlayer(OneByOne):
     """Decides from what its seat knows; subclasses say how."""
 
     @abstractmethod
     def decide(self, at: Situation, kind: str, seed: int) -> Choice:
         """What to do in this situation of a game of this kind."""
 
-    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
-        """One move a request: of a bet that is not on the menu, the nearest that is."""
-        return [self._one(request) for request in requests]
-
-    def _one(self, request: MoveRequest) -> Reply:
+    def reply(self, request: MoveRequest) -> Reply:
+        """A move: of a bet that is not on the menu, the nearest that is."""
         match = request.match
         if not isinstance(match, PokerMatch):
             return Reply(error=f"{self.name} plays the games of the family poker only")

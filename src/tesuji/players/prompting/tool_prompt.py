@@ -113,9 +113,8 @@ def _given(message: Message, template: str, write: Callable[[dict[str, Any]], An
 def _thoughtful(message: Message, template: str) -> Given:
     """A reply's thought in a place of its own, where the template has one."""
     text = message["content"]
-    if message["role"] != "assistant" or "</think>" not in text:
-        return {**message}
-    if "reasoning_content" not in template:
+    apart = "reasoning_content" in template and "</think>" in text
+    if message["role"] != "assistant" or not apart:
         return {**message}
     thought, said = split_thought(text)
     return {"role": "assistant", "content": said, "reasoning_content": thought}

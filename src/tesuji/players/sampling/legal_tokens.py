@@ -4,6 +4,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+import torch
+from torch import Tensor
+
+from tesuji.players.sampling.base import Choices
+
 Branch = dict[int, "Branch"]
 
 NOTHING: Final[Branch] = {}
@@ -70,3 +75,22 @@ def masked_probabilities(
             way = tuple(choice[: len(ways[0])])
             chance[index] *= weights[way] / total if way in weights else 1.0
     return chance
+
+
+def branches_of(choices: Sequence[Choices | None]) -> list[Branch | None]:
+    """The root of each prompt's trie; prompts with the same choices share one."""
+    keys = [None if some is None else tuple(map(tuple, some)) for some in choices]
+    roots = {key: TokenTrie(key).root for key in dict.fromkeys(keys) if key is not None}
+    return [None if key is None else roots[key] for key in keys]
+
+
+def masked(logits: Tensor, branches: Sequence[Branch | None]) -> Tensor:
+    """Logits [B, V] with -inf where a row's branch has no such token; no branch, no mask."""
+    if not any(branches):
+        return logits
+    allowed = torch.tensor([not branch for branch in branches], device=logits.device)
+    allowed = allowed.unsqueeze(1).repeat(1, logits.shape[1])
+    pairs = [(row, token) for row, branch in enumerate(branches) for token in branch or ()]
+    rows, tokens = zip(*pairs, strict=True)
+    allowed[list(rows), list(tokens)] = True
+    return logits.masked_fill(~allowed, -torch.inf)

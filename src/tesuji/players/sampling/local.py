@@ -26,7 +26,7 @@ from tesuji.core.types import Sampled
 from tesuji.players.prompting.chat_template import end_of_reply
 from tesuji.players.sampling.base import Choices
 from tesuji.players.sampling.kv_context import ALL, NOBODY, Context, read_once
-from tesuji.players.sampling.legal_tokens import Branch, TokenTrie, certain
+from tesuji.players.sampling.legal_tokens import Branch, branches_of, certain, masked
 from tesuji.players.sampling.modes import evaluating
 from tesuji.players.sampling.plain_context import PlainContext
 from tesuji.players.sampling.prefix_cache import KeptContexts
@@ -70,7 +70,7 @@ class LocalSampler:
     ) -> list[Sampled]:
         """One reply a prompt, in order; see `Sampler`. Raises EngineError if one is too long."""
         self._check_lengths(prompts, max_new_tokens)
-        branches = [None] * len(prompts) if choices is None else _branches(choices)
+        branches = [None] * len(prompts) if choices is None else branches_of(choices)
         rows = [
             _Row(tuple(prompt), seed, stop_ids, max_new_tokens, branch)
             for prompt, seed, branch in zip(prompts, seeds, branches, strict=True)
@@ -315,9 +315,9 @@ def _decode_shared(
 
 def _draw(logits: Tensor, rows: Sequence[_Row], temperature: float, top_p: float) -> Tensor:
     """Draw one token a row from logits [B, V], append it to the row, and return all of them [B]."""
-    masked = _mask(logits, [row.branch for row in rows])
+    legal = masked(logits, [row.branch for row in rows])
     uniforms = torch.tensor([row.uniform() for row in rows], device=logits.device)
-    ids, logprobs = draw(distribution(masked, temperature, top_p), uniforms)
+    ids, logprobs = draw(distribution(legal, temperature, top_p), uniforms)
     for row, token, logprob in zip(rows, ids.tolist(), logprobs.tolist(), strict=True):
         if math.isnan(logprob):
             raise EngineError(
@@ -326,25 +326,6 @@ def _draw(logits: Tensor, rows: Sequence[_Row], temperature: float, top_p: float
             )
         row.append(token, logprob)
     return ids
-
-
-def _branches(choices: Sequence[Choices | None]) -> list[Branch | None]:
-    """The root of each prompt's trie; prompts with the same choices share one."""
-    keys = [None if some is None else tuple(map(tuple, some)) for some in choices]
-    roots = {key: TokenTrie(key).root for key in dict.fromkeys(keys) if key is not None}
-    return [None if key is None else roots[key] for key in keys]
-
-
-def _mask(logits: Tensor, branches: Sequence[Branch | None]) -> Tensor:
-    """Logits [B, V] with -inf where a row's branch has no such token; no branch, no mask."""
-    if not any(branches):
-        return logits
-    allowed = torch.tensor([not branch for branch in branches], device=logits.device)
-    allowed = allowed.unsqueeze(1).repeat(1, logits.shape[1])
-    pairs = [(row, token) for row, branch in enumerate(branches) for token in branch or ()]
-    rows, tokens = zip(*pairs, strict=True)
-    allowed[list(rows), list(tokens)] = True
-    return logits.masked_fill(~allowed, -torch.inf)
 
 
 def _stop_ids(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> Iterator[int]:

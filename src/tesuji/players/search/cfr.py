@@ -14,10 +14,10 @@ from typing import Any
 from tesuji.core.errors import GameError
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
-from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.players.base import MoveRequest, OneByOne, Reply
 
 
-class CFRPlayer(Player):
+class CFRPlayer(OneByOne):
     """Draws from the average policy after `iterations` of CFR+, from each request's own seed.
 
     It looks at its seat's information state only. Raises GameError for games it cannot solve.
@@ -42,15 +42,12 @@ class CFRPlayer(Player):
         options = json.dumps(dict(self._game.options), sort_keys=True)
         return _solved(self._game.name, options, self.iterations)
 
-    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
-        """One move a request."""
-        return [self._one(request) for request in requests]
-
     def probabilities(self, requests: Sequence[MoveRequest]) -> list[dict[int, float]]:
         """Move id → probability for each request."""
         return [self._policy_at(request) for request in requests]
 
-    def _one(self, request: MoveRequest) -> Reply:
+    def reply(self, request: MoveRequest) -> Reply:
+        """A move drawn from the policy."""
         legal, chances = request.legal or (), self._policy_at(request)
         weights = [chances[move.id] for move in legal]
         return Reply(move=random.Random(request.seed).choices(legal, weights)[0])

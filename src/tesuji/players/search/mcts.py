@@ -10,18 +10,17 @@ the request's seed alone.
 
 import random
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 from tesuji.core.errors import GameError
 from tesuji.games.base import Match
-from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.players.base import MoveRequest, OneByOne, Reply
 
 _MEMORY_MB = 1000
 _SEED_RANGE = 2**31 - 1
 
 
-class _TreeSearch(Player):
+class _TreeSearch(OneByOne):
     """What both searches share: the budget, and one fresh bot a decision.
 
     `simulations` per move; `uct_c` weighs exploration; `rollouts` random games per leaf.
@@ -32,11 +31,8 @@ class _TreeSearch(Player):
         self.uct_c = uct_c
         self.rollouts = rollouts
 
-    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
-        """One searched move a request. Raises GameError for games it cannot play."""
-        return [self._one(request) for request in requests]
-
-    def _one(self, request: MoveRequest) -> Reply:
+    def reply(self, request: MoveRequest) -> Reply:
+        """The searched move. Raises GameError for games it cannot play."""
         import pyspiel
 
         state = _state_of(request.match, self.name)

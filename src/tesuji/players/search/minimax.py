@@ -10,13 +10,13 @@ positions.) For deterministic games of two seats with perfect information and ze
 import functools
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tesuji.core.errors import GameError
 from tesuji.core.types import Move
 from tesuji.games.base import Match
-from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.players.base import MoveRequest, OneByOne, Reply
 
 NODE_LIMIT = 3_000_000
 
@@ -34,7 +34,7 @@ class MoveValue(NamedTuple):
         return self.value, (-self.plies if self.value > 0 else self.plies if self.value < 0 else 0)
 
 
-class MinimaxPlayer(Player):
+class MinimaxPlayer(OneByOne):
     """Plays a best move, ties broken by the request's seed.
 
     `depth` None solves the game exactly and remembers every position; a number looks that many
@@ -49,11 +49,8 @@ class MinimaxPlayer(Player):
         self._known: dict[tuple[str, Any], MoveValue] = {}
         self._nodes = 0
 
-    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
-        """One best move a request."""
-        return [self._one(request) for request in requests]
-
-    def _one(self, request: MoveRequest) -> Reply:
+    def reply(self, request: MoveRequest) -> Reply:
+        """A best move."""
         best = best_moves(self.solve(request.match))
         return Reply(move=random.Random(request.seed).choice(best))
 

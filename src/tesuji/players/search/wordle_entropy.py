@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tesuji.core.errors import GameError, RecipeError
 from tesuji.core.types import Move
 from tesuji.games.wordle.game import WordleGame, WordleMatch
-from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.players.base import MoveRequest, OneByOne, Reply
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -21,7 +21,7 @@ AT_ONCE = 4_000_000  # marks looked at in one go: 100 MB
 BITS, SIZE = "bits", "size"
 
 
-class EntropyPlayer(Player):
+class EntropyPlayer(OneByOne):
     """Guesses the word of largest value: the bits it is expected to tell, and its chance of being
     right (`by: bits`); or minus the number of words it is expected to leave, none where it is right
     (`by: size`). With one guess left only the chance counts. Of equals the more frequent word is
@@ -40,10 +40,6 @@ class EntropyPlayer(Player):
         self.by = by
         self._known: dict[tuple[object, ...], int] = {}
 
-    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
-        """One guess a request."""
-        return [self._one(request) for request in requests]
-
     def values(self, request: MoveRequest) -> dict[int, float]:
         """Move id → value of every legal guess."""
         import numpy as np
@@ -53,7 +49,8 @@ class EntropyPlayer(Player):
         values = self._value(game, guesses, match.possible(), last=match.left == 1)
         return dict(zip(guesses.tolist(), values.tolist(), strict=True))
 
-    def _one(self, request: MoveRequest) -> Reply:
+    def reply(self, request: MoveRequest) -> Reply:
+        """The guess of largest value."""
         game, match = _wordle(request)
         legal, possible, last = request.legal or (), match.possible(), match.left == 1
         hints = match.guessed if len(legal) < len(game.guesses) else ()  # they matter in hard mode

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from tesuji.recipe.schema.sections import GameSection, PlayerSection, Section, Text
+from tesuji.recipe.schema.sections import GameSection, NamedSection, PlayerSection, Section, Text
 
 SELF, SNAPSHOT = "self", "snapshot"
 
@@ -90,10 +90,8 @@ class PlaySection(Section):
         return self
 
 
-class RewardTerm(Section):
+class RewardTerm(NamedSection):
     """One term of the reward. A bare number is short for `{weight: ...}`."""
-
-    model_config = ConfigDict(extra="allow")
 
     weight: float = Field(ge=-1_000_000, le=1_000_000)
     """What the term's value is multiplied by; all other keys are that term's options."""
@@ -103,8 +101,3 @@ class RewardTerm(Section):
     def _bare_weight(cls, value: Any) -> Any:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return {"weight": float(value)} if number else value
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The term's own options."""
-        return dict(self.model_extra or {})

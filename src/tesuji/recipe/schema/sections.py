@@ -172,10 +172,19 @@ class SamplingSection(Section):
     """Most prompts in one forward pass."""
 
 
-class PlayerSection(Section):
-    """Someone who chooses moves. A bare name is short for `{player: ...}`."""
+class NamedSection(Section):
+    """A section that names something, and takes as its other keys the options of that."""
 
     model_config = ConfigDict(extra="allow")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of what is named."""
+        return dict(self.model_extra or {})
+
+
+class PlayerSection(NamedSection):
+    """Someone who chooses moves. A bare name is short for `{player: ...}`."""
 
     player: Text
     """random, minimax, mcts, ismcts, cfr, scripted, entropy, ... ; all other keys are that player's
@@ -185,11 +194,6 @@ class PlayerSection(Section):
     @classmethod
     def _bare_name(cls, value: Any) -> Any:
         return {"player": value} if isinstance(value, str) else value
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The player's own options."""
-        return dict(self.model_extra or {})
 
     @property
     def label(self) -> str:
