@@ -158,6 +158,15 @@ def test_a_message_never_shows_a_secret(failing, capsys):
     assert "ijklmnop" not in capsys.readouterr().err
 
 
+def test_what_stands_for_a_secret_is_shown(failing, capsys, monkeypatch):
+    monkeypatch.setenv("MY_TOKEN", "abcdefgh1234")
+    failing(RecipeError("no run 'abcdefgh1234' here", hint="not [redacted] either"))
+    main(["run"])
+    assert capsys.readouterr().err == (
+        "error: no run '[redacted]' here\n  → not [redacted] either\n"
+    )
+
+
 def test_a_bugs_traceback_never_shows_a_secret(failing, capsys):
     failing(ZeroDivisionError("hf_abcdefghijklmnopqrstuvwxyz012345"))
     main(["run"])
