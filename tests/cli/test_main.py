@@ -158,6 +158,15 @@ def test_a_message_never_shows_a_secret(failing, capsys):
     assert "ijklmnop" not in capsys.readouterr().err
 
 
+def test_what_stands_for_a_secret_is_shown(failing, capsys, monkeypatch):
+    monkeypatch.setenv("MY_TOKEN", "abcdefgh1234")
+    failing(RecipeError("no run 'abcdefgh1234' here", hint="not [redacted] either"))
+    main(["run"])
+    assert capsys.readouterr().err == (
+        "error: no run '[redacted]' here\n  → not [redacted] either\n"
+    )
+
+
 def test_a_bugs_traceback_never_shows_a_secret(failing, capsys):
     failing(ZeroDivisionError("hf_abcdefghijklmnopqrstuvwxyz012345"))
     main(["run"])
@@ -345,3 +354,20 @@ def test_doctor_reports_a_part_that_does_not_load():
 
     finding = doctor._loaded("torch", words)
     assert finding.state == "bad" and "libcudart" in finding.words
+
+
+def test_a_pipe_in_the_place_of_a_manifest_does_not_stop_the_list_of_runs(tmp_path, capsys):
+    for name in ("good", "odd"):
+        (tmp_path / name).mkdir()
+    write_json(tmp_path / "good" / "manifest.json", {"format": 1, "seed": 7})
+    os.mkfifo(tmp_path / "odd" / "manifest.json")
+    assert main(["runs", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "good" in told and "a pipe, not a file" in told
+
+
+@pytest.mark.parametrize("code", [errno.EEXIST, errno.ENOTDIR, errno.EISDIR])
+def test_a_file_in_the_way_is_one_message(failing, capsys, code):
+    failing(OSError(code, os.strerror(code), "runs/a/checkpoints"))
+    assert main(["run"]) == 2
+    assert "move away what has this name" in capsys.readouterr().err

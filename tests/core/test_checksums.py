@@ -105,3 +105,12 @@ def test_damaged_lines_of_metrics_are_left_out_counted_and_kept(tmp_path: Path):
     assert (tmp_path / "metrics.jsonl~1").read_bytes() == damaged
     assert all(json.loads(line) for line in log.path.read_text().splitlines())
     assert MetricLog(tmp_path).lost == 0
+
+
+def test_a_folder_in_the_place_of_the_metrics_is_kept(tmp_path: Path):
+    (tmp_path / "metrics.jsonl").mkdir()
+    log = MetricLog(tmp_path)
+    assert log.lost == 1
+    log.log("sft", 1, {"loss": 1.0})
+    assert len(log.rows()) == 1
+    assert (tmp_path / "metrics.jsonl~1").is_dir()

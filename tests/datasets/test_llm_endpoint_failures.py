@@ -255,6 +255,16 @@ def test_the_key_is_not_in_the_cache_and_not_sent_elsewhere(tmp_path: Path, monk
     assert SECRET.encode() not in (tmp_path / "c").read_bytes()
 
 
+def test_a_key_that_comes_back_in_an_answer_is_not_kept(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("MY_KEY", PLAIN)
+    with serving(lambda number, body: completion(f"I was asked with {PLAIN}.")) as server:
+        thoughts = write_thoughts(
+            questions(1), endpoint(server.url, api_key_env="MY_KEY"), tmp_path / "c"
+        )
+    assert thoughts == ["I was asked with [redacted]."]
+    assert PLAIN.encode() not in (tmp_path / "c").read_bytes()
+
+
 def test_a_cache_that_cannot_be_written_is_one_message(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "broken").write_text("this is no database at all, but a text of some length")

@@ -293,6 +293,53 @@ def test_a_finished_model_that_was_damaged_is_refused_with_the_way_back(finished
     assert weights.read_bytes() == good
 
 
+@pytest.mark.parametrize("text", [None, "[1]", '{"label": '])
+def test_an_evaluation_that_cannot_be_read_is_made_again(finished: Path, tmp_path: Path, text):
+    run = tmp_path / "small"
+    shutil.copytree(finished, run, symlinks=True)
+    file = run / "stages" / "01-before" / "evaluation.json"
+    file.unlink() if text is None else file.write_text(text)
+    assert decisions(small(), tmp_path) == {
+        "data": "skip", "before": "resume", "sft": "skip", "after": "skip",
+    }  # fmt: skip
+    outcome = run_recipe(small(), tmp_path)
+    there = load_evaluation(finished / "stages" / "01-before" / "evaluation.json")
+    assert outcome.before is not None and outcome.before.matches == there.matches
+
+
+def test_a_result_that_is_gone_is_made_again_where_it_is_needed(finished: Path, tmp_path: Path):
+    run = tmp_path / "small"
+    shutil.copytree(finished, run, symlinks=True)
+    shutil.rmtree(run / "stages" / "02-sft" / "final")
+    (run / "stages" / "00-data" / "train.jsonl").unlink()
+    assert set(decisions(small(), tmp_path).values()) == {"skip"}, "nobody reads them any more"
+    (run / "stages" / "03-after" / "done.json").unlink()
+    assert decisions(small(), tmp_path) == {
+        "data": "resume", "before": "skip", "sft": "resume", "after": "resume",
+    }  # fmt: skip
+    run_recipe(small(), tmp_path)
+    for name in ("02-sft/final/model.safetensors", "00-data/train.jsonl"):
+        there = (finished / "stages" / name).read_bytes()
+        assert (run / "stages" / name).read_bytes() == there
+
+
+def test_a_base_model_that_was_damaged_says_what_to_delete(finished: Path, tmp_path: Path):
+    run = tmp_path / "small"
+    shutil.copytree(finished, run, symlinks=True)
+    weights = run / "base" / "model.safetensors"
+    good = weights.read_bytes()
+    weights.write_bytes(good[:-9])
+    (run / "stages" / "03-after" / "done.json").unlink()
+    shutil.rmtree(run / "stages" / "02-sft")
+    with pytest.raises(EngineError) as caught:
+        run_recipe(small(), tmp_path)
+    assert caught.value.where == str(run / "base")
+    assert caught.value.hint.startswith("delete the folder,")
+    shutil.rmtree(run / "base")
+    run_recipe(small(), tmp_path)
+    assert weights.read_bytes() == good
+
+
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\x00" * 64])
 def test_a_model_folder_that_is_broken_is_one_message(

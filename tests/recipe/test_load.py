@@ -240,6 +240,14 @@ def test_what_is_played_while_learning_is_read_with_its_shorthands(tmp_path):
 # Secrets
 
 
+def test_a_name_that_is_a_secret_is_refused_and_not_repeated(small, monkeypatch):
+    monkeypatch.setenv("GITHUBTOKEN", "q1w2e3r4t5y6")
+    for override in ("stages.q1w2e3r4t5y6={kind: sft}", "evaluation.options.q1w2e3r4t5y6=1"):
+        error = error_of(small, [override])
+        assert "looks like a secret" in error.what
+        assert "q1w2e3r4t5y6" not in str(error)
+
+
 @pytest.mark.parametrize(
     "override",
     [

@@ -167,6 +167,17 @@ def test_secrets_never_reach_the_page(run, monkeypatch) -> None:
         assert "redacted" in text
 
 
+def test_names_of_metrics_drive_no_terminal(run) -> None:
+    with (run / "metrics.jsonl").open("a") as file:
+        for step in (1, 2):
+            row = {"time": 0, "stage": "sft", "step": step, "lo\x1b[31m\u202ess": 1.0 + step}
+            file.write(json.dumps(row) + "\n")
+    write_report(run)
+    html = (run / "report.html").read_text()
+    assert "lo\\x1b[31m\\u202ess" in html
+    assert not {"\x1b", "\u202e"} & set(html)
+
+
 # Runs that are not whole
 
 

@@ -1,5 +1,6 @@
 """The terminal: where text goes, and the two ways in which most commands print."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -8,7 +9,9 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from tesuji.core.redact import redact, visible
+from tesuji.core.redact import MARK, redact, visible
+
+UNESCAPED = re.compile(rf"(?<!\\)\[(?={re.escape(MARK[1:])})")
 
 
 class SafeConsole(Console):
@@ -16,7 +19,8 @@ class SafeConsole(Console):
 
     def print(self, *objects: Any, **options: Any) -> None:
         """As rich prints, with secrets taken out of texts."""
-        super().print(*(redact(o) if isinstance(o, str) else o for o in objects), **options)
+        plain = options.get("markup") is False
+        super().print(*(_safe(o, plain) if isinstance(o, str) else o for o in objects), **options)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -24,6 +28,11 @@ class SafeConsole(Console):
         """As rich renders, with control characters that are not rich's own made visible."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+
+def _safe(text: str, plain: bool) -> str:
+    """The text without secrets; rich would take the mark in their place for a style of its own."""
+    return redact(text) if plain else UNESCAPED.sub(r"\\[", redact(text))
 
 
 console = SafeConsole()

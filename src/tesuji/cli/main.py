@@ -25,6 +25,11 @@ from tesuji.core.errors import TesujiError
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 COMPLETING = "_TESUJI_COMPLETE"  # what a shell sets while it asks for completions
 COMPLETION = ("install_completion", "show_completion")
+ROOM, BLOCKED = "free space, or choose a folder that is yours", "move away what has this name"
+WAYS_OUT = {
+    **dict.fromkeys((errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT), ROOM),
+    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR), BLOCKED),
+}
 INTERRUPTED = 130  # what a shell expects of a program stopped by Ctrl-C; typer returns it too
 
 # Command → (its module in cli/, its words in the list).
@@ -149,10 +154,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+        if error.errno not in WAYS_OUT:
             return _bug()
         place = error.filename or "disk"
-        return _tell(f"{place}: {error.strerror}\n  → free space, or choose a folder that is yours")
+        return _tell(f"{place}: {error.strerror}\n  → {WAYS_OUT[error.errno]}")
     except Exception:
         return _bug()
 

@@ -129,6 +129,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """Read one JSON document; DataError names the file, and the line where it breaks off."""
+    if path.is_fifo():  # nobody may ever write into it
+        raise DataError("a pipe, not a file", where=str(path))
     text = read_text(path)
     try:
         return json.loads(text)

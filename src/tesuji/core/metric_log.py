@@ -84,6 +84,9 @@ class MetricLog:
 
     def _drop_damaged_lines(self) -> int:
         """Write the log anew without what cannot be read; return how many whole lines that is."""
+        if self.path.is_dir():
+            keep_aside(self.path)
+            return 1
         lines = self._lines()
         good = [line for line in lines if line.endswith("\n") and _row(line) is not None]
         if len(good) == len(lines):

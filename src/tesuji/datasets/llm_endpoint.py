@@ -227,7 +227,7 @@ def thought_in(body: bytes) -> str:
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
         start = body[:200].decode("utf-8", errors="replace")
         raise _NoThought(f"an answer that is no chat completion: {start}") from None
-    if thought := tidy(content):
+    if thought := redact(tidy(content)):  # some say the key that they were asked with
         return thought
     cut = "; the model was still thinking at max_tokens" if ending == "length" else ""
     raise _NoThought(f"an answer without a text{cut}")

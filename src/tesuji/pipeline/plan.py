@@ -13,6 +13,7 @@ from typing import Any, Literal
 from tesuji.core.errors import DataError
 from tesuji.core.plugins import OURS
 from tesuji.core.run_folder import StageFolder, key_of
+from tesuji.evaluation.results import load_evaluation
 from tesuji.recipe.schema.data import DataStage, LogsStage
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.recipe import Recipe
@@ -65,8 +66,33 @@ def make_plan(recipe: Recipe, run: Path) -> list[Step]:
 
 
 def decide(plan: Sequence[Step], run: Path) -> list[Step]:
-    """The steps, each with its decision against what is in `run` now. Raises DataError."""
-    return [_decided(step, run) for step in plan]
+    """The steps, each with its decision against what is in `run` now. Raises DataError.
+
+    A step that is done is gone on with where its evaluation cannot be read, or a step that is still
+    to be done reads a file of it that is gone.
+    """
+    steps: list[Step] = []
+    needed: set[str] = set()
+    for step in reversed([_decided(step, run) for step in plan]):
+        if step.decision == "skip" and (why := _lost(step, run, step.name in needed)):
+            step = replace(step, decision="resume", why=why)
+        if step.decision != "skip":
+            needed |= {step.model_from, step.data_from, step.reward_from}
+        steps.append(step)
+    return steps[::-1]
+
+
+def _lost(step: Step, run: Path, needed: bool) -> str:
+    """What of a finished step's results is no longer there, in words; "" where nothing is."""
+    folder = step.folder(run).path
+    if step.kind == "evaluate":
+        try:
+            load_evaluation(folder / "evaluation.json")
+        except DataError:
+            return "its evaluation.json cannot be read"
+        return ""
+    result = "train.jsonl" if isinstance(step.section, MAKES_DATA) else "final"
+    return f"its {result} is gone" if needed and not (folder / result).exists() else ""
 
 
 def _outline(recipe: Recipe) -> list[Step]:

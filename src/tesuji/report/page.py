@@ -41,7 +41,7 @@ def write_report(run: Path) -> tuple[Path, Path]:
 def build(summary: RunSummary) -> dict[str, Any]:
     """Everything both templates show, as plain values without secrets or control characters."""
     page: dict[str, Any] = json_safe(safe_all(view(summary)))
-    page["curves"] = [asdict(chart) for chart in draw_curves(summary.metrics)]
+    page["curves"] = [asdict(chart) for chart in draw_curves(safe_all(summary.metrics))]
     return page
 
 

@@ -224,11 +224,13 @@ def quantization(section: ModelSection) -> dict[str, Any]:
 def refuse_damaged(source: str) -> None:
     """Raise EngineError where a folder that a stage saved is no longer what it was."""
     if problem := damage(Path(source)):
+        stage = (Path(source).parent / "started.json").exists()
+        what = "done.json beside it" if stage else "the folder"
         raise EngineError(
             f"this saved model is damaged: {problem}",
             where=source,
-            hint=f"delete done.json beside it, and the same run makes it again; or, if it was you "
-            f"who changed it, delete its {CHECKSUMS}",
+            hint=f"delete {what}, and the same run makes it again; or, if it was you who "
+            f"changed it, delete its {CHECKSUMS}",
         )
 
 
