@@ -14,7 +14,7 @@ from tesuji.cli.main import main
 from tesuji.core.errors import TesujiError
 from tesuji.learners.model.load import prepare_base
 from tesuji.learners.model.tiny import build_tokenizer
-from tesuji.pipeline.checks import check
+from tesuji.pipeline.checks.recipe import check
 from tesuji.pipeline.run import run_recipe
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.sections import ModelSection, TinyModel

@@ -6,7 +6,7 @@ import pytest
 from made_recipes import recipe_of
 
 from tesuji.core.errors import RecipeError
-from tesuji.pipeline.checks import check
+from tesuji.pipeline.checks.recipe import check
 
 EASY = [{"name": "easy", "threshold": 0.5, "window": 4}]
 

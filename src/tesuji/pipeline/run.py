@@ -15,7 +15,7 @@ from tesuji.core.progress import SILENT, Progress
 from tesuji.core.run_folder import RunFolder
 from tesuji.evaluation.results import Evaluation, load_evaluation
 from tesuji.learners.model.load import quiet_libraries
-from tesuji.pipeline.checks import check
+from tesuji.pipeline.checks.recipe import check
 from tesuji.pipeline.heading import heading
 from tesuji.pipeline.plan import Step, decide, make_plan
 from tesuji.pipeline.step_context import StepContext

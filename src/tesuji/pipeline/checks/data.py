@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tesuji.core.errors import DataError, RecipeError
+from tesuji.core.errors import DataError, RecipeError, did_you_mean
 from tesuji.datasets.files import read_pairs, read_rows
 from tesuji.games.base import Game
 from tesuji.logs.files import files
 from tesuji.logs.registry import KINDS
-from tesuji.recipe.reading.overrides import nearest
 from tesuji.recipe.schema.data import DataStage, EndpointSection, LogsStage
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.stages import SftStage
@@ -27,11 +26,10 @@ def check_logs(name: str, stage: LogsStage) -> None:
     """The logs are there, their format is known, the judge has an address. Raises RecipeError."""
     where = f"stages.{name}"
     if stage.format not in ("auto", *KINDS):
-        guess = nearest(stage.format, KINDS, known="")
         raise RecipeError(
             f"there is no format {stage.format!r}",
             where=f"{where}.format",
-            hint=f"{guess} one of: auto, {', '.join(KINDS)}".strip(),
+            hint=f"{did_you_mean(stage.format, KINDS)}one of: auto, {', '.join(KINDS)}",
         )
     for place, path in enumerate(stage.paths):
         _check_path(f"{where}.paths.{place}", path)

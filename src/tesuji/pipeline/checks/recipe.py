@@ -14,11 +14,11 @@ from tesuji.evaluation.evaluate import judged_game
 from tesuji.evaluation.questions import asks_questions
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
-from tesuji.pipeline.checks_data import check_logs, check_positions, check_rows
-from tesuji.pipeline.checks_lengths import check_lengths
-from tesuji.pipeline.checks_model import check_model
-from tesuji.pipeline.checks_rl import check_rl
-from tesuji.pipeline.checks_steps import check_steps
+from tesuji.pipeline.checks.data import check_logs, check_positions, check_rows
+from tesuji.pipeline.checks.lengths import check_lengths
+from tesuji.pipeline.checks.model import check_model
+from tesuji.pipeline.checks.rl import check_rl
+from tesuji.pipeline.checks.steps import check_steps
 from tesuji.players.registry import find_player, make_player, players_of
 from tesuji.recipe.schema.data import DataStage, LogsStage
 from tesuji.recipe.schema.pairs import PairTraining
