@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tesuji.players.base import Player
 
 app = typer.Typer()
+WORDS = {"win": "You win.", "draw": "A draw.", "loss": "The model wins."}
 LONGEST = 200  # characters of a reply without a move that are shown
 
 
@@ -105,6 +106,8 @@ class Table:
         return "you" if seat == self.seat else "model"
 
     def _outcome(self, episode: Episode) -> str:
+        from tesuji.episodes.results import result_of
+
         ours, offender = episode.returns[self.seat], episode.offender
         if episode.ending is Ending.TRUNCATED:
             return "Nobody has won."
@@ -112,8 +115,7 @@ class Table:
             return f"You earn {ours:+g}."
         if episode.provenance.get("cooperative"):
             return f"Together you earn {ours:+g}."
-        best = max(value for seat, value in enumerate(episode.returns) if seat != self.seat)
-        words = "You win." if ours > best else "A draw." if ours == best else "The model wins."
+        words = WORDS.get(result_of(episode, self.seat), f"You earn {ours:+g}.")
         return f"{words} The model forfeits:" if offender not in (None, self.seat) else words
 
 

@@ -101,10 +101,5 @@ def _next_steps(run: Path, recipe: "Recipe") -> Iterator[str]:
             yield f"  {name:<6}  {command}"
     if not prompts:
         yield f"  python  tesuji.load_run({str(run)!r}).player(temperature=0)"
-    yield (
-        f"Now play it: {play}"
-        if not alone
-        else f"Now talk to it: {talk}"
-        if prompts
-        else (f"Now judge it on more: {judge}")
-    )
+    others = f"talk to it: {talk}" if prompts else f"judge it on more: {judge}"
+    yield f"Now {others if alone else f'play it: {play}'}"

@@ -197,13 +197,12 @@ def _candidate(
 ) -> Candidate:
     turn, about = seen.turn, row.get("provenance", {})
     game, role, phase = intern(row["game"]), intern(turn["role"]), intern(turn.get("phase", ""))
-    last = turn["attempts"][-1]
+    seat, first, last = turn["seat"], turn["attempts"][0], turn["attempts"][-1]
     move = last.get("move")
     kind = type_of(game, phase, about.get("kind"))
     shown_match = intern(str(about.get("match") or f"episode-{row.get('seed', 0)}"))
     prompt, size = _prompt_hash(game, seen, -1, digest, size)
     reply = hash_of(last["reply"])
-    seat = turn["seat"]
     identity = f"{seed}|{shown_match}|{seat}|{seen.number}|{prompt}|{reply}"
     candidate = Candidate(
         episode=index,
@@ -232,7 +231,6 @@ def _candidate(
         rank=hash_of(identity),
         bare=kind == "discussion" and bare_bracket(last["reply"]),
     )
-    first = turn["attempts"][0]
     if len(turn["attempts"]) > 1 and not first.get("move") and first["reply"].strip():
         candidate.first_failed = pool.replies.keep(first["reply"])
         candidate.first_prompt = _prompt_hash(game, seen, 0, digest, size)[0]

@@ -54,14 +54,18 @@ class Fields:
 
 def json_list(value: Any, path: str) -> list[Any]:
     """A list, or the list that a JSON text holds. Raises Refused."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise wrong(path, "a text that is no JSON where a list should be") from error
+    value = from_json(value, path, "a text that is no JSON where a list should be")
     if not isinstance(value, list):
         raise wrong(path, f"{kind_of(value)} where a list should be")
     return value
+
+
+def from_json(value: Any, path: str, otherwise: str) -> Any:
+    """What a JSON text holds; anything but a text as it is. Raises Refused, saying `otherwise`."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError) as error:
+        raise wrong(path, otherwise) from error
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from typing import Any
 from tesuji.core.types import Message
 from tesuji.games.bfcl.calls import Call, write_calls
 from tesuji.logs.base import Refused
-from tesuji.logs.formats.chat_fields import Fields, json_list, kind_of, of_json, wrong
+from tesuji.logs.formats.chat_fields import Fields, from_json, json_list, kind_of, of_json, wrong
 from tesuji.players.prompting.tool_prompt import ROLE as TOOLS
 
 USER, ASSISTANT, SYSTEM, TOOL = "user", "assistant", "system", "tool"
@@ -213,12 +213,7 @@ def _assistant(fields: Fields, content: Any, path: str, is_call: bool) -> str:
 
 def _calls_of_text(content: Any, path: str) -> list[Call]:
     """The calls of ShareGPT's `function_call`: a JSON object, or several."""
-    value = content
-    if isinstance(content, str):
-        try:
-            value = json.loads(content)
-        except (ValueError, RecursionError) as error:
-            raise wrong(path, "a function call that is no JSON") from error
+    value = from_json(content, path, "a function call that is no JSON")
     items = value if isinstance(value, list) else [value]
     if not items:
         raise wrong(path, "a function call without a call")
@@ -231,10 +226,7 @@ def _call(item: Any, path: str) -> Call:
         raise wrong(path, "a call names a function and gives arguments")
     arguments = about.get("arguments", about.get("parameters"))
     if isinstance(arguments, str):
-        try:
-            arguments = json.loads(arguments) if arguments.strip() else {}
-        except (ValueError, RecursionError) as error:
-            raise wrong(f"{path}.arguments", "no JSON") from error
+        arguments = from_json(arguments.strip() or "{}", f"{path}.arguments", "no JSON")
     if arguments is not None and not isinstance(arguments, Mapping):
         raise wrong(f"{path}.arguments", f"{kind_of(arguments)} where an object should be")
     return about["name"], dict(arguments or {})
