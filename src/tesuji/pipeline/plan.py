@@ -69,10 +69,10 @@ def decide(plan: Sequence[Step], run: Path) -> list[Step]:
     """The steps, each with its decision against what is in `run` now. Raises DataError.
 
     A step that is done is gone on with where its evaluation cannot be read, or a step that is still
-    to be done reads a file of it that is gone.
+    to be done reads a file of it that is gone, or the run's model is.
     """
     steps: list[Step] = []
-    needed: set[str] = set()
+    needed = {step.model_from for step in plan[-1:]}  # what the run is for
     for step in reversed([_decided(step, run) for step in plan]):
         if step.decision == "skip" and (why := _lost(step, run, step.name in needed)):
             step = replace(step, decision="resume", why=why)
