@@ -192,22 +192,14 @@ def _print_facts(console: Console, game: Game) -> None:
 
 
 def _print_prompt(console: Console, game: Game, seed: int) -> None:
-    from tesuji.players.prompting.prompt import build_prompt
+    from tesuji.players.prompting.prompt import prompt_at
     from tesuji.recipe.schema.sections import PromptSection
 
     match = game.start(seed)
     if not match.to_act:
         return
     seat = match.to_act[0]
-    messages = build_prompt(
-        PromptSection(),
-        game=game,
-        observation=match.observe(seat),
-        seat=seat,
-        role=match.role(seat),
-        legal=match.legal_moves(seat),
-        own=match.messages(seat),
-    )
+    messages = prompt_at(PromptSection(), game, match, seat)
     for message in messages:
         console.print(f"[{message['role']}]", style="dim")
         console.print(_shortened(message["content"]))

@@ -32,7 +32,7 @@ from tesuji.datasets.files import read_pairs, read_rows
 from tesuji.datasets.from_logs.flat_rows import prefix, sft_row
 from tesuji.datasets.from_logs.methodology import methodology
 from tesuji.datasets.from_logs.statistics import action_of
-from tesuji.datasets.from_logs.writer import telling
+from tesuji.datasets.from_logs.writer import with_new_facts
 from tesuji.episodes.store import write_episodes
 
 EVIL = "<script>alert(1)</script>"
@@ -150,8 +150,8 @@ def test_facts_known_late_do_not_stop_a_reader_of_a_large_file(tmp_path: Path):
     pairs = str(tmp_path / "pairs" / "pairs.jsonl")
     loaded = datasets.load_dataset("json", data_files=pairs, cache_dir=str(tmp_path / "c"))
     assert [about["seat"] for about in loaded["train"]["about"]].count(2) == 1
-    assert telling([(n, frozenset("a")) for n in range(200)]) == set()
-    assert telling([*((n, frozenset("a")) for n in range(200)), (7, frozenset("ab"))]) == {7}
+    assert with_new_facts([(n, frozenset("a")) for n in range(200)]) == set()
+    assert with_new_facts([*((n, frozenset("a")) for n in range(200)), (7, frozenset("ab"))]) == {7}
 
 
 def test_facts_are_of_one_type():

@@ -146,8 +146,10 @@ def _first(chosen: Chosen) -> set[int]:
     for side in (False, True):
         turns = [turn for turn in chosen.rows if chosen.held_out(turn.match) is side]
         plans = [made for made in chosen.plans if chosen.held_out(made.at.match) is side]
-        episodes |= telling((t.episode, known(_facts(t)) | _listed(t)) for t in turns)
-        episodes |= telling((p.at.episode, known(_pair_facts(p)) | _listed(p.at)) for p in plans)
+        episodes |= with_new_facts((t.episode, known(_facts(t)) | _listed(t)) for t in turns)
+        episodes |= with_new_facts(
+            (p.at.episode, known(_pair_facts(p)) | _listed(p.at)) for p in plans
+        )
     return episodes
 
 
@@ -155,7 +157,7 @@ def _listed(turn: Candidate) -> frozenset[str]:
     return frozenset({"legal_moves"} if turn.legal_moves else ())
 
 
-def telling(facts: Iterable[tuple[int, frozenset[str]]]) -> set[int]:
+def with_new_facts(facts: Iterable[tuple[int, frozenset[str]]]) -> set[int]:
     """Numbers that bring a fact not known of an earlier one; none if all do so among the first."""
     met: frozenset[str] = frozenset()
     numbers: set[int] = set()
@@ -237,7 +239,7 @@ def _pair_facts(made: Plan) -> dict[str, Any]:
 def _logged(chosen: Chosen, path: Path, writer: Writer) -> None:
     wanted = {pair.index: pair for pair in chosen.logged}
     sides = [[p for p in chosen.logged if chosen.held_out(p.match) is s] for s in (False, True)]
-    first = set().union(*(telling((p.index, p.facts) for p in side) for side in sides))
+    first = set().union(*(with_new_facts((p.index, p.facts) for p in side) for side in sides))
     for now in (first, wanted.keys() - first):
         _logged_among({index: wanted[index] for index in now}, path, chosen, writer)
 

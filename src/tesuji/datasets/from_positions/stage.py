@@ -17,7 +17,7 @@ from tesuji.core.errors import DataError
 from tesuji.core.files import write_json, write_jsonl
 from tesuji.core.progress import SILENT, Progress
 from tesuji.core.seeds import stream
-from tesuji.core.types import Example, Message, Move
+from tesuji.core.types import Example, Move
 from tesuji.datasets.files import example_row, pair_row
 from tesuji.datasets.from_positions.files import position_row
 from tesuji.datasets.from_positions.label import Labelled, label
@@ -26,7 +26,7 @@ from tesuji.datasets.from_positions.positions import Position, all_positions, sa
 from tesuji.datasets.from_positions.split import held_out_keys
 from tesuji.datasets.from_positions.symmetry import symmetry_class
 from tesuji.games.base import Game
-from tesuji.players.prompting.prompt import answer_text, build_prompt
+from tesuji.players.prompting.prompt import answer_text, prompt_at
 from tesuji.players.registry import make_player
 from tesuji.recipe.schema.data import DataStage
 from tesuji.recipe.schema.recipe import Recipe
@@ -153,22 +153,9 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     for lesson in lessons:
         position = lesson.item.position
-        messages = _messages(game, prompt, position)
+        messages = prompt_at(prompt, game, position.match, position.seat)
         reply = answer_text(prompt, lesson.move, lesson.thought or "")
         yield example_row(Example(messages, reply, position.key))
-
-
-def _messages(game: Game, prompt: PromptSection, position: Position) -> tuple[Message, ...]:
-    """The prompt of a position, as in play."""
-    return build_prompt(
-        prompt,
-        game=game,
-        observation=position.match.observe(position.seat),
-        seat=position.seat,
-        role=position.match.role(position.seat),
-        legal=position.match.legal_moves(position.seat),
-        own=position.match.messages(position.seat),
-    )
 
 
 def _write_pairs(
@@ -188,7 +175,7 @@ def _write_pairs(
             stage,
             game,
             recipe.prompt,
-            _messages(game, recipe.prompt, item.position),
+            prompt_at(recipe.prompt, game, item.position.match, item.position.seat),
             item,
             thoughts[key],
             recipe.seed,

@@ -21,7 +21,7 @@ from tesuji.learners.model.inspect import ModelFacts
 from tesuji.learners.pairs.tokens import training_pairs
 from tesuji.learners.sft.tokens import tokenize
 from tesuji.players.prompting.chat_template import render_prompt
-from tesuji.players.prompting.prompt import build_prompt
+from tesuji.players.prompting.prompt import prompt_at
 from tesuji.recipe.schema.data import DataStage
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.recipe import Recipe
@@ -161,15 +161,7 @@ def _shown(prompt: PromptSection, game: Game) -> Iterator[tuple[Message, ...]]:
                 break
             seat = match.to_act[0]
             legal = match.legal_moves(seat)
-            yield build_prompt(
-                prompt,
-                game=game,
-                observation=match.observe(seat),
-                seat=seat,
-                role=match.role(seat),
-                legal=legal,
-                own=match.messages(seat),
-            )
+            yield prompt_at(prompt, game, match, seat)
             if not legal or prompt.history == "full":
                 break
             match.play(seat, draw.choice(legal))

@@ -8,7 +8,7 @@ in the style in use for OpenSpiel games.
 import re
 
 from tesuji.core.types import Attempt, Message, Move
-from tesuji.games.base import Game
+from tesuji.games.base import Game, Match
 from tesuji.players.prompting.parse_reply import split_thought
 from tesuji.recipe.schema.sections import PromptSection
 
@@ -36,6 +36,19 @@ def build_prompt(
     if failed is not None:
         messages += _again(section, failed, legal)
     return tuple(messages)
+
+
+def prompt_at(section: PromptSection, game: Game, match: Match, seat: int) -> tuple[Message, ...]:
+    """The messages that ask for the move of this seat, which is to act."""
+    return build_prompt(
+        section,
+        game=game,
+        observation=match.observe(seat),
+        seat=seat,
+        role=match.role(seat),
+        legal=match.legal_moves(seat),
+        own=match.messages(seat),
+    )
 
 
 def _messages(
