@@ -8,6 +8,7 @@ import pytest
 import torch
 from families import FAMILIES, family_model
 from made_traces import assert_same, gradients, made_traces
+from safetensors.torch import save_file
 
 from tesuji.core.errors import EngineError
 from tesuji.learners.model.load import load_policy
@@ -218,7 +219,7 @@ def test_no_causal_language_model_is_refused_in_words(tmp_path):
     )  # fmt: skip
     BartForCausalLM(bart).save_pretrained(tmp_path / "bart")
     T5Config(vocab_size=264, d_model=16).save_pretrained(tmp_path / "t5")
-    (tmp_path / "t5" / "model.safetensors").touch()
+    save_file({}, tmp_path / "t5" / "model.safetensors")
     for name, words in {
         "bert": "depends on the tokens after it",
         "bart": "decoder of an encoder-decoder",

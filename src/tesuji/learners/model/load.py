@@ -222,16 +222,21 @@ def quantization(section: ModelSection) -> dict[str, Any]:
 
 
 def refuse_damaged(source: str) -> None:
-    """Raise EngineError where a folder that a stage saved is no longer what it was."""
-    if problem := damage(Path(source)):
-        stage = (Path(source).parent / "started.json").exists()
-        what = "done.json beside it" if stage else "the folder"
-        raise EngineError(
-            f"this saved model is damaged: {problem}",
-            where=source,
-            hint=f"delete {what}, and the same run makes it again; or, if it was you who "
-            f"changed it, delete its {CHECKSUMS}",
-        )
+    """Raise EngineError where a folder that a run saved is no longer what it was, and where one of
+    somebody else's was cut short."""
+    folder = Path(source)
+    if not (problem := damage(folder)):
+        return
+    stage, run = folder.parent / "started.json", folder.parent / "manifest.json"
+    if not (stage.exists() or run.exists()):
+        raise _cannot_load(source, ValueError(problem))
+    what = "done.json beside it" if stage.exists() else "the folder"
+    raise EngineError(
+        f"this saved model is damaged: {problem}",
+        where=source,
+        hint=f"delete {what}, and the same run makes it again; or, if it was you who changed it, "
+        f"delete its {CHECKSUMS}",
+    )
 
 
 @contextmanager
