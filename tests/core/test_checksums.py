@@ -76,18 +76,19 @@ def test_a_stage_whose_end_is_damaged_is_made_sure_of_again(tmp_path: Path, text
     assert (tmp_path / "stages" / "01-sft~1" / "work").exists()
 
 
-def test_a_damaged_manifest_is_kept_and_written_anew(tmp_path: Path):
+@pytest.mark.parametrize("text", ['{"format": 1, "sta', "[]", "null", "{}", ""])
+def test_a_damaged_manifest_is_kept_and_written_anew(tmp_path: Path, text: str):
     run = RunFolder(tmp_path / "r")
     run.open(name="r", recipe="", seed=1, command="")
     stage = StageFolder(run.path, 1, "sft")
     stage.begin("k")
     stage.finish("k", {"seconds": 5})
-    run.manifest_path.write_text('{"format": 1, "sta')
+    run.manifest_path.write_text(text)
     told: list[str] = []
     run.open(name="r", recipe="", seed=1, command="", say=told.append)
     assert "manifest.json" in told[0]
     assert run.manifest()["stages"] == {"sft": {"status": "done", "key": "k", "seconds": 5}}
-    assert (run.path / "manifest.json~1").read_text() == '{"format": 1, "sta'
+    assert (run.path / "manifest.json~1").read_text() == text
 
 
 def test_damaged_lines_of_metrics_are_left_out_counted_and_kept(tmp_path: Path):

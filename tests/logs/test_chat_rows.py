@@ -181,8 +181,10 @@ def test_answers_of_several_calls_stand_in_the_order_of_the_calls() -> None:
     assert [m["content"] for m in prompt if m["role"] == "tool"] == ["of a", "of b"]
 
 
-def test_replies_of_weight_zero_are_read_and_not_learned() -> None:
-    talk = [user("Move?"), assistant("Resign.", weight=0), user("No."), assistant("e4", weight=1.0)]
+@pytest.mark.parametrize("flag", ["weight", "train", "loss"])
+def test_replies_of_weight_zero_are_read_and_not_learned(flag: str) -> None:
+    first, second = assistant("Resign.", **{flag: 0}), assistant("e4", **{flag: True})
+    talk = [user("Move?"), first, user("No."), second]
     [(prompt, reply)] = learned({"messages": talk})
     assert reply == "e4" and [m["content"] for m in prompt] == ["Move?", "Resign.", "No."]
     assert notes({"messages": talk}) == ["weight_0"]

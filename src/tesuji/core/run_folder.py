@@ -98,11 +98,13 @@ class RunFolder:
         return self.manifest()
 
     def _unreadable(self) -> DataError | None:
+        """Why this is no manifest of any format; None where it is one."""
         try:
-            read_json(self.manifest_path)
+            manifest = read_json(self.manifest_path)
         except DataError as error:
             return error
-        return None
+        known = isinstance(manifest, dict) and "format" in manifest
+        return None if known else DataError("not a manifest", where=str(self.manifest_path))
 
     def _finished(self) -> dict[str, Any]:
         """What the stages' own files say of them."""

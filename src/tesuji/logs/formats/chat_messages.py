@@ -149,6 +149,9 @@ def _function(tool: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "function", "function": dict(tool)}
 
 
+WEIGHTS = ("weight", "train", "loss")  # as OpenAI, Axolotl and ms-swift call it
+
+
 def check_order(talk: Sequence[Said]) -> None:
     """Users and assistant speak in turn, tools after the assistant, and the assistant last. Raises
     Refused: `wrong_order`, or `no_reply` where nobody answers the end."""
@@ -185,7 +188,8 @@ def _message(item: Any, path: str, notes: set[str]) -> Said:
         text = _text(content, f"{path}.{named}")
     if role == TOOL:
         fields.get("tool_call_id", "name")
-    learned = _weight(fields.get("weight"), f"{path}.weight")
+    flag, weight = fields.first(*WEIGHTS)
+    learned = _weight(weight, f"{path}.{flag}")
     if not learned:
         notes.add("weight_0")
     fields.note_unread()
