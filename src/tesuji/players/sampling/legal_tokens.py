@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Final
 
 from tesuji.players.sampling.base import Choices
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Branch = dict[int, "Branch"]
 
@@ -84,10 +84,12 @@ def branches_of(choices: Sequence[Choices | None]) -> list[Branch | None]:
     return [None if key is None else roots[key] for key in keys]
 
 
-def masked(logits: Tensor, branches: Sequence[Branch | None]) -> Tensor:
+def masked(logits: "Tensor", branches: Sequence[Branch | None]) -> "Tensor":
     """Logits [B, V] with -inf where a row's branch has no such token; no branch, no mask."""
     if not any(branches):
         return logits
+    import torch  # here, so that a player can be made without it
+
     allowed = torch.tensor([not branch for branch in branches], device=logits.device)
     allowed = allowed.unsqueeze(1).repeat(1, logits.shape[1])
     pairs = [(row, token) for row, branch in enumerate(branches) for token in branch or ()]
