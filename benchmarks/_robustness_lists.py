@@ -554,7 +554,6 @@ LOGS = [
     ("logs: a format unknown", logs(put("a.json", "{}"), format="phd"), "phd"),
     ("logs: dangling link", logs(lambda folder: (folder / "a").symlink_to("nowhere")), ""),
     ("logs: a pipe", logs(lambda folder: os.mkfifo(folder / "a.json")), ""),
-    ("logs: paths and make", logs(put("a.json", "{}"), make={"kind": "poker"}), "make"),
     ("logs: neither", recipe(_staged({"it": {"kind": "logs"}})), "paths"),
     ("logs: the same twice", logs(put("a.json", "{}"), paths=["logs", "logs"]), "twice"),
     ("logs: made of what", logs(put("a.json", "{}"), make={"kind": "chess"}, paths=[]), "chess"),

@@ -226,6 +226,20 @@ def test_a_command_without_its_module_is_named(monkeypatch, capsys):
     assert "no `dance` command" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+@pytest.mark.parametrize("words", ["--version", "runs", "games show tic_tac_toe"])
+def test_a_stream_that_the_shell_closed_is_no_fault(closed: str, words: str) -> None:
+    line = f"{sys.executable} -m tesuji {words} {closed}"
+    run = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0 and "Traceback" not in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
+def test_a_terminal_that_has_not_all_letters_is_no_fault(encoding: str) -> None:
+    run = tesuji("run", "tictactoe/tiny", "--dry-run", PYTHONIOENCODING=encoding)
+    assert run.returncode == 0 and "Traceback" not in run.stderr
+
+
 @pytest.mark.parametrize("words", [["--help"], ["recipes", "schema"], ["recipes"], ["--version"]])
 def test_a_reader_who_leaves_early_is_met_with_silence(words):
     read, write = os.pipe()

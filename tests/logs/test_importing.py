@@ -35,6 +35,13 @@ def test_what_an_import_wrote_is_not_read_by_the_next_one(tmp_path: Path) -> Non
         assert import_logs([tmp_path / "imported"], tmp_path).by_kind == {"mafia": 1, "episodes": 2}
 
 
+def test_a_file_that_is_named_twice_is_read_once(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "logs" / "a.json", game())
+    paths = [Path("logs"), Path("logs/a.json"), Path("./logs/../logs/a.json")]
+    assert import_logs(paths, tmp_path / "out").episodes == 1
+
+
 def test_every_file_is_accounted_for(tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     write(logs / "a.json", game())

@@ -11,11 +11,12 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, T5Config
 
 from tesuji.cli.main import main
-from tesuji.core.errors import TesujiError
+from tesuji.core.errors import DataError, TesujiError
 from tesuji.learners.model.load import prepare_base
 from tesuji.learners.model.tiny import build_tokenizer
 from tesuji.pipeline.checks.recipe import check
 from tesuji.pipeline.run import run_recipe
+from tesuji.pipeline.steps.data import refuse_nothing
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.sections import ModelSection, TinyModel
 
@@ -413,3 +414,13 @@ def test_a_warm_up_of_the_critic_that_leaves_the_policy_no_step():
     ppo = {"max_steps": 2, "batch_size": 2, "critic_warmup_steps": 2}
     assert refusal(stages={"ppo": ppo}).where == "stages.ppo.critic_warmup_steps"
     check(recipe_of(stages={"ppo": {**ppo, "critic_warmup_steps": 1}}))
+
+
+def test_nothing_to_learn_from_is_told_before_the_stages_in_front_are_trained():
+    stages = {"data": {}, "sft": {"max_steps": 3}, "dpo": {"max_steps": 3}}
+    recipe = Recipe.model_validate({"name": "x", "game": "tic_tac_toe", "stages": stages})
+    with pytest.raises(DataError, match="data came to no pairs, and dpo learns from them"):
+        refuse_nothing(recipe, "data", {"train_rows": 5, "train_pairs": 0})
+    with pytest.raises(DataError, match="came to no rows, and sft"):
+        refuse_nothing(recipe, "data", {"train_rows": 0, "train_pairs": 5})
+    refuse_nothing(recipe, "data", {"train_rows": 5, "train_pairs": 5})

@@ -322,6 +322,14 @@ def test_a_result_that_is_gone_is_made_again_where_it_is_needed(finished: Path, 
         assert (run / "stages" / name).read_bytes() == there
 
 
+def test_a_model_that_is_gone_is_told_with_the_way_back(finished: Path, tmp_path: Path, capsys):
+    run = tmp_path / "small"
+    shutil.copytree(finished, run, symlinks=True)
+    shutil.rmtree(run / "stages" / "02-sft" / "final")
+    assert main(["eval", str(run), "--opponent", "random", "--episodes", "2"]) == 2
+    assert "the model of stage sft is gone" in capsys.readouterr().err
+
+
 def test_a_base_model_that_was_damaged_says_what_to_delete(finished: Path, tmp_path: Path):
     run = tmp_path / "small"
     shutil.copytree(finished, run, symlinks=True)

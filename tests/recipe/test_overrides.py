@@ -45,6 +45,12 @@ def test_the_later_override_wins(small):
     assert load_recipe(small, ["seed=2", "seed=3"]).seed == 3
 
 
+def test_a_stage_of_nothing_is_left_out(small):
+    stages = load_recipe(small).stages
+    name = list(stages)[-1]
+    assert list(load_recipe(small, [f"stages.{name}=null"]).stages) == list(stages)[:-1]
+
+
 def test_a_stage_may_be_added_whole(small):
     added = load_recipe(small, ["stages.more={kind: sft, epochs: 1}", "stages.more.epochs=4"])
     assert added.stages["more"].epochs == 4

@@ -12,6 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -208,7 +209,19 @@ def _bug() -> int:
     return 1
 
 
+def _open_streams() -> None:
+    """A stream that the shell has closed is an empty one, and a terminal that has not all letters
+    gets "?" for the others."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            empty = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - to the end
+            setattr(sys, name, empty)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+
+
 def entry() -> None:
     """The console script."""
+    _open_streams()
     signal.signal(signal.SIGTERM, _terminate)
     sys.exit(main())

@@ -27,7 +27,9 @@ def play(
     run: Annotated[str, typer.Argument(help="A run folder, or its name under runs/.")],
     seat: Annotated[int, typer.Option(help="Your seat; 0 moves first.")] = 0,
     seed: Annotated[int, typer.Option(help="Chance follows from it.")] = 0,
-    temperature: Annotated[float, typer.Option(help="0: the model's best move.")] = 0.0,
+    temperature: Annotated[
+        float, typer.Option(min=0, max=1000, help="0: the model's best move.")
+    ] = 0.0,
     record: Annotated[
         Path | None, typer.Option(help="Append the match to this JSONL file.")
     ] = None,
@@ -47,8 +49,8 @@ def play(
     warn(trained.beware)
     try:
         episode = _match(trained, model, seat, seed)
-    except HumanLeft as left:
-        say(f"\n{left.what}")
+    except (HumanLeft, KeyboardInterrupt):
+        say("\nyou left the table; the match is not counted")
         return
     if record is not None:
         with EpisodeWriter(record) as writer:

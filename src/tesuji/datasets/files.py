@@ -61,8 +61,8 @@ def read_rows(path: Path) -> Iterator[Example]:
         episode = _read(Chat().read, row, where)
         unread.update(episode.provenance.get("notes", ()))
         for turn in episode.turns:
-            said = turn.attempts[0]
-            yield Example(said.prompt, said.reply, _position(row), _about(row))
+            attempt = turn.attempts[0]
+            yield Example(attempt.prompt, attempt.reply, _position(row), _about(row))
     _warn(path, unread)
 
 

@@ -115,8 +115,8 @@ class Taker:
 def _broke_off(why: str, words: str) -> str:
     """Why a game is left out, in its own words too if they say more, and how to take it."""
     known = BROKE_OFF.get(why, why)
-    told = f": {words}" if words and words.lower() != why else ""
-    return f"{known}{told} (taken with --include {why})"
+    detail = f": {words}" if words and words.lower() != why else ""
+    return f"{known}{detail} (taken with --include {why})"
 
 
 def _located(item: Episode | Pair, record: Record) -> Episode | Pair:

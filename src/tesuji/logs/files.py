@@ -14,6 +14,15 @@ Named = tuple[Path, str]  # a file, and what it is called in messages
 def files(paths: Sequence[Path], out: Path) -> Iterator[Named]:
     """Every file with the name it is called by: from the folder's own name on. Links to folders
     are not followed, so that no loop can be walked: they are refused as files."""
+    seen: set[str] = set()
+    for file, name in _named(paths, out):
+        real = os.path.realpath(file)
+        if file.is_symlink() or real not in seen:  # a file that is named twice is read once
+            yield file, name
+        seen.add(real)
+
+
+def _named(paths: Sequence[Path], out: Path) -> Iterator[Named]:
     for path in paths:
         if not path.exists() and not path.is_symlink():
             raise unreadable(path, FileNotFoundError(2, "no such file or folder"))

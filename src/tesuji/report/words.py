@@ -190,10 +190,10 @@ def headline(evaluation: Evaluation | None, before: Evaluation | None = None) ->
     look before training found the very same, a second one that says so."""
     if evaluation is None:
         return Headline("open", "This run has no evaluation after training yet.")
-    found = _found(evaluation, before)
+    verdict = _verdict(evaluation, before)
     if before is None or not no_change(before, evaluation):
-        return found
-    return Headline(found.mood, f"{found.sentence} {NO_CHANGE}")
+        return verdict
+    return Headline(verdict.mood, f"{verdict.sentence} {NO_CHANGE}")
 
 
 def no_change(before: Evaluation, after: Evaluation) -> bool:
@@ -207,7 +207,7 @@ def _measured(look: Evaluation) -> Evaluation:
     return replace(look, label="", model="", seconds=0.0, rows=rows)
 
 
-def _found(evaluation: Evaluation, before: Evaluation | None) -> Headline:
+def _verdict(evaluation: Evaluation, before: Evaluation | None) -> Headline:
     if evaluation.certificates:
         return _by_certificate(evaluation)
     if evaluation.exploitability is not None:

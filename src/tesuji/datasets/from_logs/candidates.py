@@ -266,10 +266,10 @@ def _prompt_hash(game: str, seen: Seen, attempt: int, digest: bytes, size: int) 
     if own := seen.turn["attempts"][attempt].get("prompt"):
         return talk_hash(own), sum(len(m["content"]) for m in own)
     role, phase = seen.turn["role"], seen.turn.get("phase", "")
-    told = instruction(game, role, phase)
-    shown = messages(game, role, phase, seen.number, "")  # what stands around the transcript
-    characters = size - blanks(seen.parts) + sum(len(message["content"]) for message in shown)
-    return hash_of(f"{told}|{phase}|{seen.number}|", digest), characters
+    asked = instruction(game, role, phase)
+    around = messages(game, role, phase, seen.number, "")  # what stands around the transcript
+    characters = size - blanks(seen.parts) + sum(len(message["content"]) for message in around)
+    return hash_of(f"{asked}|{phase}|{seen.number}|", digest), characters
 
 
 def _label(kind: str, text: str) -> str:

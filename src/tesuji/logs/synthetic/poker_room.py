@@ -42,8 +42,8 @@ def deciding(made: MadeHand) -> list[int]:
 def showing(made: MadeHand) -> set[int]:
     """The seats that stayed to the end of a hand that was not given up: a text names their cards,
     of those who mucked in the summary."""
-    shown = [op for op in made.state.operations if isinstance(op, HoleCardsShowingOrMucking)]
-    return {op.player_index for op in shown}
+    shows = [op for op in made.state.operations if isinstance(op, HoleCardsShowingOrMucking)]
+    return {op.player_index for op in shows}
 
 
 def can_cash_out(made: MadeHand, hero: int) -> bool:

@@ -41,8 +41,8 @@ def check_logs(name: str, stage: LogsStage) -> None:
 def _check_path(where: str, path: str) -> None:
     if not path or not Path(path).exists():
         raise RecipeError(f"no such file or folder: {path!r}", where=where, hint=RELATIVE)
-    found = [file for file, _ in files([Path(path)], Path("processed"))]
-    readable = [file for file in found if file.is_file() and os.access(file, os.R_OK)]
+    listed = [file for file, _ in files([Path(path)], Path("processed"))]
+    readable = [file for file in listed if file.is_file() and os.access(file, os.R_OK)]
     if not any(file.stat().st_size for file in readable):
         what = "all its files are empty" if readable else "there is no file in it"
         raise RecipeError(

@@ -86,21 +86,21 @@ def _check_stage(recipe: Recipe, name: str, stage: Training, context: int | None
 
 def _check_prompts(recipe: Recipe, game: Game, facts: ModelFacts) -> None:
     """What the games really show fits: all of it into the model, some of it into each stage."""
-    shown = {"game": _lengths(recipe.prompt, game, facts)}
+    prompt_lengths = {"game": _lengths(recipe.prompt, game, facts)}
     stages = list(recipe.stages.items())
     for place, (name, stage) in enumerate(stages):
         if isinstance(stage, RLStage):
             for section in stage.play.games:
                 one = load_game(section.name, section.options)
-                shown[f"stages.{name}.play.games"] = _lengths(recipe.prompt, one, facts)
+                prompt_lengths[f"stages.{name}.play.games"] = _lengths(recipe.prompt, one, facts)
         made = next((s for _, s in stages[:place][::-1] if s.kind in ("data", "logs")), None)
         own = getattr(stage, "data", None) is not None
         if own:
             _check_rows(recipe.prompt, name, stage, facts.tokenizer)
         if isinstance(stage, RLStage) or (isinstance(made, DataStage) and not own):
-            _check_room(name, stage, shown["game"])
+            _check_room(name, stage, prompt_lengths["game"])
     new = recipe.sampling.max_new_tokens
-    for where, lengths in shown.items():
+    for where, lengths in prompt_lengths.items():
         longest = max(lengths, default=0)
         if facts.context is not None and longest + new > facts.context:
             raise RecipeError(

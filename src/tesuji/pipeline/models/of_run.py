@@ -74,7 +74,13 @@ def beware(run: Path, recipe: Recipe) -> str:
 def newest_model(run: Path, recipe: Recipe) -> str:
     """Where the run's last trained model is, or its base model when nothing is trained yet."""
     done = [s for s in learners(run, recipe) if finished(s, run)]
-    return str(done[-1].folder(run).path / "final") if done else base_model(run, recipe)
+    if not done:
+        return base_model(run, recipe)
+    final = done[-1].folder(run).path / "final"
+    if not final.is_dir():
+        hint = f"tesuji run {run}/recipe.yaml makes it again"
+        raise DataError(f"the model of stage {done[-1].name} is gone", where=str(final), hint=hint)
+    return str(final)
 
 
 def learners(run: Path, recipe: Recipe) -> list[Step]:

@@ -10,7 +10,7 @@ from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.pipeline.plan import Step
 from tesuji.pipeline.step_context import StepContext
-from tesuji.pipeline.steps.data import run_data, run_logs
+from tesuji.pipeline.steps.data import refuse_nothing, run_data, run_logs
 from tesuji.pipeline.steps.evaluate import rows_limit, run_evaluation
 from tesuji.pipeline.steps.rl import run_rl
 from tesuji.pipeline.steps.train import run_training
@@ -29,9 +29,9 @@ def run_step(
     game = load_game(recipe.game.name, recipe.game.options)
     match step.section:
         case DataStage() as stage:
-            run_data(stage, recipe, game, out, named)
+            refuse_nothing(recipe, step.name, run_data(stage, recipe, game, out, named))
         case LogsStage() as stage:
-            run_logs(stage, recipe, out, named)
+            refuse_nothing(recipe, step.name, run_logs(stage, recipe, out, named))
         case SftStage() | PairTraining() as stage:
             run_training(
                 stage,

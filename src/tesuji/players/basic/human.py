@@ -36,8 +36,8 @@ class HumanPlayer(OneByOne):
     def reply(self, request: MoveRequest) -> Reply:
         """The move that the person types, asked for until it is one."""
         role = request.match.role(request.seat)
-        shown = drawn(request.game, request.observation)
-        self._say(f"\nYou are {role}.\n{shown.rstrip()}")
+        board = drawn(request.game, request.observation)
+        self._say(f"\nYou are {role}.\n{board.rstrip()}")
         while True:
             text = self._line(f"{role}, your move (? lists them): ")
             a_move = any(text == move.text for move in request.legal or ())  # dou_dizhu has a "Q"

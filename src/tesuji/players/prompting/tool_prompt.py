@@ -88,12 +88,14 @@ def forms(template: str, messages: Sequence[Message]) -> Iterator[list[Given]]:
     """The conversation as a template may take it, the best form first: calls in places of their own
     where the template reads `tool_calls`, their arguments as objects, else as JSON texts; and with
     the calls in the text. Answers of tools become a user's words where it knows no role `tool`."""
-    told = messages if re.search(rf"['\"]{ANSWER}['\"]", template) else _answers_as_text(messages)
-    calling = any(m["role"] == "assistant" and calls_at_end(m["content"])[1] for m in told)
+    readable = (
+        messages if re.search(rf"['\"]{ANSWER}['\"]", template) else _answers_as_text(messages)
+    )
+    calling = any(m["role"] == "assistant" and calls_at_end(m["content"])[1] for m in readable)
     if calling and "tool_calls" in template:
         for write in (dict, _as_text):
-            yield _numbered([_given(message, template, write) for message in told])
-    yield [_thoughtful(message, template) for message in told]
+            yield _numbered([_given(message, template, write) for message in readable])
+    yield [_thoughtful(message, template) for message in readable]
 
 
 def _as_text(arguments: dict[str, Any]) -> str:
@@ -106,8 +108,8 @@ def _given(message: Message, template: str, write: Callable[[dict[str, Any]], An
         return _thoughtful(message, template)
     functions = [{"name": name, "arguments": write(arguments)} for name, arguments in calls]
     listed = [{"type": "function", "function": function} for function in functions]
-    shown = _thoughtful(Message(role="assistant", content=text), template)
-    return {**shown, "tool_calls": listed}
+    reply = _thoughtful(Message(role="assistant", content=text), template)
+    return {**reply, "tool_calls": listed}
 
 
 def _thoughtful(message: Message, template: str) -> Given:
@@ -116,8 +118,8 @@ def _thoughtful(message: Message, template: str) -> Given:
     apart = "reasoning_content" in template and "</think>" in text
     if message["role"] != "assistant" or not apart:
         return {**message}
-    thought, said = split_thought(text)
-    return {"role": "assistant", "content": said, "reasoning_content": thought}
+    thought, words = split_thought(text)
+    return {"role": "assistant", "content": words, "reasoning_content": thought}
 
 
 def _numbered(messages: list[Given]) -> list[Given]:
@@ -139,15 +141,15 @@ def _numbered(messages: list[Given]) -> list[Given]:
 
 def _answers_as_text(messages: Sequence[Message]) -> list[Message]:
     """The answers of tools as Qwen's templates put them, those that follow each other together."""
-    told: list[Message] = []
+    rewritten: list[Message] = []
     after_answer = False
     for message in messages:
         is_answer = message["role"] == ANSWER
         if not is_answer:
-            told.append(message)
+            rewritten.append(message)
         else:
             text = f"<tool_response>\n{message['content']}\n</tool_response>"
-            before = f"{told.pop()['content']}\n" if after_answer else ""
-            told.append(Message(role="user", content=before + text))
+            before = f"{rewritten.pop()['content']}\n" if after_answer else ""
+            rewritten.append(Message(role="user", content=before + text))
         after_answer = is_answer
-    return told
+    return rewritten

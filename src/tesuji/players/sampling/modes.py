@@ -66,11 +66,11 @@ def _named_rates(holder: Any) -> Iterator[tuple[Any, str, float]]:
             yield holder, name, rate
 
 
-def _collect(config: Any, found: dict[int, Any]) -> None:
+def _collect(config: Any, configs: dict[int, Any]) -> None:
     """A model's configuration and those inside it."""
     from transformers import PretrainedConfig
 
-    if isinstance(config, PretrainedConfig) and id(config) not in found:
-        found[id(config)] = config
+    if isinstance(config, PretrainedConfig) and id(config) not in configs:
+        configs[id(config)] = config
         for inner in vars(config).values():
-            _collect(inner, found)
+            _collect(inner, configs)

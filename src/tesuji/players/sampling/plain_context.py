@@ -43,8 +43,8 @@ class PlainContext:
             logits: Tensor = self.model(input_ids=ids, use_cache=False).logits[:, -1]
             return logits
         out = self.model(input_ids=ids, use_cache=True, **self.cache)
-        found = ((name, getattr(out, name, None)) for name in CACHES)
-        self.cache = {name: cache for name, cache in found if cache is not None}
+        caches = ((name, getattr(out, name, None)) for name in CACHES)
+        self.cache = {name: cache for name, cache in caches if cache is not None}
         if not self.cache:
             raise ValueError("it returns no cache")
         last: Tensor = out.logits[:, -1]

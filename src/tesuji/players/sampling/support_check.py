@@ -172,8 +172,8 @@ class _Check:
         self.worst = max(self.worst, apart)
         return ""
 
-    def _apart(self, found: Tensor, expected: Tensor) -> float:
-        return float((found - expected).abs().nan_to_num(torch.inf).max())
+    def _apart(self, result: Tensor, expected: Tensor) -> float:
+        return float((result - expected).abs().nan_to_num(torch.inf).max())
 
     def _rows(
         self, texts: Sequence[Text], *, shared: bool = False, train_mode: bool = False
@@ -197,14 +197,14 @@ class _Check:
                 **extra,
                 use_cache=False,
             ).last_hidden_state[0]
-            found = states.float()
+            result = states.float()
             if not self.rewarding:
-                found = _logprobs(own_logits(self.model, states))
+                result = _logprobs(own_logits(self.model, states))
         if not shared:
-            return self._apart(found, self.plain[0])
+            return self._apart(result, self.plain[0])
         size = len(prompt)
         expected = torch.cat([self.plain[0], *(row[size:] for row in self.plain[1 : len(texts)])])
-        return self._apart(found, expected)
+        return self._apart(result, expected)
 
     def _shared_replies(self) -> float:
         """As a sampler reads two replies behind one prompt."""

@@ -60,6 +60,8 @@ def _set(value: Any, parts: KeyPath, new: Any, override: str) -> None:
         value = _enter(value, part, override)
     if isinstance(value, list):
         value[_index(value, last, override)] = new
+    elif new is None and inner == ["stages"]:
+        value.pop(last, None)  # a stage of nothing is none
     else:
         value[last] = new
 
