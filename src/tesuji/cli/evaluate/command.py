@@ -7,6 +7,7 @@ import typer
 
 from tesuji.cli.console import console, loading, warn
 from tesuji.cli.evaluate.prompts import reply_to_prompts
+from tesuji.core.run_folder import find_run
 
 if TYPE_CHECKING:
     from tesuji.core.types import Episode
@@ -58,8 +59,6 @@ def evaluate(
         )
         return
     _only("matches", {"--max-new-tokens": max_new_tokens, "--batch-size": batch_size})
-    from tesuji.core.run_folder import find_run
-
     folder = find_run(run)
     loading(str(folder))
     from tesuji.pipeline.models.of_run import open_run
