@@ -61,7 +61,7 @@ def drawn(game: Game, text: str) -> str:
 
 def _grids(text: str) -> list[Grid]:
     """Blocks of at least two lines that are rows of equally many cells, the largest first."""
-    found: list[Grid] = []
+    grids: list[Grid] = []
     last: Grid | None = None
     for number, line in enumerate(text.split("\n")):
         row, indent = _row(line), len(line) - len(line.lstrip())
@@ -70,8 +70,8 @@ def _grids(text: str) -> list[Grid]:
             last.indents.append(indent)
             continue
         last = Grid([row], number, [indent]) if row else None
-        found += [last] if last else []
-    large = [grid for grid in found if len(grid.cells) > 1]
+        grids += [last] if last else []
+    large = [grid for grid in grids if len(grid.cells) > 1]
     return sorted(large, key=lambda grid: -grid.shape[0] * grid.shape[1])
 
 

@@ -63,16 +63,16 @@ def _of_folder(folder: Path) -> Path:
     from tesuji.core.errors import DataError
 
     files = sorted(path for path in folder.glob("*.jsonl") if path.name not in NO_ROWS)
-    found = [path for path in files if path.stat().st_size]
-    if not found:
+    filled = [path for path in files if path.stat().st_size]
+    if not filled:
         hint = "name a folder that `tesuji data generate` has written"
         if (folder / "episodes.jsonl").is_file():
             hint = f"these are episodes: tesuji replay {folder / 'episodes.jsonl'}"
         raise DataError("no rows or pairs in this folder", where=str(folder), hint=hint)
-    for path in found:
+    for path in filled:
         say(f"{path}  {path.stat().st_size:,} bytes")
-    chosen = next((path for path in found if path.name == "train.jsonl"), found[0])
-    if chosen.name != "train.jsonl" and len(found) > 1:
+    chosen = next((path for path in filled if path.name == "train.jsonl"), filled[0])
+    if chosen.name != "train.jsonl" and len(filled) > 1:
         raise DataError(
             "which of these files?", where=str(folder), hint=f"tesuji data show {chosen}"
         )

@@ -94,8 +94,8 @@ def _fish(state: Any, seat: int) -> str:
 def _dark_hex(state: Any, seat: int) -> str:
     """Without the number of all moves, unless the options give it away."""
     view: str = state.information_state_string(seat)
-    told = state.get_game().get_parameters().get("obstype") == "reveal-numturns"
-    return view if told else re.sub(r"(?m)^\d+\n", "", view)
+    revealed = state.get_game().get_parameters().get("obstype") == "reveal-numturns"
+    return view if revealed else re.sub(r"(?m)^\d+\n", "", view)
 
 
 def _gin_rummy(state: Any, seat: int) -> str:

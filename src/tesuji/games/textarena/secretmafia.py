@@ -136,7 +136,7 @@ def finding(player: int, guilty: bool) -> str:
 
 def day_broke(text: str) -> bool:
     """Whether the game called for a discussion or a vote in this part of a transcript."""
-    return any(who is None and phase_of(said) in DAY for who, said in messages(text))
+    return any(who is None and phase_of(words) in DAY for who, words in messages(text))
 
 
 def bare_bracket(reply: str) -> bool:

@@ -133,8 +133,8 @@ def _shape(row: Mapping[Any, Any]) -> str:
     """Which field the conversation stands in; "" where there is none."""
     there = {name for name, value in row.items() if value is not None and value != ""}
     names = (*LISTS, *ASKED)
-    if found := next((name for name in names if name in there), ""):
-        return found
+    if name := next((name for name in names if name in there), ""):
+        return name
     named = next((name for name in names if name in row), "")
     return named or ("text" if isinstance(row.get("text"), str) else "")
 

@@ -91,8 +91,8 @@ def unlearned(talk: Sequence[Said]) -> list[Said]:
 
 def reply(text: str, path: str, thought: Any = None) -> Said:
     """A reply that stands in a row by itself, with the thought before it, if that is a text."""
-    said = text if not isinstance(thought, str) else with_thought(thought, text)
-    return Said(Message(role=ASSISTANT, content=said), path)
+    content = text if not isinstance(thought, str) else with_thought(thought, text)
+    return Said(Message(role=ASSISTANT, content=content), path)
 
 
 def with_thought(thought: str, text: str) -> str:

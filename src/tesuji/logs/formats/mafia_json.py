@@ -96,8 +96,8 @@ def _exchanges(game: Mapping[str, Any]) -> tuple[list[Exchange], str, list[str]]
     """What the player was shown and replied, the first it was shown, and what was odd."""
     if isinstance(game.get("history"), list) and "observations" not in game:
         pairs = [_history(item) for item in game["history"]]
-        shown, replies = [o for o, _ in pairs], [r for _, r in pairs]
-        return in_order(shown, replies), shown[0] if shown else "", ["older_shape"]
+        seen, replies = [o for o, _ in pairs], [r for _, r in pairs]
+        return in_order(seen, replies), seen[0] if seen else "", ["older_shape"]
     observations = _texts(game.get("observations"), "content", "observations")
     replies = _texts(game.get("actions"), "action", "actions")
     if len(replies) > len(observations):

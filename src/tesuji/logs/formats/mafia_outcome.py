@@ -87,8 +87,8 @@ def claim(words: object, own: str) -> Claim:
 def agreed(claims: Iterable[Claim]) -> Claim:
     """What all claims that say something say; nothing where they differ."""
     all_claims = list(claims)
-    results = {said.result for said in all_claims} - {""}
-    winners = {said.winner for said in all_claims} - {""}
+    results = {one.result for one in all_claims} - {""}
+    winners = {one.winner for one in all_claims} - {""}
     if len(results) > 1 or len(winners) > 1:
         return UNKNOWN
     return Claim("".join(results), "".join(winners))
@@ -130,9 +130,9 @@ def _sentence(text: str, own: str) -> Claim:
 def _of_the_player(text: str) -> bool:
     """Whether a result that names no team can be nobody's but the player's own."""
     words = _WORD_OR_NUMBER.findall(text)
-    told = next(place for place, word in enumerate(words) if word in _LETTERS)
-    before, after = words[:told], words[told + 1 : told + 4]
-    named = _LETTERS[words[told]] in "HK"  # winner: ...
+    first = next(place for place, word in enumerate(words) if word in _LETTERS)
+    before, after = words[:first], words[first + 1 : first + 4]
+    named = _LETTERS[words[first]] in "HK"  # winner: ...
     foreign = any(named or _SOMEBODY_ELSE.fullmatch(word) for word in after)
     return not foreign and _NOBODY_ELSE.issuperset(before)
 

@@ -47,8 +47,8 @@ class Mgc(Importer):
         outcome, left_out = _outcome(row, rewards.get(seat), replies)
         turns = _turns(game, seat, role, observations, replies)
         notes = secretmafia.odd(turns) if is_secretmafia(game) else []
-        told = claim(row.get("reason"), team(role)).result if role else ""
-        if told and outcome in ("win", "loss", "draw") and told != outcome:
+        verdict = claim(row.get("reason"), team(role)).result if role else ""
+        if verdict and outcome in ("win", "loss", "draw") and verdict != outcome:
             notes.append("reward_contradicts_reason")
         return Episode(
             game=game,

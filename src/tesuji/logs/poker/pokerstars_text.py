@@ -300,14 +300,14 @@ def _actions(table: _Table, players: list[str], *, complete: bool) -> list[str]:
     """Deals, bets and boards; the cards of who stayed are shown when the betting is over."""
     place = {name: f"p{number}" for number, name in enumerate(players, start=1)}
     deals = [f"d dh {place[name]} {table.cards.get(name, '????')}" for name in players]
-    told = [f"{place[name]} {what}" if name else what for name, what in table.actions]
+    bets = [f"{place[name]} {what}" if name else what for name, what in table.actions]
     stayed = set(players) - {name for name, what in table.actions if what == "f"}
     if not complete or len(stayed) < 2:
-        return deals + told
+        return deals + bets
     shows = [
         f"{place[name]} sm {table.cards[name]}"
         for name in players
         if name in stayed & table.cards.keys()
     ]
     end = max((n for n, (name, _) in enumerate(table.actions, start=1) if name), default=0)
-    return [*deals, *told[:end], *shows, *told[end:]]
+    return [*deals, *bets[:end], *shows, *bets[end:]]
