@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from chat_templates import tokenizer as byte_tokenizer
 
 from tesuji.core.errors import EngineError
 from tesuji.core.types import Attempt, Message, Move, Sampled
@@ -38,20 +37,7 @@ NO_SYSTEM = (
 
 
 def chat_tokenizer(template):
-    """Bytes and the control tokens of a chat model; its eos is not what ends a turn, as often."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    core = Tokenizer(models.BPE(vocab={char: i for i, char in enumerate(alphabet)}, merges=[]))
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    core.decoder = decoders.ByteLevel()
-    core.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
-    core.add_tokens(["<think>", "</think>"])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=core,
-        eos_token="<|endoftext|>",
-        additional_special_tokens=["<|im_start|>", "<|im_end|>"],
-        chat_template=template,
-        clean_up_tokenization_spaces=False,
-    )
+    return byte_tokenizer(template, tags=("<think>", "</think>"))
 
 
 def text(tokenizer, ids):

@@ -1,6 +1,7 @@
 """Chat templates and a tokenizer of bytes that takes any, for tests."""
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -32,14 +33,18 @@ TEXT_CALLS = (
 )
 
 
-def tokenizer(template: str | None) -> PreTrainedTokenizerFast:
-    """Bytes, two control tokens and, as Qwen has it, one token for each tag of a call."""
+CALLS = ("<tool_call>", "</tool_call>")
+
+
+def tokenizer(template: str | None, tags: Sequence[str] = CALLS) -> PreTrainedTokenizerFast:
+    """Bytes, the control tokens of a chat model, whose eos is not what ends a turn, as often, and
+    one token for each tag."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     core = Tokenizer(models.BPE(vocab={char: i for i, char in enumerate(alphabet)}, merges=[]))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     core.decoder = decoders.ByteLevel()
     core.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
-    core.add_tokens(["<tool_call>", "</tool_call>"])
+    core.add_tokens(list(tags))
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
         eos_token="<|endoftext|>",
