@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tesuji.core.checksums import seal
 from tesuji.learners.model.load import Policy
+from tesuji.learners.model.sources import note_base
 
 
 def save_policy(policy: Policy, folder: Path) -> None:
@@ -11,4 +12,5 @@ def save_policy(policy: Policy, folder: Path) -> None:
     their checksums, which it looks at."""
     policy.model.save_pretrained(folder)
     policy.tokenizer.save_pretrained(folder)
+    note_base(policy.model, folder)
     seal(folder)
