@@ -46,7 +46,7 @@ def run_recipe(
     """
     started = time.monotonic()
     progress.begin("looking at the recipe")
-    run, plan = prepare(recipe, root)
+    run, plan = prepare(recipe, root, progress)
     with run.locked():
         plan = decide(plan, run.path)  # somebody else may have gone on in between
         progress.say(heading(recipe, plan, run.path))
@@ -78,13 +78,15 @@ def run_recipe(
     )
 
 
-def prepare(recipe: Recipe, root: Path) -> tuple[RunFolder, list[Step]]:
+def prepare(
+    recipe: Recipe, root: Path, progress: Progress = SILENT
+) -> tuple[RunFolder, list[Step]]:
     """The run's folder and the plan, once everything that can be refused has been looked at.
 
-    Nothing on disk changes. Raises TesujiErrors.
+    Nothing on disk changes, but for a GGUF file's model in the cache. Raises TesujiErrors.
     """
     quiet_libraries()
-    check(recipe)
+    check(recipe, progress)
     run = RunFolder(root / recipe.name)
     run.refuse_unusable()
     return run, make_plan(recipe, run.path)

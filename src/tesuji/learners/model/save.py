@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tesuji.core.checksums import CARD, seal
 from tesuji.learners.model.load import Policy
+from tesuji.learners.model.sources import note_base
 
 
 def save_policy(policy: Policy, folder: Path) -> None:
@@ -12,4 +13,5 @@ def save_policy(policy: Policy, folder: Path) -> None:
     policy.model.save_pretrained(folder)
     policy.tokenizer.save_pretrained(folder)
     (folder / CARD).unlink(missing_ok=True)  # PEFT's draft
+    note_base(policy.model, folder)
     seal(folder)

@@ -1,7 +1,8 @@
 """Everything about a recipe that can be refused before anything is computed.
 
-Nothing is written, nothing is downloaded, no weights are read. What belongs to one kind of thing
-stands in a module of its own: data, lengths, model, reinforcement learning, steps.
+Nothing is written, nothing is downloaded, no weights are read (but for a GGUF file, which is
+de-quantised once). What belongs to one kind of thing stands in a module of its own: data, lengths,
+model, reinforcement learning, steps.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import netrc
 import os
 
 from tesuji.core.errors import EngineError, GameError, RecipeError, placed
+from tesuji.core.progress import SILENT, Progress
 from tesuji.evaluation.evaluate import judged_game
 from tesuji.evaluation.questions import asks_questions
 from tesuji.games.base import Game
@@ -32,7 +34,7 @@ RESERVED = ("before", "after")  # and whatever begins with `after-`
 LONGEST_NAME = 80
 
 
-def check(recipe: Recipe) -> Game:
+def check(recipe: Recipe, progress: Progress = SILENT) -> Game:
     """The recipe's game, once everything named in the recipe is known to fit it, and all that can
     be known here of its model.
 
@@ -59,7 +61,7 @@ def check(recipe: Recipe) -> Game:
         rows = stage if isinstance(stage, DataStage | LogsStage) else rows
     _check_evaluation(recipe, game)
     _check_trackers(recipe)
-    facts = check_model(recipe)
+    facts = check_model(recipe, progress)
     check_lengths(recipe, game, facts)
     return game
 

@@ -9,7 +9,9 @@ import yaml
 
 from tesuji.core.checksums import CARD
 from tesuji.core.errors import DataError
-from tesuji.core.files import read_text
+from tesuji.core.files import read_json, read_text
+from tesuji.learners.model.gguf import ORIGIN, digest_of, kept
+from tesuji.learners.model.sources import KNOWN, gguf_of
 from tesuji.recipe.schema.sections import ModelSection
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -31,6 +33,12 @@ def describe_base(section: ModelSection) -> BaseModel:
     if section.base == "tiny":
         words = "a model built from its shape and a seed: nobody else's weights are in it"
         return BaseModel("", "", words)
+    if known := KNOWN.get(section.base):
+        return BaseModel(known.hub_id, known.license, known.hub_id)
+    if file := gguf_of(section.base):
+        folder = kept(digest_of(file))
+        licence = read_json(folder / ORIGIN).get("license", "") if folder else ""
+        return BaseModel("", licence, f"the model in {file.name}")
     front = front_matter(_card_of(section))
     named, licence = (str(front.get(key) or "") for key in ("base_model", "license"))
     on_hub = section.base if not Path(section.base).exists() else named

@@ -18,7 +18,8 @@ from tesuji.core.files import write_text
 from tesuji.core.json_dataclass import json_safe
 from tesuji.core.redact import redact, redact_all, safe_all
 from tesuji.evaluation.results import Evaluation
-from tesuji.learners.model.load import base_of, load_tokenizer
+from tesuji.learners.model.load import load_tokenizer
+from tesuji.learners.model.sources import ADAPTER
 from tesuji.recipe.reading.load import load_recipe
 from tesuji.recipe.schema.data import DataStage, LogsStage
 from tesuji.recipe.schema.pairs import RewardStage
@@ -60,7 +61,7 @@ class Form:
 def write_card(run: Path, stage: str, folder: Path) -> Path:
     """Write the card of what `stage` of `run` trained and saved in `folder`; return its path.
     Raises DataError, EngineError."""
-    form = Form(str(folder), adapter=base_of(str(folder)) is not None)
+    form = Form(str(folder), adapter=(folder / ADAPTER).is_file())
     write_text(folder / CARD, card(run, stage, folder, form))
     return folder / CARD
 
