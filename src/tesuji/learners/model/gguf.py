@@ -117,7 +117,8 @@ def _make(file: Path, folder: Path, progress: Progress) -> None:
         aside.mkdir()
         with telling_full_disk(folder.parent), _telling(file):
             _convert(file, reader, aside, progress)
-        origin = {"format": FORMAT, "file": file.name, "sha256": folder.name}
+        licence = _field(reader, "general.license", "")
+        origin = {"format": FORMAT, "file": file.name, "sha256": folder.name, "license": licence}
         write_json(aside / ORIGIN, origin)
         for part in aside.iterdir():
             sync(part)
