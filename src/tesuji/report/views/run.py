@@ -58,7 +58,7 @@ def view(run: RunSummary) -> dict[str, Any]:
         "name": run.name,
         "headline": asdict(headline(after, run.before.evaluation if run.before else None)),
         "notes": list(run.notes),
-        **_judged(run.looks),
+        **judged(run.looks),
         "tasks": tasks_view(run.looks),
         "held_out": rows_view(rows_of(run.looks)),
         "pairs": pairs_view(run.stages),
@@ -82,7 +82,7 @@ def view(run: RunSummary) -> dict[str, Any]:
     }
 
 
-def _judged(looks: Sequence[Evaluation]) -> dict[str, Any]:
+def judged(looks: Sequence[Evaluation]) -> dict[str, Any]:
     """What the evaluations found, side by side: before, after each stage that was looked at."""
     played = [look for look in looks if look.matches]
     return {
