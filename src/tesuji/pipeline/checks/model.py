@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from tesuji.core.errors import EngineError, RecipeError, placed
+from tesuji.core.progress import SILENT, Progress
 from tesuji.episodes.rewards.total import section_of
 from tesuji.learners.model.inspect import ModelFacts, check_adapter, inspect_model
+from tesuji.learners.model.sources import KNOWN
 from tesuji.learners.reward_model.model import check_takes_head, is_reward_model
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import PpoStage, RLStage
@@ -15,19 +17,19 @@ FASTEST = {False: 1e-3, True: 1e-2}  # learning rate that such a model survives;
 USUAL = {(False, False): 2e-5, (False, True): 2e-4, (True, False): 1e-6, (True, True): 1e-5}
 
 
-def check_model(recipe: Recipe) -> ModelFacts | None:
+def check_model(recipe: Recipe, progress: Progress = SILENT) -> ModelFacts | None:
     """What is known here of the recipe's model; None where it has to be downloaded first.
 
     Raises EngineError or RecipeError naming the key.
     """
     base, revision = recipe.model.base, recipe.model.revision
-    if revision and (base == "tiny" or Path(base).exists()):
+    if revision and (base in ("tiny", *KNOWN) or Path(base).exists()):
         raise RecipeError(
             f"a revision is of a Hub model, and {base} is none",
             where="model.revision",
             hint="leave it out",
         )
-    facts = inspect_model(recipe.model, base)
+    facts = inspect_model(recipe.model, base, progress)
     if facts is not None:
         check_adapter(facts, recipe.model)
         if any(stage.kind == "reward" for stage in recipe.stages.values()):

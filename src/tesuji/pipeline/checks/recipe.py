@@ -1,7 +1,8 @@
 """Everything about a recipe that can be refused before anything is computed.
 
-Nothing is written, nothing is downloaded, no weights are read. What belongs to one kind of thing
-stands in a module of its own: data, lengths, model, reinforcement learning, steps.
+Nothing is written, nothing is downloaded, no weights are read (but for a GGUF file, which is
+de-quantised once). What belongs to one kind of thing stands in a module of its own: data, lengths,
+model, reinforcement learning, steps.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import netrc
 import os
 
 from tesuji.core.errors import EngineError, GameError, RecipeError, placed
+from tesuji.core.progress import SILENT, Progress
 from tesuji.evaluation.evaluate import judged_game
 from tesuji.evaluation.questions import asks_questions
 from tesuji.games.base import Game
@@ -32,7 +34,7 @@ RESERVED = ("before", "after")  # and whatever begins with `after-`
 LONGEST_NAME = 80
 
 
-def check(recipe: Recipe) -> Game:
+def check(recipe: Recipe, progress: Progress = SILENT) -> Game:
     """The recipe's game, once everything named in the recipe is known to fit it, and all that can
     be known here of its model.
 
@@ -59,7 +61,7 @@ def check(recipe: Recipe) -> Game:
         rows = stage if isinstance(stage, DataStage | LogsStage) else rows
     _check_evaluation(recipe, game)
     _check_trackers(recipe)
-    facts = check_model(recipe)
+    facts = check_model(recipe, progress)
     check_lengths(recipe, game, facts)
     return game
 
@@ -79,12 +81,13 @@ def _check_evaluation(recipe: Recipe, game: Game) -> None:
     judged = _judged(game, recipe)
     if not asks_questions(judged):  # of those nobody is an opponent
         _check_players(judged, "evaluation.opponents", section.opponents)
+        _check_players(judged, "evaluation.beside", section.beside)
     _check_oracle(recipe, judged)
     if section.certificate:
-        _needs_certificate(game, "evaluation.certificate")
-    if section.exploitability and not {"exploitability", "nash_conv"} & {*game.info.metrics}:
+        _needs_certificate(judged, "evaluation.certificate")
+    if section.exploitability and not {"exploitability", "nash_conv"} & {*judged.info.metrics}:
         raise RecipeError(
-            f"the exploitability of {game.name} cannot be computed",
+            f"the exploitability of {judged.name} cannot be computed",
             where="evaluation.exploitability",
             hint="leave it out; `tesuji games` shows which games have it",
         )
@@ -94,7 +97,8 @@ def _judged(game: Game, recipe: Recipe) -> Game:
     try:
         return judged_game(game, recipe.evaluation)
     except GameError as error:
-        error.where = error.where.replace("game.options", "evaluation.options")
+        table = "evaluation.game" if recipe.evaluation.game else "evaluation"
+        error.where = error.where.replace("game", table, 1)
         raise
 
 
