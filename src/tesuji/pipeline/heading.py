@@ -6,6 +6,7 @@ from pathlib import Path
 from tesuji.core.errors import TesujiError
 from tesuji.learners.model.inspect import inspect_model
 from tesuji.learners.model.load import device_of
+from tesuji.learners.model.sources import in_words
 from tesuji.pipeline.estimate import estimate
 from tesuji.pipeline.plan import Step
 from tesuji.recipe.schema.recipe import Recipe
@@ -33,7 +34,7 @@ def _model(section: ModelSection) -> str:
     except TesujiError:  # it was looked at before; what cannot be counted is not said
         size = ""
     adapter = f", LoRA of rank {section.lora.r}" if section.lora else ""
-    return f"{section.base}{size}{adapter}"
+    return f"{in_words(section.base)}{size}{adapter}"
 
 
 def in_millions(count: int) -> str:
