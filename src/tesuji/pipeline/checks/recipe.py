@@ -81,12 +81,13 @@ def _check_evaluation(recipe: Recipe, game: Game) -> None:
     judged = _judged(game, recipe)
     if not asks_questions(judged):  # of those nobody is an opponent
         _check_players(judged, "evaluation.opponents", section.opponents)
+        _check_players(judged, "evaluation.beside", section.beside)
     _check_oracle(recipe, judged)
     if section.certificate:
-        _needs_certificate(game, "evaluation.certificate")
-    if section.exploitability and not {"exploitability", "nash_conv"} & {*game.info.metrics}:
+        _needs_certificate(judged, "evaluation.certificate")
+    if section.exploitability and not {"exploitability", "nash_conv"} & {*judged.info.metrics}:
         raise RecipeError(
-            f"the exploitability of {game.name} cannot be computed",
+            f"the exploitability of {judged.name} cannot be computed",
             where="evaluation.exploitability",
             hint="leave it out; `tesuji games` shows which games have it",
         )
@@ -96,7 +97,8 @@ def _judged(game: Game, recipe: Recipe) -> Game:
     try:
         return judged_game(game, recipe.evaluation)
     except GameError as error:
-        error.where = error.where.replace("game.options", "evaluation.options")
+        table = "evaluation.game" if recipe.evaluation.game else "evaluation"
+        error.where = error.where.replace("game", table, 1)
         raise
 
 
