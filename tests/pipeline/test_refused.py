@@ -316,6 +316,16 @@ def test_a_large_model_in_a_folder_is_known_by_its_shape(tmp_path: Path):
         ({"stages": {"logs": {"make": {"kind": "poker"}, "format": "phd"}}}, "stages.logs.format"),
         ({"game": "kuhn_poker", "stages": {"data": {"oracle": "cfr"}}}, "stages.data.positions"),
         ({"evaluation": {"options": {"nosuch": 1}}}, "evaluation.options.nosuch"),
+        ({"evaluation": {"game": "nosuch"}}, "evaluation.game.name"),
+        (
+            {"evaluation": {"game": {"name": "holdem", "options": {"nosuch": 1}}}},
+            "evaluation.game.options.nosuch",
+        ),
+        (
+            {"evaluation": {"game": "holdem", "opponents": ["equity", "minimax"]}},
+            "evaluation.opponents.1",
+        ),
+        ({"evaluation": {"beside": ["equity"]}}, "evaluation.beside.0"),
     ],
 )
 def test_names_that_nobody_has(change, where):

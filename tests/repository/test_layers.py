@@ -26,7 +26,7 @@ ORDER = {
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
     "learners": "hooks model trainer sft reward_model pairs rl",
     "evaluation": "prompt_files held_out results bfcl_summary matches questions metrics evaluate",
-    "report": "words collect tables views page",
+    "report": "words headline collect tables views page card",
     "pipeline": "plan settings estimate heading step_context checks models steps run",
     "cli": "console progress run play chat games doctor data evaluate browse main",
 }

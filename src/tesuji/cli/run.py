@@ -91,9 +91,10 @@ def _next_steps(run: Path, recipe: "Recipe") -> Iterator[str]:
     from tesuji.games.prompts import NAME as PROMPTS
     from tesuji.pipeline.models.of_run import newest_model
 
-    folder, prompts = shlex.quote(str(run)), recipe.game.name == PROMPTS
+    table = recipe.evaluation.game or recipe.game
+    folder, prompts = shlex.quote(str(run)), table.name == PROMPTS
     yield f"The model: {newest_model(run, recipe)}"
-    alone = prompts or load_game(recipe.game.name, recipe.game.options).num_players == 1
+    alone = prompts or load_game(table.name, table.options).num_players == 1
     play, talk = f"tesuji play {folder}", f"tesuji chat {folder}"
     judge = f"tesuji eval {folder} " + ("--prompts FILE" if prompts else "--episodes 1000")
     for name, command in (("play", "" if alone else play), ("judge", judge), ("talk", talk)):

@@ -21,11 +21,12 @@ from tesuji.core.errors import DataError
 from tesuji.core.files import keep_aside, read_json, write_json
 
 CHECKSUMS = "checksums.json"
+CARD = "README.md"  # written anew as more is known of the model: in no list
 
 
 def seal(folder: Path) -> None:
     """Write the list, once every file of the folder is on the disk."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != CHECKSUMS)
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in (CHECKSUMS, CARD))
     write_json(folder / CHECKSUMS, {str(p.relative_to(folder)): _digest(p) for p in files})
 
 
@@ -38,6 +39,7 @@ def damage(folder: Path) -> str:
         listed = dict(read_json(path))
     except (DataError, TypeError, ValueError):
         return f"{CHECKSUMS} cannot be read"
+    listed.pop(CARD, None)
     for name, digest in listed.items():
         if not (folder / name).is_file():
             return f"{name} is missing"

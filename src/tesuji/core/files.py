@@ -41,7 +41,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.close(handle)
         aside = Path(name)
         yield aside
-        _sync(aside)
+        sync(aside)
         aside.chmod(0o644)
         aside.replace(path)
     except OSError as error:
@@ -81,7 +81,8 @@ def sweep(folder: Path, *, deep: bool = True) -> None:
             half.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file on the disk, whatever happens to the machine."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 

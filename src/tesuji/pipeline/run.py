@@ -17,11 +17,12 @@ from tesuji.evaluation.results import Evaluation, load_evaluation
 from tesuji.learners.model.load import quiet_libraries
 from tesuji.pipeline.checks.recipe import check
 from tesuji.pipeline.heading import heading
-from tesuji.pipeline.plan import Step, decide, make_plan
+from tesuji.pipeline.plan import MAKES_DATA, Step, decide, make_plan
 from tesuji.pipeline.step_context import StepContext
 from tesuji.pipeline.steps.run_step import run_step
 from tesuji.recipe.reading.load import dump_recipe
 from tesuji.recipe.schema.recipe import Recipe
+from tesuji.report.card.write import write_card
 from tesuji.report.page import write_report
 
 
@@ -45,7 +46,7 @@ def run_recipe(
     """
     started = time.monotonic()
     progress.begin("looking at the recipe")
-    recipe, run, plan = prepare(recipe, root)
+    recipe, run, plan = prepare(recipe, root, progress)
     with run.locked():
         plan = decide(plan, run.path)  # somebody else may have gone on in between
         progress.say(heading(recipe, plan, run.path))
@@ -77,14 +78,16 @@ def run_recipe(
     )
 
 
-def prepare(recipe: Recipe, root: Path) -> tuple[Recipe, RunFolder, list[Step]]:
+def prepare(
+    recipe: Recipe, root: Path, progress: Progress = SILENT
+) -> tuple[Recipe, RunFolder, list[Step]]:
     """The recipe as it will be run, the run's folder and the plan, once everything that can be
     refused has been looked at.
 
-    Nothing on disk changes. Raises TesujiErrors.
+    Nothing on disk changes, but for a GGUF file's model in the cache. Raises TesujiErrors.
     """
     quiet_libraries()
-    recipe = check(recipe)
+    recipe = check(recipe, progress)
     run = RunFolder(root / recipe.name)
     run.refuse_unusable()
     return recipe, run, make_plan(recipe, run.path)
@@ -103,6 +106,7 @@ def _one(
     started = time.monotonic()
     with telling_full_disk(folder.path):
         run_step(step, folder.path, context, metrics, progress)
+    _write_card(step, context)
     facts = {"seconds": round(time.monotonic() - started, 2)}
     resumed = {"resumed": True} if step.decision == "resume" else {}
     folder.finish(step.key, facts)
@@ -110,6 +114,13 @@ def _one(
     if (summary := folder.path / "training.json").exists():
         write_json(run.path / f"training_summary_{step.name}.json", read_json(summary))
     run.note_stage(step.name, {"status": "done", "key": step.key, **facts, **resumed})
+
+
+def _write_card(step: Step, context: StepContext) -> None:
+    """The card of the model that this step trained, or evaluated."""
+    stage = step.model_from if step.kind == "evaluate" else step.name
+    if stage and not isinstance(context.recipe.stages[stage], MAKES_DATA):
+        write_card(context.run, stage, Path(context.model_of(stage)))
 
 
 def _evaluation(plan: list[Step], run: Path, name: str) -> Evaluation | None:

@@ -12,8 +12,8 @@ from typing import Any
 
 from tesuji.core.errors import RecipeError
 from tesuji.learners.model.inspect import ModelFacts
-from tesuji.learners.model.load import base_of
 from tesuji.learners.model.rules import FAST, FATAL, LORA, SLOW, Learner, learning_rate, muon_rate
+from tesuji.learners.model.sources import base_of
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import RLStage
 from tesuji.recipe.schema.training import Training

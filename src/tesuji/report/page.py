@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from tesuji.core.files import write_text
@@ -59,21 +59,25 @@ def render_html(page: dict[str, Any]) -> str:
 
 def render_markdown(page: dict[str, Any]) -> str:
     """The same report without games and curves, for a terminal, a diff or a model card."""
-    environment = _environment(autoescape=False, finalize=_markdown_value)
-    return environment.get_template("page.md.j2").render(page)
+    return markdown_template("page.md.j2").render(page)
+
+
+def markdown_template(name: str) -> Template:
+    """A template in which every value is inert Markdown."""
+    return _environment(autoescape=False, finalize=_markdown_value).get_template(name)
 
 
 def _environment(**options: Any) -> Environment:
-    environment = Environment(
+    templates = Environment(
         loader=PackageLoader("tesuji.report", "templates"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         **options,
     )
-    environment.filters["svg"] = Markup
-    environment.filters["fenced"] = _fenced
-    return environment
+    templates.filters["svg"] = Markup
+    templates.filters["fenced"] = _fenced
+    return templates
 
 
 def _asset(name: str) -> str:

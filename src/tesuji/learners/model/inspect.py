@@ -1,5 +1,6 @@
 """What can be known of a model before its weights are loaded: its configuration, its tokenizer, the
-heads of its weight files, its shape. Nothing is downloaded, and no weights are read.
+heads of its weight files, its shape. Nothing is downloaded, and no weights are read (a GGUF file is
+de-quantised first, once and for all).
 
     facts = inspect_model(ModelSection(base="some/folder"), "some/folder")
     facts.context, facts.parameters
@@ -13,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.core.errors import EngineError, TesujiError, first_line
+from tesuji.core.progress import SILENT, Progress
 from tesuji.core.types import Message
 from tesuji.learners.model.adapter import add_adapter, lora_config
 from tesuji.learners.model.load import (
     FOLDER_HINT,
-    base_of,
     device_of,
     load_tokenizer,
     quantization,
 )
 from tesuji.learners.model.rules import context_of
+from tesuji.learners.model.sources import KNOWN, base_of, gguf_of, resolved
 from tesuji.learners.model.tiny import build_tokenizer, check_shape, tiny_config
 from tesuji.players.prompting.chat_template import end_of_reply, render_prompt
 from tesuji.recipe.schema.sections import ModelSection
@@ -65,7 +67,9 @@ class ModelFacts:
         return sum(parameter.numel() for parameter in self.shape.parameters())
 
 
-def inspect_model(section: ModelSection, source: str) -> ModelFacts | None:
+def inspect_model(
+    section: ModelSection, source: str, progress: Progress = SILENT
+) -> ModelFacts | None:
     """What is known here of the recipe's model; None where it first has to be downloaded.
 
     Raises EngineError (or RecipeError for the shape of `tiny`) for all that would stop its loading
@@ -76,6 +80,8 @@ def inspect_model(section: ModelSection, source: str) -> ModelFacts | None:
         check_shape(section.tiny)
         tokenizer = build_tokenizer()
         return ModelFacts(source, tiny_config(section.tiny, tokenizer), tokenizer)
+    if gguf_of(source) is not None or source in KNOWN:
+        source = resolved(source, progress)
     if Path(source).exists():
         return _of_folder(section, source)
     return _of_hub(section, source)
@@ -97,14 +103,12 @@ def check_machine(section: ModelSection) -> None:
 
 def check_adapter(facts: ModelFacts, section: ModelSection) -> None:
     """The model has the layers that `lora.target_modules` names. Raises EngineError."""
-    if section.adapters is not None and base_of(facts.source) is None:
+    if section.adapters is not None and base_of(facts.source, section.base) is None:
         add_adapter(facts.shape, lora_config(section.adapters, "CAUSAL_LM"))
 
 
 def _of_folder(section: ModelSection, source: str) -> ModelFacts | None:
-    if not Path(source).is_dir():
-        raise _broken(source, "it is a file")
-    base = base_of(source)
+    base = base_of(source, section.base)
     if base is None:
         _check_weights(Path(source))
         facts = _read(section, source)
@@ -122,7 +126,8 @@ def _of_hub(section: ModelSection, source: str) -> ModelFacts | None:
         raise EngineError(
             f"cannot load the model {source!r}: there is no such folder, and it is no Hub id",
             where="model.base",
-            hint="write `tiny`, a Hub id such as Qwen/Qwen2.5-0.5B-Instruct, or a model's folder",
+            hint="write `tiny`, `smollm2`, a Hub id such as Qwen/Qwen2.5-0.5B-Instruct, a model's "
+            "folder, or a GGUF file",
         )
     kept = [try_to_load_from_cache(source, name, revision=section.revision)
             for name in ("config.json", *WEIGHTS)]  # fmt: skip

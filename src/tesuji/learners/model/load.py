@@ -1,4 +1,4 @@
-"""Loading models: a Hub id, a local folder, or one built here; adapters on top.
+"""Loading models: a Hub id, a local folder, a GGUF file, or one built here; adapters on top.
 
 One path for all: a model built from its shape is first written to a folder and then loaded like
 any other. A trained stage's `final/` folder holds either a whole model, or an adapter beside the
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.core.checksums import CHECKSUMS, damage
-from tesuji.core.errors import DataError, EngineError, TesujiError, first_line
-from tesuji.core.files import read_json
+from tesuji.core.errors import EngineError, TesujiError, first_line
 from tesuji.learners.model.dtype import computes_bfloat16, dtype_of, parameters_of
 from tesuji.learners.model.memory import ran_out_of_memory
 from tesuji.learners.model.rules import TINY
+from tesuji.learners.model.sources import base_of, resolved
 from tesuji.learners.model.tiny import build_model, build_tokenizer, check_shape
 from tesuji.players.sampling.support import Support
 from tesuji.players.sampling.support_check import DECODERS, require_support, support_of
@@ -70,7 +70,7 @@ def load_policy(section: ModelSection, source: str) -> Policy:
     Raises EngineError when it is not there, needs a token, does not fit this machine, or is no
     causal language model.
     """
-    base = base_of(source)
+    base = base_of(source, section.base)
     if base is None:
         return Policy(load_model(section, source), load_tokenizer(section, source), source)
     from peft import PeftModel
@@ -80,22 +80,6 @@ def load_policy(section: ModelSection, source: str) -> Policy:
     with _told(source):
         model = PeftModel.from_pretrained(model, source, is_trainable=True)
     return Policy(model, load_tokenizer(section, source), source)
-
-
-def base_of(source: str) -> str | None:
-    """What an adapter's folder names as its base; None for a whole model. A base built in a run is
-    found there again when the run was moved, or is read from another folder."""
-    adapter = Path(source) / "adapter_config.json"
-    if not adapter.is_file():
-        return None
-    facts = read_json(adapter)
-    named = str(facts.get("base_model_name_or_path") or "") if isinstance(facts, dict) else ""
-    if not named:
-        raise DataError("this adapter does not say what its base is", where=str(adapter))
-    if Path(named).name != "base" or Path(named).exists():
-        return named
-    beside = (parent / "base" for parent in Path(source).resolve().parents)
-    return next((str(base) for base in beside if (base / "config.json").is_file()), named)
 
 
 def device_of(section: ModelSection) -> str:
@@ -144,6 +128,7 @@ def load_model(section: ModelSection, source: str, *, rewarding: bool = False) -
         **({"num_labels": 1} if rewarding else {}),
     }
     kind = "AutoModelForSequenceClassification" if rewarding else "AutoModelForCausalLM"
+    source = resolved(source)
     refuse_damaged(source)
     with _told(source):
         model = _from_pretrained(getattr(transformers, kind), source, options)
@@ -163,7 +148,7 @@ def _dtype(section: ModelSection, source: str, device: str) -> Any:
     with _told(source):
         trust = section.trust_remote_code
         config = AutoConfig.from_pretrained(
-            source, trust_remote_code=trust, **_revision(section, source)
+            resolved(source), trust_remote_code=trust, **_revision(section, source)
         )
         return dtype_of(section, device, parameters_of(config))
 
@@ -184,12 +169,13 @@ def load_tokenizer(section: ModelSection, source: str, *, here: bool = False) ->
     EngineError when it is not there."""
     from transformers import AutoTokenizer
 
+    revision, source = _revision(section, source), resolved(source)
     with _told(source, "the tokenizer of "):
         tokenizer = AutoTokenizer.from_pretrained(
             source,
             trust_remote_code=section.trust_remote_code,
             local_files_only=here,
-            **_revision(section, source),
+            **revision,
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token

@@ -16,6 +16,9 @@ class _Careful:
 
     stage_name = "pairs"
 
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """TRL's draft is not written: the model's own card is made from the run."""
+
     def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
         """TRL's own loss. Raises EngineError where it is not finite."""
         result: Any = super().compute_loss(*args, **kwargs)  # type: ignore[misc]

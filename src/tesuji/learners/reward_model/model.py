@@ -16,12 +16,12 @@ from tesuji.core.files import read_json
 from tesuji.learners.model.adapter import add_adapter, lora_config
 from tesuji.learners.model.load import (
     Policy,
-    base_of,
     load_model,
     load_policy,
     load_tokenizer,
     refuse_damaged,
 )
+from tesuji.learners.model.sources import base_of
 from tesuji.players.prompting.chat_template import end_of_reply
 from tesuji.players.sampling.head import layers, whole
 from tesuji.players.sampling.modes import evaluating
@@ -40,7 +40,7 @@ def new_reward_model(section: ModelSection, source: str, seed: int) -> Policy:
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        base = base_of(source)
+        base = base_of(source, section.base)
         tokenizer = _padding(load_tokenizer(section, source))
         model = load_model(section, base or source, rewarding=True)
         _check_head(model, source)
@@ -74,7 +74,7 @@ def load_reward_model(section: ModelSection, source: str) -> Policy:
             where="rewards.reward_model",
             hint="name the `final` folder of a reward stage",
         )
-    base = base_of(source)
+    base = base_of(source, section.base)
     model = load_model(section, base or source, rewarding=True)
     refuse_damaged(source)
     tokenizer = _padding(load_tokenizer(section, source))

@@ -79,6 +79,9 @@ class SoftCollator:
 class SoftTargetTrainer(SFTTrainer):
     """SFTTrainer whose loss is the cross-entropy to `target_shares`."""
 
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """TRL's draft is not written: the model's own card is made from the run."""
+
     def compute_loss(
         self,
         model: Any,

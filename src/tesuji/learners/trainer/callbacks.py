@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from tesuji.core.checksums import seal
+from tesuji.core.checksums import CARD, seal
 from tesuji.core.files import write_json
 from tesuji.core.metric_log import MetricLog, TextLog
 
@@ -32,8 +32,10 @@ class Seal(TrainerCallback):
     """Writes the checksums of every checkpoint, last."""
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Seal what was written just now."""
-        seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        """Seal what was written just now, without PEFT's draft of a card."""
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        (checkpoint / CARD).unlink(missing_ok=True)
+        seal(checkpoint)
 
 
 class ShowProgress(TrainerCallback):

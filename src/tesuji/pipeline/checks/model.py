@@ -3,27 +3,29 @@
 from pathlib import Path
 
 from tesuji.core.errors import EngineError, RecipeError, placed
+from tesuji.core.progress import SILENT, Progress
 from tesuji.episodes.rewards.total import section_of
 from tesuji.learners.model.inspect import ModelFacts, check_adapter, inspect_model
+from tesuji.learners.model.sources import KNOWN
 from tesuji.learners.reward_model.model import check_takes_head, is_reward_model
 from tesuji.pipeline.settings import check_rates
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import PpoStage, RLStage
 
 
-def inspect_base(recipe: Recipe) -> ModelFacts | None:
+def inspect_base(recipe: Recipe, progress: Progress = SILENT) -> ModelFacts | None:
     """What is known here of the recipe's model; None where it has to be downloaded first.
 
     Raises EngineError or RecipeError naming the key.
     """
     base, revision = recipe.model.base, recipe.model.revision
-    if revision and (base == "tiny" or Path(base).exists()):
+    if revision and (base in ("tiny", *KNOWN) or Path(base).exists()):
         raise RecipeError(
             f"a revision is of a Hub model, and {base} is none",
             where="model.revision",
             hint="leave it out",
         )
-    return inspect_model(recipe.model, base)
+    return inspect_model(recipe.model, base, progress)
 
 
 def check_model(recipe: Recipe, facts: ModelFacts | None) -> None:

@@ -1,7 +1,8 @@
 """Everything about a recipe that can be refused before anything is computed.
 
-Nothing is written, nothing is downloaded, no weights are read. What belongs to one kind of thing
-stands in a module of its own: data, lengths, model, reinforcement learning, steps.
+Nothing is written, nothing is downloaded, no weights are read (but for a GGUF file, which is
+de-quantised once). What belongs to one kind of thing stands in a module of its own: data, lengths,
+model, reinforcement learning, steps.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import netrc
 import os
 
 from tesuji.core.errors import EngineError, GameError, RecipeError, placed
+from tesuji.core.progress import SILENT, Progress
 from tesuji.evaluation.evaluate import judged_game
 from tesuji.evaluation.questions import asks_questions
 from tesuji.games.base import Game
@@ -33,7 +35,7 @@ RESERVED = ("before", "after")  # and whatever begins with `after-`
 LONGEST_NAME = 80
 
 
-def check(recipe: Recipe) -> Recipe:
+def check(recipe: Recipe, progress: Progress = SILENT) -> Recipe:
     """The recipe as it will be run, with every `auto` settled that its model decides, once
     everything named in it is known to fit its game, and all that can be known here of its model.
 
@@ -60,7 +62,7 @@ def check(recipe: Recipe) -> Recipe:
         rows = stage if isinstance(stage, DataStage | LogsStage) else rows
     _check_evaluation(recipe, game)
     _check_trackers(recipe)
-    facts = inspect_base(recipe)
+    facts = inspect_base(recipe, progress)
     recipe = settled(recipe, facts)
     check_model(recipe, facts)
     check_lengths(recipe, game, facts)
@@ -82,12 +84,13 @@ def _check_evaluation(recipe: Recipe, game: Game) -> None:
     judged = _judged(game, recipe)
     if not asks_questions(judged):  # of those nobody is an opponent
         _check_players(judged, "evaluation.opponents", section.opponents)
+        _check_players(judged, "evaluation.beside", section.beside)
     _check_oracle(recipe, judged)
     if section.certificate:
-        _needs_certificate(game, "evaluation.certificate")
-    if section.exploitability and not {"exploitability", "nash_conv"} & {*game.info.metrics}:
+        _needs_certificate(judged, "evaluation.certificate")
+    if section.exploitability and not {"exploitability", "nash_conv"} & {*judged.info.metrics}:
         raise RecipeError(
-            f"the exploitability of {game.name} cannot be computed",
+            f"the exploitability of {judged.name} cannot be computed",
             where="evaluation.exploitability",
             hint="leave it out; `tesuji games` shows which games have it",
         )
@@ -97,7 +100,8 @@ def _judged(game: Game, recipe: Recipe) -> Game:
     try:
         return judged_game(game, recipe.evaluation)
     except GameError as error:
-        error.where = error.where.replace("game.options", "evaluation.options")
+        table = "evaluation.game" if recipe.evaluation.game else "evaluation"
+        error.where = error.where.replace("game", table, 1)
         raise
 
 

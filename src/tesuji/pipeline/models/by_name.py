@@ -1,4 +1,4 @@
-"""A model by whatever name a person gives it: a run, one of its stages, a folder, a Hub id."""
+"""A model by whatever name a person gives it: a run, a stage of one, a folder, a file, a Hub id."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from tesuji.core.errors import DataError, RecipeError
+from tesuji.core.progress import SILENT, Progress
 from tesuji.core.run_folder import find_run
 from tesuji.learners.model.load import Policy, load_policy, quiet_libraries
+from tesuji.learners.model.sources import KNOWN, gguf_of, resolved
 from tesuji.pipeline.models.of_run import base_model, beware, finished, learners, newest_model
 from tesuji.recipe.reading.load import load_recipe
 from tesuji.recipe.schema.recipe import Recipe
@@ -30,15 +32,16 @@ class Opened:
     seed: int = 1
     beware: str = ""
 
-    def load(self) -> Policy:
+    def load(self, progress: Progress = SILENT) -> Policy:
         """Load it. Raises EngineError."""
+        resolved(self.source, progress)
         return load_policy(self.section, self.source)
 
 
 def open_model(name: str, *, stage: str | None = None, device: str | None = None) -> Opened:
     """Find the model: a run's last (or that of `stage`; "base" is what it began with), a model's
-    folder, or a Hub id. Raises DataError when there is no such thing, RecipeError for a wrong
-    stage or device."""
+    folder, a GGUF file, a known name (`smollm2`), or a Hub id. Raises DataError when there is no
+    such thing, RecipeError for a wrong stage or device."""
     quiet_libraries()
     opened = _open(name, stage)
     if device is None:
@@ -59,8 +62,10 @@ def _open(name: str, stage: str | None) -> Opened:
     for folder in (Path(name), Path(name) / "final"):
         if any((folder / file).is_file() for file in ("config.json", "adapter_config.json")):
             return Opened(str(folder), ModelSection(base=str(folder)))
+    if name in KNOWN or gguf_of(name) is not None:
+        return Opened(name, ModelSection(base=name))
     if Path(name).exists():
-        hint = "name a run folder, a folder with config.json and *.safetensors, or a Hub id"
+        hint = "name a run, a folder with config.json and *.safetensors, a GGUF file, or a Hub id"
         raise DataError("this is neither a run nor a model", where=name, hint=hint)
     if _HUB_ID.fullmatch(name) and not Path(name).parent.is_dir():
         return Opened(name, ModelSection(base=name))

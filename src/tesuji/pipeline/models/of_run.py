@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tesuji.core.errors import DataError, GameError
+from tesuji.evaluation.evaluate import judged_game
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.learners.model.load import load_policy, quiet_libraries
@@ -18,7 +19,7 @@ NO_POLICY = ("data", "logs", "reward", "evaluate")
 
 @dataclass(frozen=True)
 class Trained:
-    """A run's recipe, game and model. `source` is the folder or Hub id of the model."""
+    """A run's recipe, the game it is judged at, and its model: `source` is a folder or Hub id."""
 
     run: Path
     recipe: Recipe
@@ -52,7 +53,7 @@ def open_run(run: Path) -> Trained:
     quiet_libraries()
     recipe = load_recipe(run / "recipe.yaml")
     try:
-        game = load_game(recipe.game.name, recipe.game.options)
+        game = judged_game(load_game(recipe.game.name, recipe.game.options), recipe.evaluation)
     except GameError as error:  # a package that came later may have a game of the same name
         error.where = f"{run / 'recipe.yaml'}: {error.where}"
         raise

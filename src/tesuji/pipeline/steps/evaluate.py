@@ -6,12 +6,11 @@ from pathlib import Path
 from tesuji.core.progress import Progress
 from tesuji.datasets.files import read_rows
 from tesuji.episodes.store import EpisodeWriter, read_episodes
-from tesuji.evaluation.evaluate import Subject, evaluate
+from tesuji.evaluation.evaluate import Subject, evaluate, judged_game
 from tesuji.evaluation.held_out.evaluate import decision_labels, evaluate_rows
 from tesuji.evaluation.held_out.results import RowsScore
 from tesuji.evaluation.results import Evaluation, save_evaluation
 from tesuji.games.base import Game
-from tesuji.games.prompts import PromptsGame
 from tesuji.learners.model.load import Policy, load_policy
 from tesuji.learners.model.rules import UNLIMITED
 from tesuji.logs.poker.phh_writer import HANDS, save_hands
@@ -45,21 +44,21 @@ def run_evaluation(
     policy = load_policy(recipe.model, source)
     say_how_run(policy, progress)
     player = model_player(policy, recipe, label, section.temperature)
-    opponents = [] if isinstance(game, PromptsGame) else section.opponents
+    judged = judged_game(game, section)
     episodes = out / "episodes.jsonl"
     episodes.unlink(missing_ok=True)  # a half-done evaluation starts over
     with EpisodeWriter(episodes) as writer:
         result = evaluate(
             Subject(label, _place(source, run), player),
-            section.model_copy(update={"opponents": opponents}),
-            game=game,
+            section,
+            game=judged,
             prompt=recipe.prompt,
-            questions=questions_for(section, game, data, recipe.seed),
+            questions=questions_for(section, judged, data, recipe.seed),
             seed=recipe.seed,
             record=writer.write,
             progress=progress,
         )
-    save_hands(out / HANDS, game, read_episodes(episodes))
+    save_hands(out / HANDS, judged, read_episodes(episodes))
     if data is not None and limit:
         result = replace(result, rows=_rows(section, recipe, policy, data, limit, progress))
     save_evaluation(out / "evaluation.json", result)

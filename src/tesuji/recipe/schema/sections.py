@@ -109,7 +109,8 @@ class ModelSection(Section):
     """The model that learns."""
 
     base: Text = "tiny"
-    """`tiny` (built from `model.tiny`, no download), a Hugging Face id, or a local folder."""
+    """`tiny` (built from `model.tiny`, no download), `smollm2` (SmolLM2-135M-Instruct), a Hugging
+    Face id, a local folder, or a GGUF file."""
     tiny: TinyModel = TinyModel()
     """The shape used when `base: tiny`."""
     lora: LoraSection | Auto | None = "auto"

@@ -1,0 +1,128 @@
+"""The card in every `final/`: what it says, and that its lines of transformers play."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tesuji.core.checksums import damage
+from tesuji.core.files import read_text, write_text
+from tesuji.pipeline.run import run_recipe
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.sections import ModelSection
+from tesuji.report.card.base import describe_base
+
+RECIPE = {
+    "name": "taken",
+    "seed": 3,
+    "game": "tic_tac_toe",
+    "model": {
+        "base": "tiny",
+        "tiny": {"hidden_size": 16, "num_attention_heads": 2, "num_key_value_heads": 2,
+                 "intermediate_size": 32},
+    },
+    "prompt": {"style": "compact", "answer": "id", "retry": False},
+    "sampling": {"max_new_tokens": 4},
+    "stages": {
+        "data": {"positions": "sampled", "num_positions": 60, "pairs": "one"},
+        "sft": {"max_steps": 2, "batch_size": 8},
+        "reward": {"max_steps": 2, "batch_size": 4},
+        "dpo": {"max_steps": 2, "batch_size": 4},
+        "grpo": {"max_steps": 1, "batch_size": 8, "num_generations": 4},
+    },
+    "evaluation": {"episodes": 2, "positions": 5},
+}  # fmt: skip
+KINDS = [("whole", "sft"), *(("adapters", name) for name in ("sft", "reward", "dpo", "grpo"))]
+
+
+def run_of(folder: Path, lora: dict | None, stages: list[str]) -> Path:
+    """A run of these stages of the recipe, on their data."""
+    kept = {name: RECIPE["stages"][name] for name in ("data", *stages)}
+    recipe = RECIPE | {"model": RECIPE["model"] | {"lora": lora}, "stages": kept}
+    command = "tesuji run mine.yaml"
+    return run_recipe(Recipe.model_validate(recipe), folder, command=command).folder
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    return run_of(tmp_path_factory.mktemp("whole"), None, ["sft"])
+
+
+@pytest.fixture(scope="module")
+def adapters(tmp_path_factory) -> Path:
+    return run_of(
+        tmp_path_factory.mktemp("adapters"), {"r": 2, "alpha": 4}, list(RECIPE["stages"])[1:]
+    )
+
+
+def final_of(run: Path, stage: str) -> Path:
+    return next(run.glob(f"stages/*-{stage}/final"))
+
+
+def snippet_of(card: str) -> str:
+    [code] = re.findall(r"```python\n(.*?)\n```", card, re.DOTALL)
+    return code
+
+
+def played(*folders: Path) -> list[list[str]]:
+    """What the code of each folder's card prints, in one process that cannot import tesuji."""
+    code = "import sys; sys.modules['tesuji'] = None\n"
+    for folder in folders:
+        code += f"{snippet_of(read_text(folder / 'README.md'))}\nprint('====')\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return [part.strip().splitlines() for part in done.stdout.split("====")[:-1]]
+
+
+def moves_of(folder: Path) -> list[str]:
+    [moves] = re.findall(r"^moves = (\[.*\])", read_text(folder / "README.md"), re.MULTILINE)
+    return yaml.safe_load(moves)
+
+
+@pytest.mark.parametrize(("kind", "stage"), KINDS)
+def test_every_final_folder_has_its_card_and_is_whole(kind: str, stage: str, request):
+    final = final_of(request.getfixturevalue(kind), stage)
+    card = read_text(final / "README.md")
+    front = yaml.safe_load(card.split("---\n")[1])
+    assert front["library_name"] == ("peft" if kind == "adapters" else "transformers")
+    task = "text-classification" if stage == "reward" else "text-generation"
+    assert front["pipeline_tag"] == task and stage in front["tags"]
+    assert "base_model" not in front and "license" not in front
+    assert "tesuji run mine.yaml" in card and "seed 3" in card and "## Limits" in card
+    assert damage(final) == ""
+    code = snippet_of(card).replace(str(final), "")
+    assert "tesuji" not in code and len(code.splitlines()) <= 13
+
+
+def test_no_library_leaves_a_draft_of_a_card(adapters: Path):
+    assert {path.parent.name for path in adapters.rglob("README.md")} == {"final"}
+
+
+def test_an_evaluated_models_card_has_its_figures_and_a_random_players(adapters: Path):
+    card = read_text(final_of(adapters, "grpo") / "README.md")
+    assert "| against | seat | before | after grpo | a random player |" in card
+    assert "(SFT), then direct preference optimisation (DPO), then reinforcement" in card
+    earlier = read_text(final_of(adapters, "sft") / "README.md")
+    assert "It was not evaluated" in earlier and "a random player |" not in earlier
+
+
+def test_its_lines_of_transformers_play_a_legal_move_and_score_replies(whole, adapters):
+    finals = [final_of(whole, "sft"), final_of(adapters, "grpo"), final_of(adapters, "reward")]
+    [of_whole], [of_adapter], scores = played(*finals)
+    assert of_whole in moves_of(finals[0]) and of_adapter in moves_of(finals[1])
+    better, worse = (line.rsplit(" ", 1) for line in scores)
+    assert better[0] != worse[0] and float(better[1]) != float(worse[1])
+
+
+def test_the_licence_is_the_one_that_the_bases_own_card_names(tmp_path: Path):
+    base = ModelSection(base=str(tmp_path))
+    assert describe_base(base).license == ""
+    head = "---\nlicense: apache-2.0\nbase_model: some/model\n---\n"
+    write_text(tmp_path / "README.md", f"{head}# A card\n")
+    known = describe_base(base)
+    assert (known.license, known.hub_id) == ("apache-2.0", "some/model")
+    write_text(tmp_path / "README.md", "---\nlicense: [\n---\n")
+    assert describe_base(base).license == ""
