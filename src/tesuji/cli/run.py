@@ -60,7 +60,7 @@ def _print_plan(recipe: "Recipe", runs: Path) -> None:
     from tesuji.recipe.reading.load import dump_recipe
 
     with Bar() as bar:
-        _, plan = prepare(recipe, runs, bar)
+        recipe, _, plan = prepare(recipe, runs, bar)
     table = Table("step", "kind", "reads", "decision", "why", title=f"Plan of {recipe.name}")
     for step in plan:
         model = step.model_from or ("the base model" if step.kind not in ("data", "logs") else "")
