@@ -14,7 +14,7 @@ from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import load_policy
 from tesuji.learners.model.save import save_policy
 from tesuji.learners.model.sources import KNOWN, base_of, content_of, in_words, resolved
-from tesuji.pipeline.checks.model import check_model
+from tesuji.pipeline.checks.model import inspect_base
 from tesuji.pipeline.models.by_name import open_model
 from tesuji.pipeline.plan import make_plan
 from tesuji.recipe.reading.load import load_recipe
@@ -125,7 +125,7 @@ def test_known_names_and_files_are_models_to_talk_to(tmp_path: Path, cache: Path
 def test_a_revision_of_smollm2_is_refused() -> None:
     recipe = load_recipe("tictactoe/smollm2", ["model.revision=main"])
     with pytest.raises(RecipeError, match="smollm2 is none"):
-        check_model(recipe)
+        inspect_base(recipe)
 
 
 def test_another_file_under_the_same_name_is_another_run(tmp_path: Path) -> None:
