@@ -56,7 +56,9 @@ class Learner:
 
     def parts(self, rows: Sequence[Row]) -> list[list[Row]]:
         """The rows of each forward pass."""
-        most = min(self.micro_batch_tokens, self.module.widest_tree or self.micro_batch_tokens)
+        most = self.micro_batch_tokens
+        if self.trees:
+            most = min(most, self.module.widest_tree)
         return list(micro_batches(rows, most, trees=self.trees))
 
     def batch(self, rows: Sequence[Row]) -> MicroBatch:
