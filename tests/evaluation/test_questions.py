@@ -17,8 +17,8 @@ from tesuji.pipeline.run import run_recipe
 from tesuji.players.registry import make_player
 from tesuji.recipe.schema.recipe import EvaluationSection, Recipe
 from tesuji.recipe.schema.sections import PlayerSection, PromptSection
+from tesuji.report.headline import headline
 from tesuji.report.tables.questions import tasks_view
-from tesuji.report.words import headline
 
 KEY = PlayerSection(player="answer_key")
 

@@ -286,7 +286,7 @@ def test_settings_of_a_small_model_are_told_apart_from_those_of_a_trained_one(mo
     sft = {**SFT, "optimizer": "muon", "learning_rate": 0.02, "adamw_learning_rate": 0.005}
     error = refusal(model={"base": "somebody/large"}, stages={"data": DATA, "sft": sft})
     assert error.where == "stages.sft.learning_rate"
-    for change in ("learning_rate=2e-05", "adamw_learning_rate=2e-05", "optimizer=adamw"):
+    for change in ("learning_rate=auto", "adamw_learning_rate=null", "optimizer=adamw"):
         assert f"stages.sft.{change}" in error.hint
 
 
@@ -316,6 +316,16 @@ def test_a_large_model_in_a_folder_is_known_by_its_shape(tmp_path: Path):
         ({"stages": {"logs": {"make": {"kind": "poker"}, "format": "phd"}}}, "stages.logs.format"),
         ({"game": "kuhn_poker", "stages": {"data": {"oracle": "cfr"}}}, "stages.data.positions"),
         ({"evaluation": {"options": {"nosuch": 1}}}, "evaluation.options.nosuch"),
+        ({"evaluation": {"game": "nosuch"}}, "evaluation.game.name"),
+        (
+            {"evaluation": {"game": {"name": "holdem", "options": {"nosuch": 1}}}},
+            "evaluation.game.options.nosuch",
+        ),
+        (
+            {"evaluation": {"game": "holdem", "opponents": ["equity", "minimax"]}},
+            "evaluation.opponents.1",
+        ),
+        ({"evaluation": {"beside": ["equity"]}}, "evaluation.beside.0"),
     ],
 )
 def test_names_that_nobody_has(change, where):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from places import RECIPES
 
+from tesuji.evaluation.results import load_evaluation
 from tesuji.pipeline.run import run_recipe
 from tesuji.recipe.reading.load import load_recipe
 from tesuji.recipe.schema.pairs import PairTraining
@@ -36,7 +37,7 @@ def small(name: str) -> Recipe:
     positions = min(20, plain["evaluation"]["positions"])
     plain["evaluation"] |= {"episodes": 2, "positions": positions, "rows": 4}
     plain["evaluation"] |= {"before": False, "certificate": False}
-    plain["evaluation"]["opponents"] = [{"player": "random"}]
+    plain["evaluation"] |= {"opponents": [{"player": "random"}], "max_moves": 40}
     for stage in plain["stages"].values():
         _shorten(stage)
     return Recipe.model_validate(plain)
@@ -77,3 +78,8 @@ def test_a_shipped_recipe_runs_for_two_steps(name: str, tmp_path: Path) -> None:
             found = list((outcome.folder / "stages").glob(f"*-{stage}"))
             assert found, place
             assert (found[0] / "training.json").exists()
+    if (table := recipe.evaluation.game) is not None:  # judged by playing
+        looks = [load_evaluation(path) for path in outcome.folder.glob("stages/*/evaluation.json")]
+        kinds = {stage.kind for stage in recipe.stages.values()}
+        assert len(looks) == len(kinds - {"logs", "reward"})  # a reward model cannot play
+        assert {look.game for look in looks if look.matches} == {table.name}

@@ -16,10 +16,10 @@ from tesuji.evaluation.results import Evaluation
 from tesuji.learners.rl.train import why_ended
 from tesuji.learners.trainer.summary import cut_words
 from tesuji.report.collect import collect
+from tesuji.report.headline import NO_CHANGE, headline
 from tesuji.report.tables.held_out import sentences
 from tesuji.report.tables.matches import evaluation_table
 from tesuji.report.views.run import view
-from tesuji.report.words import NO_CHANGE, headline
 
 
 def rows(summed: int, per_token: int, nats: float, **changes: object) -> RowsScore:

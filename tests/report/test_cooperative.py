@@ -18,8 +18,8 @@ from tesuji.games.catalogue import load_game
 from tesuji.players.basic.random import RandomPlayer
 from tesuji.recipe.schema.recipe import EvaluationSection
 from tesuji.recipe.schema.sections import PlayerSection, PromptSection
+from tesuji.report.headline import headline
 from tesuji.report.tables.matches import evaluation_table
-from tesuji.report.words import headline
 
 PAID_ALIKE = [
     *("bridge_uncontested_bidding", "coop_box_pushing", "coin_game", "hanabi"),

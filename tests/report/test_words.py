@@ -9,8 +9,9 @@ from rich.console import Console
 
 from tesuji.core.statistics import Interval
 from tesuji.evaluation.results import Evaluation
+from tesuji.report.headline import headline
 from tesuji.report.tables.matches import evaluation_table
-from tesuji.report.words import duration, headline, interval, number, percent
+from tesuji.report.words import duration, interval, number, percent
 
 # Numbers in words
 

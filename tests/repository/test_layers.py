@@ -26,8 +26,8 @@ ORDER = {
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
     "learners": "hooks model trainer sft reward_model pairs rl export",
     "evaluation": "prompt_files held_out results bfcl_summary matches questions metrics evaluate",
-    "report": "words collect tables views page card",
-    "pipeline": "plan estimate heading step_context checks models steps run take_away",
+    "report": "words headline collect tables views page card",
+    "pipeline": "plan settings estimate heading step_context checks models steps run take_away",
     "cli": "console progress run play chat games doctor data evaluate browse take_away main",
 }
 ROOMS = tuple(ORDER[""].split())

@@ -55,10 +55,12 @@ def run(
 
 
 def _print_plan(recipe: "Recipe", runs: Path) -> None:
+    from tesuji.cli.progress import Bar
     from tesuji.pipeline.run import prepare
     from tesuji.recipe.reading.load import dump_recipe
 
-    _, plan = prepare(recipe, runs)
+    with Bar() as bar:
+        recipe, _, plan = prepare(recipe, runs, bar)
     table = Table("step", "kind", "reads", "decision", "why", title=f"Plan of {recipe.name}")
     for step in plan:
         model = step.model_from or ("the base model" if step.kind not in ("data", "logs") else "")
@@ -91,9 +93,10 @@ def _next_steps(run: Path, recipe: "Recipe") -> Iterator[str]:
     from tesuji.games.prompts import NAME as PROMPTS
     from tesuji.pipeline.models.of_run import newest_model
 
-    folder, prompts = shlex.quote(str(run)), recipe.game.name == PROMPTS
+    table = recipe.evaluation.game or recipe.game
+    folder, prompts = shlex.quote(str(run)), table.name == PROMPTS
     yield f"The model: {newest_model(run, recipe)}"
-    alone = prompts or load_game(recipe.game.name, recipe.game.options).num_players == 1
+    alone = prompts or load_game(table.name, table.options).num_players == 1
     play, talk = f"tesuji play {folder}", f"tesuji chat {folder}"
     judge = f"tesuji eval {folder} " + ("--prompts FILE" if prompts else "--episodes 1000")
     for name, command in (("play", "" if alone else play), ("judge", judge), ("talk", talk)):

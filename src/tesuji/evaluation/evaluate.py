@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from tesuji.core.progress import SILENT, Progress
@@ -20,6 +20,7 @@ from tesuji.evaluation.results import Evaluation
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.poker.game import MBB
+from tesuji.games.prompts import PromptsGame
 from tesuji.players.base import Player
 from tesuji.players.basic.random import RandomPlayer
 from tesuji.players.registry import can_play, make_player
@@ -42,7 +43,13 @@ def turn_rules(prompt: PromptSection, max_moves: int) -> TurnRules:
 
 
 def judged_game(game: Game, section: EvaluationSection) -> Game:
-    """The game with the options that differ where the model is judged. Raises GameError."""
+    """The game that is played where the model is judged: the recipe's `game`, with the options that
+    differ, or the table named in its place. One that learned from prompts is asked there as rows of
+    logs ask. Raises GameError.
+    """
+    if section.game is not None:
+        table = load_game(section.game.name, section.game.options)
+        return table.as_logged if isinstance(game, PromptsGame) else table
     if not section.options:
         return game
     return load_game(game.name, {**game.options, **section.options})
@@ -61,12 +68,14 @@ def evaluate(
 ) -> Evaluation:
     """Play every opponent, answer every question, walk the tree if asked; `record` each episode.
 
-    A random player is put through the same matches, so that every figure has its baseline. A game
-    of one seat is played once, by the subject, by a random player, and by each of the opponents.
+    `game` is the one to judge it at (`judged_game`); of `prompts`, which pay nothing, none is
+    played. A random player is put through the same matches, so that every figure has its baseline,
+    and so are the players of `section.beside`. A game of one seat is played once, by the subject,
+    by a random player, and by each of the others named.
     """
     started = time.monotonic()
-    look = _Look(subject, section, judged_game(game, section), prompt, seed, record, progress)
-    results = look.ask_all() if asks_questions(look.game) else look.play_all()
+    look = _Look(subject, section, game, prompt, seed, record, progress)
+    results = look.ask_all() if asks_questions(game) else look.play_all()
     player, label = subject.player, subject.label
     progress.begin(f"{label}: positions", len(questions))
     positions = score_moves(game, player, questions, answer=prompt.answer, progress=progress)
@@ -84,29 +93,34 @@ def evaluate(
         seconds=round(time.monotonic() - started, 2),
         seed=seed,
         exploitability=exploitable,
-        options=section.options,
+        options=section.options if section.game is None else game.options,
         **results,
     )
 
 
-BY_ROLE = {"matches": "roles", "baseline": "baseline_roles"}  # fields of Evaluation
+BY_ROLE = {  # fields of Evaluation
+    "matches": "roles",
+    "baseline": "baseline_roles",
+    "beside": "beside_roles",
+}
 
 
 @dataclass(frozen=True)
 class _LineUp:
     """Who plays against whom (in a game of one seat: itself), and `whose` result it is: the field
-    of Evaluation that it belongs in."""
+    of Evaluation that it belongs in. `stand_in` is who else sits in the subject's place."""
 
     label: str
     player: Player
     opponent: Player
     whose: Literal["matches", "baseline", "beside"]
     words: str
+    stand_in: str = ""
 
 
 @dataclass(frozen=True)
 class _Look:
-    """One look under way, at the game as it is judged."""
+    """One look under way."""
 
     subject: Subject
     section: EvaluationSection
@@ -125,11 +139,12 @@ class _Look:
         """The fields of Evaluation that matches give; those of the subject are recorded."""
         fields: dict[str, tuple[Any, ...]] = defaultdict(tuple, matches=(), baseline=())
         in_big_blinds = MBB in self.game.info.metrics
-        for one in self.alone() if self.game.num_players == 1 else self.against():
-            episodes = self.play(one)
-            fields[one.whose] += (*score_matches(one.label, episodes, in_big_blinds=in_big_blinds),)
-            if one.whose in BY_ROLE:
-                fields[BY_ROLE[one.whose]] += (*score_roles(one.label, episodes),)
+        for one in self.line_ups():
+            episodes, who = self.play(one), one.stand_in
+            scores = score_matches(one.label, episodes, in_big_blinds=in_big_blinds)
+            fields[one.whose] += tuple(replace(score, stand_in=who) for score in scores)
+            by_role = score_roles(one.label, episodes)
+            fields[BY_ROLE[one.whose]] += tuple(replace(score, stand_in=who) for score in by_role)
             for episode in episodes if one.whose == "matches" else ():
                 self.record(episode)
         return fields
@@ -147,10 +162,16 @@ class _Look:
             on_episode=lambda episode: self.progress.advance(),
         )
 
+    def line_ups(self) -> Iterator[_LineUp]:
+        """All that is played; nothing where a reply pays nothing."""
+        if isinstance(self.game, PromptsGame):
+            return iter(())
+        return self.alone() if self.game.num_players == 1 else self.against()
+
     def alone(self) -> Iterator[_LineUp]:
         """In a game of one seat: the subject, the players named, and random play where the game
         has moves to choose from."""
-        game, opponents = self.game, self.section.opponents
+        game, opponents = self.game, [*self.section.opponents, *self.section.beside]
         if not opponents:
             return
         words = f": {game.name}"
@@ -172,6 +193,10 @@ class _Look:
             yield _LineUp(one.label, player, opponent, "matches", label + words)
             in_its_place = f"random in its place{words}"
             yield _LineUp(one.label, RandomPlayer(), opponent, "baseline", in_its_place)
+            for other in self.section.beside:
+                instead = make_player(other, game=self.game)
+                words = f"{other.label} in its place against {one.label}"
+                yield _LineUp(one.label, instead, opponent, "beside", words, other.label)
 
     def ask_all(self) -> dict[str, Any]:
         """The fields of Evaluation where questions are asked: of each side at most

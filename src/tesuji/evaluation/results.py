@@ -41,7 +41,8 @@ class MatchScore:
     `gifts` are wins by the opponent's. `illegal` counts our replies without a legal move, first
     tries and retries, out of `replies`. `truncated` matches are scored as they stood. `winnings`
     are given for games whose returns are in big blinds. `turns` are our own turns in a match on
-    average, `turns_won` in those that were won (None: none was).
+    average, `turns_won` in those that were won (None: none was). `stand_in` says who played in the
+    model's place ("": the model, or a random player).
     """
 
     opponent: str
@@ -64,6 +65,7 @@ class MatchScore:
     turns: float = 0.0
     turns_won: float | None = None
     unjudged: int = 0
+    stand_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ class RoleScore:
     `clean` when no reply of anybody was refused. `own_faults` are games in which one of ours was,
     `lost_by_fault` those that our refused reply ended, `given` those that another seat's did.
     `for_mafia` of our `votes` that counted named a Mafioso; `survived` counts games we were in at
-    the end. Broken-off games (`errors`) stand in no other figure.
+    the end. `illegal` of our `replies` were refused. Broken-off games (`errors`) stand in no other
+    figure. `stand_in` says who played in the model's place ("": the model, or a random player).
     """
 
     opponent: str
@@ -95,6 +98,9 @@ class RoleScore:
     clean_interval: Interval
     vote_interval: Interval
     survival_interval: Interval
+    replies: int = 0
+    illegal: int = 0
+    stand_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +215,9 @@ class Evaluation:
 
     `label` says which model ("before", "after sft"); `matches` holds the rows per opponent and
     seat (a game of one seat: one row, `alone`); `baseline` the same opponents against a random
-    player in the model's place; `beside` other players in its place, in games of one seat; `roles`
-    and `baseline_roles` the same by role and side, where a game deals roles; `rows` what held-out
+    player in the model's place; `beside` other players in its place (in games of one seat they are
+    named as the opponent); `roles`, `baseline_roles` and `beside_roles` the same by role and side,
+    where a game deals roles; `rows` what held-out
     rows of other people's games say; `tasks` is for games of questions, which have no opponents.
     `options` are the game's where they differ from the recipe's.
     """
@@ -232,6 +239,7 @@ class Evaluation:
     tasks: TasksScore | None = None
     roles: tuple[RoleScore, ...] = ()
     baseline_roles: tuple[RoleScore, ...] = ()
+    beside_roles: tuple[RoleScore, ...] = ()
     format: int = EVALUATION_FORMAT
 
 

@@ -198,6 +198,12 @@ class Game(ABC):
         return None
 
     @property
+    def as_logged(self) -> "Game":
+        """The same game asking for moves in the words in which rows made from logs ask, unless its
+        options say in which; itself, where it has no such words."""
+        return self
+
+    @property
     def tasks(self) -> int | None:
         """How many different matches there are, where seeds 0 to `tasks` - 1 are all of them."""
         return None

@@ -28,8 +28,8 @@ from tesuji.players.poker.equity import KINDS, equity, rank
 from tesuji.players.registry import make_player, parse_player, players_of
 from tesuji.recipe.schema.recipe import EvaluationSection
 from tesuji.recipe.schema.sections import PromptSection
+from tesuji.report.headline import headline
 from tesuji.report.tables.matches import evaluation_table
-from tesuji.report.words import headline
 
 EPISODES_FILE = GOLDEN / "poker.jsonl"
 SHORT = {"small_blind": 1, "big_blind": 2, "stack": 40}

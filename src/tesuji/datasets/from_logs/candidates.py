@@ -22,8 +22,9 @@ import orjson
 from tesuji.core.errors import DataError
 from tesuji.core.files import unreadable
 from tesuji.datasets.columns import SPEECH
-from tesuji.datasets.from_logs.prompts import Seen, blanks, instruction, messages, seen_turns
+from tesuji.datasets.from_logs.prompts import Seen, blanks, seen_turns
 from tesuji.episodes.store import episode_from_row
+from tesuji.games.textarena.log_prompt import instruction, messages
 from tesuji.games.textarena.secretmafia import (
     VOTING,
     bare_bracket,

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tesuji.datasets.describe.page import render
-from tesuji.datasets.from_logs.prompts import instruction, situation
 from tesuji.datasets.from_logs.strategy_words import INDICATORS
 from tesuji.datasets.judge import ASKED as JUDGE_ASKED
+from tesuji.games.textarena.log_prompt import instruction, situation
 from tesuji.recipe.schema.data import LogsStage
 
 

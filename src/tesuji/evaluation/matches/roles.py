@@ -54,6 +54,7 @@ def _score(opponent: str, kind: str, who: str, episodes: Sequence[Episode]) -> R
     votes = [_votes(episode) for episode in whole]
     survived = sum(seat_of(e) in e.provenance.get("survivors", ()) for e in whole)
     clean_wins = sum(clean(episode) for episode in wins)
+    replies = [a for e in whole for t in e.turns if t.seat == seat_of(e) for a in t.attempts]
     return RoleScore(
         opponent=opponent,
         kind=kind,
@@ -73,6 +74,8 @@ def _score(opponent: str, kind: str, who: str, episodes: Sequence[Episode]) -> R
         clean_interval=wilson(clean_wins, len(pure)),
         vote_interval=_within(ratio_interval([(right, cast) for right, cast in votes if cast])),
         survival_interval=wilson(survived, len(whole)),
+        replies=len(replies),
+        illegal=sum(attempt.move is None for attempt in replies),
     )
 
 

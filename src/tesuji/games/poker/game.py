@@ -110,6 +110,11 @@ class PokerGame(Game):
             f"{how} What counts is the number of chips won or lost."
         )
 
+    @property
+    def as_logged(self) -> "PokerGame":
+        """Bets in words, for which it asks as rows of poker data do."""
+        return replace(self, options={"bets": "text", **self.options})
+
     def deck(self, seed: int) -> tuple[str, ...]:
         """The cards in the order in which they are laid out: each seat's own, then the board."""
         ranks = RANKS[RANKS.index("6") :] if self.variant.short else RANKS

@@ -10,7 +10,7 @@ from tesuji.games.textarena.names import facts
 from tesuji.games.textarena.secretmafia import is_secretmafia
 
 FAMILY = "textarena"
-OWN_OPTIONS = ("num_players", "observations", "fix_night_kills")
+OWN_OPTIONS = ("num_players", "observations", "prompt", "fix_night_kills")
 
 # Full pay is a win in environments for one seat, but: these pay it for a good loss, too, and say in
 # these words that it was none ...
@@ -52,7 +52,7 @@ def stem_of(name: str) -> str:
 def check_options(name: str, options: Mapping[str, Any], environment: Sequence[str]) -> None:
     """Raise GameError for options that this environment does not know or cannot use;
     `environment` are the environment's own."""
-    known = (*OWN_OPTIONS[: 3 if is_secretmafia(name) else 2], *environment)
+    known = (*OWN_OPTIONS[: 4 if is_secretmafia(name) else 3], *environment)
     for key in options:
         if key not in known:
             raise no_option(name, key, list(known))
@@ -64,3 +64,5 @@ def check_options(name: str, options: Mapping[str, Any], environment: Sequence[s
         )
     if options.get("observations", "all") not in ("all", "new"):
         raise GameError("observations must be all or new", where="game.options.observations")
+    if options.get("prompt", "environment") not in ("environment", "logs"):
+        raise GameError("prompt must be environment or logs", where="game.options.prompt")

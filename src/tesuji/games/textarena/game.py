@@ -9,13 +9,15 @@ in between (`seeding.py`). Any text is a move: the environment judges it by its 
 
 Options: `num_players`; `observations`, `all` (what the environment's wrapper shows, as a rule the
 whole match so far) or `new` (what came since the seat's turn before, for chat prompts with
-`history: full`); `fix_night_kills` for SecretMafia; all else goes to the environment. Rule faults
-of the library are listed in `known_faults.py`.
+`history: full`); `prompt`, `environment` (a model is shown that and nothing else) or `logs` (it is
+asked as rows made from logs ask, `log_prompt.py`); `fix_night_kills` for SecretMafia; all else goes
+to the environment. Rule faults of the library are listed in `known_faults.py`.
 """
 
 import random
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +27,7 @@ from tesuji.games.base import Game, GameInfo, Match
 from tesuji.games.textarena.facts import OWN_OPTIONS, WINNING_WORDS, describe, stem_of
 from tesuji.games.textarena.known_faults import Eliminated, solved
 from tesuji.games.textarena.library import Library, library, making
+from tesuji.games.textarena.log_prompt import messages
 from tesuji.games.textarena.names import facts
 from tesuji.games.textarena.random_replies import random_reply
 from tesuji.games.textarena.secretmafia import LIBRARY_PHASES, ROLES, is_secretmafia
@@ -72,6 +75,11 @@ class TextArenaGame(Game):
         """The options that are the environment's own."""
         return {key: value for key, value in self.options.items() if key not in OWN_OPTIONS}
 
+    @property
+    def as_logged(self) -> "TextArenaGame":
+        """Asked as rows made from logs ask."""
+        return replace(self, options={"prompt": "logs", **self.options})
+
     @cached_property
     def library(self) -> Library:
         """The environment's class and wrappers. Raises GameError where it cannot be imported."""
@@ -93,6 +101,7 @@ class TextArenaMatch(Match):
         self._drawing = drawing(self._rng)
         self._tries = 0  # refused replies in a row
         self._replies: list[str] = []
+        self._turns: Counter[int] = Counter()  # that each seat has had
         self._new_only = game.options.get("observations", "all") == "new"
         self._wrapped = game.library.shows is not None and not self._new_only
         self.grows = not self._wrapped and not self._new_only
@@ -158,7 +167,12 @@ class TextArenaMatch(Match):
         return "".join(self._lines[seat]) if self._new_only else self.observe(seat)
 
     def messages(self, seat: int) -> tuple[Message, ...]:
-        """What the seat is shown, as it is: that is the prompt these environments come with."""
+        """What the seat is shown, as it is: that is the prompt these environments come with. Or, as
+        logs have it, all that it has been shown, behind its role and the phase."""
+        if self._game.options.get("prompt") == "logs":
+            role = self.role(seat) if self._game.is_mafia else ""
+            shown = self.transcript(seat)
+            return messages(self._game.name, role, self.phase, self._turns[seat], shown)
         return (Message(role="user", content=self.observe(seat).strip("\n")),)
 
     def legal_moves(self, seat: int) -> None:
@@ -177,6 +191,7 @@ class TextArenaMatch(Match):
             raise IllegalMove(f"seat {seat} is not to move: {waiting}", where=self._game.name)
         text = move.text[-LONGEST:]
         self._replies.append(text)
+        self._turns[seat] += 1
         tries, about = self._tries, self._state.game_info[seat]
         paid = about["invalid_move"]
         try:

@@ -35,6 +35,9 @@ from tesuji.core.progress import SILENT, Progress
 from tesuji.players.prompting.chat_template import end_of_reply
 
 ORIGIN = "base.json"  # in the folder: which file it came of
+
+# how byte-level tokenizers split text, by what llama.cpp calls it (src/llama-vocab.cpp)
+SPLIT_AS_GPT2 = ("gpt-2", "mpt", "olmo", "jais", "trillion", "phi-2")
 DIGITS_APART = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b")
 FORMAT = 1  # of the folder; one of another format is made again
 HINT = "use the model's own folder or Hub id"
@@ -193,7 +196,6 @@ def _dtype(reader: Any) -> Any:
 
 def _convert(file: Path, reader: Any, folder: Path, progress: Progress) -> None:
     """Write the model and its tokenizer into `folder`."""
-    import torch
     from transformers import (
         AutoConfig,
         AutoModelForCausalLM,
@@ -208,7 +210,7 @@ def _convert(file: Path, reader: Any, folder: Path, progress: Progress) -> None:
     _split_digits(tokenizer, _field(reader, "tokenizer.ggml.pre", ""))
     reading: Any = AutoModelForCausalLM
     with _bar_of(progress, f"de-quantising {name}"):
-        read, report = reading.from_pretrained(
+        model, report = reading.from_pretrained(
             there,
             gguf_file=name,
             config=config,
@@ -218,11 +220,6 @@ def _convert(file: Path, reader: Any, folder: Path, progress: Progress) -> None:
         )
     if missing := sorted(report["missing_keys"]):
         raise _refused(file, f"it has no weights for {missing[0]} ({len(missing)} such)")
-    del read.config.quantization_config  # with it transformers saves nothing
-    with torch.device("meta"):
-        model = type(read)(read.config)
-    model.load_state_dict(read.state_dict(), assign=True)
-    model.tie_weights()
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=_ends(tokenizer, _field(reader, "tokenizer.ggml.eot_token_id", None)),
@@ -233,17 +230,24 @@ def _convert(file: Path, reader: Any, folder: Path, progress: Progress) -> None:
 
 
 def _split_digits(tokenizer: Any, kind: str) -> None:
-    """Give the tokenizer the splitting of digits that transformers leaves out: without it `  5` is
-    other tokens than those the model was trained on."""
+    """Give a byte-level tokenizer the splitting of digits that transformers leaves out: without it
+    `  5` is other tokens than those the model was trained on. Raises ValueError for a way to split
+    text that neither of us knows."""
     from tokenizers import pre_tokenizers
 
-    if kind in DIGITS_APART:
-        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Digits(individual_digits=True),
-                pre_tokenizers.ByteLevel(add_prefix_space=False),
-            ]
+    splitting = tokenizer.backend_tokenizer.pre_tokenizer
+    if not isinstance(splitting, pre_tokenizers.ByteLevel) or kind in SPLIT_AS_GPT2:
+        return  # transformers knows how
+    if kind not in DIGITS_APART:
+        raise ValueError(
+            f"how its tokenizer splits text ({kind or 'it does not say'}) is not known"
         )
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
 
 
 def _ends(tokenizer: Any, end_of_turn: int | None) -> int | list[int]:

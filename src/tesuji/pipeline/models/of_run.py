@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tesuji.core.errors import DataError, GameError
+from tesuji.core.progress import SILENT, Progress
+from tesuji.evaluation.evaluate import judged_game
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.learners.model.load import load_policy, quiet_libraries
@@ -18,7 +20,7 @@ NO_POLICY = ("data", "logs", "reward", "evaluate")
 
 @dataclass(frozen=True)
 class Trained:
-    """A run's recipe, game and model. `source` is the folder or Hub id of the model."""
+    """A run's recipe, the game it is judged at, and its model: `source` is a folder or Hub id."""
 
     run: Path
     recipe: Recipe
@@ -38,9 +40,9 @@ class Trained:
         """What to know before anything is made of this model; "" for a run that has ended."""
         return beware(self.run, self.recipe)
 
-    def player(self, temperature: float | None = None) -> ModelPlayer:
+    def player(self, temperature: float | None = None, progress: Progress = SILENT) -> ModelPlayer:
         """The model as a player; sampling as in the recipe unless `temperature` is given."""
-        policy = load_policy(self.recipe.model, self.source)
+        policy = load_policy(self.recipe.model, self.source, progress)
         return model_player(policy, self.recipe, "model", temperature)
 
 
@@ -52,7 +54,7 @@ def open_run(run: Path) -> Trained:
     quiet_libraries()
     recipe = load_recipe(run / "recipe.yaml")
     try:
-        game = load_game(recipe.game.name, recipe.game.options)
+        game = judged_game(load_game(recipe.game.name, recipe.game.options), recipe.evaluation)
     except GameError as error:  # a package that came later may have a game of the same name
         error.where = f"{run / 'recipe.yaml'}: {error.where}"
         raise

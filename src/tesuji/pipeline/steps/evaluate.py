@@ -6,13 +6,13 @@ from pathlib import Path
 from tesuji.core.progress import Progress
 from tesuji.datasets.files import read_rows
 from tesuji.episodes.store import EpisodeWriter, read_episodes
-from tesuji.evaluation.evaluate import Subject, evaluate
+from tesuji.evaluation.evaluate import Subject, evaluate, judged_game
 from tesuji.evaluation.held_out.evaluate import decision_labels, evaluate_rows
 from tesuji.evaluation.held_out.results import RowsScore
 from tesuji.evaluation.results import Evaluation, save_evaluation
 from tesuji.games.base import Game
-from tesuji.games.prompts import PromptsGame
 from tesuji.learners.model.load import Policy, load_policy
+from tesuji.learners.model.rules import UNLIMITED
 from tesuji.logs.poker.phh_writer import HANDS, save_hands
 from tesuji.pipeline.step_context import model_player, say_how_run
 from tesuji.pipeline.steps.data import held_out_of
@@ -44,21 +44,21 @@ def run_evaluation(
     policy = load_policy(recipe.model, source)
     say_how_run(policy, progress)
     player = model_player(policy, recipe, label, section.temperature)
-    opponents = [] if isinstance(game, PromptsGame) else section.opponents
+    judged = judged_game(game, section)
     episodes = out / "episodes.jsonl"
     episodes.unlink(missing_ok=True)  # a half-done evaluation starts over
     with EpisodeWriter(episodes) as writer:
         result = evaluate(
             Subject(label, _place(source, run), player),
-            section.model_copy(update={"opponents": opponents}),
-            game=game,
+            section,
+            game=judged,
             prompt=recipe.prompt,
-            questions=questions_for(section, game, data, recipe.seed),
+            questions=questions_for(section, judged, data, recipe.seed),
             seed=recipe.seed,
             record=writer.write,
             progress=progress,
         )
-    save_hands(out / HANDS, game, read_episodes(episodes))
+    save_hands(out / HANDS, judged, read_episodes(episodes))
     if data is not None and limit:
         result = replace(result, rows=_rows(section, recipe, policy, data, limit, progress))
     save_evaluation(out / "evaluation.json", result)
@@ -103,7 +103,8 @@ def _longest(recipe: Recipe, kind: type = object) -> int:
     """The longest row that a stage of this kind learns from; 0 where none says. All models are
     judged alike: by rows of the longest stage, by pairs as DPO judges them."""
     stages = [stage for stage in recipe.stages.values() if isinstance(stage, kind)]
-    return max((getattr(stage, "max_length", 0) for stage in stages), default=0)
+    lengths = [getattr(stage, "max_length", 0) for stage in stages]
+    return max((UNLIMITED if one == "auto" else one for one in lengths), default=0)
 
 
 def _place(source: str, run: Path) -> str:

@@ -15,10 +15,12 @@ from tesuji.pipeline.steps.evaluate import rows_limit, run_evaluation
 from tesuji.pipeline.steps.rl import run_rl
 from tesuji.pipeline.steps.train import run_training
 from tesuji.recipe.schema.data import DataStage, LogsStage
-from tesuji.recipe.schema.pairs import PairTraining
+from tesuji.recipe.schema.pairs import PairTraining, RewardStage
 from tesuji.recipe.schema.recipe import EvaluationSection, Recipe
 from tesuji.recipe.schema.rl import RLStage
 from tesuji.recipe.schema.stages import SftStage
+
+NO_LOOK = "not judged: a reward model scores replies and cannot play; the policy is as it was"
 
 
 def run_step(
@@ -44,6 +46,8 @@ def run_step(
                 metrics=metrics,
                 progress=named,
             )
+            if isinstance(stage, RewardStage) and recipe.evaluation.each_stage:
+                named.say(NO_LOOK)
         case RLStage() as stage:
             run_rl(
                 stage,

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from tesuji.players.sampling.kv_buffer import roomy_cache
+from tesuji.players.sampling.token_tree import plant
+from tesuji.players.sampling.tree_attention import tree_inputs
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -44,6 +46,30 @@ class Context:
         context.owner = torch.zeros(len(prompts), 0, dtype=torch.int32, device=model.device)
         context.lengths = [0] * len(prompts)
         return context, context.read(prompts)
+
+    @classmethod
+    def of_tree(
+        cls, model: "PreTrainedModel", texts: Sequence[Sequence[int]]
+    ) -> tuple["Context", Tensor]:
+        """The same as `of` for a model that takes masks of ours, every common beginning read once:
+        a plain context with a row a text, and the logits [R, V] after each."""
+        tree = plant(texts)
+        last = torch.tensor([nodes[-1] for nodes in tree.nodes], device=model.device)
+        inputs = tree_inputs(model, tree)
+        out = model(**inputs, past_key_values=roomy_cache(), use_cache=True, logits_to_keep=last)
+        width = max(map(len, texts))
+        columns = [[0] * (width - len(nodes)) + list(nodes) for nodes in tree.nodes]
+        context = cls(model, masks=True)
+        context.lengths = [len(text) for text in texts]
+        lengths = torch.tensor(context.lengths, device=model.device).unsqueeze(1)
+        hole = torch.arange(width, device=model.device) < width - lengths
+        context.owner = torch.where(hole, NOBODY, ALL).to(torch.int32)
+        context.holes = bool(hole.any())
+        rows = torch.zeros(len(texts), dtype=torch.long, device=model.device)
+        context.cache = _gathered(
+            out.past_key_values, rows, torch.tensor(columns, device=model.device)
+        )
+        return context, out.logits[0]
 
     @property
     def width(self) -> int:

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 Way = Literal["shared", "padded", "plain", "refused"]
 
-OWN_MASKS = ("sdpa", "eager")  # attention that takes a mask of ours
+TREE_ATTENTION = "tesuji_tree"  # our own: `sdpa`, and in a token tree block by block
+OWN_MASKS = ("sdpa", "eager", TREE_ATTENTION)  # attention that takes a mask of ours
 WINDOW = re.compile("window|attention_chunk|local_attention")
 NO_WIDTH = re.compile("layer|pattern|^use_")  # max_window_layers, use_sliding_window
 

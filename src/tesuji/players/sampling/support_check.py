@@ -17,10 +17,19 @@ from torch import Tensor
 
 from tesuji.core.errors import EngineError, first_line
 from tesuji.players.sampling.head import layers, own_logits, whole
-from tesuji.players.sampling.kv_context import ALL, Context, row_mask
+from tesuji.players.sampling.kv_context import ALL, Context
 from tesuji.players.sampling.modes import evaluating, updating
 from tesuji.players.sampling.plain_context import PlainContext
-from tesuji.players.sampling.support import OWN_MASKS, Support, Way, attention_of, windows_of
+from tesuji.players.sampling.support import (
+    OWN_MASKS,
+    TREE_ATTENTION,
+    Support,
+    Way,
+    attention_of,
+    windows_of,
+)
+from tesuji.players.sampling.token_tree import plant
+from tesuji.players.sampling.tree_attention import tree_inputs, use_tree_attention
 
 PROMPT, REPLY, SHORTER = 14, 3, 5  # tokens
 WINDOW = 64  # tokens: a prompt longer than a wider window would cost too much
@@ -38,10 +47,11 @@ _known: "WeakKeyDictionary[Any, tuple[str, Support]]" = WeakKeyDictionary()
 def support_of(model: Any) -> Support:
     """What the model can do; found out the first time, with a few tokens. An adapter changes
     nothing about it."""
-    base, attention = whole(model), attention_of(model)
+    base = whole(model)
     kept = _known.get(base)
-    if kept is None or kept[0] != attention:
-        kept = _known[base] = (attention, check(model))
+    if kept is None or kept[0] != attention_of(model):
+        support = check(model)
+        kept = _known[base] = (attention_of(model), support)  # which the check may have changed
     return kept[1]
 
 
@@ -110,9 +120,9 @@ class _Check:
 
     def _of_updates(self) -> tuple[bool, bool]:
         """Whether hidden states and head can be had one after the other, and in train mode."""
-        if not self._fault(lambda: self._rows(self.texts[:1], train_mode=True)):
+        if not self._fault(lambda: self._rows(train_mode=True)):
             return True, True
-        if not self._fault(lambda: self._rows(self.texts[:1])):
+        if not self._fault(self._rows):
             return True, False
         return False, not self._fault(self._in_train_mode)
 
@@ -154,7 +164,11 @@ class _Check:
             return f"some layers see a window of {self.windows[0]} tokens only"
         if attention_of(self.model) not in OWN_MASKS:
             return f"{attention_of(self.model)} takes no masks of ours"
-        fault = self._fault(lambda: self._rows(self.texts[:2], shared=True))
+        use_tree_attention(self.model)
+        fault = self._fault(self._tree)
+        if fault and attention_of(self.model) == TREE_ATTENTION:
+            use_tree_attention(self.model, on=False)
+            fault = self._fault(self._tree)
         if not self.rewarding:
             fault = fault or self._fault(self._shared_replies)
             fault = fault or self._fault(lambda: self._padded(masks=True))
@@ -175,36 +189,24 @@ class _Check:
     def _apart(self, result: Tensor, expected: Tensor) -> float:
         return float((result - expected).abs().nan_to_num(torch.inf).max())
 
-    def _rows(
-        self, texts: Sequence[Text], *, shared: bool = False, train_mode: bool = False
-    ) -> float:
-        """As an update reads them: hidden states first, the head by itself."""
-        prompt = self.prompt if shared else ()
-        ids, positions, owners = list(prompt), list(range(len(prompt))), [0] * len(prompt)
-        for owner, text in enumerate(texts, start=1):
-            ids += text[len(prompt) :]
-            positions += range(len(prompt), len(text))
-            owners += [owner] * (len(text) - len(prompt))
-        extra: dict[str, Any] = {}
-        device = self.model.device
-        if shared:
-            mask = row_mask(torch.tensor([owners], device=device), self.model.dtype)
-            place = torch.tensor([positions], device=device)
-            extra = {"attention_mask": mask, "position_ids": place}
+    def _rows(self, *, train_mode: bool = False) -> float:
+        """As an update reads a text: hidden states first, the head by itself."""
+        ids = torch.tensor([self.texts[0]], device=self.model.device)
         with updating(self.model) if train_mode else contextlib.nullcontext():
-            states = layers(self.model)(
-                input_ids=torch.tensor([ids], device=device),
-                **extra,
-                use_cache=False,
-            ).last_hidden_state[0]
-            result = states.float()
-            if not self.rewarding:
-                result = _logprobs(own_logits(self.model, states))
-        if not shared:
-            return self._apart(result, self.plain[0])
-        size = len(prompt)
-        expected = torch.cat([self.plain[0], *(row[size:] for row in self.plain[1 : len(texts)])])
-        return self._apart(result, expected)
+            result = self._states({"input_ids": ids})
+        return self._apart(result, self.plain[0])
+
+    def _tree(self) -> float:
+        """All texts as one tree."""
+        tree = plant(self.texts)
+        result = self._states(tree_inputs(self.model, tree))
+        texts = zip(tree.nodes, self.plain, strict=True)
+        return max(self._apart(result[list(nodes)], plain) for nodes, plain in texts)
+
+    def _states(self, inputs: dict[str, Any]) -> Tensor:
+        """Hidden states, or log-probs where there is a head for them, of the only row."""
+        states: Tensor = layers(self.model)(**inputs, use_cache=False).last_hidden_state[0]
+        return states.float() if self.rewarding else _logprobs(own_logits(self.model, states))
 
     def _shared_replies(self) -> float:
         """As a sampler reads two replies behind one prompt."""

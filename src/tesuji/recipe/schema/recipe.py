@@ -3,7 +3,7 @@ result is judged."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from tesuji.recipe.schema.sections import (
     Different,
@@ -22,8 +22,13 @@ Tracker = Literal["tensorboard", "wandb", "trackio"]
 class EvaluationSection(Section):
     """How the model is judged, before the first stage and after the last."""
 
+    game: GameSection | None = None
+    """The table it sits down to, where it is judged at another game than the recipe's: with
+    `game: prompts`, that of the logs, which then asks as their rows do. Default: the recipe's."""
     opponents: Annotated[list[PlayerSection], Different] = [PlayerSection(player="random")]
     """Whom it plays. In a game of one seat: who plays the same matches beside it."""
+    beside: Annotated[list[PlayerSection], Different] = []
+    """Who else plays the same matches in the model's place, beside a random player."""
     episodes: int = Field(100, ge=1, le=10_000_000)
     """Matches per opponent, seats rotated evenly."""
     options: dict[str, int | float | bool | str] = {}
@@ -49,6 +54,12 @@ class EvaluationSection(Section):
     two seats or the sum is not zero, NashConv (`nash_conv`)."""
     max_moves: int = Field(500, ge=1, le=1_000_000)
     """Moves after which a match is cut off and recorded as truncated."""
+
+    @model_validator(mode="after")
+    def _options_of_one_game(self) -> "EvaluationSection":
+        why = "are those of the recipe's game: write them into evaluation.game.options"
+        self.needs({"options": (self.game is None, why)})
+        return self
 
 
 class Recipe(Section):

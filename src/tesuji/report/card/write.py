@@ -29,12 +29,13 @@ from tesuji.report.card.base import BaseModel, describe_base
 from tesuji.report.card.example import CardExample, find_example
 from tesuji.report.card.snippet import play_snippet, score_snippet
 from tesuji.report.collect import RunSummary, collect
+from tesuji.report.headline import headline
 from tesuji.report.page import markdown_template
 from tesuji.report.tables.held_out import rows_of, rows_view
 from tesuji.report.tables.questions import tasks_view
 from tesuji.report.views.pairs import pairs_view
 from tesuji.report.views.run import facts, judged
-from tesuji.report.words import headline, totals
+from tesuji.report.words import totals
 
 METHODS = {
     "sft": "supervised fine-tuning (SFT)",
@@ -89,8 +90,13 @@ def front_of(recipe: Recipe, stage: str, base: BaseModel, form: Form) -> dict[st
         **{key: value for key, value in known.items() if value},
         "library_name": "peft" if form.adapter else "gguf" if form.gguf else "transformers",
         "pipeline_tag": "text-classification" if reward else "text-generation",
-        "tags": ["tesuji", "games", recipe.game.name, kind, *(["lora"] if form.adapter else [])],
+        "tags": ["tesuji", "games", game_of(recipe), kind, *(["lora"] if form.adapter else [])],
     }
+
+
+def game_of(recipe: Recipe) -> str:
+    """The name of the game that was learned: of a recipe that learns from logs, the table's."""
+    return (recipe.evaluation.game or recipe.game).name
 
 
 def _page(
@@ -107,7 +113,7 @@ def _page(
         "methods": [METHODS[recipe.stages[name].kind] for name in _line(recipe, stage)],
         "headline": headline(after, looks[0] if len(looks) > 1 else None).sentence,
         **judged(looks),
-        "game": recipe.game.name,
+        "game": game_of(recipe),
         "tasks": tasks_view(looks),
         "held_out": rows_view(rows_of(looks)),
         "pairs": pairs_view(trained),
@@ -146,7 +152,7 @@ def _limits(run: RunSummary, recipe: Recipe, stage: str, after: Evaluation | Non
     known = (
         "" if after else silent,
         "It may reply what is no legal move: limit its replies, or ask again." if illegal else "",
-        f"It was trained on {recipe.game.name} in the prompt format above; other games, other words"
+        f"It was trained on {game_of(recipe)} in the prompt format above; other games, other words"
         " and longer talk were not tried"
         + ("." if recipe.model.base == "tiny" else ", and what its base could do may be lost."),
         f"One run, seed {recipe.seed}: another seed may come out otherwise.",

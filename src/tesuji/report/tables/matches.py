@@ -5,11 +5,11 @@ from rich.text import Text
 
 from tesuji.evaluation.matches.against import ALONE
 from tesuji.evaluation.results import Evaluation, MatchScore
+from tesuji.report.headline import NO_CHANGE, no_change
 from tesuji.report.tables.layout import left_table
 from tesuji.report.tables.questions import tasks_table
 from tesuji.report.tables.roles import role_lines
 from tesuji.report.words import (
-    NO_CHANGE,
     NO_VERDICT,
     SPLITS,
     alone_sentence,
@@ -18,9 +18,9 @@ from tesuji.report.words import (
     find,
     game_words,
     illegal_sentence,
+    instead,
     interval,
     mean_return_words,
-    no_change,
     percent,
     positions_sentence,
     seat_name,
@@ -112,8 +112,7 @@ def _facts(before: Evaluation | None, after: Evaluation) -> Table:
     for row in totals(after):
         _add_winnings(facts, row, before, after)
         _add_earned(facts, row, before, after)
-    for other in after.beside:
-        facts.add_row(f"{other.opponent} instead", alone_sentence(other))
+        _add_instead(facts, row, after)
     for look in filter(None, (before, after)):
         for row in (one for one in totals(look) if one.opponent == ALONE):
             facts.add_row(f"alone, {look.label}", alone_sentence(row))
@@ -137,9 +136,21 @@ def _add_winnings(
     if row.winnings is None:
         return
     facts.add_row(f"against {row.opponent}", winnings_sentence(row.winnings))
-    for name, other in (("... before", old), ("... random", chance)):
+    others = [("before", old), ("random", chance), *instead(after, row)]
+    for name, other in others:
         if other is not None and other.winnings is not None:
-            facts.add_row(name, Text(winnings_sentence(other.winnings), "dim"))
+            facts.add_row(f"... {name}", Text(winnings_sentence(other.winnings), "dim"))
+
+
+def _add_instead(facts: Table, row: MatchScore, after: Evaluation) -> None:
+    """What the other players named come to in its place, but for winnings and roles, which have
+    lines of their own."""
+    for name, other in instead(after, row):
+        if row.opponent == ALONE:
+            facts.add_row(f"{name} instead", alone_sentence(other))
+        elif other.winnings is None and not after.roles:
+            shares = "/".join(_shares(other, intervals=False))
+            facts.add_row(f"{name} instead", f"{shares} against {row.opponent}")
 
 
 def _add_earned(

@@ -1,6 +1,7 @@
 """Results by role and side, in words: for the terminal and the page."""
 
 import math
+from collections.abc import Sequence
 
 from tesuji.evaluation.results import Evaluation, RoleScore
 from tesuji.report.words import interval, percent
@@ -9,22 +10,30 @@ from tesuji.report.words import interval, percent
 def role_lines(look: Evaluation) -> list[dict[str, str]]:
     """`who` (role or side, and against whom) and `sentence`, a line each; empty without roles."""
     several = len({row.opponent for row in look.roles}) > 1
-    chance = {(row.opponent, row.kind, row.who): row for row in reversed(look.baseline_roles)}
+    others = [*look.baseline_roles, *look.beside_roles]
     return [
         {
             "who": row.who + (f" against {row.opponent}" if several else ""),
-            "sentence": _sentence(row, chance.get((row.opponent, row.kind, row.who))),
+            "sentence": _sentence(row, [other for other in others if _same(other, row)]),
         }
         for row in look.roles
     ]
 
 
-def _sentence(row: RoleScore, chance: RoleScore | None) -> str:
-    """Wins, clean wins, votes for the Mafia and survival, each with its interval."""
+def _same(one: RoleScore, other: RoleScore) -> bool:
+    """Whether both are about the same matches."""
+    return (one.opponent, one.kind, one.who) == (other.opponent, other.kind, other.who)
+
+
+def _sentence(row: RoleScore, others: Sequence[RoleScore]) -> str:
+    """Wins, beside those of `others` in its place, clean wins, votes for the Mafia and survival,
+    each with its interval; and legal replies."""
     whole = row.games - row.errors
-    beside = ""
-    if chance:
-        beside = f", random in its place {_share(chance.wins, chance.games - chance.errors)}"
+    wins = [
+        f"{other.stand_in or 'random'} {_share(other.wins, other.games - other.errors)}"
+        for other in others
+    ]
+    beside = f", in its place {', '.join(wins)}" if wins else ""
     known = row.votes and math.isfinite(row.vote_interval.low)
     of_votes = f" ({interval(row.vote_interval)})" if known else ""
     parts = [
@@ -35,6 +44,9 @@ def _sentence(row: RoleScore, chance: RoleScore | None) -> str:
         f"survives {_share(row.survived, whole)} ({interval(row.survival_interval)})",
         f"ended by its own refused reply {row.lost_by_fault:,}, by another's {row.given:,}",
     ]
+    if row.replies:
+        legal = _share(row.replies - row.illegal, row.replies)
+        parts.append(f"legal replies {legal} of {row.replies:,}")
     return "; ".join(parts)
 
 

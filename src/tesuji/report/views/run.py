@@ -13,6 +13,7 @@ from tesuji.evaluation.results import Evaluation, MatchScore
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.report.collect import RunSummary, StageSummary, mapping
+from tesuji.report.headline import headline
 from tesuji.report.tables.held_out import rows_of, rows_view
 from tesuji.report.tables.questions import tasks_view
 from tesuji.report.tables.roles import role_lines
@@ -26,8 +27,8 @@ from tesuji.report.words import (
     exploitability_words,
     find,
     game_words,
-    headline,
     illegal_sentence,
+    instead,
     interval,
     mean_return_words,
     number,
@@ -113,10 +114,11 @@ def _rows(opponent: str, looks: Sequence[Evaluation]) -> list[dict[str, Any]]:
     """A row a seat: its cells for each evaluation, and random's own."""
     latest, alone = looks[-1], opponent == ALONE
     rows = []
-    for seat in (row.seat for row in latest.matches if row.opponent == opponent):
+    for row in (row for row in latest.matches if row.opponent == opponent):
+        seat = row.seat
         cells = [_cell(look.label, find(look.matches, opponent, seat), alone) for look in looks]
         cells.append(_cell("a random player", find(latest.baseline, opponent, seat), alone))
-        cells += [_cell(other.opponent, other, alone) for other in latest.beside]
+        cells += [_cell(name, other, alone) for name, other in instead(latest, row)]
         name = seat_name(seat, latest)
         rows.append({"seat": name, "together": seat is None, "cells": cells})
     return rows
