@@ -55,10 +55,12 @@ def run(
 
 
 def _print_plan(recipe: "Recipe", runs: Path) -> None:
+    from tesuji.cli.progress import Bar
     from tesuji.pipeline.run import prepare
     from tesuji.recipe.reading.load import dump_recipe
 
-    recipe, _, plan = prepare(recipe, runs)
+    with Bar() as bar:
+        recipe, _, plan = prepare(recipe, runs, bar)
     table = Table("step", "kind", "reads", "decision", "why", title=f"Plan of {recipe.name}")
     for step in plan:
         model = step.model_from or ("the base model" if step.kind not in ("data", "logs") else "")
