@@ -243,7 +243,7 @@ def test_segments_longer_than_max_length_are_left_out_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where no prompt at all fits the recipe is refused; here that check looks away."""
-    monkeypatch.setattr("tesuji.pipeline.run.check", lambda *_: None)
+    monkeypatch.setattr("tesuji.pipeline.run.check", lambda recipe, *_: recipe)
     _, _, rows = run(recipe_of(max_length=8), tmp_path)
     assert rows[-1]["traces_too_long"] == 8
     assert "loss" not in rows[-1]
