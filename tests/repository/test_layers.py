@@ -27,7 +27,7 @@ ORDER = {
     "learners": "hooks model trainer sft reward_model pairs rl",
     "evaluation": "prompt_files held_out results bfcl_summary matches questions metrics evaluate",
     "report": "words headline collect tables views page card",
-    "pipeline": "plan estimate heading step_context checks models steps run",
+    "pipeline": "plan settings estimate heading step_context checks models steps run",
     "cli": "console progress run play chat games doctor data evaluate browse main",
 }
 ROOMS = tuple(ORDER[""].split())

@@ -58,7 +58,7 @@ def _print_plan(recipe: "Recipe", runs: Path) -> None:
     from tesuji.pipeline.run import prepare
     from tesuji.recipe.reading.load import dump_recipe
 
-    _, plan = prepare(recipe, runs)
+    recipe, _, plan = prepare(recipe, runs)
     table = Table("step", "kind", "reads", "decision", "why", title=f"Plan of {recipe.name}")
     for step in plan:
         model = step.model_from or ("the base model" if step.kind not in ("data", "logs") else "")

@@ -15,14 +15,15 @@ from typing import Any
 
 from tesuji.core.checksums import CHECKSUMS, damage
 from tesuji.core.errors import EngineError, TesujiError, first_line
+from tesuji.learners.model.dtype import computes_bfloat16, dtype_of, parameters_of
 from tesuji.learners.model.memory import ran_out_of_memory
+from tesuji.learners.model.rules import TINY
 from tesuji.learners.model.sources import base_of, resolved
 from tesuji.learners.model.tiny import build_model, build_tokenizer, check_shape
 from tesuji.players.sampling.support import Support
 from tesuji.players.sampling.support_check import DECODERS, require_support, support_of
 from tesuji.recipe.schema.sections import ModelSection
 
-TINY = 2_000_000  # parameters
 FOLDER_HINT = "the folder needs config.json, *.safetensors and the tokenizer's files"
 HUB_HINT = "check the id and your connection; gated models need HF_TOKEN; or name a local folder"
 
@@ -97,16 +98,6 @@ def device_of(section: ModelSection) -> str:
     return section.device
 
 
-def dtype_of(section: ModelSection, device: str) -> Any:
-    """The weights' type: as the recipe says, else bfloat16 where the device computes in it."""
-    import torch
-
-    if section.dtype != "auto":
-        return getattr(torch, section.dtype)
-    fast = device == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.bfloat16 if fast else torch.float32
-
-
 def fit_threads(model: Any) -> None:
     """One thread for a tiny model on a CPU, unless OMP_NUM_THREADS says otherwise.
 
@@ -128,7 +119,7 @@ def load_model(section: ModelSection, source: str, *, rewarding: bool = False) -
 
     device = device_of(section)
     options: dict[str, Any] = {
-        "dtype": dtype_of(section, device),
+        "dtype": _dtype(section, source, device),
         "attn_implementation": section.attn_implementation,
         "trust_remote_code": section.trust_remote_code,
         "use_safetensors": True,
@@ -146,6 +137,20 @@ def load_model(section: ModelSection, source: str, *, rewarding: bool = False) -
     fit_threads(model)
     require_support(model, source)
     return model
+
+
+def _dtype(section: ModelSection, source: str, device: str) -> Any:
+    """`dtype_of`, for which a model's size counts where this is a CPU that computes in bfloat16."""
+    from transformers import AutoConfig
+
+    if section.dtype != "auto" or device != "cpu" or not computes_bfloat16():
+        return dtype_of(section, device)
+    with _told(source):
+        trust = section.trust_remote_code
+        config = AutoConfig.from_pretrained(
+            resolved(source), trust_remote_code=trust, **_revision(section, source)
+        )
+        return dtype_of(section, device, parameters_of(config))
 
 
 def _from_pretrained(kind: Any, source: str, options: dict[str, Any]) -> Any:
