@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tesuji.core.errors import EngineError
 from tesuji.core.files import read_json
 from tesuji.learners.model.adapter import add_adapter, lora_config
+from tesuji.learners.model.adapter_dtype import compute_in_base_dtype
 from tesuji.learners.model.load import (
     Policy,
     load_model,
@@ -84,6 +85,7 @@ def load_reward_model(section: ModelSection, source: str) -> Policy:
 
         reward_head(model).float()  # as it was trained and saved
         model = PeftModel.from_pretrained(model, source, is_trainable=True)
+        model = compute_in_base_dtype(model)
     return Policy(model, tokenizer, source)
 
 

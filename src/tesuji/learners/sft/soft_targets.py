@@ -5,7 +5,7 @@ places where a reply token is predicted, each once, in chunks; what follows it i
 one right reply a prompt the loss equals TRL's own (a test holds this).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -54,10 +54,9 @@ class SoftTargetTrainer(SFTTrainer):
     ) -> Any:
         """Mean over reply tokens (of the whole optimizer step) of the cross-entropy, fp32. There
         are no outputs: logits are not kept."""
-        targets = Targets(*(inputs[name] for name in Targets._fields))
         with self.accelerator.autocast():
-            loss, entropy, hits = self._scored(model, inputs, targets)
-        taught = targets.counts.sum()
+            loss, entropy, hits = score_batch(self.model, inputs, model)
+        taught = inputs["counts"].sum()
         loss = loss / (taught if num_items_in_batch is None else num_items_in_batch)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP averages the gradients again
@@ -65,31 +64,38 @@ class SoftTargetTrainer(SFTTrainer):
         self._note(entropy / taught, hits / taught)
         return (loss, None) if return_outputs else loss
 
-    def _scored(self, model: Any, inputs: dict[str, Any], targets: Targets) -> Any:
-        """Sums over the reply tokens, as `_score` gives them."""
-        if not support_of(self.model).own_head:
-            logits = model(input_ids=inputs["input_ids"], use_cache=False).logits
-            return _score(logits.flatten(0, 1)[targets.places], targets)
-        tree = inputs.get("tree")
-        read = tree_inputs(self.model, tree) if tree else {"input_ids": inputs["input_ids"]}
-        states = _states(model, layers(self.model), read)
-        size = max(1, CHUNK // int(self.model.config.get_text_config().vocab_size))
-        scores = []
-        for part in targets.chunks(size):
-            arguments = (self.model, states[part.places], part)
-            if len(targets.places) > size and torch.is_grad_enabled():
-                scores.append(checkpoint(_head, *arguments, use_reentrant=False))
-            else:
-                scores.append(_head(*arguments))
-        return [sum(some) for some in zip(*scores, strict=True)]
-
     def _note(self, entropy: Tensor, accuracy: Tensor) -> None:
         """TRL's own training metrics, over reply tokens; any token that is taught is right."""
         mode = "train" if self.model.training else "eval"
         self._metrics[mode]["entropy"].append(entropy.item())
         self._metrics[mode]["mean_token_accuracy"].append(accuracy.item())
-        # TRL counts tokens in an attribute that no checkpoint holds; the trainer's state is saved.
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """With the tokens read so far. TRL counts them in an attribute that no checkpoint holds;
+        the trainer's state is saved."""
+        mode = "train" if self.model.training else "eval"
         self._metrics[mode]["num_tokens"] = [float(self.state.num_input_tokens_seen)]
+        super().log(logs, start_time)
+
+
+def score_batch(model: Any, batch: dict[str, Any], wrapped: Any) -> Sequence[Tensor]:
+    """Of a collator's batch what `_score` gives; `wrapped` is the model as it is to be called."""
+    targets = Targets(*(batch[name] for name in Targets._fields))
+    if not support_of(model).own_head:
+        logits = wrapped(input_ids=batch["input_ids"], use_cache=False).logits
+        return _score(logits.flatten(0, 1)[targets.places], targets)
+    tree = batch.get("tree")
+    read = tree_inputs(model, tree) if tree else {"input_ids": batch["input_ids"]}
+    states = _states(wrapped, layers(model), read)
+    size = max(1, CHUNK // int(model.config.get_text_config().vocab_size))
+    scores = []
+    for part in targets.chunks(size):
+        arguments = (model, states[part.places], part)
+        if len(targets.places) > size and torch.is_grad_enabled():
+            scores.append(checkpoint(_head, *arguments, use_reentrant=False))
+        else:
+            scores.append(_head(*arguments))
+    return [torch.stack(sums).sum() for sums in zip(*scores, strict=True)]
 
 
 def _states(model: Any, stack: Any, inputs: dict[str, Any]) -> Tensor:
@@ -98,7 +104,8 @@ def _states(model: Any, stack: Any, inputs: dict[str, Any]) -> Tensor:
     states: list[Tensor] = []
     hook = stack.register_forward_hook(lambda *call: states.append(call[-1].last_hidden_state))
     try:
-        model(**inputs, use_cache=False, logits_to_keep=1)
+        nothing = torch.zeros(0, dtype=torch.long, device=inputs["input_ids"].device)
+        model(**inputs, use_cache=False, logits_to_keep=nothing)
     finally:
         hook.remove()
     return states[-1].flatten(0, 1)
@@ -111,10 +118,11 @@ def _head(model: Any, states: Tensor, targets: Targets) -> tuple[Tensor, Tensor,
 def _score(logits: Tensor, targets: Targets) -> tuple[Tensor, Tensor, Tensor]:
     """Sums over the reply tokens predicted from logits [P, V]: the cross-entropy to what is taught,
     the entropy (both in nats), and how often the likeliest token is a taught one."""
-    logps = logits.float().log_softmax(-1)
-    at, ids = targets.target_at, targets.target_ids
-    loss = -(targets.target_shares * logps[at, ids]).sum()
+    logits, (_, counts, at, ids, shares) = logits.float(), targets
+    norm = logits.logsumexp(-1)  # adds up a large vocabulary more exactly than log_softmax does
+    loss = (shares * (norm[at] - logits[at, ids])).sum()
     with torch.no_grad():
-        entropy = -(logps.exp() * logps).sum(-1) @ targets.counts.float()
-        hits = (logps.argmax(-1)[at] == ids).sum()
+        probs = (logits - norm.unsqueeze(-1)).exp()
+        entropy = (norm - (probs * logits).sum(-1)) @ counts.to(logits.dtype)
+        hits = (logits.argmax(-1)[at] == ids).sum()
     return loss, entropy, hits
