@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import EXAMPLES, SHAPE, Killed, flat, kill, tiny_policy
+from tiny_models import EXAMPLES, SHAPE, Killed, example, flat, kill, tiny_policy
 
 from tesuji.core.errors import EngineError
 from tesuji.core.metric_log import MetricLog
@@ -18,7 +18,7 @@ from tesuji.recipe.schema.stages import SftStage
 PROMPT = PromptSection(style="compact", answer="id")
 
 
-def sft(policy: Policy, out: Path, *, hooks: Hooks | None = None, **changes):
+def sft(policy: Policy, out: Path, *, hooks: Hooks | None = None, train=EXAMPLES * 3, **changes):
     stage = SftStage.model_validate(
         {"batch_size": 2, "max_steps": 6, "learning_rate": 1e-2, "logging_steps": 1} | changes
     )
@@ -27,7 +27,7 @@ def sft(policy: Policy, out: Path, *, hooks: Hooks | None = None, **changes):
         stage,
         policy,
         name="sft",
-        train=EXAMPLES * 3,
+        train=train,
         held_out=EXAMPLES[:2],
         prompt=PROMPT,
         out=out,
@@ -64,6 +64,28 @@ def test_lora_trains_only_the_adapter_and_comes_back_with_its_base(tmp_path: Pat
     policy.model.eval()
     again.model.eval()
     assert torch.allclose(policy.model(ids).logits, again.model(ids).logits, atol=1e-6)
+
+
+def test_a_whole_model_in_bfloat16_is_trained_in_float32_on_a_cpu(tmp_path: Path):
+    policy = tiny_policy()
+    policy.model.bfloat16()
+    start = flat(policy.model).float().clone()
+    sft(policy, tmp_path / "out", learning_rate=1e-6)
+    assert policy.model.dtype == torch.float32
+    moved = (flat(policy.model) - start).abs()
+    assert 0 < moved.max() < 1e-4, "steps that bfloat16 would round away"
+
+
+def test_rows_are_as_long_as_the_longest_where_the_recipe_leaves_it_open(tmp_path: Path):
+    summary = sft(tiny_policy(), tmp_path / "out", max_length="auto")
+    assert (summary.longest_row, summary.rows_cut) == (8, 0)
+    said: list[str] = []
+    longer = [*EXAMPLES, example("x" * 20, "1")]
+    cut = sft(
+        tiny_policy(), tmp_path / "cut", train=longer, max_length=8, hooks=Hooks(say=said.append)
+    )
+    assert (cut.longest_row, cut.rows_cut) == (23, 1)
+    assert said[0] == "prompts that lost their beginning: 1"
 
 
 def test_training_stops_when_told_to_and_says_why(tmp_path: Path):

@@ -47,7 +47,7 @@ def error_of(tmp_path, *lines: str) -> RecipeError:
         ("stages: {b: {kind: sft, epochs: x}}", "stages.b.epochs", "must be a number"),
         ("stages: {data: {held_out: 1}}", "stages.data.held_out", "must be less than 1, not 1"),
         ("model: {load_in_4bit: 1}", "model.load_in_4bit", "must be true or false, not 1"),
-        ("model: {load_in_4bit: true}", "model", "add a `lora:` section"),
+        ("model: {load_in_4bit: true, lora: null}", "model", "add a `lora:` section"),
         ("model: {lora: {dropout: 1.0}}", "model.lora.dropout", "must be less than 1"),
         ("model: {lora: {target_modules: 1}}", "model.lora.target_modules", "a text or a list"),
         ("model: {lora: {target_modules: [1]}}", "model.lora.target_modules.0", "a text, not 1"),

@@ -45,6 +45,8 @@ COMMANDS = {
         "Evaluate a run's model against named opponents, or on a file of prompts.",
     ),
     "chat": ("chat", "Talk with a run's model, or any other."),
+    "merge": ("take_away.merge", "Merge a run's adapter into its base."),
+    "export": ("take_away.export", "Write a run's model for other programs."),
     "ladder": ("evaluate.ladder", "Rate a run's checkpoints and fixed players against each other."),
     "replay": ("browse.replay", "Show a recorded match turn by turn."),
     "report": ("browse.report", "Rebuild a run's report page."),

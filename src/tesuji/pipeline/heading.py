@@ -1,13 +1,17 @@
 """What a run says before it begins: the model, the device, the stages, the folder, how long."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tesuji.core.errors import TesujiError
-from tesuji.learners.model.inspect import inspect_model
+from tesuji.learners.model.dtype import dtype_of
+from tesuji.learners.model.inspect import ModelFacts, inspect_model
 from tesuji.learners.model.load import device_of
+from tesuji.learners.model.sources import in_words
 from tesuji.pipeline.estimate import estimate
 from tesuji.pipeline.plan import Step
+from tesuji.pipeline.settings import remarks
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.sections import ModelSection
 from tesuji.recipe.schema.training import Training
@@ -15,25 +19,44 @@ from tesuji.recipe.schema.training import Training
 
 def heading(recipe: Recipe, plan: Sequence[Step], run: Path) -> str:
     """Lines of a name and what there is to say of it."""
-    facts = {
-        "run": recipe.name,
-        "model": _model(recipe.model),
-        "device": _device(recipe.model),
-        "stages": " → ".join(map(_stage, plan)),
-        "folder": str(run),
-        "time": _time(recipe, plan, run),
-    }
-    return "\n".join(f"{name:<6}  {words}" for name, words in facts.items())
+    model = _facts(recipe.model)
+    lines = [
+        ("run", recipe.name),
+        ("model", _model(recipe.model, model)),
+        ("device", _device(recipe.model, model)),
+        ("stages", " → ".join(map(_stage, plan))),
+        ("rates", _rates(recipe)),
+        *(("beware", words) for words in remarks(recipe, model)),
+        ("folder", str(run)),
+        ("time", _time(recipe, plan, run)),
+    ]
+    return "\n".join(f"{name:<6}  {words}" for name, words in lines if words)
 
 
-def _model(section: ModelSection) -> str:
-    try:
-        facts = inspect_model(section, section.base)
-        size = f", {in_millions(facts.parameters)} parameters" if facts else ", to be downloaded"
-    except TesujiError:  # it was looked at before; what cannot be counted is not said
-        size = ""
-    adapter = f", LoRA of rank {section.lora.r}" if section.lora else ""
-    return f"{section.base}{size}{adapter}"
+def _facts(section: ModelSection) -> ModelFacts | None:
+    with suppress(TesujiError):  # it was looked at before; what cannot be known is not said
+        return inspect_model(section, section.base)
+    return None
+
+
+def _model(section: ModelSection, facts: ModelFacts | None) -> str:
+    size = f"{in_millions(facts.parameters)} parameters" if facts else "to be downloaded"
+    adapter = f", LoRA of rank {section.adapters.r}" if section.adapters else ""
+    return f"{in_words(section.base)}, {size}{adapter}"
+
+
+def _rates(recipe: Recipe) -> str:
+    """The learning rate of every stage that has one; of what AdamW trains beside Muon, too."""
+    rates = []
+    for name, stage in recipe.stages.items():
+        if isinstance(stage, Training):
+            both = (stage.learning_rate, stage.adamw_learning_rate)
+            rates.append(f"{name} {' and '.join(f'{one:g}' for one in both if _is_rate(one))}")
+    return ", ".join(rates)
+
+
+def _is_rate(value: object) -> bool:
+    return isinstance(value, float)
 
 
 def in_millions(count: int) -> str:
@@ -44,14 +67,17 @@ def in_millions(count: int) -> str:
     return f"{millions:.2f}M" if millions < 10 else f"{millions:,.0f}M"
 
 
-def _device(section: ModelSection) -> str:
+def _device(section: ModelSection, facts: ModelFacts | None) -> str:
     import torch
 
     device = device_of(section)
+    dtype = dtype_of(section, device, facts.parameters if facts else None)
+    words = [device, str(dtype).removeprefix("torch.")]
     if device == "cuda":
-        return f"cuda ({torch.cuda.get_device_name()})"
-    threads = torch.get_num_threads()
-    return f"{device}, {threads} thread{'s' if threads > 1 else ''}" if device == "cpu" else device
+        words[0] = f"cuda ({torch.cuda.get_device_name()})"
+    if device == "cpu":
+        words.insert(1, _many(torch.get_num_threads(), "thread"))
+    return ", ".join(words)
 
 
 def _stage(step: Step) -> str:

@@ -46,7 +46,7 @@ def run_recipe(
     """
     started = time.monotonic()
     progress.begin("looking at the recipe")
-    run, plan = prepare(recipe, root, progress)
+    recipe, run, plan = prepare(recipe, root, progress)
     with run.locked():
         plan = decide(plan, run.path)  # somebody else may have gone on in between
         progress.say(heading(recipe, plan, run.path))
@@ -80,16 +80,17 @@ def run_recipe(
 
 def prepare(
     recipe: Recipe, root: Path, progress: Progress = SILENT
-) -> tuple[RunFolder, list[Step]]:
-    """The run's folder and the plan, once everything that can be refused has been looked at.
+) -> tuple[Recipe, RunFolder, list[Step]]:
+    """The recipe as it will be run, the run's folder and the plan, once everything that can be
+    refused has been looked at.
 
     Nothing on disk changes, but for a GGUF file's model in the cache. Raises TesujiErrors.
     """
     quiet_libraries()
-    check(recipe, progress)
+    recipe = check(recipe, progress)
     run = RunFolder(root / recipe.name)
     run.refuse_unusable()
-    return run, make_plan(recipe, run.path)
+    return recipe, run, make_plan(recipe, run.path)
 
 
 def _one(

@@ -112,7 +112,7 @@ def _row(name: str, field: FieldInfo) -> str:
 def _kind_of_value(field: FieldInfo) -> str:
     words = _type_words(field.annotation).removesuffix(" or nothing")
     nothing = ["or nothing"] if type(None) in get_args(field.annotation) else []
-    return " ".join([words, *_limits(field), *nothing])
+    return " ".join([words, *_limits(field.metadata), *nothing])
 
 
 def _one_line(text: str | None) -> str:
@@ -132,8 +132,9 @@ def _type_words(annotation: Any) -> str:
     if origin in (types.UnionType, Union):
         words = [_type_words(part) for part in inner]
         return " or ".join(dict.fromkeys(words))
-    if inner:  # Annotated[...]: limits and discriminators are told elsewhere
-        return _type_words(inner[0])
+    if inner:  # Annotated[...]: limits of a part, such as a number or `auto`
+        limits = [limit for one in inner[1:] for limit in _limits(getattr(one, "metadata", []))]
+        return " ".join([_type_words(inner[0]), *limits])
     if annotation in NOUNS:
         return NOUNS[annotation]
     if isinstance(annotation, type) and issubclass(annotation, Section):
@@ -141,10 +142,10 @@ def _type_words(annotation: Any) -> str:
     return "nothing" if annotation is type(None) else WORDS[annotation]
 
 
-def _limits(field: FieldInfo) -> list[str]:
+def _limits(metadata: list[Any]) -> list[str]:
     return [
         f"{sign} {getattr(limit, word)}"
-        for limit in field.metadata
+        for limit in metadata
         for word, sign in SIGNS.items()
         if getattr(limit, word, None) is not None
     ]

@@ -23,6 +23,7 @@ from tesuji.learners.model.load import (
     load_tokenizer,
     quantization,
 )
+from tesuji.learners.model.rules import context_of
 from tesuji.learners.model.sources import KNOWN, base_of, gguf_of, resolved
 from tesuji.learners.model.tiny import build_tokenizer, check_shape, tiny_config
 from tesuji.players.prompting.chat_template import end_of_reply, render_prompt
@@ -45,8 +46,7 @@ class ModelFacts:
     @property
     def context(self) -> int | None:
         """The most tokens it can read, where its configuration says."""
-        longest = getattr(self.config.get_text_config(), "max_position_embeddings", None)
-        return longest if isinstance(longest, int) and longest > 0 else None
+        return context_of(self.config)
 
     @cached_property
     def shape(self) -> Any:
@@ -61,9 +61,9 @@ class ModelFacts:
             why = f"no model can be made of its config.json: {first_line(error)}"
             raise _broken(self.source, why) from error
 
-    @property
+    @cached_property
     def parameters(self) -> int:
-        """How many numbers it is made of."""
+        """How many numbers it is made of, adapters that are tried on it left out."""
         return sum(parameter.numel() for parameter in self.shape.parameters())
 
 
@@ -103,8 +103,8 @@ def check_machine(section: ModelSection) -> None:
 
 def check_adapter(facts: ModelFacts, section: ModelSection) -> None:
     """The model has the layers that `lora.target_modules` names. Raises EngineError."""
-    if section.lora is not None and base_of(facts.source, section.base) is None:
-        add_adapter(facts.shape, lora_config(section.lora, "CAUSAL_LM"))
+    if section.adapters is not None and base_of(facts.source, section.base) is None:
+        add_adapter(facts.shape, lora_config(section.adapters, "CAUSAL_LM"))
 
 
 def _of_folder(section: ModelSection, source: str) -> ModelFacts | None:

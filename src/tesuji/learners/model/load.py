@@ -15,14 +15,16 @@ from typing import Any
 
 from tesuji.core.checksums import CHECKSUMS, damage
 from tesuji.core.errors import EngineError, TesujiError, first_line
+from tesuji.core.progress import SILENT, Progress
+from tesuji.learners.model.dtype import computes_bfloat16, dtype_of, parameters_of
 from tesuji.learners.model.memory import ran_out_of_memory
+from tesuji.learners.model.rules import TINY
 from tesuji.learners.model.sources import base_of, resolved
 from tesuji.learners.model.tiny import build_model, build_tokenizer, check_shape
 from tesuji.players.sampling.support import Support
 from tesuji.players.sampling.support_check import DECODERS, require_support, support_of
 from tesuji.recipe.schema.sections import ModelSection
 
-TINY = 2_000_000  # parameters
 FOLDER_HINT = "the folder needs config.json, *.safetensors and the tokenizer's files"
 HUB_HINT = "check the id and your connection; gated models need HF_TOKEN; or name a local folder"
 
@@ -63,13 +65,15 @@ def prepare_base(section: ModelSection, folder: Path, seed: int) -> str:
     return str(folder)
 
 
-def load_policy(section: ModelSection, source: str) -> Policy:
-    """Load a model for use: whole, or base + adapter when `source` is an adapter's folder.
+def load_policy(section: ModelSection, source: str, progress: Progress = SILENT) -> Policy:
+    """Load a model for use: whole, or base + adapter when `source` is an adapter's folder;
+    `progress` hears of a GGUF file that is de-quantised first.
 
     Raises EngineError when it is not there, needs a token, does not fit this machine, or is no
     causal language model.
     """
     base = base_of(source, section.base)
+    resolved(base or source, progress)
     if base is None:
         return Policy(load_model(section, source), load_tokenizer(section, source), source)
     from peft import PeftModel
@@ -97,16 +101,6 @@ def device_of(section: ModelSection) -> str:
     return section.device
 
 
-def dtype_of(section: ModelSection, device: str) -> Any:
-    """The weights' type: as the recipe says, else bfloat16 where the device computes in it."""
-    import torch
-
-    if section.dtype != "auto":
-        return getattr(torch, section.dtype)
-    fast = device == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.bfloat16 if fast else torch.float32
-
-
 def fit_threads(model: Any) -> None:
     """One thread for a tiny model on a CPU, unless OMP_NUM_THREADS says otherwise.
 
@@ -128,7 +122,7 @@ def load_model(section: ModelSection, source: str, *, rewarding: bool = False) -
 
     device = device_of(section)
     options: dict[str, Any] = {
-        "dtype": dtype_of(section, device),
+        "dtype": _dtype(section, source, device),
         "attn_implementation": section.attn_implementation,
         "trust_remote_code": section.trust_remote_code,
         "use_safetensors": True,
@@ -146,6 +140,20 @@ def load_model(section: ModelSection, source: str, *, rewarding: bool = False) -
     fit_threads(model)
     require_support(model, source)
     return model
+
+
+def _dtype(section: ModelSection, source: str, device: str) -> Any:
+    """`dtype_of`, for which a model's size counts where this is a CPU that computes in bfloat16."""
+    from transformers import AutoConfig
+
+    if section.dtype != "auto" or device != "cpu" or not computes_bfloat16():
+        return dtype_of(section, device)
+    with _told(source):
+        trust = section.trust_remote_code
+        config = AutoConfig.from_pretrained(
+            resolved(source), trust_remote_code=trust, **_revision(section, source)
+        )
+        return dtype_of(section, device, parameters_of(config))
 
 
 def _from_pretrained(kind: Any, source: str, options: dict[str, Any]) -> Any:

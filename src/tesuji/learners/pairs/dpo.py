@@ -14,6 +14,7 @@ from typing import Any, Unpack
 from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.logprobs import Scored
+from tesuji.learners.model.rules import row_limit
 from tesuji.learners.pairs.accuracy import (
     Margin,
     Preference,
@@ -55,7 +56,8 @@ class DpoLearner(PairLearner):
     def __init__(self, stage: DpoStage, policy: Policy) -> None:
         batch_size = max(2, 4 * stage.batch_size)
         self.sampler = LocalSampler(policy.model, policy.tokenizer, batch_size=batch_size)
-        super().__init__(stage, policy, min(stage.max_length, self.sampler.longest or 1 << 20))
+        limit = row_limit(stage.max_length, policy.model.config)
+        super().__init__(stage, policy, min(limit, self.sampler.longest or limit))
 
     def score(self, rows: Sequence[PairRow]) -> list[Scored]:
         """Log-probabilities of both replies, in nats."""

@@ -11,6 +11,7 @@ from typing import Unpack
 from tesuji.core.files import write_json
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.logprobs import Scored
+from tesuji.learners.model.rules import row_limit
 from tesuji.learners.pairs.accuracy import Margin, Preference, margin_of, margins
 from tesuji.learners.pairs.reward_evaluation import reward_evaluation, reward_preference, spread
 from tesuji.learners.pairs.summary import PairSummary
@@ -42,7 +43,7 @@ class RewardLearner(PairLearner):
     stage: RewardStage
 
     def __init__(self, stage: RewardStage, policy: Policy, prompt: PromptSection) -> None:
-        super().__init__(stage, policy, stage.max_length)
+        super().__init__(stage, policy, row_limit(stage.max_length, policy.model.config))
         self.prompt = prompt
 
     def score(self, rows: Sequence[PairRow]) -> list[Scored]:
@@ -52,7 +53,8 @@ class RewardLearner(PairLearner):
             for row in rows
             for reply in (row.chosen_ids, row.rejected_ids)
         ]
-        tokens = 8 * self.stage.batch_size * self.stage.max_length
+        longest = max(map(len, sequences), default=1)
+        tokens = 8 * self.stage.batch_size * longest
         pad = self.policy.tokenizer.pad_token_id
         rewards = score_ids(self.policy.model, sequences, pad, tokens)
         both = zip(rewards[::2], rewards[1::2], strict=True)
@@ -87,7 +89,7 @@ class RewardLearner(PairLearner):
             write_json(out / "reward_evaluation.json", reward_evaluation(ended, before))
         super().save(out, before, ended, rows)
         facts: dict[str, float] = {
-            "max_length": self.stage.max_length,
+            "max_length": self.longest,
             "enable_thinking": self.prompt.enable_thinking,
         }
         facts |= spread(ended or self.score(rows[:SPREAD_OVER]))

@@ -14,7 +14,8 @@ from tesuji.learners.trainer.summary import TrainingSummary, trainer_facts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairSummary(TrainingSummary):
-    """`pairs_dropped` is by reason; `accuracy_before` and `_after` are of the held-out pairs (None:
+    """`pairs_dropped` is by reason; `longest_row` what the longest prompt and reply had before any
+    cut, in tokens; `accuracy_before` and `_after` are of the held-out pairs (None:
     there were none), `chosen_perplexity_before` and `_after` of the chosen replies there (None: not
     of a policy), `margin` is the mean by which the chosen reply's reward was higher there,
     afterwards."""
@@ -22,6 +23,7 @@ class PairSummary(TrainingSummary):
     pairs: int
     pairs_cut: int
     pairs_dropped: Mapping[str, int]
+    longest_row: int
     held_out_pairs: int
     accuracy_before: Preference | None
     accuracy_after: Preference | None
@@ -71,6 +73,7 @@ def summarise(
         pairs=len(rows.rows),
         pairs_cut=rows.cut,
         pairs_dropped=rows.dropped,
+        longest_row=rows.longest,
         held_out_pairs=len(held_out.rows),
         tokens=rows.tokens,
         accuracy_before=before if before.pairs else None,

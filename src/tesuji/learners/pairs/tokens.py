@@ -39,13 +39,14 @@ class PairRow:
 class PairTokens:
     """Pairs ready for a trainer. `lengths` are what each prompt had and what is left of it; `cut`
     prompts lost their beginning; `dropped` counts the pairs left out by reason; `tokens` are those
-    of both sequences of every pair."""
+    of both sequences of every pair; `longest` is what the longest sequence had before."""
 
     rows: tuple[PairRow, ...]
     lengths: tuple[tuple[int, int], ...]
     cut: int
     dropped: Mapping[str, int]
     tokens: int
+    longest: int = 0
 
     def warnings(self) -> tuple[str, ...]:
         """What happened to pairs, a few words each."""
@@ -58,11 +59,12 @@ def tokenize_pairs(
 ) -> PairTokens:
     """Render every pair into at most `max_length` tokens a sequence."""
     dropped: Counter[str] = Counter()
-    rows, lengths = [], []
+    rows, lengths, most = [], [], 0
     for pair in pairs:
         chosen, rejected = (tuple(render_reply(tokenizer, r)) for r in (pair.chosen, pair.rejected))
         ids = render_prompt(tokenizer, pair.prompt, enable_thinking=prompt.enable_thinking)
         longest = max(len(chosen), len(rejected))
+        most = max(most, len(ids) + longest)
         fitted = cut_prompt(ids, longest, max_length, prompt.max_length)
         if (why := _teaches_nothing(pair)) or fitted is None:
             dropped[why or TOO_LONG] += 1
@@ -71,7 +73,8 @@ def tokenize_pairs(
         rows.append(PairRow(pair, tuple(fitted), chosen, rejected))
     tokens = sum(2 * len(r.prompt_ids) + len(r.chosen_ids) + len(r.rejected_ids) for r in rows)
     cut = sum(left < whole for whole, left in lengths)
-    return PairTokens(tuple(rows), tuple(lengths), cut, dict(sorted(dropped.items())), tokens)
+    left_out = dict(sorted(dropped.items()))
+    return PairTokens(tuple(rows), tuple(lengths), cut, left_out, tokens, most)
 
 
 def _teaches_nothing(pair: Pair) -> str:

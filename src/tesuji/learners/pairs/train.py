@@ -16,6 +16,7 @@ from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.logprobs import Scored
 from tesuji.learners.model.memory import telling_memory
+from tesuji.learners.model.rules import row_limit
 from tesuji.learners.model.save import save_policy
 from tesuji.learners.pairs.accuracy import Margin, Preference
 from tesuji.learners.pairs.summary import PairSummary, log_once, summarise
@@ -108,13 +109,17 @@ def train_pairs(
     """
     policy, stage = learner.policy, learner.stage
     dtype = policy.model.dtype
-    rows = training_pairs(train, policy.tokenizer, prompt, stage.max_length, name)
+    limit = row_limit(stage.max_length, policy.model.config)
+    rows = training_pairs(train, policy.tokenizer, prompt, limit, name)
     held = tokenize_pairs(held_out, policy.tokenizer, prompt, learner.longest)
+    hooks = hooks or Hooks()
+    for words in rows.warnings():
+        hooks.say(words)
     begun = _scored(learner, held.rows, name)
     before, _ = learner.judge(begun)
     trainer = make_trainer(learner, rows, held, name=name, out=out, seed=seed)
     log_once(metrics, name, 0, before)
-    seconds = run(trainer, name, out, metrics, hooks or Hooks())
+    seconds = run(trainer, name, out, metrics, hooks)
     learner.hand_back(dtype)
     ended = _scored(learner, held.rows, name)
     after, margin = learner.judge(ended, begun)

@@ -48,7 +48,7 @@ def new_reward_model(section: ModelSection, source: str, seed: int) -> Policy:
         model = load_model(section, base or source, rewarding=True)
         _check_head(model, source)
         model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
-        if section.lora is not None:
+        if section.adapters is not None:
             model = _adapted(model, section, source if base else None)
         elif base:
             _merge_into(model, section, source)
@@ -189,8 +189,8 @@ def _check_head(model: Any, source: str) -> None:
 def _adapted(model: Any, section: ModelSection, adapter: str | None) -> Any:
     """An adapter around the model, fresh or begun as the one in `adapter`; the head is trained
     whole beside it, in float32 (PEFT adds it to `modules_to_save` for this task)."""
-    assert section.lora is not None
-    config = lora_config(section.lora, TASK)
+    assert section.adapters is not None
+    config = lora_config(section.adapters, TASK)
     if adapter is not None:
         from peft import LoraConfig, load_peft_weights, set_peft_model_state_dict
 

@@ -29,12 +29,14 @@ class TokenRow:
 
 @dataclass(frozen=True, slots=True)
 class Tokenized:
-    """Rows ready for training, and what the length limit did to them."""
+    """Rows ready for training, and what the length limit did to them. `longest` is what the longest
+    row had before, in tokens."""
 
     rows: tuple[TokenRow, ...]
     cut: int
     dropped: int
     tokens: int
+    longest: int
 
 
 def cut_prompt(
@@ -77,18 +79,20 @@ def tokenize(
     """Render every example of stage `name`; raise DataError when none is left, or every prompt is
     cut further than to the `shown` tokens that play shows of it.
 
-    A prompt that is too long loses its *beginning* (`cut`): the reply, and the question it
-    answers, stay whole. A row whose reply alone exceeds `max_length` is left out (`dropped`).
+    A prompt that is too long loses its *beginning* (`cut`), as it does in play: the reply, and the
+    question it answers, stay whole. A row whose reply alone exceeds `max_length` is left out
+    (`dropped`).
     """
     rendered: dict[tuple[Any, ...], tuple[int, ...]] = {}
-    pairs, lengths, dropped = [], [], 0
+    pairs, lengths, dropped, longest = [], [], 0, 0
     for example in examples:
         key = tuple((message["role"], message["content"]) for message in example.prompt)
         if key not in rendered:
             ids = render_prompt(tokenizer, example.prompt, enable_thinking=enable_thinking)
             rendered[key] = tuple(ids)
         prompt, reply = rendered[key], tuple(render_reply(tokenizer, example.reply))
-        fitted = cut_prompt(prompt, len(reply), max_length)
+        longest = max(longest, len(prompt) + len(reply))
+        fitted = cut_prompt(prompt, len(reply), max_length, shown)
         if fitted is None:
             dropped += 1
             continue
@@ -98,12 +102,13 @@ def tokenize(
         raise DataError(
             f"no training row fits into {max_length} tokens",
             where=f"stages.{name}.max_length",
-            hint="raise max_length, or shorten the prompts (prompt.style: compact)",
+            hint="write max_length: auto, or shorten the prompts (prompt.style: compact)",
         )
     refuse_all_cut(lengths, shown, name, max_length)
     cut = sum(left < whole for whole, left in lengths)
     rows = _with_targets(pairs, soft_targets)
-    return Tokenized(rows, cut, dropped, sum(len(p) + len(r) for p, r in pairs))
+    tokens = sum(len(p) + len(r) for p, r in pairs)
+    return Tokenized(rows, cut, dropped, tokens, longest)
 
 
 def _with_targets(

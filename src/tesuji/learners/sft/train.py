@@ -13,12 +13,14 @@ from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Example
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
+from tesuji.learners.model.rules import row_limit
 from tesuji.learners.model.save import save_policy
 from tesuji.learners.sft.tokens import Tokenized, tokenize
 from tesuji.learners.trainer.summary import TrainingSummary, cut_words, trainer_facts
 from tesuji.learners.trainer.trainer import (
     STOPPED,
     arguments,
+    for_training,
     optimizer,
     run,
 )
@@ -28,11 +30,13 @@ from tesuji.recipe.schema.stages import SftStage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SftSummary(TrainingSummary):
-    """`rows_cut` lost their prompt's beginning to the length limit, `rows_dropped` did not fit."""
+    """`rows_cut` lost their prompt's beginning to the length limit, `rows_dropped` did not fit;
+    `longest_row` is what the longest had before, in tokens."""
 
     rows: int
     rows_cut: int
     rows_dropped: int
+    longest_row: int
 
     def in_words(self) -> str:
         """One line for the screen."""
@@ -62,6 +66,8 @@ def train_sft(
     rows = _tokenized(train, policy, stage, prompt, name)
     looking = held_out and stage.eval_steps
     looks = _tokenized(held_out, policy, stage, prompt, name) if looking else None
+    for words in cut_words(rows.cut, len(rows.rows)):
+        hooks.say(words)
     trainer = _trainer(stage, policy, rows, looks, name=name, out=out, seed=seed)
     _add_stops(trainer, stage, out, hooks)
     seconds = run(trainer, name, out, metrics, hooks)
@@ -70,6 +76,7 @@ def train_sft(
         rows=len(rows.rows),
         rows_cut=rows.cut,
         rows_dropped=rows.dropped,
+        longest_row=rows.longest,
         tokens=rows.tokens,
         **trainer_facts(trainer, out, seconds),
     )
@@ -87,7 +94,7 @@ def _tokenized(
     return tokenize(
         examples,
         policy.tokenizer,
-        max_length=stage.max_length,
+        max_length=row_limit(stage.max_length, policy.model.config),
         name=name,
         shown=prompt.max_length,
         enable_thinking=prompt.enable_thinking,
@@ -124,7 +131,6 @@ def _trainer(
 
 
 def _arguments(stage: SftStage, policy: Policy, *, name: str, out: Path, seed: int) -> Any:
-    import torch
     from trl import SFTConfig
 
     model = policy.model
@@ -135,7 +141,7 @@ def _arguments(stage: SftStage, policy: Policy, *, name: str, out: Path, seed: i
             out,
             seed,
             name=name,
-            in_bf16=model.device.type != "cpu" and model.dtype == torch.bfloat16,
+            in_bf16=_in_bf16(model),
             looking=stage.eval_steps is not None,
         ),
         max_length=None,  # rows are cut, and the cuts counted, before they come here
@@ -145,6 +151,16 @@ def _arguments(stage: SftStage, policy: Policy, *, name: str, out: Path, seed: i
         restore_callback_states_from_checkpoint=bool(stage.early_stopping_patience),
         dataset_kwargs={"skip_prepare_dataset": True},
     )
+
+
+def _in_bf16(model: Any) -> bool:
+    """Whether to train under autocast: on a GPU, where the model is in bfloat16. On a CPU an
+    adapter is trained as it is, and a whole model becomes float32: its steps would be lost."""
+    import torch
+
+    if model.device.type == "cpu":
+        return not hasattr(model, "peft_config") and for_training(model)
+    return bool(model.dtype == torch.bfloat16)
 
 
 def _add_stops(trainer: Any, stage: SftStage, out: Path, hooks: Hooks) -> None:

@@ -94,10 +94,11 @@ class MuonWithAdamW(torch.optim.Optimizer):
 
 def muon(stage: Training, model: nn.Module, more: Sequence[dict[str, Any]] = ()) -> MuonWithAdamW:
     """The optimizer of a stage with `optimizer: muon`; `more` as there."""
+    own = stage.adamw_learning_rate
     return MuonWithAdamW(
         *split_parameters(model),
-        lr=stage.learning_rate,
-        adamw_lr=stage.adamw_learning_rate or stage.learning_rate,
+        lr=stage.peak_rate,
+        adamw_lr=own if isinstance(own, float) else stage.peak_rate,
         betas=stage.adam_betas(BETAS),
         weight_decay=stage.weight_decay,
         more=more,

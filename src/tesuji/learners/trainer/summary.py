@@ -11,7 +11,7 @@ from tesuji.learners.trainer.trainer import why_stopped
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSummary:
     """Written to `training.json`. `seconds` are of training alone, in this process; `tokens` those
-    learned from; `parameters` all of the model's."""
+    learned from; `parameters` all of the model's; `dtype` is what most of it is in."""
 
     steps: int
     seconds: float
@@ -20,6 +20,7 @@ class TrainingSummary:
     trainable_parameters: int
     stopped_because: str
     device: str
+    dtype: str
 
     def as_json(self) -> dict[str, Any]:
         """The summary as `training.json` holds it."""
@@ -37,8 +38,8 @@ class TrainingSummary:
 def cut_words(cut: int, rows: int) -> tuple[str, ...]:
     """What is said of `cut` prompts of `rows` that lost their beginning to the length limit, with a
     warning where they are most."""
-    most = f"most of them were cut ({cut:,} of {rows:,}), so they are not what they were: raise "
-    words = f"prompts that lost their beginning: {cut:,}", f"{most}max_length"
+    most = f"most of them were cut ({cut:,} of {rows:,}), so they are not what they were: write "
+    words = f"prompts that lost their beginning: {cut:,}", f"{most}max_length: auto"
     return words if 2 * cut > rows else words[:1] if cut else ()
 
 
@@ -49,6 +50,7 @@ def model_facts(model: Any) -> dict[str, Any]:
         "parameters": sum(size for size, _ in sizes),
         "trainable_parameters": sum(size for size, trained in sizes if trained),
         "device": str(model.device),
+        "dtype": str(model.dtype).removeprefix("torch."),
     }
 
 

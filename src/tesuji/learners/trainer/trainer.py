@@ -18,7 +18,7 @@ from tesuji.recipe.schema.training import Training
 
 STOPPED = "stopped.json"
 SAME = (  # keys of a stage that transformers calls so, too
-    "max_steps", "gradient_accumulation_steps", "learning_rate", "lr_scheduler_type",
+    "max_steps", "gradient_accumulation_steps", "lr_scheduler_type",
     "warmup_steps", "weight_decay", "max_grad_norm", "logging_steps", "save_steps",
     "save_total_limit", "eval_steps",
 )  # fmt: skip
@@ -40,6 +40,7 @@ def arguments(
     return {
         **{key: getattr(stage, key) for key in SAME},
         **dict(zip(("adam_beta1", "adam_beta2"), stage.adam_betas(), strict=True)),
+        "learning_rate": stage.peak_rate,
         "output_dir": str(out / "checkpoints"),
         "num_train_epochs": stage.epochs,
         "per_device_train_batch_size": stage.batch_size,
@@ -76,7 +77,7 @@ def _schedule_options(stage: SftStage | PairTraining, name: str) -> dict[str, An
 
 def for_training(model: Any) -> bool:
     """Whether to train under bfloat16 autocast. A whole model in bfloat16 becomes float32 for that:
-    steps of 1e-6 would be lost in bfloat16. (SFT, whose steps are larger, leaves it as it is.)"""
+    steps of 1e-6 would be lost in bfloat16. (On a GPU, SFT leaves it as it is: larger steps.)"""
     import torch
 
     if model.dtype != torch.bfloat16:

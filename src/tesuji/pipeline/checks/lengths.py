@@ -18,6 +18,7 @@ from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.prompts import NAME as PROMPTS
 from tesuji.learners.model.inspect import ModelFacts
+from tesuji.learners.model.rules import row_limit
 from tesuji.learners.pairs.tokens import training_pairs
 from tesuji.learners.sft.tokens import tokenize
 from tesuji.players.prompting.chat_template import render_prompt
@@ -67,8 +68,10 @@ def _check_context(recipe: Recipe, context: int) -> None:
 
 
 def _check_stage(recipe: Recipe, name: str, stage: Training, context: int | None) -> None:
-    length: int = getattr(stage, "max_length")  # noqa: B009 (each of the three has it)
+    length = getattr(stage, "max_length")  # noqa: B009 (each of the three has it)
     default = type(stage).model_fields["max_length"].default
+    if length == "auto":
+        return
     where = f"stages.{name}.max_length"
     if context is not None and length > context and length != default:
         raise RecipeError(
@@ -96,9 +99,9 @@ def _check_prompts(recipe: Recipe, game: Game, facts: ModelFacts) -> None:
         made = next((s for _, s in stages[:place][::-1] if s.kind in ("data", "logs")), None)
         own = getattr(stage, "data", None) is not None
         if own:
-            _check_rows(recipe.prompt, name, stage, facts.tokenizer)
+            _check_rows(recipe.prompt, name, stage, facts)
         if isinstance(stage, RLStage) or (isinstance(made, DataStage) and not own):
-            _check_room(name, stage, prompt_lengths["game"])
+            _check_room(name, stage, prompt_lengths["game"], facts.context)
     new = recipe.sampling.max_new_tokens
     for where, lengths in prompt_lengths.items():
         longest = max(lengths, default=0)
@@ -111,31 +114,39 @@ def _check_prompts(recipe: Recipe, game: Game, facts: ModelFacts) -> None:
             )
 
 
-def _check_room(name: str, stage: Any, lengths: list[int]) -> None:
-    """The shortest prompt and the shortest reply, a token and its end, fit."""
+def _check_room(name: str, stage: Any, lengths: list[int], context: int | None) -> None:
+    """The shortest reply, a token and its end, fits behind every prompt looked at, so that no row
+    is cut; in play, where what is too long is left out, behind the shortest."""
     length = getattr(stage, "max_length", None)
-    if length is not None and lengths and min(lengths) + 2 > length:
-        raise RecipeError(
-            f"no prompt fits into {length:,} tokens: the shortest has {min(lengths):,}, the "
-            f"longest {max(lengths):,} of those looked at",
-            where=f"stages.{name}.max_length",
-            hint=f"raise it to {max(lengths) + 2:,} and the length of a reply, {STYLE}",
-        )
+    length = context if length == "auto" else length
+    playing = isinstance(stage, RLStage)
+    if length is None or not lengths or (min if playing else max)(lengths) + 2 <= length:
+        return
+    which = "no prompt fits" if min(lengths) + 2 > length else "not every prompt fits"
+    raise RecipeError(
+        f"{which} into {length:,} tokens: the shortest has {min(lengths):,}, the longest "
+        f"{max(lengths):,} of those looked at",
+        where=f"stages.{name}.max_length",
+        hint=f"raise it to {max(lengths) + 2:,} and the length of a reply, {STYLE}"
+        if playing
+        else f"write stages.{name}.max_length=auto, {STYLE}",
+    )
 
 
-def _check_rows(prompt: PromptSection, name: str, stage: Any, tokenizer: Any) -> None:
+def _check_rows(prompt: PromptSection, name: str, stage: Any, facts: ModelFacts) -> None:
     """Rows of a file that is not too long to look at beforehand, as training will cut them."""
+    limit, tokenizer = row_limit(stage.max_length, facts.config), facts.tokenizer
     reads: Any = read_rows if isinstance(stage, SftStage) else read_pairs
     rows = list(islice(reads(Path(stage.data)), MOST_ROWS + 1))
     if len(rows) > MOST_ROWS:
         return
     if isinstance(stage, PairTraining):
-        training_pairs(rows, tokenizer, prompt, stage.max_length, name)
+        training_pairs(rows, tokenizer, prompt, limit, name)
         return
     tokenize(
         rows,
         tokenizer,
-        max_length=stage.max_length,
+        max_length=limit,
         name=name,
         shown=prompt.max_length,
         enable_thinking=prompt.enable_thinking,

@@ -8,16 +8,12 @@ from tesuji.episodes.rewards.total import section_of
 from tesuji.learners.model.inspect import ModelFacts, check_adapter, inspect_model
 from tesuji.learners.model.sources import KNOWN
 from tesuji.learners.reward_model.model import check_takes_head, is_reward_model
+from tesuji.pipeline.settings import check_rates
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import PpoStage, RLStage
-from tesuji.recipe.schema.training import Training
-
-LARGE = 20_000_000  # parameters; a model this large has been trained by somebody already
-FASTEST = {False: 1e-3, True: 1e-2}  # learning rate that such a model survives; with LoRA
-USUAL = {(False, False): 2e-5, (False, True): 2e-4, (True, False): 1e-6, (True, True): 1e-5}
 
 
-def check_model(recipe: Recipe, progress: Progress = SILENT) -> ModelFacts | None:
+def inspect_base(recipe: Recipe, progress: Progress = SILENT) -> ModelFacts | None:
     """What is known here of the recipe's model; None where it has to be downloaded first.
 
     Raises EngineError or RecipeError naming the key.
@@ -29,7 +25,12 @@ def check_model(recipe: Recipe, progress: Progress = SILENT) -> ModelFacts | Non
             where="model.revision",
             hint="leave it out",
         )
-    facts = inspect_model(recipe.model, base, progress)
+    return inspect_model(recipe.model, base, progress)
+
+
+def check_model(recipe: Recipe, facts: ModelFacts | None) -> None:
+    """The recipe fits its model, and so do the models beside it. Raises EngineError or RecipeError
+    naming the key."""
     if facts is not None:
         check_adapter(facts, recipe.model)
         if any(stage.kind == "reward" for stage in recipe.stages.values()):
@@ -37,8 +38,7 @@ def check_model(recipe: Recipe, progress: Progress = SILENT) -> ModelFacts | Non
     for name, stage in recipe.stages.items():
         if isinstance(stage, RLStage):
             _check_beside(recipe, name, stage)
-    _check_rates(recipe, facts)
-    return facts
+    check_rates(recipe, facts)
 
 
 def _check_beside(recipe: Recipe, name: str, stage: RLStage) -> None:
@@ -62,37 +62,3 @@ def _check_beside(recipe: Recipe, name: str, stage: RLStage) -> None:
 def _inspect(recipe: Recipe, source: str, where: str) -> None:
     with placed(where):
         inspect_model(recipe.model, source)
-
-
-def _check_rates(recipe: Recipe, facts: ModelFacts | None) -> None:
-    """Learning rates for a model from scratch would undo what a large one has learned."""
-    if recipe.model.base == "tiny" or (facts is not None and facts.parameters < LARGE):
-        return
-    lora = recipe.model.lora is not None
-    changes = []
-    for name, stage in recipe.stages.items():
-        if isinstance(stage, Training):
-            changes += _slower(name, stage, lora)
-    if not changes:
-        return
-    size = f" of {facts.parameters / 1e6:,.0f}M parameters" if facts else ""
-    raise RecipeError(
-        f"these settings are for a small model from scratch; {recipe.model.base} is a trained one"
-        f"{size}, and would forget what it knows: {', '.join(key for key, _ in changes)}",
-        where=changes[0][0],
-        hint=f"write {' '.join(f'{key}={value}' for key, value in changes)}; look at max_length, "
-        "prompt.style and sampling.max_new_tokens, too",
-    )
-
-
-def _slower(name: str, stage: Training, lora: bool) -> list[tuple[str, str]]:
-    """(key, what to write) of what has to change."""
-    rates = ["learning_rate"]
-    if stage.optimizer == "muon" and stage.adamw_learning_rate is not None:
-        rates.append("adamw_learning_rate")
-    fast = [key for key in rates if getattr(stage, key) > FASTEST[lora]]
-    if not fast:
-        return []
-    usual = f"{USUAL[isinstance(stage, RLStage), lora]:g}"
-    changes = [(f"stages.{name}.{key}", usual) for key in fast]
-    return changes + ([(f"stages.{name}.optimizer", "adamw")] if stage.optimizer == "muon" else [])

@@ -18,9 +18,10 @@ from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.pipeline.checks.data import check_logs, check_positions, check_rows
 from tesuji.pipeline.checks.lengths import check_lengths
-from tesuji.pipeline.checks.model import check_model
+from tesuji.pipeline.checks.model import check_model, inspect_base
 from tesuji.pipeline.checks.rl import check_rl
 from tesuji.pipeline.checks.steps import check_steps
+from tesuji.pipeline.settings import settled
 from tesuji.players.registry import find_player, make_player, players_of
 from tesuji.recipe.schema.data import DataStage, LogsStage
 from tesuji.recipe.schema.pairs import PairTraining
@@ -34,9 +35,9 @@ RESERVED = ("before", "after")  # and whatever begins with `after-`
 LONGEST_NAME = 80
 
 
-def check(recipe: Recipe, progress: Progress = SILENT) -> Game:
-    """The recipe's game, once everything named in the recipe is known to fit it, and all that can
-    be known here of its model.
+def check(recipe: Recipe, progress: Progress = SILENT) -> Recipe:
+    """The recipe as it will be run, with every `auto` settled that its model decides, once
+    everything named in it is known to fit its game, and all that can be known here of its model.
 
     Raises RecipeError, GameError, DataError or EngineError naming the key.
     """
@@ -61,9 +62,11 @@ def check(recipe: Recipe, progress: Progress = SILENT) -> Game:
         rows = stage if isinstance(stage, DataStage | LogsStage) else rows
     _check_evaluation(recipe, game)
     _check_trackers(recipe)
-    facts = check_model(recipe, progress)
+    facts = inspect_base(recipe, progress)
+    recipe = settled(recipe, facts)
+    check_model(recipe, facts)
     check_lengths(recipe, game, facts)
-    return game
+    return recipe
 
 
 def _check_name(name: str) -> None:

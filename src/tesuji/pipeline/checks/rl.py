@@ -91,7 +91,7 @@ def _check_prompts(recipe: Recipe, game: Game, name: str) -> None:
 
 
 def _check_sampling(recipe: Recipe, where: str) -> None:
-    sampling, lora = recipe.sampling, recipe.model.lora
+    sampling, lora = recipe.sampling, recipe.model.adapters
     if sampling.temperature == 0:
         raise RecipeError(
             "nothing is learned from greedy replies",

@@ -12,6 +12,7 @@ from tesuji.evaluation.held_out.results import RowsScore
 from tesuji.evaluation.results import Evaluation, save_evaluation
 from tesuji.games.base import Game
 from tesuji.learners.model.load import Policy, load_policy
+from tesuji.learners.model.rules import UNLIMITED
 from tesuji.logs.poker.phh_writer import HANDS, save_hands
 from tesuji.pipeline.step_context import model_player, say_how_run
 from tesuji.pipeline.steps.data import held_out_of
@@ -102,7 +103,8 @@ def _longest(recipe: Recipe, kind: type = object) -> int:
     """The longest row that a stage of this kind learns from; 0 where none says. All models are
     judged alike: by rows of the longest stage, by pairs as DPO judges them."""
     stages = [stage for stage in recipe.stages.values() if isinstance(stage, kind)]
-    return max((getattr(stage, "max_length", 0) for stage in stages), default=0)
+    lengths = [getattr(stage, "max_length", 0) for stage in stages]
+    return max((UNLIMITED if one == "auto" else one for one in lengths), default=0)
 
 
 def _place(source: str, run: Path) -> str:

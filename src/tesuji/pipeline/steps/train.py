@@ -53,7 +53,7 @@ def run_training(
     if isinstance(stage, RewardStage):
         summary = train_reward(stage, recipe.model, source, hooks=hooks, **shared)
     elif isinstance(stage, DpoStage):
-        policy, lora = load_policy(recipe.model, source), recipe.model.lora
+        policy, lora = load_policy(recipe.model, source), recipe.model.adapters
         summary = train_dpo(stage, policy, lora=lora, hooks=hooks, **shared)
     else:
         assert isinstance(stage, SftStage)
@@ -67,7 +67,7 @@ def run_training(
 def trainable(recipe: Recipe, source: str) -> Policy:
     """The model in `source`, with the recipe's adapter on it where it asks for one."""
     policy = load_policy(recipe.model, source)
-    lora = recipe.model.lora
+    lora = recipe.model.adapters
     return policy if lora is None else with_adapter(policy, lora, recipe.seed)
 
 

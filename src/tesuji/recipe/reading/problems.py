@@ -23,7 +23,8 @@ TYPES = {
     "dict": "a mapping of keys",
     "model": "a mapping of keys",
 }
-SCALARS = ("int", "float", "bool", "str", "constrained-str")
+SCALARS = ("int", "float", "bool", "str", "constrained-str", "constrained-int", "constrained-float")
+OR_A_WORD = {"LoraSection"}  # sections in whose place `auto` may stand
 SHORT = {"RewardTerm": "a number (its weight) or a mapping of keys"}
 MOST_HOMES = 4
 LIMITS = {
@@ -112,7 +113,8 @@ def _key_path(loc: Sequence[int | str], values: Any) -> KeyPath:
 
 def _is_type(part: int | str) -> bool:
     """Whether this is pydantic's mark for a type that was tried, not a key."""
-    return part in SCALARS or str(part).startswith(("list[", "function-"))
+    marks = ("list[", "function-", "literal[")
+    return part in SCALARS or part in OR_A_WORD or str(part).startswith(marks)
 
 
 def _inside(values: Any, part: int | str) -> Any:
@@ -126,8 +128,10 @@ def _inside(values: Any, part: int | str) -> Any:
 def _explained_deeper(
     path: KeyPath, details: Sequence[ErrorDetails], by_key: Mapping[KeyPath, object]
 ) -> bool:
-    """Of a key that takes a text or a list, and holds a list: only what is wrong inside counts."""
-    tried = details[0]["loc"][-1] in SCALARS and isinstance(details[0]["input"], list)
+    """Of a key that takes a text or a list, and holds a list, or a word or a section, and holds
+    keys: only what is wrong inside counts."""
+    word = details[0]["loc"][-1] in SCALARS or details[0]["type"] == "literal_error"
+    tried = word and isinstance(details[0]["input"], list | dict)
     return tried and any(len(key) > len(path) and key[: len(path)] == path for key in by_key)
 
 
@@ -148,7 +152,7 @@ def _words(path: KeyPath, details: Sequence[ErrorDetails]) -> tuple[str, str]:
         return f"{in_words(value['kind'])} is no kind of stage", _hint_for_kind(value["kind"])
     if kind == "value_error":
         return str(facts["error"]), ""
-    if kind == "literal_error":
+    if kind == "literal_error" and len(details) == 1:
         return f"{in_words(value)} is not one of the choices", _hint_for_choice(value, facts)
     if kind in LIMITS:
         limits = {name: _short(limit) for name, limit in facts.items()}
@@ -159,6 +163,8 @@ def _words(path: KeyPath, details: Sequence[ErrorDetails]) -> tuple[str, str]:
 
 
 def _wanted(detail: ErrorDetails) -> str:
+    if detail["type"] == "literal_error":
+        return str(detail.get("ctx", {})["expected"]).replace("'", "`")
     short = SHORT.get(detail.get("ctx", {}).get("class_name", ""))
     return short or TYPES.get(detail["type"].partition("_")[0], detail["msg"])
 

@@ -1,11 +1,11 @@
 """The stages that learn from pairs: DPO and the reward model."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from tesuji.recipe.schema.sections import Text, not_zero
-from tesuji.recipe.schema.training import Training
+from tesuji.recipe.schema.sections import Auto, Text, not_zero
+from tesuji.recipe.schema.training import Length, Training
 
 
 class PairTraining(Training):
@@ -22,9 +22,10 @@ class PairTraining(Training):
     """Pairs per device and forward pass."""
     gradient_accumulation_steps: int = Field(1, ge=1, le=1_000_000)
     """Forward passes per optimizer step."""
-    max_length: int = Field(1024, ge=8, le=10_000_000)
+    max_length: Length | Auto = "auto"
     """Longest prompt + reply in tokens; a longer prompt loses its beginning, and a pair whose
-    reply alone is longer is left out; both are counted and reported."""
+    reply alone is longer is left out; both are counted and reported. `auto`: as long as the
+    longest is, and the model reads."""
     eval_steps: int | None = Field(None, ge=1, le=1_000_000_000)
     """Optimizer steps between two looks at the held-out pairs; default: at the end only."""
 
@@ -33,6 +34,7 @@ class DpoStage(PairTraining):
     """Direct preference optimisation (Rafailov et al. 2023) with TRL's DPOTrainer. The reference
     is the model the stage begins with."""
 
+    unsettled: ClassVar[float] = 5e-6
     kind: Literal["dpo"] = "dpo"
     """May be left out where the stage is called so."""
     beta: float = Field(0.1, gt=0, le=1_000)
@@ -42,8 +44,6 @@ class DpoStage(PairTraining):
     label_smoothing: float = Field(0.0, ge=0.0, lt=0.5)
     """Share of the labels believed to be wrong; needs `loss_type: robust`, the one loss in which
     TRL uses it."""
-    learning_rate: float = Field(5e-6, gt=0, le=10)
-    """Peak learning rate."""
 
     @model_validator(mode="after")
     def _smoothing_is_used(self) -> "DpoStage":
@@ -57,11 +57,10 @@ class RewardStage(PairTraining):
     policy stays as it was; later stages use the model as reward term `reward_model`, and as
     `critic: reward_model`."""
 
+    unsettled: ClassVar[float] = 1e-5
     kind: Literal["reward"] = "reward"
     """May be left out where the stage is called so."""
     disable_dropout: bool = True
     """Turn dropout off while training."""
     center_rewards_coefficient: float | None = Field(None, gt=0, le=1_000)
     """Pull the rewards towards a mean of 0 this strongly (Eisenstein et al. 2023)."""
-    learning_rate: float = Field(1e-5, gt=0, le=10)
-    """Peak learning rate."""

@@ -4,7 +4,7 @@ Names follow TRL where it has one (`num_generations`, `num_iterations`, `beta`, 
 `sync_ref_model`), else Stable-Baselines3 and the papers (`clip_range`, `gae_lambda`, `vf_coef`).
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,7 @@ from tesuji.recipe.schema.training import Training
 class RLStage(Training):
     """What PPO, GRPO and REINFORCE++ have in common."""
 
+    unsettled: ClassVar[float] = 1e-6
     play: PlaySection = PlaySection()
     """What is played, against whom."""
     rewards: dict[str, RewardTerm] = {"returns": RewardTerm(weight=1.0)}
@@ -40,8 +41,6 @@ class RLStage(Training):
     """Most tokens in one forward pass of the update; the gradient does not depend on it."""
     share_prompts: bool = True
     """Forward a prompt once for all replies to it (same gradient, less work)."""
-    learning_rate: float = Field(1e-6, gt=0, le=10)
-    """Peak learning rate."""
     lr_scheduler_type: Literal[
         "linear", "cosine", "constant", "constant_with_warmup", "warmup_stable_decay"
     ] = "constant_with_warmup"

@@ -28,6 +28,7 @@ def not_zero(steps: int) -> int:
 
 
 Text = Annotated[str, Field(min_length=1)]
+Auto = Literal["auto"]
 Different = AfterValidator(no_twice)
 
 
@@ -65,7 +66,7 @@ class GameSection(Section):
 
 
 class LoraSection(Section):
-    """Low-rank adapters (PEFT). Leave the section out for full fine-tuning."""
+    """Low-rank adapters (PEFT). `lora: null` trains all weights."""
 
     r: int = Field(16, ge=1, le=65_536)
     """Rank of the adapters."""
@@ -112,12 +113,14 @@ class ModelSection(Section):
     Face id, a local folder, or a GGUF file."""
     tiny: TinyModel = TinyModel()
     """The shape used when `base: tiny`."""
-    lora: LoraSection | None = None
-    """Train adapters instead of all weights."""
+    lora: LoraSection | Auto | None = "auto"
+    """Train adapters instead of all weights; none: all weights. `auto`: adapters where somebody
+    has trained the model and it is not small, see models.md."""
     load_in_4bit: bool = False
     """Load the base weights in 4 bits (needs bitsandbytes and a GPU; use with `lora`)."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """`auto`: bfloat16 on a GPU that has it, float32 elsewhere."""
+    """`auto`: bfloat16 on a GPU that has it, and for models that are not tiny on a CPU that has
+    instructions for it; float32 elsewhere."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where the model runs."""
     attn_implementation: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
@@ -126,6 +129,11 @@ class ModelSection(Section):
     """Branch, tag or commit of a Hub model."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model. Leave off unless you have read that code."""
+
+    @property
+    def adapters(self) -> LoraSection | None:
+        """The adapters to train; None also for an `auto` that nobody has settled."""
+        return None if self.lora == "auto" else self.lora
 
     @model_validator(mode="after")
     def _four_bit_needs_lora(self) -> "ModelSection":

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, Field, model_validator
 from tesuji.recipe.schema.data import DataStage, LogsStage
 from tesuji.recipe.schema.pairs import DpoStage, RewardStage
 from tesuji.recipe.schema.rl import GrpoStage, PpoStage, ReinforceStage
-from tesuji.recipe.schema.sections import Section, Text, not_zero
-from tesuji.recipe.schema.training import Training
+from tesuji.recipe.schema.sections import Auto, Section, Text, not_zero
+from tesuji.recipe.schema.training import Length, Training
 
 
 class SftStage(Training):
@@ -27,8 +27,9 @@ class SftStage(Training):
     """Rows per device and forward pass."""
     gradient_accumulation_steps: int = Field(1, ge=1, le=1_000_000)
     """Forward passes per optimizer step."""
-    max_length: int = Field(1024, ge=8, le=10_000_000)
-    """Longest row in tokens; what is cut is counted and reported."""
+    max_length: Length | Auto = "auto"
+    """Longest row in tokens; what is cut is counted and reported. `auto`: as long as the longest
+    is, and the model reads."""
     soft_targets: bool = False
     """Where the rows hold several replies to one prompt, teach at each token the distribution
     over all of them instead of one reply a row: less noise, fewer steps."""

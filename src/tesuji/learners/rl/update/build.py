@@ -86,7 +86,7 @@ def _optimizer(stage: RLStage, actor: ActorCritic) -> Any:
     policy = [parameter for _, parameter in policy_parameters(actor)]
     return torch.optim.AdamW(
         [{"params": policy}, *groups],
-        lr=stage.learning_rate,
+        lr=stage.peak_rate,
         betas=stage.adam_betas(),
         weight_decay=stage.weight_decay,
         fused=True,
