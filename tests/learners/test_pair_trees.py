@@ -18,6 +18,7 @@ from tesuji.learners.pairs.reward import RewardLearner
 from tesuji.learners.pairs.tokens import tokenize_pairs
 from tesuji.learners.pairs.train import PairLearner, make_trainer
 from tesuji.learners.reward_model.model import new_reward_model, score_ids
+from tesuji.players.sampling.modes import updating
 from tesuji.players.sampling.support import TREE_ATTENTION, attention_of
 from tesuji.players.sampling.support_check import support_of
 from tesuji.recipe.schema.pairs import DpoStage, RewardStage
@@ -117,10 +118,10 @@ def test_dpo_of_whole_models_of_several_families(tmp_path: Path, family: str, at
     assert support_of(policy.model).shared
     assert (attention_of(policy.model) == TREE_ATTENTION) == (attention == "sdpa")
     trainer, batch = batch_of(DpoLearner(DpoStage(), policy), tmp_path)
-    first, _, _ = step(trainer, type(trainer), batch)
-    assert first == LOG_2
-    moved(policy.model)
-    assert_trls_own(trainer, DPOTrainer, batch)
+    with updating(policy.model):  # OPT has dropouts that TRL does not turn off
+        assert step(trainer, type(trainer), batch)[0] == LOG_2
+        moved(policy.model)
+        assert_trls_own(trainer, DPOTrainer, batch)
 
 
 def test_trees_are_no_larger_than_a_mask_of_everything_should_be(tmp_path: Path):
@@ -200,7 +201,6 @@ SHORT = [pair("2+2? ", "4", "5"), pair("2+3? ", "5", "4, I think")]
 def test_dpo_of_smollm2_is_trls_own(tmp_path: Path, smollm2: Path):
     policy = with_adapter(load_policy(SMOLLM2, str(smollm2)), LORA)
     trainer, batch = batch_of(DpoLearner(DpoStage(), policy), tmp_path, SHORT)
-    assert step(trainer, type(trainer), batch)[0] == LOG_2
     moved(policy.model)
     assert_trls_own(trainer, DPOTrainer, batch)
 
