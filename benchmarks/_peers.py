@@ -1,10 +1,14 @@
 """What the benchmarks share: a model of a fixed shape, options, and rounds taken in turns."""
 
 import argparse
+import ctypes
+import gc
 import statistics
+import threading
 import time
 from collections.abc import Callable
 
+import psutil
 import torch
 from transformers import AutoModelForCausalLM, Qwen3Config
 
@@ -50,3 +54,24 @@ def medians(
             if number >= warm_up:
                 seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def peak_mb(run: Callable[[], None]) -> float:
+    """The most memory that the process takes while `run` runs, over what it had before; in MB."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what lies free would hide what is taken
+    process, over = psutil.Process(), threading.Event()
+    sizes = [process.memory_info().rss]
+
+    def watch() -> None:
+        while not over.wait(0.002):
+            sizes.append(process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        run()
+    finally:
+        over.set()
+        watcher.join()
+    return (max(sizes) - sizes[0]) / 1e6

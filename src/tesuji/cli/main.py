@@ -47,6 +47,7 @@ COMMANDS = {
     "chat": ("chat", "Talk with a run's model, or any other."),
     "merge": ("take_away.merge", "Merge a run's adapter into its base."),
     "export": ("take_away.export", "Write a run's model for other programs."),
+    "push": ("take_away.push", "Push a run's model to the Hugging Face Hub."),
     "ladder": ("evaluate.ladder", "Rate a run's checkpoints and fixed players against each other."),
     "replay": ("browse.replay", "Show a recorded match turn by turn."),
     "report": ("browse.report", "Rebuild a run's report page."),

@@ -14,6 +14,7 @@ from tesuji.core.files import write_text
 from tesuji.core.run_folder import find_run
 from tesuji.learners.export.gguf_check import compare_gguf, reader_is_here
 from tesuji.learners.export.gguf_file import OUTTYPES, refuse_unwritten, write_gguf
+from tesuji.learners.export.hub import pushed_files
 from tesuji.learners.export.whole import WholeModel, config_of, save_whole, whole_model
 from tesuji.learners.model.load import quiet_libraries, refuse_damaged
 from tesuji.learners.model.sources import ADAPTER
@@ -128,6 +129,24 @@ def export_gguf(trained: TrainedStage, out: Path | None, outtype: str, say: Say)
     form = Form(str(folder), gguf=name, head_dim=head_dim, notes=_sentences((*whole.notes, note)))
     trained.write_card(folder, form)
     return folder / name
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What a push will send: `names` of the files in `folder`, and the text of the card."""
+
+    folder: Path
+    names: list[str]
+    card: str
+
+
+def pack(trained: TrainedStage, to: str, merged: bool, say: Say) -> Parcel:
+    """The model as it goes to `to` on the Hub: as it is, or (`merged`) its adapter merged first.
+    Nothing is sent yet. Raises as `merge` does, EngineError for what is of no use elsewhere, and
+    DataError where a file holds a secret."""
+    folder = merge(trained, None, "auto", say) if merged else trained.final
+    text = card(trained.run, trained.stage, folder, Form(to, trained.is_adapter and not merged))
+    return Parcel(folder, pushed_files(folder, text), text)
 
 
 def _read_by_llama_cpp(file: Path, whole: WholeModel) -> str:

@@ -184,17 +184,6 @@ def read_once(
     return context, logits
 
 
-def row_mask(owners: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Additive mask [R, 1, L, L] from the owner of each column: 0 the prompt, k the k-th reply,
-    -1 padding (which sees itself, so that no row of the softmax is empty)."""
-    length = owners.shape[1]
-    query, key = owners.unsqueeze(2), owners.unsqueeze(1)
-    seen = (key == ALL) | (key == query)
-    causal = torch.ones(length, length, dtype=torch.bool, device=owners.device).tril()
-    mask = torch.zeros(seen.shape, dtype=dtype, device=owners.device)
-    return mask.masked_fill_(~(seen & causal), torch.finfo(dtype).min).unsqueeze(1)
-
-
 def joined(contexts: Sequence[Context]) -> Context:
     """Plain contexts as one, their rows one after the other."""
     if len(contexts) == 1:
