@@ -1,104 +1,14 @@
-"""`tesuji data push`, as typed, to a server on 127.0.0.1 that answers as the Hub does.
+"""`tesuji data push`, as typed, to a server on 127.0.0.1 that answers as the Hub does."""
 
-It knows the five requests that a push of small files makes, as huggingface_hub 2.4 makes them; the
-real Hub was never pushed to.
-"""
-
-import base64
-import json
-import os
 import socket
 import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from hub_server import TOKEN, run_push, serving
 
 from tesuji.datasets.hub import pushed
-
-TOKEN = "hf_thisisnorealtokenofanyone"
-
-
-class Hub:
-    """Keeps what is pushed: name → {"private": ..., "files": {path: bytes}}."""
-
-    def __init__(self) -> None:
-        self.sets: dict[str, dict[str, Any]] = {}
-        self.asked: list[str] = []
-        self.url = ""
-        self.app = FastAPI()
-        self.app.post("/api/repos/create")(self.create)
-        self.app.post("/api/validate-yaml")(self.validate)
-        self.app.get("/api/datasets/{owner}/{name}")(self.info)
-        self.app.post("/api/datasets/{owner}/{name}/preupload/main")(self.modes)
-        self.app.post("/api/datasets/{owner}/{name}/commit/main")(self.commit)
-        self.app.middleware("http")(self.check)
-
-    async def check(self, request: Request, go_on: Any) -> Response:
-        self.asked.append(f"{request.method} {request.url.path}")
-        if request.headers.get("authorization") != f"Bearer {TOKEN}":
-            return JSONResponse({"error": "Invalid user token."}, status_code=401)
-        return await go_on(request)
-
-    async def create(self, request: Request) -> Response:
-        body = await request.json()
-        if body["organization"] == "others":
-            return JSONResponse({"error": "You don't have the rights"}, status_code=403)
-        name = f"{body['organization']}/{body['name']}"
-        url = {"url": f"{self.url}/datasets/{name}"}
-        if name in self.sets:
-            return JSONResponse({**url, "error": "exists"}, status_code=409)
-        private = body.get("visibility") == "private" or bool(body.get("private"))
-        self.sets[name] = {"private": private, "files": {}, "type": body["type"]}
-        return JSONResponse(url)
-
-    async def validate(self, request: Request) -> Response:
-        body = await request.json()
-        bad = [] if body["content"].startswith("---\n") else [{"message": "no metadata"}]
-        return JSONResponse({"errors": bad, "warnings": []}, status_code=400 if bad else 200)
-
-    async def info(self, owner: str, name: str) -> Response:
-        found = self.sets[f"{owner}/{name}"]
-        return JSONResponse({"id": f"{owner}/{name}", "private": found["private"], "sha": "0"})
-
-    async def modes(self, request: Request) -> Response:
-        files = (await request.json())["files"]
-        told = {"uploadMode": "regular", "shouldIgnore": False, "oid": None}
-        return JSONResponse({"files": [{"path": file["path"], **told} for file in files]})
-
-    async def commit(self, owner: str, name: str, request: Request) -> Response:
-        for line in (await request.body()).splitlines():
-            item = json.loads(line)
-            if item["key"] == "file":
-                data = base64.b64decode(item["value"]["content"])
-                self.sets[f"{owner}/{name}"]["files"][item["value"]["path"]] = data
-        url = f"{self.url}/datasets/{owner}/{name}/commit/1"
-        return JSONResponse({"commitUrl": url, "commitOid": "1" * 40, "success": True})
-
-
-@contextmanager
-def serving() -> Iterator[Hub]:
-    hub = Hub()
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        running = uvicorn.Server(uvicorn.Config(hub.app, log_level="error"))
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        while not running.started:
-            time.sleep(0.01)
-        hub.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        yield hub
-        running.should_exit = True
-        thread.join(10)
 
 
 def push(
@@ -106,12 +16,7 @@ def push(
 ) -> Any:
     """`tesuji data push`, in a process of its own: huggingface_hub reads HF_ENDPOINT on import."""
     home = folder.parent / "home"
-    own = {"HF_ENDPOINT": hub, "HF_HUB_OFFLINE": offline, "HF_HOME": str(home), "HF_TOKEN": token}
-    kept = {k: v for k, v in os.environ.items() if k not in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")}
-    command = [sys.executable, "-m", "tesuji", "data", "push", str(folder), *words]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env={**kept, **own}, **said
-    )
+    return run_push(["data", "push", str(folder), *words], hub, home, token, offline, **said)
 
 
 @pytest.fixture

@@ -8,7 +8,11 @@ import pytest
 from tesuji.core.types import Move
 from tesuji.datasets.from_positions.label import label
 from tesuji.datasets.from_positions.positions import all_positions
-from tesuji.datasets.from_positions.template_thoughts import about_value, template_thought
+from tesuji.datasets.from_positions.template_thoughts import (
+    about_value,
+    is_true,
+    template_thought,
+)
 from tesuji.games.catalogue import load_game
 from tesuji.players.search.minimax import MinimaxPlayer, MoveValue, best_moves
 
@@ -141,3 +145,18 @@ def test_what_is_said_of_values_holds_in_matches_played_to_the_end():
             said[words.split()[1]] += 1
     assert said["wins"] > 10
     assert said["move"] > 1
+
+
+def test_a_thought_is_true_of_its_own_move_only():
+    """x on 0 and 1, o on 3 and 4, x to move: cell 2 wins, cell 5 blocks and wins nothing."""
+    match = TTT.start(0)
+    for cell in (0, 3, 1, 4):
+        seat = match.to_act[0]
+        match.play(seat, next(move for move in match.legal_moves(seat) if move.id == cell))
+    win, block = Move(2, "x(0,2)"), Move(5, "x(1,2)")
+    assert is_true("As X, I win at 0-2.", TTT, match, 0, win)
+    assert not is_true("As X, I win at 0-2.", TTT, match, 0, block)
+    assert not is_true("As X, I win at 1-2.", TTT, match, 0, block)
+    assert not is_true("As O, I block at 1-2.", TTT, match, 0, block)
+    assert is_true("As X, I block at 1-2.", TTT, match, 0, block)
+    assert is_true("As X, I take a corner at 0-2.", TTT, match, 0, win)  # true, if not the point

@@ -10,6 +10,7 @@ from tesuji.core.statistics import mean_interval, wilson
 from tesuji.core.types import Ending
 from tesuji.datasets.from_positions.label import label
 from tesuji.datasets.from_positions.positions import all_positions
+from tesuji.datasets.from_positions.template_thoughts import template_thought
 from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.evaluate import Subject, evaluate
 from tesuji.evaluation.matches.against import EVALUATED, play_opponent, rotated_tasks, score_matches
@@ -21,6 +22,7 @@ from tesuji.players.basic.random import RandomPlayer
 from tesuji.players.search.minimax import MinimaxPlayer
 from tesuji.recipe.schema.recipe import EvaluationSection
 from tesuji.recipe.schema.sections import PromptSection
+from tesuji.report.words import positions_sentence
 
 TTT = load_game("tic_tac_toe", {})
 
@@ -131,6 +133,31 @@ def test_splits_are_scored_apart():
     trained, held_out = score_moves(TTT, First(), asked)
     assert (trained.split, trained.positions) == ("trained", 2423)
     assert (held_out.split, held_out.positions) == ("held_out", 2097)
+
+
+def test_thoughts_are_counted_where_they_are_legal_true_and_short():
+    class Thinks(Player):
+        """A true thought before the first legal cell, then one of another cell, then none."""
+
+        name = "thinks"
+
+        def choose(self, requests):
+            return [self._reply(number, request) for number, request in enumerate(requests)]
+
+        def _reply(self, number, request):
+            cell, other = (request.legal[place] for place in (0, -1))
+            about = (cell, other, None)[number % 3]
+            thought = about and template_thought(TTT, request.match, request.seat, about)
+            return Reply(text=f"<think>{thought}</think>{cell.id}" if about else f"{cell.id}")
+
+    asked = [one for one in questions() if len(one.match.legal_moves(one.seat)) > 1][:30]
+    score = score_moves(TTT, Thinks(), asked)[0]
+    assert (score.legal, score.thoughts, score.true_thoughts) == (30, 20, 10)
+    assert 5 <= score.thought_words <= 9
+    assert "with a thought 20, true of the move 10" in positions_sentence(score)
+    silent = score_moves(TTT, RandomPlayer(), asked)[0]
+    assert (silent.thoughts, silent.true_thoughts) == (0, None)
+    assert "thought" not in positions_sentence(silent)
 
 
 def test_the_certificate_holds_for_minimax():

@@ -174,4 +174,6 @@ def test_rows_that_are_all_cut_further_than_in_play_are_an_error() -> None:
     with pytest.raises(DataError, match="every one of the 2 prompts loses its beginning"):
         tokenize(rows, build_tokenizer(), max_length=20)
     assert tokenize(rows, build_tokenizer(), max_length=20, shown=10).cut == 2
+    as_in_play = tokenize(rows, build_tokenizer(), max_length=200, shown=10)
+    assert [len(row.prompt_ids) for row in as_in_play.rows] == [10, 10] and as_in_play.cut == 2
     assert tokenize([*rows, example("c", "3")], build_tokenizer(), max_length=20).cut == 2

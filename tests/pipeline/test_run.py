@@ -488,4 +488,6 @@ def test_the_plan_is_printed_and_nothing_is_done(tmp_path: Path, monkeypatch, ca
     shown = capsys.readouterr().out
     assert "seed: 3" in shown
     assert shown.count("not done yet") == 4
+    forecast = shown.partition("Forecast")[2]
+    assert "measured" in forecast and " s (" in forecast
     assert not list(tmp_path.iterdir())

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tesuji.cli.main import main
 from tesuji.core.checksums import damage
-from tesuji.core.files import read_text, write_text
+from tesuji.core.files import read_json, read_text, write_text
 from tesuji.pipeline.run import run_recipe
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.sections import ModelSection
@@ -126,3 +127,43 @@ def test_the_licence_is_the_one_that_the_bases_own_card_names(tmp_path: Path):
     assert (known.license, known.hub_id) == ("apache-2.0", "some/model")
     write_text(tmp_path / "README.md", "---\nlicense: [\n---\n")
     assert describe_base(base).license == ""
+
+
+def test_merge_and_export_write_folders_that_play_by_their_card(adapters, whole, capsys):
+    folder = adapters / "exports" / "grpo-safetensors"
+    assert main(["merge", str(adapters)]) == 0
+    assert main(["export", str(whole), "--to", "safetensors", "--outtype", "bf16"]) == 0
+    copied = whole / "exports" / "sft-safetensors"
+    assert main(["export", str(whole), "--to", "gguf", "--outtype", "q8_0"]) == 0
+    assert "read by llama.cpp: the likeliest tokens' log-probs" in capsys.readouterr().out
+    in_gguf = whole / "exports" / "sft-gguf-q8_0"
+    assert (in_gguf / "taken-q8_0.gguf").read_bytes()[:4] == b"GGUF"
+    assert "library_name: gguf" in read_text(in_gguf / "README.md")
+    assert damage(folder) == damage(copied) == "" and not (folder / "adapter_config.json").exists()
+    assert "Merged into its base in float32" in read_text(folder / "README.md")
+    assert read_json(copied / "config.json")["dtype"] == "bfloat16"
+    folders = [folder, copied, in_gguf]
+    for place, [move] in zip(folders, played(*folders), strict=True):
+        assert move in moves_of(place)
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["merge", "WHOLE"], "stage sft trained all weights: there is no adapter to merge"),
+        (["merge", "ADAPTERS", "--stage", "data"], "no stage 'data' trained a model"),
+        (["export", "WHOLE", "--to", "gguf", "--outtype", "q4_0"], "no q4_0 is written"),
+        (["export", "ADAPTERS", "--to", "gguf", "--stage", "reward"], "of a reward model"),
+        (["export", "WHOLE", "--to", "safetensor"], "did you mean safetensors?"),
+        (["export", "WHOLE", "--to", "safetensors", "--outtype", "q8_0"], "no q8_0 in safetensors"),
+        (["export", "WHOLE", "--to", "safetensors", "--out", "HERE"], "something else in this"),
+    ],
+)
+def test_what_cannot_be_taken_away_is_told(words, problem, request, tmp_path: Path, capsys):
+    (tmp_path / "mine.txt").write_text("mine")
+    places = {"HERE": str(tmp_path)}
+    for name in ("whole", "adapters"):
+        places[name.upper()] = str(request.getfixturevalue(name))
+    assert main([places.get(word, word) for word in words]) == 2
+    assert problem in " ".join(capsys.readouterr().err.split())
+    assert (tmp_path / "mine.txt").read_text() == "mine"

@@ -39,12 +39,14 @@ def chat(
 ) -> None:
     """Talk with a run's model. `/help` lists what can be typed."""
     loading(model)
+    from tesuji.cli.progress import Bar
     from tesuji.pipeline.models.by_name import open_model
     from tesuji.players.chat import Conversation
 
     opened = open_model(model, stage=stage, device=device)
     warn(opened.beware)
-    policy = opened.load()
+    with Bar() as bar:
+        policy = opened.load(bar)
     conversation = Conversation(
         policy.model,
         policy.tokenizer,

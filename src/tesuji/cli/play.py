@@ -37,6 +37,7 @@ def play(
     """Play a match against a run's model. `?` lists the moves, `quit` or Ctrl-D leaves."""
     folder = find_run(run)
     loading(str(folder))
+    from tesuji.cli.progress import Bar
     from tesuji.episodes.store import EpisodeWriter
     from tesuji.pipeline.models.of_run import open_run
     from tesuji.players.basic.human import HumanLeft
@@ -45,7 +46,8 @@ def play(
     seats = trained.game.num_players
     if not 0 <= seat < seats:
         raise RecipeError(f"there is no seat {seat}", where="--seat", hint=f"0 to {seats - 1}")
-    model = trained.player(temperature)
+    with Bar() as bar:
+        model = trained.player(temperature, bar)
     warn(trained.beware)
     try:
         episode = _match(trained, model, seat, seed)

@@ -12,6 +12,7 @@ from rich.table import Table
 from tesuji.cli.console import console, say
 
 if TYPE_CHECKING:
+    from tesuji.pipeline.forecast.forecast import Forecast
     from tesuji.pipeline.run import Outcome
     from tesuji.recipe.schema.recipe import Recipe
 
@@ -55,10 +56,14 @@ def run(
 
 
 def _print_plan(recipe: "Recipe", runs: Path) -> None:
+    from tesuji.cli.progress import Bar
+    from tesuji.pipeline.forecast.forecast import forecast
+    from tesuji.pipeline.heading import heading
     from tesuji.pipeline.run import prepare
     from tesuji.recipe.reading.load import dump_recipe
 
-    recipe, _, plan = prepare(recipe, runs)
+    with Bar() as bar:
+        recipe, run, plan = prepare(recipe, runs, bar)
     table = Table("step", "kind", "reads", "decision", "why", title=f"Plan of {recipe.name}")
     for step in plan:
         model = step.model_from or ("the base model" if step.kind not in ("data", "logs") else "")
@@ -66,6 +71,20 @@ def _print_plan(recipe: "Recipe", runs: Path) -> None:
         table.add_row(step.name, step.kind, reads, step.decision, step.why)
     console.print(dump_recipe(recipe), markup=False, highlight=False, soft_wrap=True)
     console.print(table)
+    say(heading(recipe, plan, run.path))
+    console.print(_forecast_table(forecast(recipe, plan, run.path)))
+
+
+def _forecast_table(forecasts: "list[Forecast]") -> Table:
+    """A row a step; what is not known is a dash."""
+    table = Table("step", "steps", "tokens a step", "memory", "time", "by", title="Forecast")
+    for one in forecasts:
+        work = one.work
+        steps = f"{work.steps:,}" if work and work.steps else "-"
+        tokens = f"{work.tokens:,.0f}" if work else "-"
+        memory = f"{one.memory / 1e9:.1f} GB" if one.memory else "-"
+        table.add_row(one.step.name, steps, tokens, memory, one.time, one.by)
+    return table
 
 
 def _print_outcome(outcome: "Outcome", recipe: "Recipe") -> None:

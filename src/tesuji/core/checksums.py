@@ -11,14 +11,16 @@ say themselves.
 
 import hashlib
 import os
+import shutil
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from tesuji.core.errors import DataError
-from tesuji.core.files import keep_aside, read_json, write_json
+from tesuji.core.files import HALF, discard, keep_aside, read_json, write_json
 
 CHECKSUMS = "checksums.json"
 CARD = "README.md"  # written anew as more is known of the model: in no list
@@ -28,6 +30,18 @@ def seal(folder: Path) -> None:
     """Write the list, once every file of the folder is on the disk."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in (CHECKSUMS, CARD))
     write_json(folder / CHECKSUMS, {str(p.relative_to(folder)): _digest(p) for p in files})
+
+
+@contextmanager
+def sealed_folder(target: Path) -> Iterator[Path]:
+    """An empty folder that is sealed, and takes the place of `target`, once it has been filled."""
+    aside = target.with_name(f".{target.name}{HALF}")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    yield aside
+    seal(aside)
+    discard(target)
+    aside.rename(target)
 
 
 def damage(folder: Path) -> str:

@@ -6,7 +6,8 @@ or HF_TOKEN) and is never read out.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,11 @@ def _hidden(name: str) -> bool:
     return any(part.startswith(".") for part in Path(name).parts)
 
 
-def check_name(name: str) -> None:
+def check_name(name: str, where: str = "--to") -> None:
     """Raise RecipeError for what is no `owner/name`."""
     if not _NAME.fullmatch(name):
-        hint = "an account and a name of your own: --to my-name/my-data"
-        raise RecipeError(f"{name!r} is no owner/name", where="--to", hint=hint)
+        hint = "an account and a name of your own, such as my-name/my-work"
+        raise RecipeError(f"{name!r} is no owner/name", where=where, hint=hint)
 
 
 def token() -> str:
@@ -60,11 +61,18 @@ def push(folder: Path, to: str, names: Sequence[str], *, private: bool) -> str:
     """Upload these files of the folder to the data set `to`, made if it is not there; return its
     address. Raises EngineError for whatever the Hub refuses, and where a data set meant to be
     private is there already and public."""
+    with telling_hub(to, f"write the card anew: tesuji data card {folder}"):
+        return _push(folder, to, names, private, token())
+
+
+@contextmanager
+def telling_hub(to: str, card_hint: str) -> Iterator[None]:
+    """Whatever goes wrong on the way to the Hub becomes one EngineError without secrets."""
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     try:
-        return _push(folder, to, names, private, token())
+        yield
     except OfflineModeIsEnabled:
         hint = "unset HF_HUB_OFFLINE"
         raise EngineError("HF_HUB_OFFLINE forbids it", where="Hub", hint=hint) from None
@@ -72,9 +80,8 @@ def push(folder: Path, to: str, names: Sequence[str], *, private: bool) -> str:
         hint = "check that the token may write there: hf auth whoami"
         raise EngineError(_problem(error), where=to, hint=hint) from None
     except ValueError as error:  # the card's metadata, which the Hub looks at first
-        hint = f"write the card anew: tesuji data card {folder}"
-        raise EngineError(_problem(error), where=to, hint=hint) from None
-    except (httpx2.HTTPError, OSError) as error:
+        raise EngineError(_problem(error), where=to, hint=card_hint) from None
+    except (httpx2.HTTPError, OSError, RuntimeError) as error:
         hint = "the same command goes on from there"
         raise EngineError(
             f"the Hub was not reached: {_problem(error)}", where=to, hint=hint

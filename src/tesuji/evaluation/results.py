@@ -108,7 +108,9 @@ class PositionScore:
     """Greedy moves on a fixed set of positions, judged by an oracle.
 
     `optimal` moves keep the position's value; `best` ones also win soonest or lose latest.
-    `split` is "trained", "held_out" or "all".
+    `split` is "trained", "held_out" or "all". `thoughts` counts replies with a thought before the
+    move, `thought_words` long on average; `true_thoughts` those that are true of the move, None
+    where that cannot be told.
     """
 
     split: str
@@ -117,6 +119,9 @@ class PositionScore:
     optimal: int
     best: int
     optimal_interval: Interval
+    thoughts: int = 0
+    true_thoughts: int | None = None
+    thought_words: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

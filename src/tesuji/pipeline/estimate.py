@@ -45,6 +45,15 @@ def estimate(recipe: Recipe, plan: Sequence[Step], root: Path) -> tuple[float, s
     return None
 
 
+def remembered(recipe: Recipe, step: Step, root: Path) -> tuple[float, str] | None:
+    """(seconds that this one step will take, the run in `root` that this was read from)."""
+    for earlier in _earlier(root):
+        seconds = _seconds(step, earlier) if _alike(recipe, earlier.recipe) else None
+        if seconds is not None:
+            return seconds, earlier.path.name
+    return None
+
+
 def _earlier(root: Path) -> Iterator[Earlier]:
     """The newest runs that ran on a machine like this one, newest first; odd ones left out."""
     manifests = sorted(root.glob("*/manifest.json"), key=os.path.getmtime, reverse=True)

@@ -8,6 +8,7 @@ from tesuji.core.errors import TesujiError
 from tesuji.learners.model.dtype import dtype_of
 from tesuji.learners.model.inspect import ModelFacts, inspect_model
 from tesuji.learners.model.load import device_of
+from tesuji.learners.model.sources import in_words
 from tesuji.pipeline.estimate import estimate
 from tesuji.pipeline.plan import Step
 from tesuji.pipeline.settings import remarks
@@ -41,7 +42,7 @@ def _facts(section: ModelSection) -> ModelFacts | None:
 def _model(section: ModelSection, facts: ModelFacts | None) -> str:
     size = f"{in_millions(facts.parameters)} parameters" if facts else "to be downloaded"
     adapter = f", LoRA of rank {section.adapters.r}" if section.adapters else ""
-    return f"{section.base}, {size}{adapter}"
+    return f"{in_words(section.base)}, {size}{adapter}"
 
 
 def _rates(recipe: Recipe) -> str:

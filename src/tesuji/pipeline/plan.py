@@ -14,6 +14,7 @@ from tesuji.core.errors import DataError
 from tesuji.core.plugins import OURS
 from tesuji.core.run_folder import StageFolder, key_of
 from tesuji.evaluation.results import load_evaluation
+from tesuji.learners.model.sources import content_of
 from tesuji.recipe.schema.data import DataStage, LogsStage
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.recipe import Recipe
@@ -129,6 +130,8 @@ def _with_keys(recipe: Recipe, steps: list[Step]) -> list[Step]:
     keyed = []
     for step in steps:
         shared = recipe.model_dump(mode="json", include=_needs(step) | {"game", "prompt", "seed"})
+        if "model" in shared:
+            shared["model"]["base"] = content_of(recipe.model.base)
         shared["game"]["name"] = shared["game"]["name"].removeprefix(f"{OURS}:")  # the same game
         own = step.section.model_dump(mode="json")
         reads = [keys[step.model_from], keys[step.data_from], _files(step)]

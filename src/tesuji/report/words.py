@@ -117,7 +117,18 @@ def positions_sentence(score: PositionScore) -> str:
     share = percent(score.optimal, score.positions)
     return (
         f"{share}% optimal ({score.optimal:,} of {score.positions:,}, "
-        f"95% interval {interval(score.optimal_interval, 1)})"
+        f"95% interval {interval(score.optimal_interval, 1)}){thoughts_words(score)}"
+    )
+
+
+def thoughts_words(score: PositionScore) -> str:
+    """What was thought before the moves; "" where nothing was."""
+    if not score.thoughts:
+        return ""
+    true = "" if score.true_thoughts is None else f", true of the move {score.true_thoughts:,}"
+    return (
+        f"; with a thought {score.thoughts:,}{true}, {score.thought_words:.1f} words on average;"
+        f" legal {score.legal:,}"
     )
 
 

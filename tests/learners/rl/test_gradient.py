@@ -44,7 +44,7 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_gradient() -> None:
     stage = GrpoStage()
     plain, _ = gradient_of_step(stage)
     flat, learner = flatten(made_traces()), learner_of(stage)
-    run_out_of_memory(learner, most=150)
+    run_out_of_memory(learner, most=80)
     kept = {}
     learner.optimizer.step = lambda: kept.update(gradients(learner.module))
     options = loss_options(stage, 9, 0.0)
@@ -52,7 +52,7 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_gradient() -> None:
     assert_same(plain, kept)
     assert len(learner.notices) >= 1
     assert "out of memory: going on with" in learner.notices[-1]
-    assert learner.micro_batch_tokens <= 150
+    assert learner.micro_batch_tokens <= 80
     learner.notices.clear()
     step(learner, rows_of(learner, flat), tokens_of(flat), flat.tokens, options)
     assert not learner.notices, "said once"
@@ -62,7 +62,7 @@ def test_memory_that_runs_out_halfway_leaves_no_gradient_behind() -> None:
     stage = GrpoStage()
     plain, _ = gradient_of_step(stage)
     flat, learner = flatten(made_traces()), learner_of(stage)
-    learner.micro_batch_tokens = 100
+    learner.micro_batch_tokens = 60
     forward, passes, kept = learner.module.forward, [], {}
 
     def scarce(batch):

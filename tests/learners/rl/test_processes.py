@@ -26,7 +26,6 @@ from made_traces import STAGES, gradients, learner_of, made_traces, tokens_of
 from test_processes import train
 from tesuji.learners.rl.distributed import gathered, process
 from tesuji.learners.rl.token_layout import flatten
-from tesuji.learners.rl.update.batch import micro_batches
 from tesuji.learners.rl.update.build import loss_options
 from tesuji.learners.rl.update.optimizer_step import Tokens, rows_of, step
 
@@ -44,7 +43,7 @@ for name, stage in STAGES.items():
     learner.micro_batch_tokens = 64
     norm = sum(gathered([flat.tokens]))
     rows = rows_of(learner, flat)
-    parts = gathered([len(list(micro_batches(rows, 64)))])
+    parts = gathered([len(learner.parts(rows))])
     assert parts[0] != parts[1], "one process has to keep the other company"
     step(learner, rows, tokens, norm, loss_options(stage, 9, 0.0))
     if mine == 0:

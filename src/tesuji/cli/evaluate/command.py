@@ -101,9 +101,10 @@ def _evaluate(
     from tesuji.pipeline.steps.positions import questions_for
     from tesuji.report.tables.matches import evaluation_table
 
-    player = trained.player(section.temperature)
     played: list[Episode] = []
     with Bar() as bar:
+        player = trained.player(section.temperature, bar)
+        bar.end()
         result = evaluate(
             Subject("now", trained.source, player),
             section,

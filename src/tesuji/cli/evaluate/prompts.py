@@ -78,11 +78,13 @@ def _sampling(
 
 def _key(job: Job, prompts: Sequence["PromptRow"]) -> str:
     """What the replies depend on; the size of the batches is not of it."""
-    folder = Path(job.opened.source)
+    from tesuji.learners.model.sources import content_of
+
+    source, folder = content_of(job.opened.source), Path(job.opened.source)
     files = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(folder.glob("*.*"))]
     messages = [prompt.messages for prompt in prompts]
     how, asking = job.sampling.model_dump(exclude={"batch_size"}), job.opened.prompt.model_dump()
-    return key_of(job.opened.source, files, how, asking, job.seed, messages)
+    return key_of(source, files, how, asking, job.seed, messages)
 
 
 def _reply(job: Job, prompts: Sequence["PromptRow"], kept: "Kept") -> None:
@@ -92,7 +94,9 @@ def _reply(job: Job, prompts: Sequence["PromptRow"], kept: "Kept") -> None:
     left = [place for place in range(len(prompts)) if place not in kept.replies]
     if not left:
         return
-    reader = reader_of(job.opened.load(), job.opened.prompt, job.sampling.batch_size)
+    with Bar() as bar:
+        policy = job.opened.load(bar)
+    reader = reader_of(policy, job.opened.prompt, job.sampling.batch_size)
     fitted = reader.prompts([_messages(job, prompts[place]) for place in left], job.sampling)
     if cut := sum(was_cut for _, was_cut in fitted):
         console.print(f"{cut:,} prompts are too long and lose their beginning")

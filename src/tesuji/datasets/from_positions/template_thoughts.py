@@ -6,7 +6,7 @@ For other games they say what the oracle knows: whether the move wins, draws or 
 many plies. Where nothing is known there is no thought.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from tesuji.core.types import Move
 from tesuji.episodes.rewards.tictactoe import LINES, completes
@@ -45,8 +45,14 @@ def tic_tac_toe_board(observation: str) -> str | None:
 
 def about_cell(board: str, mark: str, cell: int) -> str:
     """What placing `mark` on `cell` does, the most important thing first."""
-    place = f"{cell // 3}-{cell % 3}"
-    return f"As {mark.upper()}, I {_deed(board, mark, cell)} at {place}."
+    return next(_sentences(board, mark, cell))
+
+
+def is_true(thought: str, game: Game, match: Match, seat: int, move: Move) -> bool | None:
+    """Whether a thought is one of the sentences that are true of `move`, the most important or not;
+    None where that cannot be told: in other games than tic-tac-toe."""
+    board = tic_tac_toe_board(match.observe(seat)) if game.name == "tic_tac_toe" else None
+    return None if board is None else thought in _sentences(board, match.role(seat), move.id)
 
 
 def about_value(value: MoveValue) -> str:
@@ -60,7 +66,8 @@ def about_value(value: MoveValue) -> str:
     return "This keeps the draw."
 
 
-def _deed(board: str, mark: str, cell: int) -> str:
+def _sentences(board: str, mark: str, cell: int) -> Iterator[str]:
+    """All that is true of placing `mark` on `cell`, the most important first."""
     other = "o" if mark == "x" else "x"
     deeds = (
         ("win", completes(board, mark, cell)),
@@ -71,8 +78,10 @@ def _deed(board: str, mark: str, cell: int) -> str:
         ("take the centre", cell == CENTRE),
         ("take the opposite corner", board[OPPOSITE.get(cell, cell)] == other),
         ("take a corner", cell in CORNERS),
+        ("take an edge", cell not in CORNERS and cell != CENTRE),
     )
-    return next((words for words, true in deeds if true), "take an edge")
+    place = f"{cell // 3}-{cell % 3}"
+    return (f"As {mark.upper()}, I {words} at {place}." for words, true in deeds if true)
 
 
 def _threats(board: str, mark: str, cell: int) -> int:

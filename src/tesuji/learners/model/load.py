@@ -15,6 +15,7 @@ from typing import Any
 
 from tesuji.core.checksums import CHECKSUMS, damage
 from tesuji.core.errors import EngineError, TesujiError, first_line
+from tesuji.core.progress import SILENT, Progress
 from tesuji.learners.model.dtype import computes_bfloat16, dtype_of, parameters_of
 from tesuji.learners.model.memory import ran_out_of_memory
 from tesuji.learners.model.rules import TINY
@@ -64,13 +65,15 @@ def prepare_base(section: ModelSection, folder: Path, seed: int) -> str:
     return str(folder)
 
 
-def load_policy(section: ModelSection, source: str) -> Policy:
-    """Load a model for use: whole, or base + adapter when `source` is an adapter's folder.
+def load_policy(section: ModelSection, source: str, progress: Progress = SILENT) -> Policy:
+    """Load a model for use: whole, or base + adapter when `source` is an adapter's folder;
+    `progress` hears of a GGUF file that is de-quantised first.
 
     Raises EngineError when it is not there, needs a token, does not fit this machine, or is no
     causal language model.
     """
     base = base_of(source, section.base)
+    resolved(base or source, progress)
     if base is None:
         return Policy(load_model(section, source), load_tokenizer(section, source), source)
     from peft import PeftModel

@@ -78,6 +78,22 @@ def resolved(source: str, progress: Progress = SILENT) -> str:
     return KNOWN[source].hub_id if source in KNOWN else source
 
 
+def in_words(source: str) -> str:
+    """A name as people are told it: a known one with what it stands for on this machine."""
+    if source not in KNOWN:
+        return source
+    file = gguf_of(source)
+    return f"{source} ({file.name if file else KNOWN[source].hub_id})"
+
+
+def content_of(source: str) -> str:
+    """The SHA-256 of a GGUF file, which tells it from another under its name; else the name."""
+    with contextlib.suppress(TesujiError):  # a file that is gone tells nothing
+        if (file := gguf_of(source)) is not None:
+            return digest_of(file)
+    return source
+
+
 def base_of(source: str, recipe_base: str = "") -> str | None:
     """The name of what an adapter's folder was trained on; None for a whole model.
 

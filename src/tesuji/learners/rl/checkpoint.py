@@ -11,18 +11,17 @@
 Nothing is pickled. What is not in the folder follows from the recipe and its seed.
 """
 
-import contextlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tesuji.core.checksums import seal
+from tesuji.core.checksums import sealed_folder
 from tesuji.core.errors import DataError
-from tesuji.core.files import HALF, discard, read_json, write_json
+from tesuji.core.files import discard, read_json, write_json
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.save import save_policy
 from tesuji.learners.rl.update.build import named_parameters
@@ -43,7 +42,7 @@ def save_checkpoint(
 ) -> None:
     """Write `folder/step-NNNNNN`."""
     target = folder / f"step-{step:06d}"
-    with _whole_folder(target) as aside:
+    with sealed_folder(target) as aside:
         _write_model(aside, policy, learner)
         save_tensors(aside / "optimizer.safetensors", _optimizer_tensors(learner))
         flat = {f"{kind}/{name}": t for kind, kept in copies.items() for name, t in kept.items()}
@@ -60,26 +59,14 @@ def keep_newest(folder: Path, count: int) -> None:
 def save_model(folder: Path, policy: Policy, learner: Learner) -> None:
     """Write the policy as it now is, and the critic beside it where there is one: what `best` and
     `final` are."""
-    with _whole_folder(folder) as aside:
+    with sealed_folder(folder) as aside:
         _write_model(aside, policy, learner)
 
 
 def copy_model(source: Path, target: Path) -> None:
     """Put a saved model in a second place as well."""
-    with _whole_folder(target) as aside:
+    with sealed_folder(target) as aside:
         shutil.copytree(source, aside, dirs_exist_ok=True)
-
-
-@contextlib.contextmanager
-def _whole_folder(target: Path) -> Iterator[Path]:
-    """An empty folder that takes the place of `target` once it has been filled."""
-    aside = target.with_name(f".{target.name}{HALF}")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    yield aside
-    seal(aside)
-    discard(target)
-    aside.rename(target)
 
 
 def _write_model(folder: Path, policy: Policy, learner: Learner) -> None:

@@ -79,8 +79,9 @@ def tokenize(
     """Render every example of stage `name`; raise DataError when none is left, or every prompt is
     cut further than to the `shown` tokens that play shows of it.
 
-    A prompt that is too long loses its *beginning* (`cut`): the reply, and the question it
-    answers, stay whole. A row whose reply alone exceeds `max_length` is left out (`dropped`).
+    A prompt that is too long loses its *beginning* (`cut`), as it does in play: the reply, and the
+    question it answers, stay whole. A row whose reply alone exceeds `max_length` is left out
+    (`dropped`).
     """
     rendered: dict[tuple[Any, ...], tuple[int, ...]] = {}
     pairs, lengths, dropped, longest = [], [], 0, 0
@@ -91,7 +92,7 @@ def tokenize(
             rendered[key] = tuple(ids)
         prompt, reply = rendered[key], tuple(render_reply(tokenizer, example.reply))
         longest = max(longest, len(prompt) + len(reply))
-        fitted = cut_prompt(prompt, len(reply), max_length)
+        fitted = cut_prompt(prompt, len(reply), max_length, shown)
         if fitted is None:
             dropped += 1
             continue

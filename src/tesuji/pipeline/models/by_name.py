@@ -9,7 +9,7 @@ from tesuji.core.errors import DataError, RecipeError
 from tesuji.core.progress import SILENT, Progress
 from tesuji.core.run_folder import find_run
 from tesuji.learners.model.load import Policy, load_policy, quiet_libraries
-from tesuji.learners.model.sources import KNOWN, gguf_of, resolved
+from tesuji.learners.model.sources import KNOWN, gguf_of
 from tesuji.pipeline.models.of_run import base_model, beware, finished, learners, newest_model
 from tesuji.recipe.reading.load import load_recipe
 from tesuji.recipe.schema.recipe import Recipe
@@ -34,8 +34,7 @@ class Opened:
 
     def load(self, progress: Progress = SILENT) -> Policy:
         """Load it. Raises EngineError."""
-        resolved(self.source, progress)
-        return load_policy(self.section, self.source)
+        return load_policy(self.section, self.source, progress)
 
 
 def open_model(name: str, *, stage: str | None = None, device: str | None = None) -> Opened:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tesuji.core.errors import DataError, GameError
+from tesuji.core.progress import SILENT, Progress
 from tesuji.evaluation.evaluate import judged_game
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
@@ -39,9 +40,9 @@ class Trained:
         """What to know before anything is made of this model; "" for a run that has ended."""
         return beware(self.run, self.recipe)
 
-    def player(self, temperature: float | None = None) -> ModelPlayer:
+    def player(self, temperature: float | None = None, progress: Progress = SILENT) -> ModelPlayer:
         """The model as a player; sampling as in the recipe unless `temperature` is given."""
-        policy = load_policy(self.recipe.model, self.source)
+        policy = load_policy(self.recipe.model, self.source, progress)
         return model_player(policy, self.recipe, "model", temperature)
 
 

@@ -37,10 +37,12 @@ class RLStage(Training):
     """Passes over each rollout."""
     num_mini_batches: int = Field(1, ge=1, le=1_000_000)
     """Optimizer steps per pass."""
-    micro_batch_tokens: int = Field(16384, ge=16, le=1_000_000_000)
-    """Most tokens in one forward pass of the update; the gradient does not depend on it."""
+    micro_batch_tokens: int = Field(4096, ge=16, le=1_000_000_000)
+    """Most tokens in one forward pass of the update, what several texts begin with counted once;
+    the gradient does not depend on it."""
     share_prompts: bool = True
-    """Forward a prompt once for all replies to it (same gradient, less work)."""
+    """Forward what several texts begin with once, as a tree of tokens: a prompt for all replies to
+    it, the rules for all prompts (same gradient, less work)."""
     lr_scheduler_type: Literal[
         "linear", "cosine", "constant", "constant_with_warmup", "warmup_stable_decay"
     ] = "constant_with_warmup"

@@ -26,14 +26,19 @@ def play_snippet(
     name: str,
     adapter: bool,
     gguf: str = "",
+    head_dim: int = 0,
     enable_thinking: bool = False,
     max_new_tokens: int = 32,
 ) -> str:
-    """Code that loads the model called `name` (`gguf`: from that file of the folder) and prints its
-    move in the example."""
+    """Code that loads the model called `name` (`gguf`: from that file of the folder, with heads of
+    `head_dim` where the file does not tell transformers) and prints its move in the example."""
     end = tokenizer.convert_ids_to_tokens(end_of_reply(tokenizer))
     given, prompt = _prompt(tokenizer, example.messages, enable_thinking)
-    lines = [*_loading("CausalLM", name, adapter, gguf), given, f"prompt = {prompt}"]
+    lines = [
+        *_loading("CausalLM", name, adapter, _options(gguf, head_dim)),
+        given,
+        f"prompt = {prompt}",
+    ]
     lines += [
         f'start, end = prompt["input_ids"].shape[1], tokenizer.convert_tokens_to_ids({end!r})'
     ]
@@ -65,10 +70,14 @@ def score_snippet(tokenizer: Any, example: CardExample, *, name: str, adapter: b
     )
 
 
-def _loading(task: str, name: str, adapter: bool, gguf: str = "") -> list[str]:
+def _options(gguf: str, head_dim: int) -> str:
+    file = f", gguf_file={gguf!r}" if gguf else ""
+    return file + (f", head_dim={head_dim}" if head_dim else "")
+
+
+def _loading(task: str, name: str, adapter: bool, options: str = "") -> list[str]:
     auto = f"Auto{'Peft' if adapter else ''}ModelFor{task}"
-    where = f"name, gguf_file={gguf!r}" if gguf else "name"
-    labels = ", num_labels=1" if task != "CausalLM" and adapter else ""
+    options += ", num_labels=1" if task != "CausalLM" and adapter else ""
     first = (
         [f"from peft import {auto}", "from transformers import AutoTokenizer"]
         if adapter
@@ -77,8 +86,8 @@ def _loading(task: str, name: str, adapter: bool, gguf: str = "") -> list[str]:
     return [
         *first,
         f"name = {name!r}",
-        f"tokenizer = AutoTokenizer.from_pretrained({where})",
-        f'model = {auto}.from_pretrained({where}{labels}, dtype="auto")',
+        "tokenizer = AutoTokenizer.from_pretrained(name)",
+        f'model = {auto}.from_pretrained(name{options}, dtype="auto")',
     ]
 
 

@@ -50,12 +50,14 @@ METHODS = {
 @dataclass(frozen=True, slots=True)
 class Form:
     """The form in which a model lies in its folder: `name` is what the card's code calls it (a
-    folder, or its place on the Hub), `gguf` the file's name where it is one; `notes` are sentences
-    on how it was made of the run's own."""
+    folder, or its place on the Hub), `gguf` the file's name where it is one, `head_dim` what
+    transformers does not read out of such a file (0: it does); `notes` are sentences on how it was
+    made of the run's own."""
 
     name: str
     adapter: bool = False
     gguf: str = ""
+    head_dim: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -186,6 +188,7 @@ def _snippet(
         name=form.name,
         adapter=form.adapter,
         gguf=form.gguf,
+        head_dim=form.head_dim,
         enable_thinking=recipe.prompt.enable_thinking,
         max_new_tokens=recipe.sampling.max_new_tokens,
     )

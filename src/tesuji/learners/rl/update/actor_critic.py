@@ -1,8 +1,8 @@
 """Policy and critic as one module: a micro-batch in; log-probs, entropies and values out.
 
-One module, because Accelerate prepares one. The output head only sees the positions that predict
-a trained token, in chunks, and what follows it is in float32: the full logits of a long batch are
-never in memory.
+One module, because Accelerate prepares one. The output head only sees the places that predict a
+trained token, each once, in chunks, and what follows it is in float32: the full logits of a long
+batch are never in memory.
 """
 
 from collections.abc import Iterator
@@ -17,8 +17,9 @@ from tesuji.learners.reward_model.model import has_reward_head, reward_head
 from tesuji.learners.rl.update.batch import MicroBatch
 from tesuji.players.sampling.head import layers, own_logits
 from tesuji.players.sampling.support_check import support_of
+from tesuji.players.sampling.tree_attention import tree_inputs, widest_tree
 
-CHUNK = 1 << 24  # logits at once
+CHUNK = 1 << 25  # logits at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,10 @@ class ActorCritic(nn.Module):
         self.support = support_of(model)
 
     @property
-    def takes_shared_rows(self) -> bool:
-        """Whether replies to one prompt may share its row, in policy and critic."""
-        critic = self.critic is None or support_of(self.critic).shared
-        return self.support.shared and critic
+    def widest_tree(self) -> int:
+        """The most tokens in a tree that policy and critic read; 0 where one of them reads none."""
+        models = [self.model, *([self.critic] if self.critic is not None else [])]
+        return min(widest_tree(each) if support_of(each).shared else 0 for each in models)
 
     def critic_part(self) -> nn.Module | None:
         """What is saved as the critic: the head, with the critic model if there is one."""
@@ -98,19 +99,20 @@ class ActorCritic(nn.Module):
         return self._chunk(own_logits(self.model, hidden), batch, start)
 
     def _chunk(self, logits: Tensor, batch: MicroBatch, start: int) -> tuple[Tensor, Tensor]:
-        """Log-prob and entropy [T] from logits [T, V], of the batch's tokens from `start` on."""
-        part = slice(start, start + len(logits))
+        """Log-probs and entropies of the tokens asked for at the batch's places from `start` on,
+        from the logits [P, V] there."""
+        here = (batch.asked >= start) & (batch.asked < start + len(logits))
+        asked, targets = batch.asked[here] - start, batch.targets[here]
         logits = logits.float()
         if self.temperature != 1.0:
             logits = logits / self.temperature
-        ban = _ban(batch, part, logits.shape[-1], logits.device)
+        ban = _ban(batch, start, logits)
         if ban is not None:
-            logits = logits.masked_fill(ban, -torch.inf)
+            logits = logits.masked_fill(ban, torch.finfo(logits.dtype).min)
         logps = logits.log_softmax(-1)
-        picked = logps.gather(-1, batch.targets[part].unsqueeze(-1)).squeeze(-1)
         with torch.set_grad_enabled(self.entropy_grad and torch.is_grad_enabled()):
-            entropy = _entropy(logps if self.entropy_grad else logps.detach())
-        return picked, entropy
+            entropy = -torch.linalg.vecdot(logps.exp(), logps)
+        return logps[asked, targets], entropy[asked]
 
     def _values(
         self, hidden: Tensor, batch: MicroBatch
@@ -118,7 +120,7 @@ class ActorCritic(nn.Module):
         """Values before and after each trained token, from hidden states [R * L, D]."""
         if self.value_head is None:
             return None, None
-        places = torch.stack([batch.places, batch.own])
+        places = torch.stack([batch.places[batch.asked], batch.own])
         if self.critic is not None:
             hidden = self._hidden(self.critic, batch)[places]
         else:
@@ -130,13 +132,9 @@ class ActorCritic(nn.Module):
 
     def _hidden(self, model: Any, batch: MicroBatch) -> Tensor:
         """Last hidden states [R * L, D]. Padding is on the right, where no causal model sees it;
-        other models than those that share rows know their positions best themselves."""
-        shared: dict[str, Any] = {}
-        if self.takes_shared_rows:
-            mask = _cast(batch.mask, model)
-            shared = {"attention_mask": mask, "position_ids": batch.positions}
-        out = layers(model)(input_ids=batch.ids, use_cache=False, **shared)
-        hidden: Tensor = out.last_hidden_state.flatten(0, 1)
+        of rows a model knows the positions best itself."""
+        inputs = {"input_ids": batch.ids} if batch.tree is None else tree_inputs(model, batch.tree)
+        hidden: Tensor = layers(model)(**inputs, use_cache=False).last_hidden_state.flatten(0, 1)
         return hidden
 
 
@@ -166,28 +164,15 @@ def critic_parameters(actor: ActorCritic) -> Iterator[tuple[str, nn.Parameter]]:
             yield from ((f"{part}.{n}", p) for n, p in module.named_parameters() if p.requires_grad)
 
 
-def _cast(mask: Tensor | None, model: Any) -> Tensor | None:
-    """The additive mask in the model's own type, with that type's lowest value."""
-    if mask is None or mask.dtype == model.dtype:
-        return mask
-    return mask.clamp(min=torch.finfo(model.dtype).min).to(model.dtype)
-
-
-def _ban(batch: MicroBatch, part: slice, vocabulary: int, device: torch.device) -> Tensor | None:
-    """Where a token could not have been sampled, [chunk, V]; None if all could everywhere."""
-    stop = min(part.stop, len(batch.targets))
-    here = [(t - part.start, tokens) for t, tokens in batch.allowed if part.start <= t < stop]
+def _ban(batch: MicroBatch, start: int, logits: Tensor) -> Tensor | None:
+    """Where a token could not have been sampled [P, V], at the batch's places from `start` on;
+    None if all could everywhere."""
+    places = range(start, start + len(logits))
+    here = [(place - start, tokens) for place, tokens in batch.allowed if place in places]
     if not here:
         return None
-    ban = torch.zeros(stop - part.start, vocabulary, dtype=torch.bool, device=device)
-    rows = torch.tensor([t for t, _ in here], device=device)
-    ban[rows] = True
-    pairs = [(t, token) for t, tokens in here for token in tokens]
-    ban[tuple(torch.tensor(pairs, device=device).T)] = False
+    ban = torch.zeros_like(logits, dtype=torch.bool)
+    ban[torch.tensor([place for place, _ in here], device=ban.device)] = True
+    pairs = [(place, token) for place, tokens in here for token in tokens]
+    ban[tuple(torch.tensor(pairs, device=ban.device).T)] = False
     return ban
-
-
-def _entropy(logps: Tensor) -> Tensor:
-    """Entropy [T] in nats of log-probabilities [T, V]; -inf counts as 0."""
-    safe = logps.masked_fill(torch.isinf(logps), 0.0)
-    return -(logps.exp() * safe).sum(-1)

@@ -6,7 +6,7 @@ done again from the same weights.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,7 @@ from tesuji.learners.model.memory import ran_out_of_memory
 from tesuji.learners.rl.distributed import gathered
 from tesuji.learners.rl.token_layout import Array, Flat
 from tesuji.learners.rl.update.actor_critic import ActorCritic
-from tesuji.learners.rl.update.batch import MicroBatch, Row, collate, micro_batches, pack
+from tesuji.learners.rl.update.batch import MicroBatch, Row, collate, micro_batches, row_of
 from tesuji.learners.rl.update.learning_rate import LearningRate
 from tesuji.learners.rl.update.loss import LossOptions, TokenData, token_loss
 from tesuji.learners.rl.update.return_scale import ReturnScale
@@ -48,6 +48,22 @@ class Learner:
         """The actor without Accelerate's wrapping."""
         module: ActorCritic = self.accelerator.unwrap_model(self.actor)
         return module
+
+    @property
+    def trees(self) -> bool:
+        """Whether segments become trees of tokens."""
+        return self.share_prompts and self.module.widest_tree > 0
+
+    def parts(self, rows: Sequence[Row]) -> list[list[Row]]:
+        """The rows of each forward pass."""
+        most = self.micro_batch_tokens
+        if self.trees:
+            most = min(most, self.module.widest_tree)
+        return list(micro_batches(rows, most, trees=self.trees))
+
+    def batch(self, rows: Sequence[Row]) -> MicroBatch:
+        """The tensors of one."""
+        return collate(rows, self.module.model.device, trees=self.trees)
 
     def state_dict(self) -> dict[str, Any]:
         """What is neither a weight nor the optimizer's own state, as plain JSON values."""
@@ -84,13 +100,8 @@ class Tokens:
 def rows_of(learner: Learner, flat: Flat, numbers: Sequence[int] | None = None) -> list[Row]:
     """The rows of these segments (default: all)."""
     chosen = range(len(flat.segments)) if numbers is None else numbers
-    width = learner.module.model.get_input_embeddings().weight.shape[1]
-    return pack(
-        [flat.segments[n] for n in chosen],
-        [flat.first[n] for n in chosen],
-        share=learner.share_prompts and learner.module.takes_shared_rows,
-        width=width,
-    )
+    judged = learner.module.value_head is not None
+    return [row_of(flat.segments[n], flat.first[n], judged=judged) for n in chosen]
 
 
 def worth_a_pass(
@@ -123,7 +134,8 @@ def _score(
 ) -> tuple[Array, Array | None, Array | None]:
     module, logps = learner.module, np.empty(flat.tokens)
     values = np.empty((2, flat.tokens))
-    for batch in _fitting(learner, rows):
+    for part in learner.parts(rows):
+        batch = learner.batch(part)
         with evaluating(module), learner.autocast():
             scored = module(batch)
         index = batch.index.cpu().numpy()
@@ -133,11 +145,6 @@ def _score(
                 row[index] = learner.returns.unit * judged.double().cpu().numpy()
     before, after = values if module.value_head is not None else (None, None)
     return logps, before, after
-
-
-def _fitting(learner: Learner, rows: Sequence[Row]) -> Iterator[MicroBatch]:
-    for part in micro_batches(rows, learner.micro_batch_tokens):
-        yield collate(part, learner.module.model.device)
 
 
 def step(
@@ -170,12 +177,12 @@ def _backward(
     learner: Learner, rows: Sequence[Row], tokens: Tokens, norm: float, options: LossOptions
 ) -> dict[str, float]:
     sums: dict[str, Tensor] = {}
-    parts = list(micro_batches(rows, learner.micro_batch_tokens))
+    parts = learner.parts(rows)
     rounds = max(gathered([len(parts)]))
     device = learner.module.model.device
     for number in range(rounds):
         real = number < len(parts)  # another process may have more: keep it company
-        batch = collate(parts[number if real else -1], device)
+        batch = learner.batch(parts[number if real else -1])
         last = number == rounds - 1
         with contextlib.nullcontext() if last else learner.accelerator.no_sync(learner.actor):
             with learner.autocast():
@@ -194,7 +201,7 @@ def _backward(
         for name, figure in losses.figures.items() if real else ():
             sums[name] = sums.get(name, torch.zeros((), device=device)) + figure.sum()
         sums["loss"] = sums.get("loss", torch.zeros((), device=device)) + loss.detach()
-    count = sum(sum(branch.trained) for row in rows for branch in row.branches)
+    count = sum(len(row.trained) for row in rows)
     return {name: float(value) / (count if name != "loss" else 1) for name, value in sums.items()}
 
 
@@ -216,8 +223,8 @@ def _halve(learner: Learner, rows: Sequence[Row], error: Exception) -> None:
     learner.optimizer.zero_grad(set_to_none=True)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    longest = max(row.length for row in rows)
-    used = min(learner.micro_batch_tokens, sum(row.length for row in rows))
+    longest = max(len(row.ids) for row in rows)
+    used = max(learner.batch(part).ids.numel() for part in learner.parts(rows))
     if used <= longest or learner.accelerator.num_processes > 1:
         raise EngineError(
             f"out of memory in the update, with {used:,} tokens a forward pass",

@@ -1,0 +1,118 @@
+"""What a run will take: steps, tokens, memory and minutes of each of its steps.
+
+    for line in forecast(recipe, plan, Path("runs") / recipe.name): print(line)
+
+A step that an earlier run here did alike takes what it took there; else it is counted in passes
+(`work.py`) whose speed is measured (`measure.py`). The weights stay as they are.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tesuji.core.errors import TesujiError, first_line
+from tesuji.games.base import Game
+from tesuji.games.catalogue import load_game
+from tesuji.games.prompts import NAME as PROMPTS
+from tesuji.learners.model.inspect import ModelFacts, inspect_model
+from tesuji.pipeline.estimate import remembered
+from tesuji.pipeline.forecast.measure import Speed, measure
+from tesuji.pipeline.forecast.work import Work, work_of
+from tesuji.pipeline.plan import Step
+from tesuji.pipeline.step_context import StepContext
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.training import Training
+
+REMEMBERED, MEASURED = 1.3, 2.5  # how many times more or less it may be
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """One step that is to be done. Seconds may be `factor` times as many, or as few; None and 0 say
+    that it is not known. `memory` is in bytes; `by` says how this is known."""
+
+    step: Step
+    work: Work | None
+    seconds: float | None
+    memory: float
+    factor: float
+    by: str
+
+    @property
+    def time(self) -> str:
+        """`12 min (5 to 30)`; a dash where it is not known."""
+        if self.seconds is None:
+            return "-"
+        low, high = self.seconds / self.factor, self.seconds * self.factor
+        if high < 120:
+            return f"{self.seconds:.0f} s ({low:.0f} to {high:.0f})"
+        return f"{self.seconds / 60:.0f} min ({low / 60:.0f} to {high / 60:.0f})"
+
+
+def forecast(recipe: Recipe, plan: Sequence[Step], run: Path) -> list[Forecast]:
+    """What is known of every step that is left. Nothing on disk changes."""
+    left = [step for step in plan if step.decision != "skip"]
+    known = {step.name: remembered(recipe, step, run.parent) for step in left}
+    facts = inspect_model(recipe.model, recipe.model.base)
+    works = {step.name: _work(step, recipe, facts, StepContext(recipe, run, plan)) for step in left}
+    speed, how = _speed(recipe, facts, left, works)
+    forecasts = []
+    for step in left:
+        work, memory = works[step.name], 0.0
+        if work and speed and isinstance(step.section, Training):
+            memory = speed.resident + speed.per_token * work.largest
+        if (took := known[step.name]) is not None:
+            by = f"what {took[1]} took"
+            forecasts.append(Forecast(step, work, took[0], memory, REMEMBERED, by))
+            continue
+        seconds = _seconds(work, speed) if work and speed else None
+        by = how if work or facts is None else "its rows are not made yet"
+        by = "it makes data" if step.kind in ("data", "logs") else by
+        forecasts.append(Forecast(step, work, seconds, memory, MEASURED, by))
+    return forecasts
+
+
+def _work(
+    step: Step, recipe: Recipe, facts: ModelFacts | None, context: StepContext
+) -> Work | None:
+    if facts is None:
+        return None
+    game = _game(context.recipe_for(step))
+    return None if game is None else work_of(step, recipe, game, facts, context.data_of(step))
+
+
+def _game(recipe: Recipe) -> Game | None:
+    if recipe.game.name == PROMPTS and not Path(str(recipe.game.options.get("file", ""))).is_file():
+        return None
+    with suppress(TesujiError):
+        return load_game(recipe.game.name, recipe.game.options)
+    return None
+
+
+def _speed(
+    recipe: Recipe, facts: ModelFacts | None, steps: Sequence[Step], works: dict[str, Work | None]
+) -> tuple[Speed | None, str]:
+    """The model's speed, and how it is known; None where the model is not here."""
+    if facts is None:
+        return None, f"{recipe.model.base} is not here yet"
+    stages = [step.section for step in steps if isinstance(step.section, Training)]
+    if not any(works.values()):
+        return None, "nothing to measure"
+    try:
+        return measure(recipe, facts, stages[0] if stages else Training(), _length(works))
+    except Exception as error:  # of a foreign model's code, or memory: it is told when it is run
+        return None, f"not measured: {first_line(error)}"
+
+
+def _length(works: dict[str, Work | None]) -> int:
+    """Tokens of a row to measure with: of the largest pass, up to 64."""
+    return int(min(64, max(w.largest or w.tokens for w in works.values() if w)))
+
+
+def _seconds(work: Work, speed: Speed) -> float | None:
+    if work.steps is None:
+        return None
+    step = sum(count * speed.learn(size) for count, size in work.learn)
+    step += sum(count * speed.read(size) for count, size in work.read)
+    return speed.load + work.steps * (step + (speed.optimizer if work.learn else 0.0))

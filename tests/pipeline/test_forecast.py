@@ -1,0 +1,105 @@
+"""What a dry run says that a run will take: counted from rows, measured, or remembered."""
+
+import json
+from pathlib import Path
+
+import pytest
+from transformers import AutoConfig
+
+from tesuji.core.files import write_json, write_text
+from tesuji.core.run_folder import machine
+from tesuji.learners.model.inspect import ModelFacts
+from tesuji.learners.model.tiny import build_tokenizer
+from tesuji.pipeline.checks.recipe import check
+from tesuji.pipeline.forecast.forecast import Forecast, forecast
+from tesuji.pipeline.forecast.measure import Line, measure
+from tesuji.pipeline.plan import make_plan
+from tesuji.recipe.reading.load import dump_recipe
+from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.stages import SftStage
+
+SHAPE = {"hidden_size": 16, "num_attention_heads": 2, "num_key_value_heads": 2}
+
+
+def recipe_of(**changes) -> Recipe:
+    plain = {
+        "name": "next",
+        "game": "tic_tac_toe",
+        "prompt": {"style": "compact", "answer": "id"},
+        "sampling": {"max_new_tokens": 2},
+        "model": {"tiny": SHAPE},
+        "evaluation": {"before": False, "episodes": 10, "positions": 0},
+    }
+    return check(Recipe.model_validate({**plain, **changes}))
+
+
+def forecasts(recipe: Recipe, root: Path) -> dict[str, Forecast]:
+    run = root / recipe.name
+    return {one.step.name: one for one in forecast(recipe, make_plan(recipe, run), run)}
+
+
+def test_rows_of_a_file_are_counted_and_their_passes_measured(tmp_path: Path):
+    rows = tmp_path / "rows.jsonl"
+    row = json.dumps({"prompt": "abcd", "completion": "e"})  # 5 tokens with the line's end, and 2
+    rows.write_text(f"{row}\n" * 10)
+    sft = {"data": str(rows), "epochs": 2, "batch_size": 4}
+    before = sorted(tmp_path.rglob("*"))
+    line = forecasts(recipe_of(stages={"sft": sft}), tmp_path)["sft"]
+    assert line.work is not None
+    assert (line.work.steps, line.work.tokens) == (5, 4 * 7)
+    assert line.seconds is not None and 0 < line.seconds < 60
+    assert line.memory > 0
+    assert line.by == "measured" and " to " in line.time
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_play_is_counted_from_matches_and_what_has_no_rows_yet_is_left_open(tmp_path: Path):
+    stages = {"data": {}, "sft": {}, "grpo": {"max_steps": 3, "batch_size": 16}}
+    lines = forecasts(recipe_of(stages=stages), tmp_path)
+    assert lines["data"].work is None and lines["data"].time == "-"
+    sft, grpo = lines["sft"], lines["grpo"]
+    assert sft.work is not None and sft.work.steps is None and sft.seconds is None
+    assert grpo.work is not None and grpo.work.steps == 3
+    assert 16 * 5 * 2 < grpo.work.tokens < 16 * 9 * 20
+    assert lines["after"].seconds
+
+
+def test_a_step_that_an_earlier_run_did_takes_what_it_took_there(tmp_path: Path):
+    recipe = recipe_of(stages={"data": {}, "sft": {"max_steps": 50}})
+    stages = {"sft": {"status": "done", "seconds": 100.0}}
+    first = tmp_path / "first"
+    write_json(first / "manifest.json", {"format": 1, "platform": machine(), "stages": stages})
+    write_text(first / "recipe.yaml", dump_recipe(recipe.model_copy(update={"name": "first"})))
+    lines = forecasts(recipe, tmp_path)
+    assert (lines["sft"].seconds, lines["sft"].by) == (100.0, "what first took")
+    assert lines["after"].by == "measured"
+
+
+def test_a_model_that_is_not_here_is_said_to_be(tmp_path: Path, monkeypatch):
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub, "is_offline_mode", lambda: False)
+    recipe = recipe_of(model={"base": "somebody/large"}, stages={"data": {}, "sft": {}})
+    line = forecasts(recipe, tmp_path)["sft"]
+    assert (line.seconds, line.by) == (None, "somebody/large is not here yet")
+
+
+def test_a_large_model_is_measured_by_two_of_its_layers():
+    config = AutoConfig.for_model(
+        "llama", vocab_size=264, hidden_size=512, intermediate_size=2048, num_hidden_layers=90,
+        num_attention_heads=8, num_key_value_heads=8, tie_word_embeddings=True,
+    )  # fmt: skip
+    facts = ModelFacts("large", config, build_tokenizer())
+    assert facts.parameters > 300_000_000
+    recipe = Recipe.model_validate({"name": "x", "game": "tic_tac_toe", "stages": {}})
+    speed, how = measure(recipe, facts, SftStage(), 16)
+    assert how == "measured on two of its layers"
+    assert speed.learn(16) > speed.read(16) > 0
+    assert speed.resident == pytest.approx(16 * facts.parameters, rel=0.01)
+
+
+def test_times_are_told_with_how_far_they_may_be_off():
+    step = make_plan(recipe_of(stages={"data": {}}), Path("x"))[0]
+    assert Forecast(step, None, 20.0, 0.0, 2.0, "").time == "20 s (10 to 40)"
+    assert Forecast(step, None, 600.0, 0.0, 2.0, "").time == "10 min (5 to 20)"
+    assert Line(1.0, 0.5)(4) == 3.0
