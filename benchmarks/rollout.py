@@ -9,7 +9,8 @@ random move, so that both ways play whole matches). The peer does what most scri
 render the messages with the chat template, tokenise them, and call transformers' `generate`.
 
 `rollout_vs_generate` is the ratio of games per second, `rollout_forward_share` the part of our time
-spent inside the model's forward passes.
+spent inside the model's forward passes, `NAME_peak_mb` the most memory that is taken while the
+matches are played. Seconds are the process's own (CPU), so that what else runs counts for neither.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import statistics
 import time
 
 import torch
-from _peers import model_of_the_shape, options
+from _peers import model_of_the_shape, options, peak_mb
 from transformers import GenerationConfig
 
 from tesuji.core.types import Task
@@ -88,10 +89,10 @@ def play(player: Player, seed: int) -> float:
     """Seconds for all matches."""
     game = load_game("tic_tac_toe", {})
     tasks = [Task("tic_tac_toe", seed * MATCHES + n, ("model", "model")) for n in range(MATCHES)]
-    start = time.perf_counter()
+    start = time.process_time()
     played = list(play_matches(tasks, game=game, players={"model": player}, rules=RULES))
     assert len(played) == MATCHES
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def ours(model, tokenizer) -> ModelPlayer:
@@ -109,10 +110,10 @@ class Clock:
         model.register_forward_hook(self._end)
 
     def _begin(self, *_) -> None:
-        self.start = time.perf_counter()
+        self.start = time.process_time()
 
     def _end(self, *_) -> None:
-        self.seconds += time.perf_counter() - self.start
+        self.seconds += time.process_time() - self.start
 
 
 def main() -> None:
@@ -120,14 +121,13 @@ def main() -> None:
     model, tokenizer = model_of_the_shape().eval(), build_tokenizer()
     clock = Clock(model)
     seconds: dict[str, list[float]] = {"generate": [], "ours": []}
+    players = {"generate": lambda: GeneratePlayer(model, tokenizer)}
+    players["ours"] = lambda: ours(model, tokenizer)
     shares = []
     for number in range(args.rounds + 1):  # one round to warm up
         for name in seconds:
-            player = (
-                GeneratePlayer(model, tokenizer) if name == "generate" else ours(model, tokenizer)
-            )
             clock.seconds = 0.0
-            took = play(player, seed=number)
+            took = play(players[name](), seed=number)
             if number:
                 seconds[name].append(took)
                 if name == "ours":
@@ -137,6 +137,8 @@ def main() -> None:
     ratio = statistics.median(seconds["generate"]) / statistics.median(seconds["ours"])
     print(f"rollout_vs_generate: {ratio:.2f}")
     print(f"rollout_forward_share: {statistics.median(shares):.3f}")
+    for name, player in players.items():
+        print(f"{name}_peak_mb: {peak_mb(lambda player=player: play(player(), seed=1)):.0f}")
 
 
 if __name__ == "__main__":

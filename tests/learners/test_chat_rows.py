@@ -10,7 +10,7 @@ from made_rows import built
 
 from tesuji.datasets.files import read_pairs, read_rows
 from tesuji.learners.pairs.tokens import tokenize_pairs
-from tesuji.learners.sft.soft_targets import SoftCollator, to_columns
+from tesuji.learners.sft.collate import SoftCollator, to_columns
 from tesuji.learners.sft.tokens import tokenize
 from tesuji.recipe.schema.sections import PromptSection
 
@@ -29,9 +29,9 @@ def read_and_learned(folder: Path, row, template: str) -> list[tuple[str, str]]:
     ]
     texts = []
     for tokens in tokenize(examples, made, max_length=4000).rows:
-        batch = SoftCollator(0)([to_columns(tokens)])
-        ids, labels = batch["input_ids"][0].tolist(), batch["labels"][0].tolist()
-        learned = [token for token in labels if token != -100]
+        batch = SoftCollator(0, trees=False)([to_columns(tokens)])
+        learned = batch["target_ids"].tolist()
+        ids = [*batch["input_ids"][0].tolist(), learned[-1]]
         assert ids[-len(learned) :] == learned
         both = (ids[: -len(learned)], learned)
         texts.append(tuple(made.decode(part, skip_special_tokens=False) for part in both))

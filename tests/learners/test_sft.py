@@ -129,6 +129,25 @@ def test_logs_say_what_people_look_for(tmp_path: Path):
     assert "-" * 50 in text
 
 
+def test_tokens_read_are_counted_as_often_as_rows_have_them(tmp_path: Path):
+    """Though what rows begin alike with is computed once; the twelve rows are one epoch."""
+    out = tmp_path / "out"
+    summary = sft(tiny_policy(), out)
+    assert MetricLog(out).rows()[-1]["num_tokens"] == summary.tokens
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"batch_size": 2, "gradient_accumulation_steps": 2}, {"gradient_checkpointing": True}],
+)
+def test_the_same_rows_in_parts_or_computed_twice_give_the_same_weights(tmp_path: Path, changes):
+    options = {"batch_size": 4, "max_steps": 3, "soft_targets": True}
+    whole, parts = tiny_policy(), tiny_policy()
+    sft(whole, tmp_path / "whole", **options)
+    sft(parts, tmp_path / "parts", **(options | changes))
+    assert torch.allclose(flat(whole.model), flat(parts.model), atol=1e-4)
+
+
 def test_resumed_training_ends_with_the_same_weights(tmp_path: Path):
     whole = tiny_policy()
     sft(whole, tmp_path / "whole", optimizer="muon", save_steps=2, soft_targets=True)

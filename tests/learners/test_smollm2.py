@@ -34,6 +34,23 @@ def test_a_greedy_reply_is_the_one_of_transformers_own_generate(policy: Policy) 
     assert "Paris" in decode_reply(policy.tokenizer, replies[0].reply_ids)
 
 
+def test_scores_of_a_tree_are_those_of_plain_rows(policy: Policy) -> None:
+    """Twice: the second time the prompts' common beginning is kept."""
+    prompts = [
+        render_prompt(policy.tokenizer, [{"role": "user", "content": text}]) for text in QUESTIONS
+    ]
+    replies = [(504, 282), (504, 314, 28), (4052,)]
+    sampler = LocalSampler(policy.model, policy.tokenizer)
+    for scores in (sampler.score(prompts, [replies] * 2) for _ in range(2)):
+        for prompt, row in zip(prompts, scores, strict=True):
+            for reply, score in zip(replies, row, strict=True):
+                ids = torch.tensor([[*prompt, *reply]])
+                with torch.no_grad():
+                    logits = policy.model(input_ids=ids).logits[0, len(prompt) - 1 : -1]
+                plain = logits.log_softmax(-1)[range(len(reply)), reply].sum()
+                assert abs(score - float(plain)) < 1e-5 * max(1.0, abs(float(plain)))
+
+
 def test_its_folder_ends_replies_where_its_template_does(policy: Policy, smollm2: Path) -> None:
     end = policy.tokenizer.convert_tokens_to_ids("<|im_end|>")
     assert end_of_reply(policy.tokenizer) == end

@@ -116,6 +116,98 @@ def test_new_weights_are_not_taken_for_the_old_ones(model):
     same(ask(sampler, again), ask(sampler_of(model), again))
 
 
+def read_tokens(model, ask_):
+    """How many tokens the model reads meanwhile, beside what it is given one by one."""
+    read = []
+    hook = model.register_forward_pre_hook(
+        lambda _, args, given: read.append(given["input_ids"].numel()), with_kwargs=True
+    )
+    replies = ask_()
+    hook.remove()
+    return sum(read), replies
+
+
+def test_what_prompts_have_in_common_is_read_once_and_kept(model):
+    rules, tails = prompts_of([60])[0], prompts_of([6] * 12, seed=9)
+    prompts = [(*rules, *tail) for tail in tails]
+    sampler = sampler_of(model)
+    first, second, one = prompts[:6], prompts[6:11], prompts[11:]
+    asked = [(first, 60 + 6 * 6), (second, 5 * 6), (one, 6), (one, 1)]
+    for some, count in asked:
+        read, replies = read_tokens(model, lambda some=some: ask(sampler, some, new=1))
+        assert read == count
+        same(replies, [ask(sampler_of(model), [prompt], seeds=[n], new=1)[0] for n, prompt in
+                       enumerate(some)])  # fmt: skip
+
+
+def test_beginnings_are_kept_behind_each_other_up_to_a_limit(model, monkeypatch):
+    from tesuji.players.sampling import prefix_cache
+
+    monkeypatch.setattr(prefix_cache, "MOST_TOKENS", 30)
+    sampler, roles = sampler_of(model), prompts_of([20, 20], seed=4)
+    tails = prompts_of([5, 5], seed=3)
+    for role in (*roles, *roles):
+        asked = [(*role, *tail) for tail in tails]
+        same(ask(sampler, asked), [ask(sampler_of(model), [p], seeds=[n])[0] for n, p in
+                                   enumerate(asked)])  # fmt: skip
+        assert len(sampler.kept.beginnings._below) <= 30
+    read, _ = read_tokens(model, lambda: ask(sampler, asked, new=1))
+    assert read == 2 * 5
+
+
+@pytest.mark.parametrize("change", ["a weight", "an adapter", "the adapter in use"])
+def test_new_weights_drop_the_beginnings(change):
+    from peft import LoraConfig, get_peft_model
+
+    model = build_model(LONG, seed=3)
+    if change != "a weight":
+        config = LoraConfig(r=4, target_modules=["q_proj", "up_proj"], init_lora_weights=False)
+        model = get_peft_model(model, config)
+    model.double()
+    sampler = sampler_of(model)
+    prompts = [(*prompts_of([30])[0], *tail) for tail in prompts_of([5, 5, 5], seed=2)]
+    ask(sampler, prompts)
+    before = sampler.score(prompts, [[(1, 2)]] * 3)
+    if change == "the adapter in use":
+        model.base_model.disable_adapter_layers()
+    else:
+        trained = [p for p in model.parameters() if p.requires_grad]
+        for weight in trained:
+            weight.grad = torch.ones_like(weight)
+        torch.optim.AdamW(trained, lr=0.1).step()
+    same(ask(sampler, prompts), ask(sampler_of(model), prompts))
+    after = sampler.score(prompts, [[(1, 2)]] * 3)
+    assert after == sampler_of(model).score(prompts, [[(1, 2)]] * 3)
+    assert abs(after[0][0] - before[0][0]) > 1e-3
+
+
+def test_scores_of_trees_are_those_of_plain_rows():
+    """In float32 to 1e-5 a token, also with beginnings kept, in a forest, and head by slices."""
+    from tesuji.players.sampling import scoring
+
+    model = build_model(LONG, seed=3)
+    prompts = [(*prompts_of([40])[0], *tail) for tail in prompts_of([0, 3, 3, 9], seed=2)]
+    choices = [[(7,), (7, 8, 9), (5, 6)], [(1, 2)], [(1, 2), (1, 3)], [(250, 3, 3, 1)]]
+    sampler, small = sampler_of(model), sampler_of(model)
+    small.kept.beginnings.most = 50
+    expected = [
+        [_plain_score(model, p, choice) for choice in some]
+        for p, some in zip(prompts, choices, strict=True)
+    ]
+    for each, logits in ((sampler, 1 << 26), (sampler, 1 << 26), (small, 600)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(scoring, "LOGITS", logits)
+            scores = each.score(prompts, choices)
+        for row, right in zip(scores, expected, strict=True):
+            assert row == pytest.approx(right, abs=1e-5)
+
+
+@torch.no_grad()
+def _plain_score(model, prompt, choice):
+    logits = model(input_ids=torch.tensor([[*prompt, *choice]])).logits[0, len(prompt) - 1 : -1]
+    return float(logits.log_softmax(-1)[range(len(choice)), choice].sum())
+
+
 def test_windowed_attention_falls_back_to_copies(model):
     from transformers import AutoModelForCausalLM, Qwen2Config
 
@@ -132,6 +224,6 @@ def test_windowed_attention_falls_back_to_copies(model):
     )
     windowed = AutoModelForCausalLM.from_config(config).double()
     sampler = sampler_of(windowed, reuse=True)
-    assert sampler.kept is None
+    assert sampler.kept is None and not sampler.reuse
     prompts = prompts_of([40]) * 4
     same(ask(sampler, prompts), [ask(sampler, [prompts[0]], seeds=[n])[0] for n in range(4)])

@@ -9,6 +9,7 @@ from families import family_model
 
 from tesuji.players.sampling.head import layers
 from tesuji.players.sampling.kv_context import Context
+from tesuji.players.sampling.prefix_cache import Beginnings
 from tesuji.players.sampling.support import TREE_ATTENTION, attention_of
 from tesuji.players.sampling.support_check import support_of
 from tesuji.players.sampling.token_tree import alike, forest, plant
@@ -63,24 +64,27 @@ def test_alike_counts_the_common_beginning():
     assert alike((), (1,)) == 0
 
 
-@pytest.mark.parametrize("before", [0, 5])
+@pytest.mark.parametrize("kept", [0, 5])
 @pytest.mark.parametrize("block", [1, 3, 8, 100])
-def test_blocks_attend_as_a_mask_of_everything_does(block, before):
+def test_blocks_attend_as_a_mask_of_everything_does(block, kept):
     tree = plant(sequences(7))
     size, generator = len(tree), torch.Generator().manual_seed(1)
-    shapes = [(1, 6, size, 4), (1, 2, before + size, 4), (1, 2, before + size, 4)]
+    columns = [*range(1, size, size // kept), size][-kept:] if kept else []  # and one of nobody
+    fresh = [node for node in range(size) if node not in columns]
+    nodes, query_nodes = torch.tensor([*columns, *fresh]), torch.tensor(fresh).unsqueeze(1)
+    shapes = [(1, heads, number, 4) for heads, number in ((6, len(fresh)), (2, len(nodes)))]
     query, key, value = (
         torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
-        for shape in shapes
+        for shape in (*shapes, shapes[1])
     )
-    ends, nodes = torch.tensor(tree.ends), torch.arange(size)
-    seen = (nodes <= nodes.unsqueeze(1)) & (nodes.unsqueeze(1) < ends)
-    seen = torch.cat([torch.ones(size, before, dtype=torch.bool), seen], dim=1)
+    ends = torch.tensor([*tree.ends, 0])[nodes]
+    seen = (nodes <= query_nodes) & (query_nodes < ends)
     groups = [each.repeat_interleave(3, dim=1) for each in (key, value)]
     right = torch.nn.functional.scaled_dot_product_attention(query, *groups, attn_mask=seen)
-    blocks = Blocks(tree.ends, torch.float64, query.device, before=before, block=block)
+    blocks = Blocks(tree.ends, torch.float64, query.device, kept=columns, block=block)
     ours = blocks.attend(query, key, value, None, 0.0)
     assert torch.allclose(ours, right.transpose(1, 2), atol=1e-12)
+    assert torch.equal(blocks.mask()[0, 0] == 0, seen)
     weights = torch.randn(ours.shape, generator=generator, dtype=torch.float64)
     gradients = torch.autograd.grad((ours * weights).sum(), (query, key, value), retain_graph=True)
     others = torch.autograd.grad((right.transpose(1, 2) * weights).sum(), (query, key, value))
@@ -117,13 +121,19 @@ def test_a_tree_gives_the_states_and_gradients_of_plain_rows(family, blocks):
             assert (one - other).abs().max() < 1e-5 * float(other.abs().max())
 
 
-def test_a_context_of_a_tree_goes_on_as_one_of_rows_does():
+@pytest.mark.parametrize("blocks", [True, False])
+def test_a_context_of_a_tree_goes_on_as_one_of_rows_does(blocks):
+    """Also behind beginnings that are kept, and in a forest of small trees."""
     model = family_model("llama")
     texts = [text for text in sequences(9) if len(text) > 1]
-    support_of(model)
-    with torch.no_grad():
-        ours, logits = Context.of_tree(model, texts)
-        theirs, right = Context.of(model, texts, masks=True)
-        assert (logits - right).abs().max() < 1e-5
-        ids = torch.arange(len(texts)) % 3 + 1
-        assert (ours.advance(ids) - theirs.advance(ids)).abs().max() < 1e-5
+    assert support_of(model).shared
+    use_tree_attention(model, on=blocks)
+    kept = Beginnings(model)
+    for most in (1000, 1000, 10):
+        kept.most = most
+        with torch.no_grad():
+            ours, logits = kept.read(texts)
+            theirs, right = Context.of(model, texts, masks=True)
+            assert (logits - right).abs().max() < 1e-5
+            ids = torch.arange(len(texts)) % 3 + 1
+            assert (ours.advance(ids) - theirs.advance(ids)).abs().max() < 1e-5

@@ -38,10 +38,12 @@ def add_adapter(model: Any, config: Any) -> Any:
     configuration does not fit the model."""
     from peft import get_peft_model, prepare_model_for_kbit_training
 
+    from tesuji.learners.model.adapter_dtype import compute_in_base_dtype
+
     if getattr(model, "is_loaded_in_4bit", False):
         model = prepare_model_for_kbit_training(model)
     try:
-        return get_peft_model(model, config)
+        return compute_in_base_dtype(get_peft_model(model, config))
     except ValueError as error:
         raise EngineError(
             str(error), where="model.lora.target_modules", hint="`all-linear` fits every model"

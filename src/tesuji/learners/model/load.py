@@ -78,11 +78,13 @@ def load_policy(section: ModelSection, source: str, progress: Progress = SILENT)
         return Policy(load_model(section, source), load_tokenizer(section, source), source)
     from peft import PeftModel
 
+    from tesuji.learners.model.adapter_dtype import compute_in_base_dtype
+
     refuse_damaged(source)
     model = load_model(section, base)
     with _told(source):
         model = PeftModel.from_pretrained(model, source, is_trainable=True)
-    return Policy(model, load_tokenizer(section, source), source)
+    return Policy(compute_in_base_dtype(model), load_tokenizer(section, source), source)
 
 
 def device_of(section: ModelSection) -> str:

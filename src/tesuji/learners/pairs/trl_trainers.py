@@ -1,5 +1,6 @@
 """TRL's trainers for pairs, taking rows that are tokenised already."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,24 +8,36 @@ from datasets import Dataset
 from trl import DPOTrainer, RewardTrainer
 
 from tesuji.learners.pairs.tokens import PairRow
+from tesuji.learners.pairs.trees import reading_trees
 from tesuji.learners.trainer.trainer import refuse_nan
+from tesuji.players.sampling.support_check import support_of
 
 
 class _Careful:
-    """Mixed in front of a TRL trainer: no step is taken on a loss that is not a number, and tokens
-    are counted where a resumed training finds them."""
+    """Mixed in front of a TRL trainer: batches are read as token trees where the model can, no step
+    is taken on a loss that is not a number, and tokens are counted where a resumed training finds
+    them."""
 
     stage_name = "pairs"
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """TRL's draft is not written: the model's own card is made from the run."""
 
-    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+    def compute_loss(self: Any, *args: Any, **kwargs: Any) -> Any:
         """TRL's own loss. Raises EngineError where it is not finite."""
-        result: Any = super().compute_loss(*args, **kwargs)  # type: ignore[misc]
+        with self._reading():
+            result: Any = super().compute_loss(*args, **kwargs)  # type: ignore[misc]
         loss = result[0] if isinstance(result, tuple) else result
-        refuse_nan(loss, self.state.global_step, self.stage_name)  # type: ignore[attr-defined]
+        refuse_nan(loss, self.state.global_step, self.stage_name)
         return result
+
+    def _reading(self: Any) -> Any:
+        """Of trees; of TRL's padded rows where the model takes no masks of ours, or where a loss
+        on its router counts every token of every row."""
+        if not support_of(self.model).shared or getattr(self, "aux_loss_enabled", False):
+            return contextlib.nullcontext()
+        models = [m for m in (self.model, getattr(self, "ref_model", None)) if m is not None]
+        return reading_trees(*models, autocast=self.accelerator.autocast)
 
     def log(self: Any, logs: dict[str, float], start_time: float | None = None) -> None:
         """TRL counts tokens in an attribute that no checkpoint holds; the trainer's state is."""

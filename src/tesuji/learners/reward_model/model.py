@@ -4,7 +4,7 @@ The number is read at the last token, which is always the one that ends the repl
 is a whole model, or an adapter that holds the head too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tesuji.core.errors import EngineError
 from tesuji.core.files import read_json
 from tesuji.learners.model.adapter import add_adapter, lora_config
+from tesuji.learners.model.adapter_dtype import compute_in_base_dtype
 from tesuji.learners.model.load import (
     Policy,
     load_model,
@@ -22,9 +23,12 @@ from tesuji.learners.model.load import (
     refuse_damaged,
 )
 from tesuji.learners.model.sources import base_of
+from tesuji.learners.model.tree_states import tree_states
 from tesuji.players.prompting.chat_template import end_of_reply
 from tesuji.players.sampling.head import layers, whole
 from tesuji.players.sampling.modes import evaluating
+from tesuji.players.sampling.support_check import support_of
+from tesuji.players.sampling.token_tree import forest
 from tesuji.recipe.schema.sections import ModelSection
 
 HEAD = "score"
@@ -84,6 +88,7 @@ def load_reward_model(section: ModelSection, source: str) -> Policy:
 
         reward_head(model).float()  # as it was trained and saved
         model = PeftModel.from_pretrained(model, source, is_trainable=True)
+        model = compute_in_base_dtype(model)
     return Policy(model, tokenizer, source)
 
 
@@ -116,18 +121,29 @@ def score_ids(
     model: Any, sequences: Sequence[Sequence[int]], pad: int, batch_tokens: int
 ) -> list[float]:
     """The reward of each whole sequence, the head computed in float32; alike beside alike, at most
-    `batch_tokens` tokens (or one sequence) in a forward pass."""
+    `batch_tokens` tokens (or one sequence) in a forward pass. What several begin with is read once
+    where the model takes trees."""
     scores = [0.0] * len(sequences)
+    shared = support_of(model).shared
+    chunks = forest(sequences, batch_tokens) if shared else _chunks(sequences, batch_tokens)
     with evaluating(model):
-        for chunk in _chunks(sequences, batch_tokens):
-            rewards = _score(model, [sequences[index] for index in chunk], pad)
-            for index, reward in zip(chunk, rewards.tolist(), strict=True):
+        for chunk in chunks:
+            some = [sequences[index] for index in chunk]
+            hidden = _ends_in_tree(model, some) if shared else _ends(model, some, pad)
+            rewards = nn.functional.linear(hidden.float(), reward_head(model).weight.float())
+            for index, [reward] in zip(chunk, rewards.tolist(), strict=True):
                 scores[index] = reward
     return scores
 
 
-def _score(model: Any, some: Sequence[Sequence[int]], pad: int) -> Tensor:
-    """Rewards [B] of sequences padded to the right."""
+def _ends_in_tree(model: Any, some: Sequence[Sequence[int]]) -> Tensor:
+    """Hidden states [B, D] at the last tokens, of sequences read as a tree."""
+    states, nodes = tree_states(model, some)
+    return states[[path[-1] for path in nodes]]
+
+
+def _ends(model: Any, some: Sequence[Sequence[int]], pad: int) -> Tensor:
+    """The same of sequences padded to the right."""
     width = max(map(len, some))
     rows = [[*ids, *([pad] * (width - len(ids)))] for ids in some]
     mask = [[1] * len(ids) + [0] * (width - len(ids)) for ids in some]
@@ -137,17 +153,19 @@ def _score(model: Any, some: Sequence[Sequence[int]], pad: int) -> Tensor:
         use_cache=False,
     )
     last = torch.tensor([len(ids) - 1 for ids in some], device=model.device)
-    hidden = out.last_hidden_state[torch.arange(len(some), device=model.device), last]
-    return nn.functional.linear(hidden.float(), reward_head(model).weight.float()).squeeze(-1)
+    hidden: Tensor = out.last_hidden_state[torch.arange(len(some), device=model.device), last]
+    return hidden
 
 
-def _chunks(sequences: Sequence[Sequence[int]], batch_tokens: int) -> list[list[int]]:
-    chunks: list[list[int]] = []
+def _chunks(sequences: Sequence[Sequence[int]], batch_tokens: int) -> Iterator[list[int]]:
+    chunk: list[int] = []
     for index in sorted(range(len(sequences)), key=lambda i: len(sequences[i])):
-        if not chunks or (len(chunks[-1]) + 1) * len(sequences[index]) > batch_tokens:
-            chunks.append([])
-        chunks[-1].append(index)
-    return chunks
+        if chunk and (len(chunk) + 1) * len(sequences[index]) > batch_tokens:
+            yield chunk
+            chunk = []
+        chunk.append(index)
+    if chunk:
+        yield chunk
 
 
 def _padding(tokenizer: Any) -> Any:

@@ -1,79 +1,42 @@
 """TRL's SFTTrainer with a distribution as the target of each reply token.
 
-Replies stand at the right end of every row (left padding), so that logits are computed for reply
-tokens only: for games, where prompts are long and moves are short, that is most of the work
-saved. Models that must not see padding before a text have it behind. With one right reply a prompt
-the loss equals TRL's own (a test holds this).
+A batch is a tree of tokens where the model reads one (`collate.py`). The output head sees only the
+places where a reply token is predicted, each once, in chunks; what follows it is in float32. With
+one right reply a prompt the loss equals TRL's own (a test holds this).
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 from trl import SFTTrainer
 
-from tesuji.learners.sft.tokens import TokenRow
 from tesuji.learners.trainer.trainer import refuse_nan
+from tesuji.players.sampling.head import layers, own_logits
+from tesuji.players.sampling.support_check import support_of
+from tesuji.players.sampling.tree_attention import tree_inputs
+
+CHUNK = 1 << 24  # logits at once
 
 
-def to_columns(row: TokenRow) -> dict[str, Any]:
-    """A row as the data set stores it; targets as two lists of lists, one entry a reply token."""
-    return {
-        "input_ids": [*row.prompt_ids, *row.reply_ids],
-        "reply_length": len(row.reply_ids),
-        "target_ids": [list(target) for target in row.targets],
-        "target_shares": [list(target.values()) for target in row.targets],
-    }
+class Targets(NamedTuple):
+    """What is taught where, as the collator gives it."""
 
+    places: Tensor
+    counts: Tensor
+    target_at: Tensor
+    target_ids: Tensor
+    target_shares: Tensor
 
-class SoftCollator:
-    """Pads rows to the left, or (`behind`) to the right; packs targets as sparse (row, position,
-    token, share) entries."""
-
-    def __init__(self, pad_token_id: int, *, behind: bool = False) -> None:
-        self.pad, self.behind = pad_token_id, behind
-
-    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        """Tensors of a batch: ids, mask and positions (B, T); labels (B, 1 + R), right-aligned;
-        `target_at` (N, 3) and `target_shares` (N,) for the R reply positions.
-
-        The labels' first column is always -100: transformers counts tokens from the second on.
-        With padding behind, `reply_at` (B, R) says where each reply position is predicted.
-        """
-        width = max(len(row["input_ids"]) for row in rows)
-        reply = max(row["reply_length"] for row in rows)
-        ids = [self._padded(row["input_ids"], width, self.pad) for row in rows]
-        mask = [self._padded([1] * len(row["input_ids"]), width, 0) for row in rows]
-        labels = [
-            [-100] * (1 + reply - r["reply_length"]) + list(r["input_ids"])[-r["reply_length"] :]
-            for r in rows
-        ]
-        entries = [
-            (index, reply - row["reply_length"] + place, token, share)
-            for index, row in enumerate(rows)
-            for place, (tokens, shares) in enumerate(
-                zip(row["target_ids"], row["target_shares"], strict=True)
-            )
-            for token, share in zip(tokens, shares, strict=True)
-        ]
-        attention = torch.tensor(mask)
-        if self.behind:
-            ends = torch.tensor([len(row["input_ids"]) for row in rows]).unsqueeze(1)
-            where = {"reply_at": (ends - 1 + torch.arange(-reply, 0)).clamp(min=0)}
-        else:
-            where = {"position_ids": (attention.cumsum(-1) - 1).clamp(min=0)}
-        return {
-            "input_ids": torch.tensor(ids),
-            "attention_mask": attention,
-            **where,
-            "labels": torch.tensor(labels),
-            "target_at": torch.tensor([entry[:3] for entry in entries]),
-            "target_shares": torch.tensor([entry[3] for entry in entries], dtype=torch.float32),
-        }
-
-    def _padded(self, row: Sequence[int], width: int, pad: int) -> list[int]:
-        padding = [pad] * (width - len(row))
-        return [*row, *padding] if self.behind else [*padding, *row]
+    def chunks(self, size: int) -> Iterator["Targets"]:
+        """The same, `size` places at a time."""
+        for start in range(0, len(self.places), size):
+            here = (self.target_at >= start) & (self.target_at < start + size)
+            part = slice(start, start + size)
+            pairs = (self.target_at[here] - start, self.target_ids[here], self.target_shares[here])
+            yield Targets(self.places[part], self.counts[part], *pairs)
 
 
 class SoftTargetTrainer(SFTTrainer):
@@ -89,38 +52,77 @@ class SoftTargetTrainer(SFTTrainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Mean over reply tokens (of the whole optimizer step) of the cross-entropy, fp32."""
-        labels, at, shares = (inputs.pop(k) for k in ("labels", "target_at", "target_shares"))
-        labels = labels[:, 1:]
-        outputs, logits = _reply_logits(model, inputs, labels.shape[1])
-        log_probs = torch.log_softmax(logits.float(), dim=-1)
-        taught = labels != -100
-        tokens = taught.sum() if num_items_in_batch is None else num_items_in_batch
-        loss = -(shares * log_probs[at[:, 0], at[:, 1], at[:, 2]]).sum() / tokens
+        """Mean over reply tokens (of the whole optimizer step) of the cross-entropy, fp32. There
+        are no outputs: logits are not kept."""
+        with self.accelerator.autocast():
+            loss, entropy, hits = score_batch(self.model, inputs, model)
+        taught = inputs["counts"].sum()
+        loss = loss / (taught if num_items_in_batch is None else num_items_in_batch)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP averages the gradients again
         refuse_nan(loss, self.state.global_step, "sft")
-        self._note(log_probs.detach(), taught, at)
-        return (loss, outputs) if return_outputs else loss
+        self._note(entropy / taught, hits / taught)
+        return (loss, None) if return_outputs else loss
 
-    @torch.no_grad()
-    def _note(self, log_probs: torch.Tensor, taught: torch.Tensor, at: torch.Tensor) -> None:
+    def _note(self, entropy: Tensor, accuracy: Tensor) -> None:
         """TRL's own training metrics, over reply tokens; any token that is taught is right."""
         mode = "train" if self.model.training else "eval"
-        entropy = -(log_probs.exp() * log_probs).sum(-1)[taught].mean()
-        hit = log_probs.argmax(-1)[at[:, 0], at[:, 1]] == at[:, 2]
         self._metrics[mode]["entropy"].append(entropy.item())
-        self._metrics[mode]["mean_token_accuracy"].append((hit.sum() / taught.sum()).item())
-        # TRL counts tokens in an attribute that no checkpoint holds; the trainer's state is saved.
+        self._metrics[mode]["mean_token_accuracy"].append(accuracy.item())
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """With the tokens read so far. TRL counts them in an attribute that no checkpoint holds;
+        the trainer's state is saved."""
+        mode = "train" if self.model.training else "eval"
         self._metrics[mode]["num_tokens"] = [float(self.state.num_input_tokens_seen)]
+        super().log(logs, start_time)
 
 
-def _reply_logits(model: Any, inputs: dict[str, Any], count: int) -> tuple[Any, torch.Tensor]:
-    """The model's outputs, and its logits (B, R, V) for R reply positions."""
-    at = inputs.get("reply_at")
-    if at is None:
-        outputs = model(**inputs, logits_to_keep=count + 1, use_cache=False)
-        return outputs, outputs.logits[:, :-1]
-    outputs = model(input_ids=inputs["input_ids"], use_cache=False)
-    places = at.unsqueeze(-1).expand(-1, -1, outputs.logits.shape[-1])
-    return outputs, outputs.logits.gather(1, places)
+def score_batch(model: Any, batch: dict[str, Any], wrapped: Any) -> Sequence[Tensor]:
+    """Of a collator's batch what `_score` gives; `wrapped` is the model as it is to be called."""
+    targets = Targets(*(batch[name] for name in Targets._fields))
+    if not support_of(model).own_head:
+        logits = wrapped(input_ids=batch["input_ids"], use_cache=False).logits
+        return _score(logits.flatten(0, 1)[targets.places], targets)
+    tree = batch.get("tree")
+    read = tree_inputs(model, tree) if tree else {"input_ids": batch["input_ids"]}
+    states = _states(wrapped, layers(model), read)
+    size = max(1, CHUNK // int(model.config.get_text_config().vocab_size))
+    scores = []
+    for part in targets.chunks(size):
+        arguments = (model, states[part.places], part)
+        if len(targets.places) > size and torch.is_grad_enabled():
+            scores.append(checkpoint(_head, *arguments, use_reentrant=False))
+        else:
+            scores.append(_head(*arguments))
+    return [torch.stack(sums).sum() for sums in zip(*scores, strict=True)]
+
+
+def _states(model: Any, stack: Any, inputs: dict[str, Any]) -> Tensor:
+    """The last hidden states [T, D] of whatever is read, by the whole model's forward pass, for
+    DDP and autocast are wrapped around that."""
+    states: list[Tensor] = []
+    hook = stack.register_forward_hook(lambda *call: states.append(call[-1].last_hidden_state))
+    try:
+        nothing = torch.zeros(0, dtype=torch.long, device=inputs["input_ids"].device)
+        model(**inputs, use_cache=False, logits_to_keep=nothing)
+    finally:
+        hook.remove()
+    return states[-1].flatten(0, 1)
+
+
+def _head(model: Any, states: Tensor, targets: Targets) -> tuple[Tensor, Tensor, Tensor]:
+    return _score(own_logits(model, states), targets)
+
+
+def _score(logits: Tensor, targets: Targets) -> tuple[Tensor, Tensor, Tensor]:
+    """Sums over the reply tokens predicted from logits [P, V]: the cross-entropy to what is taught,
+    the entropy (both in nats), and how often the likeliest token is a taught one."""
+    logits, (_, counts, at, ids, shares) = logits.float(), targets
+    norm = logits.logsumexp(-1)  # adds up a large vocabulary more exactly than log_softmax does
+    loss = (shares * (norm[at] - logits[at, ids])).sum()
+    with torch.no_grad():
+        probs = (logits - norm.unsqueeze(-1)).exp()
+        entropy = (norm - (probs * logits).sum(-1)) @ counts.to(logits.dtype)
+        hits = (logits.argmax(-1)[at] == ids).sum()
+    return loss, entropy, hits

@@ -114,7 +114,8 @@ def _trainer(
 ) -> Any:
     from datasets import Dataset
 
-    from tesuji.learners.sft.soft_targets import SoftCollator, SoftTargetTrainer, to_columns
+    from tesuji.learners.sft.collate import SoftCollator, reads_trees, to_columns
+    from tesuji.learners.sft.soft_targets import SoftTargetTrainer
 
     def dataset(tokenized: Tokenized) -> Any:
         return Dataset.from_list([to_columns(row) for row in tokenized.rows])
@@ -125,7 +126,7 @@ def _trainer(
         train_dataset=dataset(rows),
         eval_dataset=dataset(looks) if looks else None,
         processing_class=policy.tokenizer,
-        data_collator=SoftCollator(policy.tokenizer.pad_token_id, behind=policy.support.plain),
+        data_collator=SoftCollator(policy.tokenizer.pad_token_id, trees=reads_trees(policy.model)),
         optimizers=(optimizer(stage, policy.model), None),
     )
 

@@ -136,9 +136,18 @@ def _next(
     if not template:
         return _encoded(tokenizer, content + "\n")
     before = [Message(role="user", content="?"), Message(role="assistant", content=_MARK)]
-    start = _templated(tokenizer, before[:1], enable_thinking) + render_reply(tokenizer, _MARK)
+    start = _replied(tokenizer, template, enable_thinking)
     whole = _templated(tokenizer, [*before, Message(role="user", content=content)], enable_thinking)
     return tuple(whole[len(start) :]) if whole[: len(start)] == start else None
+
+
+@functools.lru_cache(maxsize=16)
+def _replied(
+    tokenizer: "PreTrainedTokenizerBase", template: str, enable_thinking: bool
+) -> list[int]:
+    """A conversation up to the end of its first reply."""
+    asked = [Message(role="user", content="?")]
+    return _templated(tokenizer, asked, enable_thinking) + render_reply(tokenizer, _MARK)
 
 
 @functools.lru_cache(maxsize=8192)

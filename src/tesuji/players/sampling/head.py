@@ -5,7 +5,7 @@ The head is the model's own code, with whatever it does to the logits: a cap (Ge
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -28,7 +28,7 @@ def layers(model: Any) -> Any:
 def own_logits(model: Any, hidden: Tensor) -> Tensor:
     """Logits [T, V] of hidden states [T, D] by the model's own head."""
     ids = torch.zeros(1, len(hidden), dtype=torch.long, device=hidden.device)
-    with _answering(layers(model), hidden.unsqueeze(0)):
+    with answering(layers(model), hidden.unsqueeze(0)):
         logits: Tensor = whole(model)(input_ids=ids).logits[0]
     return logits
 
@@ -47,9 +47,21 @@ class _Answer:
 
 
 @contextlib.contextmanager
-def _answering(module: Any, hidden: Tensor) -> Iterator[None]:
-    module.forward = lambda *arguments, **keywords: _Answer(hidden)
+def answering(module: Any, hidden: Tensor) -> Iterator[None]:
+    """Inside, the layers compute nothing: whatever they are given, they return these states."""
+    with forwarding(module, lambda *arguments, **keywords: _Answer(hidden)):
+        yield
+
+
+@contextlib.contextmanager
+def forwarding(module: Any, forward: Callable[..., Any]) -> Iterator[None]:
+    """`forward` in the place of the module's own inside."""
+    kept = vars(module).get("forward")
+    module.forward = forward
     try:
         yield
     finally:
-        del module.forward  # the class's own is seen again
+        if kept is None:
+            del module.forward  # the class's own is seen again
+        else:
+            module.forward = kept

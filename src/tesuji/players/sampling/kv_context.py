@@ -14,8 +14,6 @@ import torch
 from torch import Tensor
 
 from tesuji.players.sampling.kv_buffer import roomy_cache
-from tesuji.players.sampling.token_tree import plant
-from tesuji.players.sampling.tree_attention import tree_inputs
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -48,28 +46,21 @@ class Context:
         return context, context.read(prompts)
 
     @classmethod
-    def of_tree(
-        cls, model: "PreTrainedModel", texts: Sequence[Sequence[int]]
-    ) -> tuple["Context", Tensor]:
-        """The same as `of` for a model that takes masks of ours, every common beginning read once:
-        a plain context with a row a text, and the logits [R, V] after each."""
-        tree = plant(texts)
-        last = torch.tensor([nodes[-1] for nodes in tree.nodes], device=model.device)
-        inputs = tree_inputs(model, tree)
-        out = model(**inputs, past_key_values=roomy_cache(), use_cache=True, logits_to_keep=last)
-        width = max(map(len, texts))
-        columns = [[0] * (width - len(nodes)) + list(nodes) for nodes in tree.nodes]
+    def of_columns(
+        cls, model: "PreTrainedModel", cache: Any, columns: Sequence[Sequence[int]]
+    ) -> "Context":
+        """A plain context whose row r has read what stands in `columns[r]` of the only row of a
+        cache; for models that take masks of ours."""
         context = cls(model, masks=True)
-        context.lengths = [len(text) for text in texts]
-        lengths = torch.tensor(context.lengths, device=model.device).unsqueeze(1)
-        hole = torch.arange(width, device=model.device) < width - lengths
-        context.owner = torch.where(hole, NOBODY, ALL).to(torch.int32)
-        context.holes = bool(hole.any())
-        rows = torch.zeros(len(texts), dtype=torch.long, device=model.device)
-        context.cache = _gathered(
-            out.past_key_values, rows, torch.tensor(columns, device=model.device)
-        )
-        return context, out.logits[0]
+        context.lengths = [len(some) for some in columns]
+        width = max(context.lengths)
+        gaps = torch.tensor([width - length for length in context.lengths], device=model.device)
+        holes = torch.arange(width, device=model.device) < gaps.unsqueeze(1)
+        context.owner = torch.where(holes, NOBODY, ALL).to(torch.int32)
+        context.holes = bool(holes.any())
+        padded = [[0] * (width - len(some)) + list(some) for some in columns]
+        context.cache = columns_of(cache, torch.tensor(padded, device=model.device))
+        return context
 
     @property
     def width(self) -> int:
@@ -164,7 +155,7 @@ class Context:
         columns = torch.argsort(ours.int(), dim=1, stable=True)[:, -width:]  # others to the left
         kept = torch.gather(ours, 1, columns)
         picked = Context(self.model, masks=self.masks)
-        picked.cache = _gathered(self.cache, rows, columns)
+        picked.cache = columns_of(self.cache, columns, rows)
         picked.owner = torch.where(kept, ALL, NOBODY).to(torch.int32)
         picked.holes = not bool(kept.all())
         picked.lengths = [self.lengths[row] for row, _ in texts]
@@ -207,8 +198,10 @@ def joined(contexts: Sequence[Context]) -> Context:
     return whole
 
 
-def _gathered(cache: Any, rows: Tensor, columns: Tensor) -> Any:
-    """A new cache with the given columns [B, S] of the given rows [B] of each layer."""
+def columns_of(cache: Any, columns: Tensor, rows: Tensor | None = None) -> Any:
+    """A new cache with the given columns [B, S] of the given rows [B] of each layer, or of its
+    first row."""
+    rows = torch.zeros_like(columns[:, 0]) if rows is None else rows
     fresh: Any = roomy_cache()
     for number, layer in enumerate(cache.layers):
         keys, values = (

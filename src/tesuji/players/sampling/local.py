@@ -1,7 +1,8 @@
 """The local sampler: a transformers model, decoded in batches, close to its bare forward passes.
 
 Each distinct prompt goes through the model once, however many replies it gets, and stands once in
-its memory while they are short; finished rows leave the batch; where a reply must be a legal move,
+its memory while they are short; what several prompts begin with is read once, and kept for later
+calls until the weights change; finished rows leave the batch; where a reply must be a legal move,
 decoding ends as soon as one move is left. With `reuse`, a prompt that goes on where an earlier
 prompt and its reply ended is read from there. What it leaves to others: beams, penalties, paged
 attention (vLLM has those).
@@ -30,6 +31,7 @@ from tesuji.players.sampling.legal_tokens import Branch, branches_of, certain, m
 from tesuji.players.sampling.modes import evaluating
 from tesuji.players.sampling.plain_context import PlainContext
 from tesuji.players.sampling.prefix_cache import KeptContexts
+from tesuji.players.sampling.scoring import Scoring, padded_scores, tree_scores
 from tesuji.players.sampling.support_check import support_of
 from tesuji.players.sampling.token_draw import distribution, draw
 
@@ -53,7 +55,8 @@ class LocalSampler:
         self.model = model
         self.batch_size = batch_size
         self.support = support_of(model)
-        self.kept = KeptContexts(model) if reuse and self.support.shared else None
+        self.kept = KeptContexts(model) if self.support.shared else None
+        self.reuse = reuse and self.support.shared
         self.stop_ids = frozenset(_stop_ids(model, tokenizer))
         self.longest = getattr(model.config, "max_position_embeddings", None)
 
@@ -85,21 +88,27 @@ class LocalSampler:
         self, prompts: Sequence[Sequence[int]], choices: Sequence[Choices]
     ) -> list[list[float]]:
         """The log-prob of each choice after its prompt, end token included; see `Sampler`."""
-        longest = max((len(choice) for some in choices for choice in some), default=0)
-        self._check_lengths(prompts, longest)
-        scores: list[list[float]] = [[] for _ in prompts]
+        rows = [
+            Scoring(tuple(prompt), tuple(choice))
+            for prompt, some in zip(prompts, choices, strict=True)
+            for choice in some
+        ]
+        for row in rows:
+            self._check_lengths([row.prompt], len(row.reply))
         with evaluating(self.model), torch.inference_mode():
-            for chunk in self._score_chunks(prompts, choices):
-                rows = [(index, choice) for index in chunk for choice in choices[index]]
-                totals = self._score([prompts[index] for index, _ in rows], [c for _, c in rows])
-                for (index, _), total in zip(rows, totals, strict=True):
-                    scores[index].append(total)
-        return scores
+            scores = iter(self._scores(rows))
+        return [[next(scores) for _ in some] for some in choices]
+
+    def _scores(self, rows: Sequence[Scoring]) -> list[float]:
+        if self.kept is None:
+            return padded_scores(self.model, self.support, rows, self.batch_size)
+        self.kept.forget_if_changed()
+        return tree_scores(self.model, self.kept.beginnings, rows)
 
     def _ordered(self, rows: "list[_Row]") -> "list[_Row]":
         """Alike beside alike, so that little is padded. Conversations that fit into one batch stay
         in the order they come in: the next turn then finds them as they were kept."""
-        if self.kept is not None and len(rows) <= self.batch_size:
+        if self.reuse and len(rows) <= self.batch_size:
             return rows
         return sorted(rows, key=lambda row: (len(row.read), row.read))
 
@@ -116,8 +125,8 @@ class LocalSampler:
         """Decode these rows to their ends, one token of each at a time."""
         choose = functools.partial(_draw, temperature=temperature, top_p=top_p)
         stems = list(dict.fromkeys(row.read for row in rows))
-        if self.kept is None and len(stems) < len(rows) and self._worth_sharing(stems, rows):
-            _decode_shared(self.model, stems, rows, choose)
+        if self.kept and not self.reuse and self._worth_sharing(stems, rows):
+            _decode_shared(self.kept, stems, rows, choose)
             return
         context, logits = self._read(rows)
         while True:
@@ -130,14 +139,14 @@ class LocalSampler:
                 context.keep(running)
                 rows = [rows[index] for index in running]
                 ids = ids[running]
-            logits = context.advance(ids, [row.done for row in rows] if self.kept else None)
+            logits = context.advance(ids, [row.done for row in rows] if self.reuse else None)
         self._keep(context, rows, range(len(rows)))
 
     def _worth_sharing(self, stems: Sequence[Sequence[int]], rows: "Sequence[_Row]") -> bool:
         """Whether replies are so short that seeing past the others' costs less than copying the
         prompt for each."""
         others = (len(rows) / len(stems) - 1) * max(row.limit for row in rows)
-        return self.support.shared and others <= min(map(len, stems))
+        return len(stems) < len(rows) and others <= min(map(len, stems))
 
     def _read(self, rows: "Sequence[_Row]") -> tuple[Context | PlainContext, Tensor]:
         """A context that has read every row's text, and the logits [B, V] after it."""
@@ -147,67 +156,16 @@ class LocalSampler:
         if self.support.plain:
             context = PlainContext(self.model, texts, cached=self.support.cached)
             return context, context.logits
-        return read_once(self.model, texts, masks=self.support.shared)
+        return read_once(self.model, texts, masks=False)
 
     def _keep(
         self, context: Context | PlainContext, rows: "Sequence[_Row]", leaving: Sequence[int]
     ) -> None:
         """Remember what the leaving rows have read, for a prompt that goes on from there."""
-        if self.kept is not None and isinstance(context, Context) and leaving:
+        if self.kept and self.reuse and isinstance(context, Context) and leaving:
             texts = [(*rows[index].prompt, *rows[index].ids) for index in leaving]
             whole = len(leaving) == len(rows)
             self.kept.put(context if whole else context.pick([(i, ALL) for i in leaving]), texts)
-
-    def _score_chunks(
-        self, prompts: Sequence[Sequence[int]], choices: Sequence[Choices]
-    ) -> Iterator[list[int]]:
-        """Indices of prompts, by length: at most batch_size choices together, or one prompt."""
-        chunk: list[int] = []
-        size = 0
-        for index in sorted(range(len(prompts)), key=lambda index: len(prompts[index])):
-            if chunk and size + len(choices[index]) > self.batch_size:
-                yield chunk
-                chunk, size = [], 0
-            chunk.append(index)
-            size += len(choices[index])
-        if size:
-            yield chunk
-
-    def _score(self, prompts: list[Sequence[int]], choices: list[Sequence[int]]) -> list[float]:
-        """Total log-prob of choices[r] after prompts[r]."""
-        longest = max(map(len, choices))
-        padded = [[*choice, *[0] * (longest - len(choice))] for choice in choices]
-        targets = torch.tensor(padded, device=self.model.device)
-        if self.support.plain:
-            logits = self._read_again(prompts, padded)
-        else:
-            logits = self._read_on(prompts, targets)
-        picked = logits.float().log_softmax(-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
-        lengths = torch.tensor([len(choice) for choice in choices], device=logits.device)
-        real = torch.arange(longest, device=logits.device) < lengths.unsqueeze(1)
-        totals: list[float] = picked.where(real, 0.0).sum(-1).tolist()
-        return totals
-
-    def _read_on(self, prompts: list[Sequence[int]], targets: Tensor) -> Tensor:
-        """The logits [B, T, V] that predict targets [B, T]: one prefill, one forward for the
-        rest."""
-        texts = [tuple(prompt) for prompt in prompts]
-        context, last = read_once(self.model, texts, masks=self.support.shared)
-        logits = last.unsqueeze(1)
-        if targets.shape[1] > 1:
-            logits = torch.cat([logits, context.read_all(targets[:, :-1])], dim=1)
-        return logits
-
-    def _read_again(self, prompts: list[Sequence[int]], targets: Sequence[Sequence[int]]) -> Tensor:
-        """The same by one forward over whole texts, padded on the right, where no causal model
-        sees it."""
-        texts = [[*p, *rest[:-1]] for p, rest in zip(prompts, targets, strict=True)]
-        width = max(map(len, texts))
-        ids = torch.tensor([text + [0] * (width - len(text)) for text in texts])
-        logits: Tensor = self.model(input_ids=ids.to(self.model.device), use_cache=False).logits
-        size = len(targets[0])
-        ends = [slice(len(prompt) - 1, len(prompt) - 1 + size) for prompt in prompts]
-        return torch.stack([row[end] for row, end in zip(logits, ends, strict=True)])
 
     def _check_lengths(self, prompts: Sequence[Sequence[int]], new: int) -> None:
         shortest, longest = min(map(len, prompts), default=1), max(map(len, prompts), default=1)
@@ -281,14 +239,14 @@ Choose = Callable[[Tensor, "Sequence[_Row]"], Tensor]
 
 
 def _decode_shared(
-    model: "PreTrainedModel",
+    kept: KeptContexts,
     stems: Sequence[tuple[int, ...]],
     rows: "Sequence[_Row]",
     choose: Choose,
 ) -> None:
     """Decode rows whose prompts are among the stems, each stem standing in the memory once."""
     place = {stem: number for number, stem in enumerate(stems)}
-    context, logits = Context.of(model, stems, masks=True)
+    context, logits = kept.read(stems)
     logits = logits[[place[row.read] for row in rows]]
     replies: list[list[_Row]] = [[] for _ in stems]
     for row in rows:

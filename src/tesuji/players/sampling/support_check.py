@@ -20,6 +20,7 @@ from tesuji.players.sampling.head import layers, own_logits, whole
 from tesuji.players.sampling.kv_context import ALL, Context
 from tesuji.players.sampling.modes import evaluating, updating
 from tesuji.players.sampling.plain_context import PlainContext
+from tesuji.players.sampling.prefix_cache import Beginnings
 from tesuji.players.sampling.support import (
     OWN_MASKS,
     TREE_ATTENTION,
@@ -170,6 +171,7 @@ class _Check:
             use_tree_attention(self.model, on=False)
             fault = self._fault(self._tree)
         if not self.rewarding:
+            fault = fault or self._fault(self._kept_beginnings)
             fault = fault or self._fault(self._shared_replies)
             fault = fault or self._fault(lambda: self._padded(masks=True))
         self.detail = fault
@@ -202,6 +204,14 @@ class _Check:
         result = self._states(tree_inputs(self.model, tree))
         texts = zip(tree.nodes, self.plain, strict=True)
         return max(self._apart(result[list(nodes)], plain) for nodes, plain in texts)
+
+    def _kept_beginnings(self) -> float:
+        """As a sampler reads prompts, and again behind what they had in common."""
+        kept, worst = Beginnings(self.model), 0.0
+        for _ in range(2):
+            for row, plain in zip(kept.read(self.texts)[1], self.plain, strict=True):
+                worst = max(worst, self._apart(_logprobs(row), plain[-1]))
+        return worst
 
     def _states(self, inputs: dict[str, Any]) -> Tensor:
         """Hidden states, or log-probs where there is a head for them, of the only row."""

@@ -3,7 +3,8 @@
 Queries are taken in blocks of nodes that stand together. What a block can see are the ancestors of
 its first node and the block itself, a few columns of many; so the cost follows the tokens there
 are, not the square of their number. It is exact, and takes gradients. transformers knows it as an
-attention of its own; without a tree it is transformers' `sdpa`.
+attention of its own; without a tree it is transformers' `sdpa`, but for one token a row, where that
+would copy keys and values for every head that shares them.
 
     use_tree_attention(model)
     model(**tree_inputs(model, plant(sequences)))      # logits [1, N, V] of the tree's N nodes
@@ -11,6 +12,7 @@ attention of its own; without a tree it is transformers' `sdpa`.
 Models whose attention is their own take the same as a mask [N, N], at its cost.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,17 +30,19 @@ BLOCK = 128  # queries: more cost pairs that are masked away, fewer cost calls
 WIDEST_MASK = 1024  # nodes: the mask of more would cost more than a second tree
 
 
-def tree_inputs(model: Any, tree: TokenTree, *, before: int = 0) -> dict[str, Any]:
-    """What a model takes to read a tree, behind `before` tokens that its cache holds already and
-    every sequence begins with."""
-    device, dtype = model.device, model.dtype
-    blocks = attention_of(model) == TREE_ATTENTION
-    size = BLOCK if blocks else len(tree)
-    seen = Blocks(tree.ends, dtype, device, before=before, block=size)
+def tree_inputs(model: Any, tree: TokenTree, kept: Sequence[int] = ()) -> dict[str, Any]:
+    """What a model takes to read a tree, but for the nodes that its cache holds already: `kept[c]`
+    is the node of the cache's column c, `len(tree)` where it is none of this tree's."""
+    device = model.device
+    blocks = Blocks(tree.ends, model.dtype, device, kept=kept)
+    in_blocks = attention_of(model) == TREE_ATTENTION
+    # in blocks any mask of four dimensions does: transformers then makes none of its own [N, N]
+    mask = torch.zeros(1, 1, 1, 1, device=device) if in_blocks else blocks.mask()
     return {
-        "input_ids": torch.tensor([tree.ids], device=device),
-        "position_ids": torch.tensor([tree.positions], device=device) + before,
-        **({"tree": seen} if blocks else {"attention_mask": seen.parts[0][2][None, None]}),
+        "input_ids": torch.tensor([[tree.ids[node] for node in blocks.fresh]], device=device),
+        "position_ids": torch.tensor([[tree.positions[n] for n in blocks.fresh]], device=device),
+        "attention_mask": mask,
+        **({"tree": blocks} if in_blocks else {}),
     }
 
 
@@ -58,7 +62,8 @@ def use_tree_attention(model: Any, *, on: bool = True) -> None:
 class Blocks:
     """A tree's nodes in blocks of queries, each with the columns it sees and an additive mask.
 
-    `before`: columns that stand before the tree in the cache, and are seen by all its nodes.
+    `kept`: the nodes of the columns that stand in the cache already, len(ends) for none of these;
+    behind them come the `fresh` nodes, all others, in their order.
     """
 
     def __init__(
@@ -67,26 +72,37 @@ class Blocks:
         dtype: torch.dtype,
         device: torch.device,
         *,
-        before: int = 0,
+        kept: Sequence[int] = (),
         block: int = BLOCK,
     ) -> None:
-        self.ends = torch.tensor(ends)
-        self.before, self.dtype, self.device = before, dtype, device
-        starts = range(0, len(ends), block)
-        self.parts = [self._part(start, min(start + block, len(ends))) for start in starts]
+        held = set(kept)
+        self.fresh = [node for node in range(len(ends)) if node not in held]
+        self.nodes = torch.tensor([*kept, *self.fresh])  # of each column
+        self.ends = torch.tensor([*ends, 0])[self.nodes]
+        self.before, self.block, self.dtype, self.device = len(kept), block, dtype, device
+
+    @functools.cached_property
+    def parts(self) -> list[tuple[slice, slice | Tensor, Tensor]]:
+        """Of each block: its queries, the columns that some of them see, and the mask of these."""
+        starts = range(0, len(self.fresh), self.block)
+        return [self._part(start, min(start + self.block, len(self.fresh))) for start in starts]
+
+    def mask(self) -> Tensor:
+        """Of everything at once: [1, 1, queries, columns]."""
+        return self._mask(self.nodes[self.before :], torch.arange(len(self.nodes)))[None, None]
 
     def _part(self, start: int, end: int) -> tuple[slice, slice | Tensor, Tensor]:
-        path = (self.ends[:start] > start).nonzero().squeeze(1)  # the ancestors of `start`
-        nodes = torch.cat([path, torch.arange(start, end)])
-        query = torch.arange(start, end).unsqueeze(1)
-        seen = (nodes <= query) & (query < self.ends[nodes])
-        seen = torch.cat([torch.ones(end - start, self.before, dtype=torch.bool), seen], dim=1)
-        mask = torch.zeros(seen.shape, dtype=self.dtype)
-        mask.masked_fill_(~seen, torch.finfo(self.dtype).min)
-        columns = torch.cat([torch.arange(self.before), nodes + self.before])
+        query = self.nodes[self.before + start : self.before + end]
+        columns = ((self.nodes <= query[-1]) & (query[0] < self.ends)).nonzero().squeeze(1)
         whole = len(columns) == self.before + end  # nothing is left out
         chosen = slice(0, len(columns)) if whole else columns.to(self.device)
-        return slice(start, end), chosen, mask.to(self.device)
+        return slice(start, end), chosen, self._mask(query, columns)
+
+    def _mask(self, query: Tensor, columns: Tensor) -> Tensor:
+        asked = query.unsqueeze(1)
+        seen = (self.nodes[columns] <= asked) & (asked < self.ends[columns])
+        mask = torch.zeros(seen.shape, dtype=self.dtype)
+        return mask.masked_fill_(~seen, torch.finfo(self.dtype).min).to(self.device)
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, scale: float | None, dropout: float
@@ -129,16 +145,29 @@ def tree_attention(
 ) -> tuple[Tensor, None]:
     """What transformers calls in every layer. Raises ValueError where a model wants more of its
     attention than is done here."""
+    wanted = [
+        name for name in ("softcap", "s_aux", "position_bias") if others.get(name) is not None
+    ]
+    if tree is None and query.shape[2] == 1 and not dropout and not wanted:
+        return _of_one_token(query, key, value, attention_mask, scaling), None
     if tree is None:
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout, scaling, **others
         )
-    wanted = [
-        name for name in ("softcap", "s_aux", "position_bias") if others.get(name) is not None
-    ]
     if wanted:
         raise ValueError(f"the model's attention wants {', '.join(wanted)}")
     return tree.attend(query, key, value, scaling, dropout), None
+
+
+def _of_one_token(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float | None
+) -> Tensor:
+    """Attention [B, 1, H, D] of one token a row, the heads of a group as its queries: sdpa would
+    copy keys and values for each head first."""
+    rows, heads, _, depth = query.shape
+    asked = query.reshape(rows, key.shape[1], -1, depth)
+    out = nn.functional.scaled_dot_product_attention(asked, key, value, attn_mask=mask, scale=scale)
+    return out.reshape(rows, 1, heads, -1)
 
 
 AttentionInterface.register(TREE_ATTENTION, tree_attention)
