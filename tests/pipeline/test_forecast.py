@@ -1,18 +1,21 @@
 """What a dry run says that a run will take: counted from rows, measured, or remembered."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 from transformers import AutoConfig
 
+from tesuji.core.errors import EngineError
 from tesuji.core.files import write_json, write_text
 from tesuji.core.run_folder import machine
 from tesuji.learners.model.inspect import ModelFacts
 from tesuji.learners.model.tiny import build_tokenizer
 from tesuji.pipeline.checks.recipe import check
 from tesuji.pipeline.forecast.forecast import Forecast, forecast
-from tesuji.pipeline.forecast.measure import Line, measure
+from tesuji.pipeline.forecast.measure import Line, made, measure
+from tesuji.pipeline.forecast.work import distinct
 from tesuji.pipeline.plan import make_plan
 from tesuji.recipe.reading.load import dump_recipe
 from tesuji.recipe.schema.recipe import Recipe
@@ -47,10 +50,40 @@ def test_rows_of_a_file_are_counted_and_their_passes_measured(tmp_path: Path):
     line = forecasts(recipe_of(stages={"sft": sft}), tmp_path)["sft"]
     assert line.work is not None
     assert (line.work.steps, line.work.tokens) == (5, 4 * 7)
+    assert line.work.computed == 7, "equal rows are one path of a tree"
     assert line.seconds is not None and 0 < line.seconds < 60
     assert line.memory > 0
     assert line.by == "measured" and " to " in line.time
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_pairs_have_their_prompt_in_common(tmp_path: Path):
+    rows = tmp_path / "pairs.jsonl"
+    pairs = [{"prompt": f"{n}bcd", "chosen": "e", "rejected": "fg"} for n in range(8)]
+    rows.write_text("".join(f"{json.dumps(pair)}\n" for pair in pairs))
+    dpo = {"data": str(rows), "max_steps": 3, "batch_size": 2, "gradient_accumulation_steps": 2}
+    work = forecasts(recipe_of(stages={"dpo": dpo}), tmp_path)["dpo"].work
+    assert work is not None and work.steps == 3
+    assert work.tokens == 4 * (5 + 2 + 5 + 3)  # with the line's end, and the reply's
+    assert work.computed == 4 * (5 + 2 + 3)
+    assert work.read == work.learn, "the reference reads the same"
+
+
+def test_models_that_take_no_trees_compute_every_token(tmp_path: Path):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"prompt": "abcd", "completion": "e"}) + "\n")
+    sft = {"data": str(rows), "max_steps": 1, "batch_size": 4}
+    model = {"tiny": SHAPE, "attn_implementation": "eager"}
+    work = forecasts(recipe_of(stages={"sft": sft}, model=model), tmp_path)["sft"].work
+    assert work is not None and work.computed == work.tokens == 4 * 7
+
+
+def test_distinct_tokens_are_counted_in_batches():
+    groups = [[(1, 2, 3)], [(1, 2, 4)], [(1, 5, 6)], [(7, 8, 9)]]
+    assert distinct(groups, 1) == 1
+    assert distinct(groups, 2) == (4 + 6) / 12
+    assert distinct(groups, 3) == 6 / 9, "the last batch is not full"
+    assert distinct(groups, 9) == 9 / 12
 
 
 def test_play_is_counted_from_matches_and_what_has_no_rows_yet_is_left_open(tmp_path: Path):
@@ -60,7 +93,7 @@ def test_play_is_counted_from_matches_and_what_has_no_rows_yet_is_left_open(tmp_
     sft, grpo = lines["sft"], lines["grpo"]
     assert sft.work is not None and sft.work.steps is None and sft.seconds is None
     assert grpo.work is not None and grpo.work.steps == 3
-    assert 16 * 5 * 2 < grpo.work.tokens < 16 * 9 * 20
+    assert 16 * 5 * 2 < grpo.work.computed < grpo.work.tokens < 16 * 9 * 40
     assert lines["after"].seconds
 
 
@@ -84,18 +117,50 @@ def test_a_model_that_is_not_here_is_said_to_be(tmp_path: Path, monkeypatch):
     assert (line.seconds, line.by) == (None, "somebody/large is not here yet")
 
 
-def test_a_large_model_is_measured_by_two_of_its_layers():
+def large(layers: int = 90, width: int = 512) -> tuple[Recipe, ModelFacts]:
+    """A model of which there are no weights."""
     config = AutoConfig.for_model(
-        "llama", vocab_size=264, hidden_size=512, intermediate_size=2048, num_hidden_layers=90,
-        num_attention_heads=8, num_key_value_heads=8, tie_word_embeddings=True,
+        "llama", vocab_size=264, hidden_size=width, intermediate_size=4 * width,
+        num_hidden_layers=layers, num_attention_heads=8, num_key_value_heads=8,
+        tie_word_embeddings=True,
     )  # fmt: skip
-    facts = ModelFacts("large", config, build_tokenizer())
-    assert facts.parameters > 300_000_000
     recipe = Recipe.model_validate({"name": "x", "game": "tic_tac_toe", "stages": {}})
-    speed, how = measure(recipe, facts, SftStage(), 16)
+    return recipe, ModelFacts("large", config, build_tokenizer())
+
+
+def test_a_large_model_is_measured_by_two_of_its_layers():
+    recipe, facts = large()
+    model = made(recipe, facts)
+    assert model.times == 45 and model.trees
+    speed, how = measure(model, SftStage(), 16, time.monotonic() + 60)
     assert how == "measured on two of its layers"
     assert speed.learn(16) > speed.read(16) > 0
     assert speed.resident == pytest.approx(16 * facts.parameters, rel=0.01)
+
+
+def test_when_the_time_is_up_the_rest_is_not_measured(monkeypatch):
+    import tesuji.pipeline.forecast.measure as module
+
+    model = made(*large())
+    ends = time.monotonic() + 60
+    learn = module._line
+
+    def slow(*arguments):
+        result = learn(*arguments)
+        monkeypatch.setattr(module.time, "monotonic", lambda: ends)
+        return result
+
+    monkeypatch.setattr(module, "_line", slow)
+    speed, how = measure(model, SftStage(), 16, ends)
+    assert how == "measured on two of its layers, in part: its time was up"
+    assert speed.read(16) == pytest.approx(speed.learn(16) / 3)
+    with pytest.raises(EngineError, match="too long"):
+        measure(model, SftStage(), 16, ends)
+
+
+def test_what_is_too_large_even_in_two_layers_is_not_made():
+    with pytest.raises(EngineError, match="too large"):
+        made(*large(width=8192))
 
 
 def test_times_are_told_with_how_far_they_may_be_off():

@@ -82,6 +82,8 @@ def _forecast_table(forecasts: "list[Forecast]") -> Table:
         work = one.work
         steps = f"{work.steps:,}" if work and work.steps else "-"
         tokens = f"{work.tokens:,.0f}" if work else "-"
+        if work and work.computed < 0.99 * work.tokens:  # what is common counts once
+            tokens += f" ({work.computed:,.0f} computed)"
         memory = f"{one.memory / 1e9:.1f} GB" if one.memory else "-"
         table.add_row(one.step.name, steps, tokens, memory, one.time, one.by)
     return table

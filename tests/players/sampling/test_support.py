@@ -45,6 +45,7 @@ def test_the_check_reads_few_tokens_and_is_done_once():
         with_kwargs=True,
     )
     assert support_of(model).shared
+    assert support_of(model).in_words() == "common beginnings are read once"
     assert 0 < sum(read) < 250
     before = len(read)
     assert support_of(model).shared

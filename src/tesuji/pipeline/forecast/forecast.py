@@ -3,9 +3,11 @@
     for line in forecast(recipe, plan, Path("runs") / recipe.name): print(line)
 
 A step that an earlier run here did alike takes what it took there; else it is counted in passes
-(`work.py`) whose speed is measured (`measure.py`). The weights stay as they are.
+(`work.py`) whose speed is measured (`measure.py`), all within some 15 seconds. The weights stay as
+they are.
 """
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from tesuji.games.catalogue import load_game
 from tesuji.games.prompts import NAME as PROMPTS
 from tesuji.learners.model.inspect import ModelFacts, inspect_model
 from tesuji.pipeline.estimate import remembered
-from tesuji.pipeline.forecast.measure import Speed, measure
+from tesuji.pipeline.forecast.measure import LENGTH, Made, Speed, made, measure
 from tesuji.pipeline.forecast.work import Work, work_of
 from tesuji.pipeline.plan import Step
 from tesuji.pipeline.step_context import StepContext
@@ -25,6 +27,8 @@ from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.training import Training
 
 REMEMBERED, MEASURED = 1.3, 2.5  # how many times more or less it may be
+MAKES = ("data", "logs")  # kinds of steps that make data
+PLAYED, MOST = 3.0, 13.0  # seconds: of play, and when nothing new is begun any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,13 @@ class Forecast:
 
 def forecast(recipe: Recipe, plan: Sequence[Step], run: Path) -> list[Forecast]:
     """What is known of every step that is left. Nothing on disk changes."""
+    ends = time.monotonic() + MOST
     left = [step for step in plan if step.decision != "skip"]
     known = {step.name: remembered(recipe, step, run.parent) for step in left}
     facts = inspect_model(recipe.model, recipe.model.base)
-    works = {step.name: _work(step, recipe, facts, StepContext(recipe, run, plan)) for step in left}
-    speed, how = _speed(recipe, facts, left, works)
+    model, why = _model(recipe, facts, left)
+    works = _works(recipe, facts, StepContext(recipe, run, plan), left, model)
+    speed, how = _speed(model, left, works, ends) if model else (None, why)
     forecasts = []
     for step in left:
         work, memory = works[step.name], 0.0
@@ -68,18 +74,40 @@ def forecast(recipe: Recipe, plan: Sequence[Step], run: Path) -> list[Forecast]:
             continue
         seconds = _seconds(work, speed) if work and speed else None
         by = how if work or facts is None else "its rows are not made yet"
-        by = "it makes data" if step.kind in ("data", "logs") else by
+        by = "it makes data" if step.kind in MAKES else by
         forecasts.append(Forecast(step, work, seconds, memory, MEASURED, by))
     return forecasts
 
 
-def _work(
-    step: Step, recipe: Recipe, facts: ModelFacts | None, context: StepContext
-) -> Work | None:
+def _model(
+    recipe: Recipe, facts: ModelFacts | None, steps: Sequence[Step]
+) -> tuple[Made | None, str]:
+    """The model to measure with; None, and why, where there is none."""
     if facts is None:
-        return None
-    game = _game(context.recipe_for(step))
-    return None if game is None else work_of(step, recipe, game, facts, context.data_of(step))
+        return None, f"{recipe.model.base} is not here yet"
+    if all(step.kind in MAKES for step in steps):
+        return None, "nothing to measure"
+    try:
+        return made(recipe, facts), ""
+    except Exception as error:  # of a foreign model's code, or memory: it is told when it is run
+        return None, f"not measured: {first_line(error)}"
+
+
+def _works(
+    recipe: Recipe,
+    facts: ModelFacts | None,
+    context: StepContext,
+    steps: Sequence[Step],
+    model: Made | None,
+) -> dict[str, Work | None]:
+    ends, trees = time.monotonic() + PLAYED, model is not None and model.trees
+    works: dict[str, Work | None] = {}
+    for step in steps:
+        game, data = _game(context.recipe_for(step)), context.data_of(step)
+        works[step.name] = None
+        if facts is not None and game is not None:
+            works[step.name] = work_of(step, recipe, game, facts, data, trees=trees, ends=ends)
+    return works
 
 
 def _game(recipe: Recipe) -> Game | None:
@@ -91,23 +119,18 @@ def _game(recipe: Recipe) -> Game | None:
 
 
 def _speed(
-    recipe: Recipe, facts: ModelFacts | None, steps: Sequence[Step], works: dict[str, Work | None]
+    model: Made, steps: Sequence[Step], works: dict[str, Work | None], ends: float
 ) -> tuple[Speed | None, str]:
-    """The model's speed, and how it is known; None where the model is not here."""
-    if facts is None:
-        return None, f"{recipe.model.base} is not here yet"
+    """The model's speed, and how it is known."""
     stages = [step.section for step in steps if isinstance(step.section, Training)]
-    if not any(works.values()):
+    sizes = [work.largest or work.computed for work in works.values() if work]
+    if not sizes:
         return None, "nothing to measure"
     try:
-        return measure(recipe, facts, stages[0] if stages else Training(), _length(works))
-    except Exception as error:  # of a foreign model's code, or memory: it is told when it is run
+        length = int(min(LENGTH, max(sizes)))
+        return measure(model, stages[0] if stages else Training(), length, ends)
+    except Exception as error:  # as above
         return None, f"not measured: {first_line(error)}"
-
-
-def _length(works: dict[str, Work | None]) -> int:
-    """Tokens of a row to measure with: of the largest pass, up to 64."""
-    return int(min(64, max(w.largest or w.tokens for w in works.values() if w)))
 
 
 def _seconds(work: Work, speed: Speed) -> float | None:

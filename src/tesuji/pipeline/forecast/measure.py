@@ -1,10 +1,12 @@
 """How fast a model reads and learns on this machine, measured for a few seconds.
 
-What it simplifies: passes of random tokens in rows of one length, logits of the last tokens only; a
-pass of another size takes what a straight line through two sizes says. The model's own weights are
-not needed for that, so a large one is measured as two of its layers.
+What it simplifies: passes of random tokens, as trees where a batch is one, logits of the last few
+only; a pass of another size takes what a straight line through two sizes says. The model's own
+weights are not needed for that, so one that would take too long here is measured as two of its
+layers, and those not either where even one pass of them would.
 """
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,13 +18,23 @@ from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.dtype import dtype_of, parameters_of
 from tesuji.learners.model.inspect import ModelFacts
 from tesuji.learners.model.load import Policy, device_of, fit_threads, load_policy
+from tesuji.learners.model.rules import context_of
 from tesuji.learners.model.tiny import build_model
+from tesuji.learners.model.tree_states import tree_states
+from tesuji.learners.sft.collate import reads_trees
+from tesuji.players.sampling.head import own_logits
 from tesuji.players.sampling.support_check import require_support
+from tesuji.players.sampling.tree_attention import use_tree_attention
 from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.sections import ModelSection
 from tesuji.recipe.schema.training import Training
 
-WHOLE = 300_000_000  # parameters; a larger model is measured by two layers
+LENGTH = 64  # tokens of a row to measure with, at most
+WHOLE = 5.0  # seconds that loading the model and its first passes may be expected to take
+LOADING = 2e-8  # seconds a parameter, of a slow disk
+CHECKING = 250  # tokens that the check of a model's code reads
 MOST = 1_000_000_000  # parameters of what is measured
+STEPPED = 30_000_000  # parameters that an optimizer is measured with
 BUDGET = 2.0  # seconds that one kind of pass may take at its largest size
 LOGITS = 4  # tokens of a row whose logits are computed, as of a short reply
 
@@ -52,76 +64,139 @@ class Speed:
     per_token: float
 
 
-def measure(recipe: Recipe, facts: ModelFacts, stage: Training, length: int) -> tuple[Speed, str]:
-    """The speed of the recipe's model in rows of `length` tokens, and how it was measured."""
-    started = time.perf_counter()
-    model, scale, how = _made(recipe, facts)
-    load = time.perf_counter() - started
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A model to measure, on which adapters are. The real one has `times` as many layers; a token
+    takes it `pace` seconds a parameter, as far as multiplying goes. `trees`: it reads a batch as
+    one tree."""
+
+    model: Any
+    times: float
+    parameters: int
+    load: float
+    pace: float
+    trees: bool
+
+
+def made(recipe: Recipe, facts: ModelFacts) -> Made:
+    """The recipe's model, or two of its layers. Raises EngineError where those are too large."""
+    section, started = recipe.model, time.perf_counter()
+    pace, times, size = _pace(section, facts), 1.0, facts.parameters
+    load = size * (LOADING + CHECKING * pace)
+    if load + size * 8 * LENGTH * pace < WHOLE:  # 8: two passes that learn, two that read
+        tiny = facts.source == "tiny"
+        model = build_model(section.tiny, recipe.seed) if tiny else None
+        model = model or load_policy(section, facts.source).model
+        require_support(model, facts.source)
+        fit_threads(model)
+        trees, load = reads_trees(model), time.perf_counter() - started
+    else:
+        config, device = _two_layers(facts), device_of(section)
+        dtype = dtype_of(section, device, size)
+        times = facts.config.get_text_config().num_hidden_layers / 2
+        trees = _take_trees(config, dtype, device, facts.source)
+        model = _empty(config, dtype, device)
+        if trees:
+            use_tree_attention(model)
+    return Made(_adapted(recipe, facts, model), times, size, load, pace, trees)
+
+
+def measure(made: Made, stage: Training, length: int, ends: float) -> tuple[Speed, str]:
+    """The model's speed in texts of `length` tokens, and how it was measured. No pass begins of
+    which it is known that it would not be done at `ends` (monotonic seconds); what is not measured
+    for that is guessed, and said to be. Raises EngineError where there is no time for any."""
+    model, times = made.model, made.times
+    size = sum(p.numel() for p in model.parameters())
+    pass_of_one = 3 * size * made.pace  # token
+    length = min(length, int((ends - time.monotonic()) / 6 / pass_of_one))
+    length = max(8, min(length, context_of(model.config) or length))
+    if 2 * length * pass_of_one > ends - time.monotonic():
+        raise EngineError("one pass of it would take too long here", where="model.base")
     model.train()
-    length = max(8, min(length, facts.context or length))
-    learn, per_token = _line(model, length, lambda ids: _learn(model, ids))
-    optimizer = _timed(_optimizer(stage, model).step, model)
+    learn, per_token = _line(model, length, lambda ids: _learn(made, ids), ends)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    trained = int(trained * times) if trained < size else made.parameters
+    optimizer = _optimizer_step(stage, made, ends) * trained
     model.zero_grad(set_to_none=True)
     model.eval()
-    read, _ = _line(model, length, lambda ids: _read(model, ids))
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    how = "measured" if times == 1 else "measured on two of its layers"
+    if not optimizer or time.monotonic() + learn(length) > ends:
+        read, how = _times(learn, 1 / 3), f"{how}, in part: its time was up"
+    else:
+        read, _ = _line(model, length, lambda ids: _read(made, ids), ends)
+    weights = sum(p.numel() * p.element_size() for p in model.parameters()) / size
     return Speed(
-        load,
-        _times(read, scale),
-        _times(learn, scale),
-        optimizer * scale,
-        scale * (weights + 12 * trained),  # a gradient and AdamW's two means, in float32
-        scale * per_token,
+        made.load,
+        _times(read, times),
+        _times(learn, times),
+        optimizer,
+        made.parameters * weights + 12 * trained,  # a gradient and AdamW's two means, in float32
+        times * per_token,
     ), how
 
 
-def _made(recipe: Recipe, facts: ModelFacts) -> tuple[Any, float, str]:
-    """(the model as it is trained, how many times its work the real one has, how it was made)."""
-    section = recipe.model
-    if facts.source == "tiny":
-        model, scale, how = build_model(section.tiny, recipe.seed), 1.0, "measured"
-        require_support(model, facts.source)  # as loading does
-    elif facts.parameters <= WHOLE:
-        return _adapted(recipe, load_policy(section, facts.source)), 1.0, "measured"
-    else:
-        model, scale = _two_layers(recipe, facts)
-        how = "measured on two of its layers"
-    fit_threads(model)
-    return _adapted(recipe, Policy(model, facts.tokenizer, facts.source)), scale, how
-
-
-def _two_layers(recipe: Recipe, facts: ModelFacts) -> tuple[Any, float]:
-    import copy
-
+def _pace(section: ModelSection, facts: ModelFacts) -> float:
+    """Seconds that this machine takes for a token and a parameter, in a product of matrices."""
     import torch
-    from transformers import AutoModelForCausalLM
 
+    device = device_of(section)
+    dtype = dtype_of(section, device, facts.parameters)
+    tokens, weights = (torch.ones(rows, 1024, device=device, dtype=dtype) for rows in (64, 1024))
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        float((tokens @ weights)[0, 0])  # waits for a GPU
+        seconds.append(time.perf_counter() - started)
+    return min(seconds) / (64 * 1024 * 1024)
+
+
+def _two_layers(facts: ModelFacts) -> Any:
+    """The configuration of two layers, with a small vocabulary."""
     config = copy.deepcopy(facts.config)
     text = config.get_text_config()
     text.num_hidden_layers = 2
+    text.vocab_size = min(text.vocab_size, 1024)
+    text.pad_token_id = None
     if getattr(text, "layer_types", None):
         text.layer_types = text.layer_types[:2]
     if parameters_of(config) > MOST:
         raise EngineError(f"{facts.source} is too large for that", where="model.base")
-    device = device_of(recipe.model)
+    return config
+
+
+def _empty(config: Any, dtype: Any, device: str) -> Any:
+    """A model whose weights are any, for none are drawn."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(
-            config, dtype=dtype_of(recipe.model, device, facts.parameters)
-        )
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype)
     model = model.to_empty(device=device)
     model.tie_weights()
     for parameter in (*model.parameters(), *model.buffers()):
         parameter.data.fill_(0.01)
-    return model, facts.parameters / parameters_of(config)
+    return model
 
 
-def _adapted(recipe: Recipe, policy: Policy) -> Any:
-    adapters = recipe.model.adapters
-    return with_adapter(policy, adapters).model if adapters else policy.model
+def _take_trees(config: Any, dtype: Any, device: str, source: str) -> bool:
+    """Whether models of this kind read trees: a narrower one is drawn, and its code checked."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    narrow = copy.deepcopy(config)
+    narrow.get_text_config().intermediate_size = 256
+    with torch.random.fork_rng():
+        model = AutoModelForCausalLM.from_config(narrow, dtype=dtype).to(device)
+    require_support(model, source)
+    return reads_trees(model)
 
 
-def _line(model: Any, length: int, run: Callable[[Any], None]) -> tuple[Line, float]:
+def _adapted(recipe: Recipe, facts: ModelFacts, model: Any) -> Any:
+    policy, adapters = Policy(model, facts.tokenizer, facts.source), recipe.model.adapters
+    return with_adapter(policy, adapters).model if adapters else model
+
+
+def _line(model: Any, length: int, run: Callable[[Any], None], ends: float) -> tuple[Line, float]:
     """The line through two sizes, the larger as large as time allows, and bytes a token."""
     import torch
 
@@ -129,14 +204,14 @@ def _line(model: Any, length: int, run: Callable[[Any], None]) -> tuple[Line, fl
     most = model.get_input_embeddings().weight.shape[0]
     points: list[tuple[int, float, float]] = []
     rows, seconds, warm = 1, 0.0, False
-    while rows <= 32 and (not points or 2.5 * seconds < BUDGET):
+    while rows <= 32 and (not points or 2.5 * seconds < min(BUDGET, ends - time.monotonic())):
         ids = torch.randint(most, (rows, length), generator=draw).to(model.device)
         _forget_peak()
-        before, started = _peak(), time.perf_counter()
+        before, started = _peak() - _gradients(model), time.perf_counter()
         run(ids)
         seconds = time.perf_counter() - started
         if warm or seconds > BUDGET / 2:  # the first pass allocates
-            points.append((rows * length, seconds, max(0.0, _peak() - before)))
+            points.append((rows * length, seconds, max(0.0, _peak() - _gradients(model) - before)))
             rows *= 2
         warm = True
     (few, fast, _), (many, slow, memory) = points[0], points[-1]
@@ -146,18 +221,30 @@ def _line(model: Any, length: int, run: Callable[[Any], None]) -> tuple[Line, fl
     return Line(max(0.0, fast - slope * few), slope), memory / many
 
 
-def _learn(model: Any, ids: Any) -> None:
-    logits = model(input_ids=ids, logits_to_keep=LOGITS, use_cache=False).logits
-    logits.float().logsumexp(-1).mean().backward()
-    _wait(model)
+def _gradients(model: Any) -> float:
+    """Bytes, which the first pass takes for all others."""
+    return float(sum(p.grad.nbytes for p in model.parameters() if p.grad is not None))
 
 
-def _read(model: Any, ids: Any) -> None:
+def _learn(made: Made, ids: Any) -> None:
+    _logits(made, ids, LOGITS).float().logsumexp(-1).mean().backward()
+    _wait(made.model)
+
+
+def _read(made: Made, ids: Any) -> None:
     import torch
 
     with torch.no_grad():
-        model(input_ids=ids, logits_to_keep=1, use_cache=False)
-    _wait(model)
+        _logits(made, ids, 1)
+    _wait(made.model)
+
+
+def _logits(made: Made, ids: Any, most: int) -> Any:
+    """Of so many tokens of a row, of rows as a tree where the model reads one."""
+    if not made.trees:
+        return made.model(input_ids=ids, logits_to_keep=most, use_cache=False).logits
+    states, _ = tree_states(made.model, ids.tolist())
+    return own_logits(made.model, states[-most * len(ids) :])
 
 
 def _wait(model: Any) -> None:
@@ -167,22 +254,31 @@ def _wait(model: Any) -> None:
         torch.cuda.synchronize()
 
 
-def _optimizer(stage: Training, model: Any) -> Any:
+def _optimizer_step(stage: Training, made: Made, ends: float) -> float:
+    """Seconds a trained parameter, of a step with the smaller ones; 0 where there is no time."""
     import torch
 
     from tesuji.learners.trainer.muon import muon
 
+    with_gradient = [p for p in made.model.parameters() if p.grad is not None]
+    stepped = 0
+    for parameter in sorted(with_gradient, key=lambda p: p.numel()):
+        if stepped + parameter.numel() > STEPPED and stepped:
+            parameter.grad = None
+        else:
+            stepped += parameter.numel()
+    work = 15 * 1024 * stepped * made.pace if stage.optimizer == "muon" else 0.0
+    if time.monotonic() + 2 * work > ends:
+        return 0.0
     if stage.optimizer == "muon":
-        return muon(stage, model)
-    return torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-9)
-
-
-def _timed(step: Callable[[], Any], model: Any) -> float:
-    step()  # the first one allocates
+        optimizer: Any = muon(stage, made.model)
+    else:
+        optimizer = torch.optim.AdamW([p for p in with_gradient if p.grad is not None], lr=1e-9)
+    optimizer.step()  # the first one allocates
     started = time.perf_counter()
-    step()
-    _wait(model)
-    return time.perf_counter() - started
+    optimizer.step()
+    _wait(made.model)
+    return (time.perf_counter() - started) / stepped
 
 
 def _times(line: Line, scale: float) -> Line:

@@ -1,8 +1,11 @@
 """What a step has to do, in passes over tokens: counted from its rows where they are there, else
 from a few matches played at random.
 
-What it simplifies: prompts of one length, of which equal ones are read once in play and in nothing
-else; what search players and the certificate take is not counted.
+Where a model reads token trees, what texts begin with in common counts once, as in a sample of the
+rows or of the matches.
+
+What it simplifies: matches at random; a batch larger than its sample has more in common than is
+counted; what search players and the certificate take is not counted.
 """
 
 import math
@@ -12,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from tesuji.core.types import Example
@@ -22,6 +24,7 @@ from tesuji.learners.model.inspect import ModelFacts
 from tesuji.pipeline.plan import Step
 from tesuji.players.prompting.chat_template import render_prompt, render_reply
 from tesuji.players.prompting.prompt import prompt_at
+from tesuji.players.sampling.token_tree import plant
 from tesuji.recipe.schema.pairs import DpoStage, PairTraining
 from tesuji.recipe.schema.play import SELF
 from tesuji.recipe.schema.recipe import EvaluationSection, Recipe
@@ -29,21 +32,25 @@ from tesuji.recipe.schema.rl import RLStage
 from tesuji.recipe.schema.stages import SftStage
 
 MATCHES, SECONDS = 64, 1.0  # at most played to see how long prompts and matches are
-ROWS = 100  # of a file, whose lengths are counted
+ROWS, AMONG = 100, 10_000  # rows of a file whose tokens are counted, drawn among its first
+
+Ids = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A step in passes: `learn` and `read` are (how many a step, tokens in each). `steps` is None
-    where it depends on rows that are not there yet."""
+    """A step in passes: `learn` and `read` are (how many a step, tokens computed in each); `tokens`
+    are those that rows have, learned from in a step, or of one that only reads, read. `steps` is
+    None where it depends on rows that are not there yet."""
 
     steps: int | None
+    tokens: float
     learn: tuple[tuple[float, float], ...] = ()
     read: tuple[tuple[float, float], ...] = ()
 
     @property
-    def tokens(self) -> float:
-        """Tokens learned from in a step; of one that only reads, tokens read."""
+    def computed(self) -> float:
+        """Of the tokens those that are computed: in trees, the distinct ones."""
         return sum(count * size for count, size in self.learn or self.read)
 
     @property
@@ -54,132 +61,184 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Means over some matches: tokens of a prompt and of a move, moves of a match; and the share of
-    the prompts that differ."""
+    """What a model is shown in some matches: the turns of each, a prompt and a reply."""
 
-    prompt: float
-    reply: float
-    moves: float
-    distinct: float
+    matches: list[list[tuple[Ids, Ids]]]
+
+    @property
+    def turns(self) -> list[tuple[Ids, Ids]]:
+        """Of all matches, one after the other."""
+        return [turn for match in self.matches for turn in match]
+
+    @property
+    def prompt(self) -> float:
+        """Tokens of a prompt, in the mean."""
+        return _mean([len(prompt) for prompt, _ in self.turns])
+
+    @property
+    def reply(self) -> float:
+        """Tokens of a reply, in the mean."""
+        return _mean([len(reply) for _, reply in self.turns])
+
+    @property
+    def moves(self) -> float:
+        """Turns of a match, in the mean."""
+        return _mean([len(match) for match in self.matches])
+
+    def share(self, matches: int, *, replies: bool) -> float:
+        """The share of distinct tokens in so many matches: of prompts, or with their replies."""
+        groups = [[p + r if replies else p for p, r in match] for match in self.matches]
+        return distinct(groups, matches)
 
 
-def shown_in(recipe: Recipe, game: Game, facts: ModelFacts) -> Shown | None:
-    """What a model is shown in this game; None where there is nothing to play yet, and where the
-    reply can be any text."""
-    prompts: list[tuple[int, ...]] = []
-    replies: list[int] = []
-    matches, ends = 0, time.monotonic() + SECONDS
-    while matches < MATCHES and (not matches or time.monotonic() < ends):
-        match, draw = game.start(matches), random.Random(matches)
-        while match.to_act and (not matches or time.monotonic() < ends):
+def distinct(groups: Sequence[Sequence[Ids]], size: int) -> float:
+    """The share of their tokens that trees of `size` groups each have as nodes."""
+    whole = max(size, len(groups) - len(groups) % size)  # a last batch that is not full is left out
+    batches = [groups[start : start + size] for start in range(0, min(whole, len(groups)), size)]
+    texts = [[text for group in batch for text in group] for batch in batches]
+    return sum(len(plant(some)) for some in texts) / sum(len(t) for some in texts for t in some)
+
+
+def shown_in(recipe: Recipe, game: Game, facts: ModelFacts, ends: float) -> Shown | None:
+    """What a model is shown in this game, in matches played for a second, or one; None where there
+    is nothing to play. At `ends` (monotonic seconds) a match is counted as far as it went."""
+    matches: list[list[tuple[Ids, Ids]]] = []
+    stop = min(ends, time.monotonic() + SECONDS)
+    while len(matches) < MATCHES and (not matches or time.monotonic() < stop):
+        match, draw = game.start(len(matches)), random.Random(len(matches))
+        turns: list[tuple[Ids, Ids]] = []
+        while match.to_act and (not turns or time.monotonic() < (stop if matches else ends)):
             seat = match.to_act[0]
             legal = match.legal_moves(seat)
-            messages = prompt_at(recipe.prompt, game, match, seat)
-            thinking = recipe.prompt.enable_thinking
-            prompts.append(
-                tuple(render_prompt(facts.tokenizer, messages, enable_thinking=thinking))
-            )
-            if not legal:
+            move = draw.choice(legal) if legal else None
+            turns.append(_turn(recipe, facts, prompt_at(recipe.prompt, game, match, seat), move))
+            if move is None:
                 break
-            move = draw.choice(legal)
-            replies.append(len(render_reply(facts.tokenizer, str(move))))
             match.play(seat, move)
-        matches += 1
-    if not prompts:
-        return None
-    most = recipe.prompt.max_length or max(map(len, prompts))
-    reply = fmean(replies) if replies else float(recipe.sampling.max_new_tokens)
-    return Shown(
-        fmean(min(len(one), most) for one in prompts),
-        min(reply, recipe.sampling.max_new_tokens),
-        len(prompts) / matches,
-        len(set(prompts)) / len(prompts),
-    )
+        matches.append(turns)
+    return Shown(matches) if any(matches) else None
+
+
+def _turn(recipe: Recipe, facts: ModelFacts, messages: Any, move: Any) -> tuple[Ids, Ids]:
+    """Tokens of a prompt and of a move; where a reply can be any text (no move), of the longest."""
+    thinking, most = recipe.prompt.enable_thinking, recipe.sampling.max_new_tokens
+    prompt = tuple(render_prompt(facts.tokenizer, messages, enable_thinking=thinking))
+    reply = (-1,) * most if move is None else render_reply(facts.tokenizer, str(move))
+    return prompt[-(recipe.prompt.max_length or len(prompt)) :], tuple(reply[:most])
+
+
+def _mean(numbers: Sequence[int]) -> float:
+    return sum(numbers) / len(numbers)
 
 
 def work_of(
-    step: Step, recipe: Recipe, game: Game, facts: ModelFacts, data: Path | None
-) -> Work | None:
-    """The step in passes; None for one that makes data, or about which nothing can be said."""
-    section = step.section
-    if isinstance(section, SftStage | PairTraining):
-        return _of_rows(section, recipe, game, facts, data)
-    if isinstance(section, RLStage):
-        return _of_play(section, recipe, shown_in(recipe, game, facts), game)
-    if isinstance(section, EvaluationSection):
-        trained = bool(step.model_from)
-        return _of_matches(section, recipe, shown_in(recipe, game, facts), game, trained)
-    return None
-
-
-def _of_rows(
-    stage: SftStage | PairTraining,
+    step: Step,
     recipe: Recipe,
     game: Game,
     facts: ModelFacts,
     data: Path | None,
+    *,
+    trees: bool,
+    ends: float,
 ) -> Work | None:
-    supervised = isinstance(stage, SftStage)
-    made = data / ("train.jsonl" if supervised else "pairs.jsonl") if data else None
-    file = Path(stage.data) if stage.data else made
-    count = None
-    if file is not None and file.exists():
-        read: Any = read_rows if supervised else read_pairs
-        with file.open("rb") as lines:
-            count = sum(1 for _ in lines)
-        length = _row_length(list(islice(read(file), ROWS)), facts.tokenizer)
-    elif (shown := shown_in(recipe, game, facts)) is not None:
-        length = shown.prompt + shown.reply
-    else:
+    """The step in passes, of a model that reads `trees` or none; None for one that makes data, or
+    about which nothing can be said. Nothing is played after `ends`, but a move."""
+    section = step.section
+    if isinstance(section, SftStage | PairTraining):
+        file = _file(section, data)
+        if file is not None and file.exists():
+            return _of_file(section, file, facts.tokenizer, trees)
+        if shown := shown_in(recipe, game, facts, ends):
+            return _of_rows(section, None, _rows_shown(section, shown), trees)
+    elif isinstance(section, RLStage):
+        if shown := shown_in(recipe, game, facts, ends):
+            return _of_play(section, shown, game, trees)
+    elif isinstance(section, EvaluationSection) and (shown := shown_in(recipe, game, facts, ends)):
+        return _of_matches(section, recipe, shown, game, bool(step.model_from), trees)
+    return None
+
+
+def _file(stage: SftStage | PairTraining, data: Path | None) -> Path | None:
+    name = "train.jsonl" if isinstance(stage, SftStage) else "pairs.jsonl"
+    return Path(stage.data) if stage.data else data and data / name
+
+
+def _of_file(
+    stage: SftStage | PairTraining, file: Path, tokenizer: Any, trees: bool
+) -> Work | None:
+    read: Any = read_rows if isinstance(stage, SftStage) else read_pairs
+    with file.open("rb") as lines:
+        count = sum(1 for _ in lines)
+    first = list(islice(read(file), AMONG))
+    sample = random.Random(1).sample(first, min(ROWS, len(first)))
+    return _of_rows(stage, count, [_texts(row, tokenizer) for row in sample], trees)
+
+
+def _texts(row: Any, tokenizer: Any) -> list[Ids]:
+    """What is read of a row: one text, of a pair two."""
+    replies = [row.reply] if isinstance(row, Example) else [row.chosen, row.rejected]
+    prompt = render_prompt(tokenizer, row.prompt)
+    return [(*prompt, *render_reply(tokenizer, reply)) for reply in replies]
+
+
+def _rows_shown(stage: SftStage | PairTraining, shown: Shown) -> list[list[Ids]]:
+    """Turns as rows that are not there yet; as pairs, each with a second reply."""
+    if isinstance(stage, SftStage):
+        return [[prompt + reply] for prompt, reply in shown.turns]
+    return [[prompt + reply, prompt + (-1,) * len(reply)] for prompt, reply in shown.turns]
+
+
+def _of_rows(
+    stage: SftStage | PairTraining, count: int | None, rows: list[list[Ids]], trees: bool
+) -> Work | None:
+    """Of `count` rows, of which some are given."""
+    if not rows:
         return None
     batch = stage.batch_size * stage.gradient_accumulation_steps
     steps = math.ceil(count / batch * stage.epochs) if count else None
     steps = stage.max_steps if stage.max_steps > 0 else steps
-    rows = stage.batch_size if supervised else 2 * stage.batch_size
-    passes = ((float(stage.gradient_accumulation_steps), rows * length),)
-    return Work(steps, passes, passes if isinstance(stage, DpoStage) else ())
+    size = stage.batch_size * _mean([sum(map(len, texts)) for texts in rows])
+    share = distinct(rows, stage.batch_size) if trees else 1.0
+    passes = ((float(stage.gradient_accumulation_steps), size * share),)
+    reference = passes if isinstance(stage, DpoStage) else ()
+    return Work(steps, stage.gradient_accumulation_steps * size, passes, reference)
 
 
-def _row_length(rows: Sequence[Any], tokenizer: Any) -> float:
-    replies = [
-        [row.reply] if isinstance(row, Example) else [row.chosen, row.rejected] for row in rows
-    ]
-    return fmean(
-        len(render_prompt(tokenizer, row.prompt))
-        + fmean(len(render_reply(tokenizer, r)) for r in said)
-        for row, said in zip(rows, replies, strict=True)
-    )
-
-
-def _of_play(stage: RLStage, recipe: Recipe, shown: Shown | None, game: Game) -> Work | None:
-    if shown is None:
-        return None
+def _of_play(stage: RLStage, shown: Shown, game: Game, trees: bool) -> Work:
     seats = game.num_players
     weight = sum(one.weight for one in stage.play.opponents) or 1.0
     own = sum(one.weight for one in stage.play.opponents if one.player == SELF) / weight
     turns = shown.moves * (own + (1 - own) / seats) * stage.batch_size  # of the policy, in all
-    share = shown.distinct if stage.share_prompts else 1.0
-    tokens = turns * (share * shown.prompt + shown.reply)
-    size = min(tokens, stage.micro_batch_tokens)
-    learn = (stage.num_iterations * tokens / size, size)
+    tokens = turns * (shown.prompt + shown.reply)
+    grown = trees and stage.share_prompts
+    computed = tokens * (shown.share(stage.batch_size, replies=True) if grown else 1.0)
+    size = min(computed, stage.micro_batch_tokens)
+    learn = (stage.num_iterations * computed / size, size)
     asked = max(1.0, turns / shown.moves)  # prompts of one move of all matches
+    share = shown.share(stage.batch_size, replies=False) if trees else 1.0
     read = [(shown.moves, share * asked * shown.prompt), (shown.moves * shown.reply, asked)]
-    read.append(((1 + bool(stage.beta)) * tokens / size, size))
-    return Work(stage.max_steps, (learn,), tuple(read))
+    read.append(((1 + bool(stage.beta)) * computed / size, size))
+    return Work(stage.max_steps, stage.num_iterations * tokens, (learn,), tuple(read))
 
 
 def _of_matches(
-    section: EvaluationSection, recipe: Recipe, shown: Shown | None, game: Game, trained: bool
-) -> Work | None:
-    if shown is None:
-        return None
+    section: EvaluationSection,
+    recipe: Recipe,
+    shown: Shown,
+    game: Game,
+    trained: bool,
+    trees: bool,
+) -> Work:
     reply = shown.reply if trained else float(recipe.sampling.max_new_tokens)
     opponents = max(1, len(section.opponents) if game.num_players > 1 else 1)
     at_once = min(section.episodes, recipe.sampling.batch_size)
     rounds = opponents * shown.moves / max(1, game.num_players) * section.episodes / at_once
-    read = [(rounds, at_once * shown.prompt), (rounds * reply, float(at_once))]
+    asked = [(rounds, at_once)]
     if "optimal_moves" in game.info.metrics and section.positions:
-        asked = min(section.positions, recipe.sampling.batch_size)
-        batches = section.positions / asked
-        read += [(batches, asked * shown.prompt), (batches * reply, float(asked))]
-    return Work(1, (), tuple(read))
+        batch = min(section.positions, recipe.sampling.batch_size)
+        asked.append((section.positions / batch, batch))
+    prompt = shown.prompt * (shown.share(at_once, replies=False) if trees else 1.0)
+    read = [(count, size * prompt) for count, size in asked]
+    read += [(count * reply, float(size)) for count, size in asked]
+    tokens = sum(count * size * (shown.prompt + reply) for count, size in asked)
+    return Work(1, tokens, (), tuple(read))

@@ -1,4 +1,4 @@
-"""How a model can be run: with rows shared by several replies, with padded rows, or row by row.
+"""How a model can be run: with common beginnings read once, with padded rows, or row by row.
 
 Which masks an attention takes, what a cache holds and whether padding is seen is knowledge of each
 model's code. It is not kept as a list of names but found out once a model, by comparing with the
@@ -19,10 +19,10 @@ NO_WIDTH = re.compile("layer|pattern|^use_")  # max_window_layers, use_sliding_w
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """`way`: what the model was seen to do right. `shared`: replies to one prompt share its row,
-    and keys and values are kept and regrouped; `padded`: texts of different lengths stand in one
-    batch, padded to the left, on the model's own cache; `plain`: only rows of one length stand
-    together, and none is ever padded to the left. Everything else is `refused`.
+    """`way`: what the model was seen to do right. `shared`: what texts begin with in common is
+    read once, and keys and values are kept and regrouped; `padded`: texts of different lengths
+    stand in one batch, padded to the left, on the model's own cache; `plain`: only rows of one
+    length stand together, and none is ever padded to the left. Everything else is `refused`.
 
     `cached`: in the plain way, the model's own cache gives what reading again does. `own_head`:
     its head can be called without its layers. `train_mode`: without its dropouts it computes the
@@ -41,7 +41,7 @@ class Support:
 
     @property
     def shared(self) -> bool:
-        """Whether rows may be shared and caches regrouped."""
+        """Whether texts may be read as trees, and caches regrouped."""
         return self.way == "shared"
 
     @property
@@ -52,7 +52,7 @@ class Support:
     def in_words(self) -> str:
         """One line: what is done with this model, and why."""
         if self.way == "shared":
-            return "replies to one prompt share its row"
+            return "common beginnings are read once"
         how = {"padded": "a row a reply", "plain": "a row a reply, rows of one length together"}
         more = "" if self.train_mode else "; updated in eval mode, without gradient checkpointing"
         return f"{how.get(self.way, 'refused')} ({self.reason}){more}"
