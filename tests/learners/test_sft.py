@@ -51,6 +51,13 @@ def test_a_folder_of_any_architecture_loads_trains_and_loads_again(tmp_path: Pat
     assert torch.equal(flat(again.model), flat(policy.model))
 
 
+def test_an_adapter_on_the_head_is_refused_before_anything_is_trained(tmp_path: Path):
+    policy = with_adapter(tiny_policy(), LoraSection(target_modules=["q_proj", "lm_head"]))
+    with pytest.raises(EngineError, match="would never be trained"):
+        sft(policy, tmp_path / "out")
+    assert not (tmp_path / "out" / "checkpoints").exists()
+
+
 def test_lora_trains_only_the_adapter_and_comes_back_with_its_base(tmp_path: Path):
     section = ModelSection(tiny=SHAPE, lora=LoraSection(r=4, alpha=8))
     folder = prepare_base(section, tmp_path / "base", 1)

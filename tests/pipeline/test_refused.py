@@ -261,6 +261,17 @@ def test_layers_that_the_model_does_not_have(model: Path):
         assert error.where == "model.lora.target_modules"
 
 
+@pytest.mark.parametrize("targets", [["lm_head"], ["q_proj", "lm_head"], ".*(q_proj|lm_head)"])
+def test_an_adapter_on_the_head_which_would_never_be_trained(model: Path, targets):
+    for base in ("tiny", str(model)):
+        error = refusal(model={"base": base, "tiny": SHAPE, "lora": {"target_modules": targets}})
+        assert error.where == "model.lora.target_modules" and "leave it out" in error.hint
+        assert "would never be trained, and this model's are its embedding's" in error.what
+        rl = {"grpo": {"batch_size": 4, "num_generations": 2, "max_steps": 1}}
+        lora = {"base": base, "tiny": SHAPE, "lora": {"target_modules": targets}}
+        check(recipe_of(model=lora, stages=rl))  # which computes with the adapter
+
+
 def test_a_revision_is_of_the_hub(model: Path):
     for base in ("tiny", str(model)):
         error = refusal(model={"base": base, "tiny": SHAPE, "revision": "main"})

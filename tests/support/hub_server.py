@@ -142,3 +142,15 @@ def run_push(words: list[str], hub: str, home: Path, token: str, offline: str, *
     return subprocess.run(
         command, capture_output=True, text=True, timeout=180, env={**kept, **own}, **said
     )
+
+
+def use_hub(monkeypatch: Any, url: str, home: Path) -> None:
+    """Let huggingface_hub of this process push to that server, as `run_push` does of its own."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
+    monkeypatch.delenv("HUGGING_FACE_HUB_TOKEN", raising=False)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)

@@ -139,6 +139,10 @@ class Parcel:
     names: list[str]
     card: str
 
+    def size(self, name: str) -> int:
+        """Bytes of this file as it is sent: the card is the one made here, whatever lies there."""
+        return len(self.card.encode()) if name == CARD else (self.folder / name).stat().st_size
+
 
 def pack(trained: TrainedStage, to: str, merged: bool, say: Say) -> Parcel:
     """The model as it goes to `to` on the Hub: as it is, or (`merged`) its adapter merged first.

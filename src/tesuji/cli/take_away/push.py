@@ -40,7 +40,7 @@ def push(
     who = "private" if private else "public"
     table = Table("file", "bytes", title=f"{parcel.folder} → {to} ({who})")
     for name in parcel.names:
-        table.add_row(name, f"{(parcel.folder / name).stat().st_size:,}")
+        table.add_row(name, f"{parcel.size(name):,}")
     console.print(table)
     if dry_run:
         say("nothing was pushed: --dry-run")

@@ -1,7 +1,7 @@
 """A model's folder on the Hugging Face Hub: one commit, after what is large has arrived.
 
 What is large is known on the Hub by its content, so that a push that was stopped sends only what
-is not there yet. Nothing is sent of a damaged folder, or of one whose texts hold a secret.
+is not there yet. Nothing is sent of a damaged folder, or of one that holds a secret.
 """
 
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from pathlib import Path
 
 from tesuji.core.checksums import CARD
 from tesuji.core.errors import DataError, EngineError
-from tesuji.core.files import read_json, read_text
+from tesuji.core.files import read_json
 from tesuji.core.redact import looks_secret
 from tesuji.datasets.hub import telling_hub, token
 from tesuji.learners.model.load import refuse_damaged
 from tesuji.learners.model.sources import ADAPTER
 
-TEXTS = (".json", ".jinja", ".txt", ".md")
+WEIGHTS = (".safetensors", ".gguf")
 VOCABULARY = "tokenizer.json"  # a hundred thousand words, some of which look like anything
 
 
@@ -23,14 +23,14 @@ def pushed_files(folder: Path, card: str) -> list[str]:
     """The names of a model's files that a push takes, its card, which is `card`, among them.
 
     Raises EngineError for a damaged folder and for an adapter whose base is only on this machine,
-    DataError where a text holds a secret.
+    DataError where a file holds a secret (weights and vocabulary are not searched).
     """
     refuse_damaged(str(folder))
     _refuse_private_base(folder)
     files = sorted(f for f in folder.iterdir() if f.is_file() and not f.name.startswith("."))
     for file in files:
-        if file.suffix in TEXTS and file.name not in (CARD, VOCABULARY):
-            _refuse_secret(file, read_text(file))
+        if file.suffix not in WEIGHTS and file.name not in (CARD, VOCABULARY):
+            _refuse_secret(file, file.read_bytes().decode(errors="replace"))
     _refuse_secret(folder / CARD, card)
     return list(dict.fromkeys([CARD, *(file.name for file in files)]))
 

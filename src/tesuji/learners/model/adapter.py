@@ -1,10 +1,13 @@
 """LoRA adapters: a new one on a model, with the targets its recipe names."""
 
+import warnings
 from typing import Any
 
 from tesuji.core.errors import EngineError
 from tesuji.learners.model.load import Policy
 from tesuji.recipe.schema.sections import LoraSection
+
+TARGETS = "model.lora.target_modules"
 
 
 def with_adapter(policy: Policy, lora: LoraSection, seed: int = 0) -> Policy:
@@ -43,8 +46,27 @@ def add_adapter(model: Any, config: Any) -> Any:
     if getattr(model, "is_loaded_in_4bit", False):
         model = prepare_model_for_kbit_training(model)
     try:
-        return compute_in_base_dtype(get_peft_model(model, config))
+        with warnings.catch_warnings():  # `refuse_head` and merging see to shared weights
+            warnings.filterwarnings("ignore", message=".*tie_word_embeddings", module="peft")
+            return compute_in_base_dtype(get_peft_model(model, config))
     except ValueError as error:
         raise EngineError(
-            str(error), where="model.lora.target_modules", hint="`all-linear` fits every model"
+            str(error), where=TARGETS, hint="`all-linear` fits every model"
         ) from error
+
+
+def refuse_head(model: Any) -> None:
+    """Raise EngineError for a model whose head has an adapter, which SFT and DPO would not train:
+    TRL computes log-probs from the head's own weights."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    adapted = hasattr(model, "peft_config")
+    if not adapted or not isinstance(model.get_output_embeddings(), BaseTunerLayer):
+        return
+    tied = model.config.get_text_config().tie_word_embeddings
+    raise EngineError(
+        "SFT and DPO read the head's own weights: an adapter on it (lm_head) would never be trained"
+        + (", and this model's are its embedding's, too" if tied else ""),
+        where=TARGETS,
+        hint="leave it out; `all-linear` is every linear layer but the head",
+    )

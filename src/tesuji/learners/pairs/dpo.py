@@ -11,7 +11,7 @@ import copy
 from collections.abc import Sequence
 from typing import Any, Unpack
 
-from tesuji.learners.model.adapter import with_adapter
+from tesuji.learners.model.adapter import refuse_head, with_adapter
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.logprobs import Scored
 from tesuji.learners.model.rules import row_limit
@@ -45,6 +45,7 @@ def train_dpo(
     pair can be learned from, EngineError when training fails.
     """
     adapted = with_adapter(policy, lora, run["seed"]) if lora else policy
+    refuse_head(adapted.model)
     return train_pairs(DpoLearner(stage, adapted), **run)
 
 

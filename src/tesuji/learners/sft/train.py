@@ -12,6 +12,7 @@ from typing import Any
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Example
 from tesuji.learners.hooks import Hooks
+from tesuji.learners.model.adapter import refuse_head
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.rules import row_limit
 from tesuji.learners.model.save import save_policy
@@ -62,6 +63,7 @@ def train_sft(
     Picks up at the newest checkpoint in `out/checkpoints`, if there is one. Raises DataError for
     rows that cannot be trained on, EngineError when training fails.
     """
+    refuse_head(policy.model)
     hooks = hooks or Hooks()
     rows = _tokenized(train, policy, stage, prompt, name)
     looking = held_out and stage.eval_steps

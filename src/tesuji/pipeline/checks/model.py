@@ -5,6 +5,7 @@ from pathlib import Path
 from tesuji.core.errors import EngineError, RecipeError, placed
 from tesuji.core.progress import SILENT, Progress
 from tesuji.episodes.rewards.total import section_of
+from tesuji.learners.model.adapter import refuse_head
 from tesuji.learners.model.inspect import ModelFacts, check_adapter, inspect_model
 from tesuji.learners.model.sources import KNOWN
 from tesuji.learners.reward_model.model import check_takes_head, is_reward_model
@@ -33,6 +34,9 @@ def check_model(recipe: Recipe, facts: ModelFacts | None) -> None:
     naming the key."""
     if facts is not None:
         check_adapter(facts, recipe.model)
+        by_trl = any(stage.kind in ("sft", "dpo") for stage in recipe.stages.values())
+        if recipe.model.adapters is not None and by_trl:
+            refuse_head(facts.shape)
         if any(stage.kind == "reward" for stage in recipe.stages.values()):
             check_takes_head(facts.config, recipe.model.base)
     for name, stage in recipe.stages.items():
