@@ -63,7 +63,7 @@ def test_a_full_disk_is_one_clear_message(tmp_path: Path, monkeypatch):
     def full(path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(files, "_sync", full)
+    monkeypatch.setattr(files, "sync", full)
     with pytest.raises(DataError, match="free some disk space"):
         files.write_text(tmp_path / "a", "text")
     assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ from tesuji.core.statistics import Interval
 from tesuji.core.types import Ending, Episode
 from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.bfcl_summary import composites
-from tesuji.evaluation.evaluate import Subject, evaluate
+from tesuji.evaluation.evaluate import Subject, evaluate, judged_game
 from tesuji.evaluation.questions import ask, asks_questions, score_tasks, tasks_of
 from tesuji.evaluation.results import Evaluation, TaskScore, load_evaluation, save_evaluation
 from tesuji.games.catalogue import load_game
@@ -169,10 +169,11 @@ def test_procedural_tasks_run_the_same_way(tmp_path: Path) -> None:
 def test_options_of_the_evaluation_reach_the_questions() -> None:
     game = load_game("bfcl", {"tasks": 8})
     asked: list[Episode] = []
+    section = EvaluationSection(episodes=4, options={"category": "multiple"})
     found = evaluate(
         Subject("now", "the key", make_player(KEY, game=game)),
-        EvaluationSection(episodes=4, options={"category": "multiple"}),
-        game=game,
+        section,
+        game=judged_game(game, section),
         prompt=PromptSection(retry=False),
         questions=(),
         seed=3,

@@ -36,13 +36,14 @@ SHAPE = {"hidden_size": 16, "num_attention_heads": 2, "num_key_value_heads": 2}
 SMALL = {
     "name": "small",
     "game": "tic_tac_toe",
-    "model": {"tiny": {**SHAPE, "intermediate_size": 32}},
+    "model": {"tiny": {**SHAPE, "intermediate_size": 32}, "lora": None},
     "prompt": {"style": "compact", "answer": "id"},
     "sampling": {"max_new_tokens": 2},
     "stages": {
         "data": {"positions": "sampled", "num_positions": 60, "held_out": 0.2},
         "sft": {"max_steps": 6, "batch_size": 16, "learning_rate": 0.01, "save_steps": 2,
-                "logging_steps": 1, "optimizer": "muon", "soft_targets": True, "max_length": 32},
+                "adamw_learning_rate": 0.003, "logging_steps": 1, "optimizer": "muon",
+                "soft_targets": True, "max_length": 32},
     },
     "evaluation": {"opponents": ["random"], "episodes": 4, "positions": 20, "certificate": True},
 }  # fmt: skip

@@ -85,7 +85,8 @@ def test_before_and_after_that_are_equal_are_said_to_be() -> None:
             10,
             (
                 "prompts that lost their beginning: 6",
-                "most of them were cut (6 of 10), so they are not what they were: raise max_length",
+                "most of them were cut (6 of 10), so they are not what they were:"
+                " write max_length: auto",
             ),
         ),
     ],

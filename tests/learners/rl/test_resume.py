@@ -124,12 +124,14 @@ def run(recipe: dict, root: Path, kills: int) -> tuple[int, int]:
 
 
 def what_stays(root: Path) -> dict[str, object]:
-    """Everything the stage left, without what tells the time."""
+    """Everything the stage left, without what tells the time (the card does)."""
     stage = next((root / "killed" / "stages").glob("00-*"))
     files = [*stage.glob("checkpoints/*/*"), *stage.glob("final/*"), *stage.glob("best/*")]
     files += stage.glob("snapshots/*")
     found: dict[str, object] = {
-        str(path.relative_to(stage)): path.read_bytes() for path in files if path.is_file()
+        str(path.relative_to(stage)): path.read_bytes()
+        for path in files
+        if path.is_file() and path.name != "README.md"
     }
     lines = (root / "killed" / "metrics.jsonl").read_text().splitlines()
     found["metrics"] = [

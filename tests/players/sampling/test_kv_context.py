@@ -155,12 +155,14 @@ def test_beginnings_are_kept_behind_each_other_up_to_a_limit(model, monkeypatch)
     assert read == 2 * 5
 
 
-@pytest.mark.parametrize("change", ["a weight", "an adapter", "the adapter in use"])
+@pytest.mark.parametrize(
+    "change", ["a weight", "a weight, fused", "an adapter", "the adapter in use"]
+)
 def test_new_weights_drop_the_beginnings(change):
     from peft import LoraConfig, get_peft_model
 
     model = build_model(LONG, seed=3)
-    if change != "a weight":
+    if not change.startswith("a weight"):
         config = LoraConfig(r=4, target_modules=["q_proj", "up_proj"], init_lora_weights=False)
         model = get_peft_model(model, config)
     model.double()
@@ -174,7 +176,7 @@ def test_new_weights_drop_the_beginnings(change):
         trained = [p for p in model.parameters() if p.requires_grad]
         for weight in trained:
             weight.grad = torch.ones_like(weight)
-        torch.optim.AdamW(trained, lr=0.1).step()
+        torch.optim.AdamW(trained, lr=0.1, fused="fused" in change).step()
     same(ask(sampler, prompts), ask(sampler_of(model), prompts))
     after = sampler.score(prompts, [[(1, 2)]] * 3)
     assert after == sampler_of(model).score(prompts, [[(1, 2)]] * 3)

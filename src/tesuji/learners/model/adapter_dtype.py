@@ -29,7 +29,8 @@ def compute_in_base_dtype(model: Any) -> Any:
         if not isinstance(layer, LoraLayer):
             continue
         parts = [*layer.lora_A.values(), *layer.lora_B.values()]
-        whole = layer.get_base_layer().weight.dtype == torch.float32
+        weight = getattr(layer.get_base_layer(), "weight", None)  # experts have several, fused
+        whole = weight is None or weight.dtype == torch.float32
         if whole or not parts or any(type(part) is not nn.Linear for part in parts):
             continue
         layer.cast_input_dtype_enabled = False

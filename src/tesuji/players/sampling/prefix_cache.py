@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from tesuji.players.sampling.kv_buffer import roomy_cache
 from tesuji.players.sampling.kv_context import ALL, Context, columns_of, joined, read_once
@@ -276,6 +277,20 @@ def _rows(context: Context, rows: Sequence[int]) -> Context:
     return context.pick([(row, ALL) for row in rows])
 
 
+class _Steps:
+    """Optimizer steps taken in this process: a fused one does not mark the weights as written."""
+
+    count = 0
+
+    @classmethod
+    def note(cls, *_: Any) -> None:
+        """What torch calls after each."""
+        cls.count += 1
+
+
+register_optimizer_step_post_hook(_Steps.note)
+
+
 def _state(model: Any) -> object:
     """Changes whenever a weight is written to or put in another's place, and with whatever else
     decides what the model computes: the adapters in use, autocast."""
@@ -284,4 +299,4 @@ def _state(model: Any) -> object:
     switches = [vars(m).get(name) for m in model.modules() for name in names if name in vars(m)]
     device = model.device.type
     autocast = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
-    return weights, repr(switches), autocast
+    return weights, _Steps.count, repr(switches), autocast
