@@ -6,19 +6,16 @@ It knows the requests that huggingface_hub 2.4 makes; the real Hub was never pus
 import base64
 import json
 import os
-import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from served import served
 
 TOKEN = "hf_thisisnorealtokenofanyone"
 LARGE = (".safetensors", ".gguf")
@@ -118,18 +115,9 @@ class Hub:
 @contextmanager
 def serving() -> Iterator[Hub]:
     hub = Hub()
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        running = uvicorn.Server(uvicorn.Config(hub.app, log_level="error"))
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        while not running.started:
-            time.sleep(0.01)
-        hub.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with served(hub.app) as address:
+        hub.url = address
         yield hub
-        running.should_exit = True
-        thread.join(10)
 
 
 def run_push(words: list[str], hub: str, home: Path, token: str, offline: str, **said: Any) -> Any:
@@ -140,7 +128,7 @@ def run_push(words: list[str], hub: str, home: Path, token: str, offline: str, *
     kept = {k: v for k, v in os.environ.items() if k not in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")}
     command = [sys.executable, "-m", "tesuji", *words]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=180, env={**kept, **own}, **said
+        command, capture_output=True, text=True, timeout=60, env={**kept, **own}, **said
     )
 
 

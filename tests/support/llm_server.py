@@ -1,16 +1,13 @@
 """A chat endpoint on this machine that answers what a test wants."""
 
 import asyncio
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from served import served
 
 from tesuji.datasets.llm_endpoint import Question
 from tesuji.recipe.schema.data import EndpointSection
@@ -53,18 +50,9 @@ class Server:
 @contextmanager
 def serving(answer: Answer, delay: float = 0.02) -> Iterator[Server]:
     server = Server(answer, delay)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        running = uvicorn.Server(uvicorn.Config(server.app, log_level="error"))
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        while not running.started:
-            time.sleep(0.01)
-        server.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    with served(server.app) as address:
+        server.url = f"{address}/v1"
         yield server
-        running.should_exit = True
-        thread.join(10)
 
 
 def endpoint(url: str, **changes: Any) -> EndpointSection:

@@ -124,15 +124,15 @@ def run(recipe: dict, root: Path, kills: int) -> tuple[int, int]:
 
 
 def what_stays(root: Path) -> dict[str, object]:
-    """Everything the stage left, without what tells the time (the card does)."""
+    """Everything the stage left, without what tells the time or the folder."""
     stage = next((root / "killed" / "stages").glob("00-*"))
     files = [*stage.glob("checkpoints/*/*"), *stage.glob("final/*"), *stage.glob("best/*")]
     files += stage.glob("snapshots/*")
     found: dict[str, object] = {
-        str(path.relative_to(stage)): path.read_bytes()
-        for path in files
-        if path.is_file() and path.name != "README.md"
+        str(path.relative_to(stage)): path.read_bytes() for path in files if path.is_file()
     }
+    card = found["final/README.md"].decode().replace(str(root), "ROOT").splitlines()
+    found["final/README.md"] = [line for line in card if not _tells_time(line.strip("- "))]
     lines = (root / "killed" / "metrics.jsonl").read_text().splitlines()
     found["metrics"] = [
         {key: value for key, value in json.loads(line).items() if not _tells_time(key)}
@@ -142,7 +142,7 @@ def what_stays(root: Path) -> dict[str, object]:
 
 
 def _tells_time(key: str) -> bool:
-    return key == "time" or key.startswith("speed/")
+    return key == "time" or key.startswith(("speed/", "seconds: "))
 
 
 def test_damaged_checkpoints_are_told_and_the_one_before_is_gone_on_from(tmp_path: Path) -> None:

@@ -61,11 +61,10 @@ def _of_tree(model: Any, beginnings: Beginnings, rows: Sequence[Scoring]) -> lis
     tokens = torch.tensor([token for row in rows for token in row.reply], device=model.device)
     owner = [number for number, row in enumerate(rows) for _ in row.reply]
     logps = _logprobs(model, out.last_hidden_state[0], places, tokens)
-    totals = torch.zeros(len(rows), device=model.device)
-    scores: list[float] = totals.index_add(
-        0, torch.tensor(owner, device=model.device), logps
-    ).tolist()
-    return scores
+    totals = [0.0] * len(rows)
+    for number, logp in zip(owner, logps.tolist(), strict=True):
+        totals[number] += logp
+    return totals
 
 
 def _logprobs(model: Any, states: Tensor, places: Sequence[int], tokens: Tensor) -> Tensor:
