@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tesuji.cli.console import console, print_facts, say
 from tesuji.cli.data.import_logs import print_summary
+from tesuji.cli.pushing import DryRun, Private, Yes, agreed
 from tesuji.core.errors import DataError
 from tesuji.core.files import read_json, write_text
 from tesuji.core.redact import visible
@@ -58,32 +59,23 @@ def card(
 def push(
     folder: Annotated[Path, typer.Argument(help="A data set's folder.")],
     to: Annotated[str, typer.Option("--to", help="Where: owner/name on the Hugging Face Hub.")],
-    private: Annotated[
-        bool, typer.Option("--private/--public", help="Who may read it: you, or everyone.")
-    ] = True,
+    private: Private = True,
     with_logs: Annotated[
         bool, typer.Option("--with-logs", help="Push raw_logs/ and processed/ too.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be pushed, and stop.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before pushing.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Push a data set to the Hugging Face Hub, after asking; the logs stay here."""
     from tesuji.datasets import hub
 
     hub.check_name(to)
     names = hub.pushed(folder, with_logs=with_logs)
-    who = "private" if private else "public"
-    _list(folder, names, f"{folder} → {to} ({who})")
-    if dry_run:
-        say("nothing was pushed: --dry-run")
-        return
-    hub.token()
-    if not yes and not typer.confirm(f"Push {len(names)} files to {to} ({who})?"):
-        say("nothing was pushed")
-        raise typer.Exit(1)
-    say(f"pushed: {hub.push(folder, to, names, private=private)}")
+    sizes = {name: (folder / name).stat().st_size for name in names}
+    if not dry_run:
+        hub.token()
+    if agreed(sizes, str(folder), to, private=private, dry_run=dry_run, yes=yes):
+        say(f"pushed: {hub.push(folder, to, names, private=private)}")
 
 
 def _read(folder: Path) -> dict[str, Any]:
@@ -135,14 +127,3 @@ def _rules(rules: Sequence[Mapping[str, Any]]) -> Table:
         counts = (f"{rule['dropped']:,}", f"{rule['left']:,}")
         table.add_row(Text(rule["rule"]), *counts, Text(_words(rule.get("why", {}))))
     return table
-
-
-def _list(folder: Path, names: Sequence[str], title: str) -> None:
-    table = Table("file", "bytes", title=Text(visible(title)))
-    listed = names if len(names) <= 30 else names[:20]
-    for name in listed:
-        table.add_row(Text(visible(name)), f"{(folder / name).stat().st_size:,}")
-    if rest := names[len(listed) :]:
-        size = sum((folder / name).stat().st_size for name in rest)
-        table.add_row(f"and {len(rest):,} more", f"{size:,}")
-    console.print(table)

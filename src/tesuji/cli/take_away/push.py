@@ -3,9 +3,9 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from tesuji.cli.console import console, loading, say
+from tesuji.cli.console import loading, say
+from tesuji.cli.pushing import DryRun, Private, Yes, agreed
 
 app = typer.Typer()
 
@@ -18,13 +18,9 @@ def push(
     merged: Annotated[
         bool, typer.Option("--merged", help="Merge the adapter into its base first.")
     ] = False,
-    private: Annotated[
-        bool, typer.Option("--private/--public", help="Who may read it: you, or everyone.")
-    ] = True,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be pushed, and stop.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before pushing.")] = False,
+    private: Private = True,
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Push a run's model and its card to the Hugging Face Hub, after asking."""
     from tesuji.datasets.hub import check_name, token
@@ -37,16 +33,7 @@ def push(
     from tesuji.pipeline.take_away import find_trained, pack
 
     parcel = pack(find_trained(run, stage), to, merged, say)
-    who = "private" if private else "public"
-    table = Table("file", "bytes", title=f"{parcel.folder} → {to} ({who})")
-    for name in parcel.names:
-        table.add_row(name, f"{parcel.size(name):,}")
-    console.print(table)
-    if dry_run:
-        say("nothing was pushed: --dry-run")
-        return
-    if not yes and not typer.confirm(f"Push {len(parcel.names)} files to {to} ({who})?"):
-        say("nothing was pushed")
-        raise typer.Exit(1)
-    url = push_model(parcel.folder, to, parcel.names, parcel.card, private=private)
-    say(f"pushed: {url}")
+    sizes = {name: parcel.size(name) for name in parcel.names}
+    if agreed(sizes, str(parcel.folder), to, private=private, dry_run=dry_run, yes=yes):
+        url = push_model(parcel.folder, to, parcel.names, parcel.card, private=private)
+        say(f"pushed: {url}")
