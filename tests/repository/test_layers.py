@@ -29,7 +29,8 @@ ORDER = {
     "report": "words headline collect tables views page card",
     "pipeline": "plan settings estimate heading step_context checks models steps forecast run "
     "take_away",
-    "cli": "console progress pushing run play chat games doctor data evaluate browse take_away main",
+    "cli": "console progress pushing run play chat games doctor data evaluate browse take_away "
+    "main",
 }
 ROOMS = tuple(ORDER[""].split())
 BESIDE = {  # what stands beside the rooms, and the rooms that it may see
