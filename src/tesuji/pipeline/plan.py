@@ -63,7 +63,12 @@ def make_plan(recipe: Recipe, run: Path) -> list[Step]:
 
     Raises DataError when the run folder holds something unreadable.
     """
-    return decide(_with_keys(recipe, _outline(recipe)), run)
+    return decide(steps_of(recipe), run)
+
+
+def steps_of(recipe: Recipe) -> list[Step]:
+    """The steps in order, whatever is done of them already."""
+    return _with_keys(recipe, _outline(recipe))
 
 
 def decide(plan: Sequence[Step], run: Path) -> list[Step]:

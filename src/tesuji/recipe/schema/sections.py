@@ -181,6 +181,15 @@ class SamplingSection(Section):
     """Most prompts in one forward pass."""
 
 
+class DistributedSection(Section):
+    """Several processes that learn together, each from its share of every batch."""
+
+    processes: int = Field(ge=1, le=65_536)
+    """How many; a GPU each where the model is on GPUs. A run of another number is refused."""
+    strategy: Literal["ddp"] = "ddp"
+    """`ddp`: each has the whole model."""
+
+
 class NamedSection(Section):
     """A section that names something, and takes as its other keys the options of that."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.episodes.schedule.schedule import Schedule
+from tesuji.learners.distributed import is_main
 from tesuji.learners.rl.weights import Weights, copy_of, load_tensors, save_tensors, swapped
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.by_game import ByGame
@@ -28,7 +29,8 @@ class Snapshots:
     def take(self, step: int) -> None:
         """Freeze the policy as it is now."""
         self.kept[step] = copy_of(self.model)
-        save_tensors(self._file(step), self.kept[step])
+        if is_main():
+            save_tensors(self._file(step), self.kept[step])
 
     def keep(self, steps: Sequence[int]) -> None:
         """Have exactly these, reading from the files what is not in memory."""
