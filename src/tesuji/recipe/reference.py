@@ -37,7 +37,7 @@ NOUNS: dict[type, str] = {  # sections with a shorthand, by what the page calls 
     OpponentSection: "player with weight",
     RewardTerm: "term or number",
 }
-PLAYERS = {  # told once, at the end: path → (section, title)
+PLAYERS: dict[str, tuple[type[Section], str]] = {  # told once, at the end: path → (section, title)
     "player": (PlayerSection, "A player (`oracle`, `sampled_by`, `evaluation.opponents`)"),
     "opponent": (OpponentSection, "A player with weight (`opponents` of a stage's `play`)"),
     "openai": (EndpointPlayerSection, "The options of the player `openai`"),

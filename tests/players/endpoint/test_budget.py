@@ -42,7 +42,11 @@ def test_requests_end_at_the_budget_and_go_on_with_a_larger_one(tmp_path: Path):
         with pytest.raises(EndpointError) as caught:
             play(player(server.url, tmp_path, max_requests=17))
         assert len(server.bodies) == 17
-    assert "budget of 17 requests for m at http" in caught.value.what
+    assert "budget of 17 requests does not allow another" in caught.value.what
+    assert (
+        "asked m at http://127.0.0.1" in caught.value.what and "17 requests, 8" in caught.value.what
+    )
+    assert caught.value.where == "player: openai(m).max_requests"
     assert "raise max_requests" in caught.value.hint
     with recorded_in(tmp_path / SPENDING), pytest.raises(EndpointError):
         play(player(server.url, tmp_path, max_requests=17))  # nothing is asked: it is gone
@@ -72,7 +76,7 @@ def test_dollars_are_never_more_than_allowed_however_many_ask_at_once(tmp_path: 
         assert row.dollars == pytest.approx(COST * len(server.bodies)) and row.dollars <= 4.0
         worst = 4.0 - row.dollars  # what is left did not allow one more at its worst
         assert worst < 1.5 and len(server.bodies) > 30
-    assert "the budget of $4 for m" in caught.value.what
+    assert "the budget of $4 does not" in caught.value.what
 
 
 def test_every_try_counts_and_errors_cost_nothing_but_lost_answers_may(tmp_path: Path):

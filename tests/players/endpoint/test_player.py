@@ -117,6 +117,15 @@ def test_an_empty_reply_is_the_model_s_own_and_no_failure_of_the_endpoint(tmp_pa
     assert episode.ending is Ending.FORFEIT and "the reply is empty" in episode.reason
 
 
+def test_half_a_character_in_a_reply_is_stored(tmp_path: Path):
+    body = b'{"choices": [{"message": {"content": "x(1,1) \\ud83d"}}]}'
+    with serving(lambda n, b: Response(body, media_type="application/json")) as server:
+        them = player(server.url, tmp_path, temperature=0.0)
+        [episode] = play(them, matches=1)
+        assert play(them, matches=1) == [episode]
+    assert episode.turns[0].attempts[0].reply == "x(1,1) ?"
+
+
 def test_with_its_history_a_match_is_one_conversation_without_its_thoughts(tmp_path: Path):
     def thoughtful(number: int, body: dict[str, Any]) -> Response:
         move = legal_in({"messages": body["messages"][-1:]})[-1]

@@ -115,10 +115,11 @@ def recorded_in(path: Path) -> Iterator[Ledger]:
 
 
 class Purse:
-    """The budget of one section: pays for requests, or says that nothing more may be asked."""
+    """The budget of one section: pays for requests, or says that nothing more may be asked, and
+    `where` in the recipe."""
 
-    def __init__(self, section: EndpointSection) -> None:
-        self.section = section
+    def __init__(self, section: EndpointSection, where: str) -> None:
+        self.section, self.where = section, where
         self.name = redact(f"{section.model} at {section.base_url}")
         self._under_way = 0
         self._changed = asyncio.Event()
@@ -162,8 +163,7 @@ class Purse:
         else:
             key, said = "max_dollars", f"${section.max_dollars:,g}"
         return EndpointError(
-            f"the budget of {said} for {self.name} does not allow another request "
-            f"({spent.requests:,} sent, ${spent.dollars:,.4f})",
-            where=key,
+            f"the budget of {said} does not allow another request ({spent.words})",
+            where=f"{self.where}.{key}",
             hint=f"raise {key}, and the same command goes on; what was answered is kept",
         )

@@ -109,6 +109,6 @@ def reply_in(completion: Completion) -> str:
     content = completion.content or ""
     if not isinstance(content, str):
         raise NoText(f"an answer whose content is no text, but {type(content).__name__}")
-    if not completion.reasoning or THINK in content:
-        return content
-    return f"{THINK}\n{completion.reasoning}\n{END_THINK}\n\n{content}"
+    if completion.reasoning and THINK not in content:
+        content = f"{THINK}\n{completion.reasoning}\n{END_THINK}\n\n{content}"
+    return content.encode("utf-8", "replace").decode("utf-8")  # no file holds half a character

@@ -70,7 +70,7 @@ class Transport:
     def __init__(self, section: EndpointSection, where: str) -> None:
         self.section, self.where = section, where
         self.key = key_in_environment(section)
-        self.purse = Purse(section)
+        self.purse = Purse(section, where)
         self._client = _client(section, self.key, where)
 
     async def ask(self, messages: Sequence[Message], seed: int | None = None) -> Completion:

@@ -15,9 +15,8 @@ from tesuji.recipe.schema.sections import (
     Text,
 )
 
-_OURS = frozenset(
-    ["max_completion_tokens", "max_tokens", "messages", "model", "n", "seed", "stream", "temperature"]
-)
+_OURS = {"max_completion_tokens", "max_tokens", "messages", "model", "n"}
+_OURS |= {"seed", "stream", "temperature"}
 _OWN_KEY = "budget and cache rest on one whole reply of known length to what the other keys say"
 
 
