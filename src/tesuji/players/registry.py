@@ -225,7 +225,8 @@ def _factory(source: str | EntryPoint) -> Factory:
 def _checked(section: PlayerSection, factory: Factory) -> dict[str, Any]:
     """The options, once each is known to the factory and of a fitting kind. A factory may have them
     as a section of a recipe (`options`), which checks them itself."""
-    if (options := getattr(factory, "options", None)) is not None:
+    options = getattr(factory, "options", None)
+    if isinstance(options, type) and issubclass(options, Section):
         return _checked_by(options, section)
     parameters = inspect.signature(factory).parameters
     known = [name for name in parameters if name != "game"]
