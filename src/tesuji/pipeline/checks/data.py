@@ -52,7 +52,7 @@ def _check_path(where: str, path: str) -> None:
 def check_positions(name: str, stage: DataStage, game: Game) -> None:
     """The positions can be listed, where all are wanted, and the endpoint has an address."""
     info, where = game.info, f"stages.{name}"
-    if stage.positions == "all" and (
+    if stage.positions != "sampled" and (
         info.chance or info.information != "perfect" or info.simultaneous
     ):
         raise RecipeError(
@@ -62,7 +62,7 @@ def check_positions(name: str, stage: DataStage, game: Game) -> None:
             hint="use `positions: sampled`",
         )
     large = "two_sided" in info.traits and (info.max_moves or 0) > LONG
-    if stage.positions == "all" and large and "enumerable" not in info.traits:
+    if stage.positions != "sampled" and large and "enumerable" not in info.traits:
         raise RecipeError(
             f"{game.name} has too many positions to list them all",
             where=f"{where}.positions",

@@ -15,8 +15,9 @@ class DataStage(Section):
 
     kind: Literal["data"] = "data"
     """May be left out where the stage is called so."""
-    positions: Literal["all", "sampled"] = "all"
-    """`all` reachable positions (small games), or those `sampled` from play."""
+    positions: Literal["all", "on_path", "sampled"] = "all"
+    """`all` reachable positions (small games), those `sampled` from play, or only those `on_path`:
+    the ones in which a player can find itself that plays the taught moves, the others anything."""
     num_positions: int = Field(2000, ge=1, le=10_000_000)
     """How many distinct positions to keep when `sampled`."""
     sampled_by: list[PlayerSection] = [PlayerSection(player="random")]
@@ -36,7 +37,7 @@ class DataStage(Section):
     """Share of the symmetry classes that `held_out_from` allows, kept out of training."""
     held_out_from: Literal["all", "off_path"] = "all"
     """Where held-out positions are drawn from. `off_path`: only positions that the side to move
-    could not have reached by playing the oracle's moves alone."""
+    could not have reached by playing the oracle's moves alone; always so with `on_path`."""
 
     @field_validator("sampled_by", mode="before")
     @classmethod
@@ -45,8 +46,8 @@ class DataStage(Section):
 
     @model_validator(mode="after")
     def _off_path_needs_all(self) -> "DataStage":
-        if self.held_out_from == "off_path" and self.positions != "all":
-            raise ValueError("held_out_from: off_path needs positions: all")
+        if self.held_out_from == "off_path" and self.positions == "sampled":
+            raise ValueError("held_out_from: off_path needs positions: all or on_path")
         if not self.sampled_by:
             raise ValueError("sampled_by needs at least one player")
         return self
