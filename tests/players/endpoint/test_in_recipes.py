@@ -49,12 +49,14 @@ def with_opponent(url: str, **budget: Any) -> Recipe:
     )
 
 
-def test_a_run_stops_at_its_budget_and_goes_on_to_the_same_end(server: Server, tmp_path: Path):
+def test_a_run_stops_at_its_budget_and_goes_on_to_the_same_end(
+    server: Server, tmp_path: Path, monkeypatch
+):
     whole = run_recipe(with_opponent(server.url), tmp_path / "whole")
     requests = len(server.bodies)
     [row] = Ledger(whole.folder / SPENDING).spent()
     assert row.requests == requests > 20
-    (tmp_path / "cache" / "replies.sqlite").unlink()
+    monkeypatch.setenv("TESUJI_CACHE", str(tmp_path / "another"))
     for budget in (requests // 3, requests * 2 // 3):
         with pytest.raises(EndpointError) as caught:
             run_recipe(with_opponent(server.url, max_requests=budget), tmp_path / "stopped")
