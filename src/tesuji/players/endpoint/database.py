@@ -1,7 +1,7 @@
 """A small SQLite file that a kill leaves whole, and that the processes of a machine may share.
 
-Written ahead (WAL), so that no statement waits for the disk: 200 answers that take 0.2 s each, 64 at
-once, were here in 8 s and not in 26. A machine that loses power may forget the last of them.
+Written ahead (WAL), so that no statement waits for the disk: 200 answers of 0.2 s, 64 at once, were
+here in 8 s and not in 26. A machine that loses power may forget the last of them.
 """
 
 import sqlite3
