@@ -3,7 +3,8 @@
 Another package adds a player through the entry-point group `tesuji.players`: a name and a
 callable that takes the recipe's options (and the game, where it has a parameter `game`) and returns
 a `Player`. Its attribute `plays(info: GameInfo)` says what it can play: True, or False, or a text
-that says why not. Without it the player is let try any game, and listed with none.
+that says why not. Without it the player is let try any game, and listed with none. Its attribute
+`options`, a `Section`, checks the options, where their defaults say too little.
 """
 
 import importlib
