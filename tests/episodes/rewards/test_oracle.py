@@ -103,7 +103,7 @@ def test_an_oracle_forgets_the_oldest_first(monkeypatch):
 def test_an_oracle_that_answers_in_words_is_read_and_no_move_is_no_judgement(
     words: str, worth: float, monkeypatch
 ):
-    monkeypatch.setattr(oracle_term, "make_player", lambda section, game: Talker(words))
+    monkeypatch.setattr(oracle_term, "make_player", lambda section, game: Talker(words, words))
     episode = play("x(1,0)", "?", "?")
     assert Oracle("mcts")(Judged(episode, GAMES["tic_tac_toe"], 0)) == worth
 
