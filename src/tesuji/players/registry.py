@@ -115,6 +115,11 @@ def make_player(section: PlayerSection, *, game: Game) -> Player:
     return _labelled(_theirs(source, factory, options), section)
 
 
+def check_options(section: PlayerSection) -> None:
+    """Raise RecipeError for an unknown name or option, whatever the game."""
+    _checked(section, _factory(find_player(section.player)))
+
+
 def _theirs(source: EntryPoint, factory: Factory, options: Mapping[str, Any]) -> Player:
     """Another package's player, which is named as the one at fault where it fails."""
     what, where = f"the player {source.name!r} of {source.value}", f"player: {source.name}"

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tesuji.core.errors import GameError
+from tesuji.core.errors import GameError, placed
 from tesuji.episodes.rewards.base import Judged, Term
 from tesuji.games.base import Game
 from tesuji.players.base import MoveRequest, Player
-from tesuji.players.registry import find_player, make_player
+from tesuji.players.registry import check_options, find_player, make_player
 from tesuji.players.search.minimax import MinimaxPlayer
 from tesuji.players.search.oracle import batch_size, in_words, named_moves
 from tesuji.players.search.wordle_entropy import EntropyPlayer
@@ -136,6 +136,10 @@ def _cannot_judge(player: str, game: Game, why: str) -> GameError:
 
 
 def oracle(player: str = "minimax", **options: Any) -> Term:
-    """`Oracle`, with the options of a recipe. Raises RecipeError for an unknown player."""
+    """`Oracle`, with the options of a recipe. Raises RecipeError for an unknown player, and for an
+    option that it does not have."""
     find_player(str(player), "rewards.oracle.player")
-    return Oracle(player, **options)
+    term = Oracle(player, **options)
+    with placed("rewards.oracle"):
+        check_options(term.section)
+    return term
