@@ -91,16 +91,6 @@ def test_a_whole_model_says_what_it_began_as_through_all_stages(
     assert base_of(str(tmp_path / "dpo")) is None
 
 
-def test_an_adapter_on_smollm2_names_a_base_that_other_machines_have(
-    tmp_path: Path, smollm2: Path
-) -> None:
-    final = trained("smollm2", tmp_path / "final")
-    assert read_json(final / "adapter_config.json")["base_model_name_or_path"] == HUB_ID
-    assert read_json(final / "base.json")["sha256"] == KNOWN["smollm2"].sha256
-    assert str(smollm2) not in "".join(file.read_text() for file in final.glob("*.json"))
-    assert base_of(str(final)) == str(smollm2)
-
-
 @pytest.mark.usefixtures("without_package")
 def test_without_the_package_smollm2_is_the_hub_id_and_its_adapters_say_what_to_install(
     tmp_path: Path, cache: Path

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from card_code import moves_of, printed
 from places import ROOT
 from safetensors.torch import load_file
 
+from tesuji.core.files import read_json
 from tesuji.core.metric_log import MetricLog
 from tesuji.evaluation.results import load_evaluation
 from tesuji.learners.model.load import load_policy
+from tesuji.learners.model.sources import KNOWN, base_of
 from tesuji.learners.reward_model.scorer import load_scorer
 from tesuji.pipeline.run import run_recipe
 from tesuji.players.prompting.chat_template import render_prompt
@@ -39,6 +42,7 @@ def short_chain() -> Recipe:
     stages["reward"] = SHORT | {"max_length": 64}
     stages["ppo"] = PLAY | {"rewards": {"oracle": 1.0, "reward_model": 0.1}, "num_iterations": 1}
     stages["ppo"] |= {"critic": "reward_model", "beta": 0.1}
+    stages["ppo"]["play"] = PLAY["play"] | {"opening_moves": 4}  # two turns a match, or three
     stages["grpo"] = PLAY | {"rewards": {"oracle": 1.0}, "num_generations": 2}
     for name in LEARNERS:
         stages[name]["kind"] = name
@@ -84,6 +88,31 @@ def test_what_was_trained_is_evaluated_and_reported(run: Path) -> None:
     assert json.loads((final(run, "grpo") / "adapter_config.json").read_text())["r"] == 16
     assert "HuggingFaceTB/SmolLM2-135M-Instruct" in (final(run, "grpo") / "README.md").read_text()
     assert (run / "report.html").is_file()
+
+
+@pytest.mark.parametrize("stage", LEARNERS)
+def test_its_adapters_name_a_base_that_other_machines_have(
+    run: Path, smollm2: Path, stage: str
+) -> None:
+    folder = final(run, stage)
+    named = read_json(folder / "adapter_config.json")["base_model_name_or_path"]
+    assert named == KNOWN["smollm2"].hub_id == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert read_json(folder / "base.json")["sha256"] == KNOWN["smollm2"].sha256
+    assert str(smollm2) not in "".join(file.read_text() for file in folder.glob("*.json"))
+    assert base_of(str(folder)) == str(smollm2)
+
+
+def test_the_lines_of_its_card_play_a_legal_move_where_the_hub_is(
+    run: Path, smollm2: Path, tmp_path: Path
+) -> None:
+    """The base lies where huggingface_hub would have put it."""
+    place = tmp_path / f"models--{KNOWN['smollm2'].hub_id.replace('/', '--')}"
+    (place / "refs").mkdir(parents=True)
+    (place / "refs" / "main").write_text("0" * 40)
+    (place / "snapshots").mkdir()
+    (place / "snapshots" / ("0" * 40)).symlink_to(smollm2)
+    [[move]] = printed(final(run, "grpo"), HF_HUB_CACHE=str(tmp_path))
+    assert move in moves_of(final(run, "grpo"))
 
 
 def test_the_final_model_replies_as_transformers_own_generate(run: Path) -> None:

@@ -1,12 +1,12 @@
 """The card in every `final/`: what it says, and that its lines of transformers play."""
 
-import re
-import subprocess
-import sys
+import contextlib
+import io
 from pathlib import Path
 
 import pytest
 import yaml
+from card_code import moves_of, printed, snippet_of
 
 from tesuji.cli.main import main
 from tesuji.core.checksums import damage
@@ -63,24 +63,29 @@ def final_of(run: Path, stage: str) -> Path:
     return next(run.glob(f"stages/*-{stage}/final"))
 
 
-def snippet_of(card: str) -> str:
-    [code] = re.findall(r"```python\n(.*?)\n```", card, re.DOTALL)
-    return code
+@pytest.fixture(scope="module")
+def taken(adapters: Path, whole: Path) -> dict[str, Path]:
+    """Each model in its final folder, and where it was merged, copied and written as GGUF."""
+    assert main(["merge", str(adapters)]) == 0
+    assert main(["export", str(whole), "--to", "safetensors", "--outtype", "bf16"]) == 0
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        assert main(["export", str(whole), "--to", "gguf", "--outtype", "q8_0"]) == 0
+    assert "read by llama.cpp: the likeliest tokens' log-probs" in said.getvalue()
+    return {
+        "whole": final_of(whole, "sft"),
+        "adapter": final_of(adapters, "grpo"),
+        "reward": final_of(adapters, "reward"),
+        "merged": adapters / "exports" / "grpo-safetensors",
+        "copied": whole / "exports" / "sft-safetensors",
+        "gguf": whole / "exports" / "sft-gguf-q8_0",
+    }
 
 
-def played(*folders: Path) -> list[list[str]]:
-    """What the code of each folder's card prints, in one process that cannot import tesuji."""
-    code = "import sys; sys.modules['tesuji'] = None\n"
-    for folder in folders:
-        code += f"{snippet_of(read_text(folder / 'README.md'))}\nprint('====')\n"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return [part.strip().splitlines() for part in done.stdout.split("====")[:-1]]
-
-
-def moves_of(folder: Path) -> list[str]:
-    [moves] = re.findall(r"^moves = (\[.*\])", read_text(folder / "README.md"), re.MULTILINE)
-    return yaml.safe_load(moves)
+@pytest.fixture(scope="module")
+def lines(taken: dict[str, Path]) -> dict[str, list[str]]:
+    """What each card's code prints."""
+    return dict(zip(taken, printed(*taken.values()), strict=True))
 
 
 @pytest.mark.parametrize(("kind", "stage"), KINDS)
@@ -110,11 +115,14 @@ def test_an_evaluated_models_card_has_its_figures_and_a_random_players(adapters:
     assert "It was not evaluated" in earlier and "a random player |" not in earlier
 
 
-def test_its_lines_of_transformers_play_a_legal_move_and_score_replies(whole, adapters):
-    finals = [final_of(whole, "sft"), final_of(adapters, "grpo"), final_of(adapters, "reward")]
-    [of_whole], [of_adapter], scores = played(*finals)
-    assert of_whole in moves_of(finals[0]) and of_adapter in moves_of(finals[1])
-    better, worse = (line.rsplit(" ", 1) for line in scores)
+def test_its_lines_of_transformers_play_a_legal_move(taken, lines):
+    for name in ("whole", "adapter", "merged", "copied", "gguf"):
+        [move] = lines[name]
+        assert move in moves_of(taken[name]), name
+
+
+def test_its_lines_of_transformers_score_replies(lines):
+    better, worse = (line.rsplit(" ", 1) for line in lines["reward"])
     assert better[0] != worse[0] and float(better[1]) != float(worse[1])
 
 
@@ -129,22 +137,13 @@ def test_the_licence_is_the_one_that_the_bases_own_card_names(tmp_path: Path):
     assert describe_base(base).license == ""
 
 
-def test_merge_and_export_write_folders_that_play_by_their_card(adapters, whole, capsys):
-    folder = adapters / "exports" / "grpo-safetensors"
-    assert main(["merge", str(adapters)]) == 0
-    assert main(["export", str(whole), "--to", "safetensors", "--outtype", "bf16"]) == 0
-    copied = whole / "exports" / "sft-safetensors"
-    assert main(["export", str(whole), "--to", "gguf", "--outtype", "q8_0"]) == 0
-    assert "read by llama.cpp: the likeliest tokens' log-probs" in capsys.readouterr().out
-    in_gguf = whole / "exports" / "sft-gguf-q8_0"
+def test_merge_and_export_write_whole_folders_with_their_card(taken):
+    merged, copied, in_gguf = (taken[name] for name in ("merged", "copied", "gguf"))
     assert (in_gguf / "taken-q8_0.gguf").read_bytes()[:4] == b"GGUF"
     assert "library_name: gguf" in read_text(in_gguf / "README.md")
-    assert damage(folder) == damage(copied) == "" and not (folder / "adapter_config.json").exists()
-    assert "Merged into its base in float32" in read_text(folder / "README.md")
+    assert damage(merged) == damage(copied) == "" and not (merged / "adapter_config.json").exists()
+    assert "Merged into its base in float32" in read_text(merged / "README.md")
     assert read_json(copied / "config.json")["dtype"] == "bfloat16"
-    folders = [folder, copied, in_gguf]
-    for place, [move] in zip(folders, played(*folders), strict=True):
-        assert move in moves_of(place)
 
 
 @pytest.mark.parametrize(
