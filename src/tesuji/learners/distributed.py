@@ -116,6 +116,11 @@ def is_main() -> bool:
     return process()[0] == 0
 
 
+def is_sharded(model: object) -> bool:
+    """Whether each process holds a part of its weights: all have to make the same calls of it."""
+    return bool(getattr(model, "is_distributed_loading_by_transformers", False))
+
+
 def wait() -> None:
     """Go on when all processes are here."""
     gathered([])

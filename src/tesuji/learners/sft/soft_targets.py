@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from trl import SFTTrainer
 
+from tesuji.learners.trainer.sharded import ShardedStates
 from tesuji.learners.trainer.shares import SharedBatches
 from tesuji.learners.trainer.trainer import refuse_nan
 from tesuji.players.sampling.head import layers, own_logits
@@ -40,7 +41,7 @@ class Targets(NamedTuple):
             yield Targets(self.places[part], self.counts[part], *pairs)
 
 
-class SoftTargetTrainer(SharedBatches, SFTTrainer):
+class SoftTargetTrainer(ShardedStates, SharedBatches, SFTTrainer):
     """SFTTrainer whose loss is the cross-entropy to `target_shares`."""
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
