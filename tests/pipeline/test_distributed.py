@@ -51,13 +51,18 @@ def write(folder: Path, text: str = CHAIN) -> Path:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory) -> tuple[Path, Path, str]:
-    """The chain's run folder of one process and of two, and what the two have said."""
-    folder = tmp_path_factory.mktemp("both")
-    recipe = write(folder)
-    run_recipe(load_recipe(recipe), folder / "runs")
-    said, _ = run(command(recipe, "name=two", *TWO))
-    return folder / "runs" / "alone", folder / "runs" / "two", said
+def alone(tmp_path_factory) -> Path:
+    """The chain's run folder, of one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    return run_recipe(load_recipe(write(folder)), folder / "runs").folder
+
+
+@pytest.fixture(scope="module")
+def both(alone: Path, tmp_path_factory) -> tuple[Path, Path, str]:
+    """That, the run folder of two processes, and what these have said."""
+    folder = tmp_path_factory.mktemp("two")
+    said, _ = run(command(write(folder), "name=two", *TWO))
+    return alone, folder / "runs" / "two", said
 
 
 @pytest.mark.parametrize("stage", LEARNERS)
@@ -165,11 +170,8 @@ def sharded(tmp_path_factory) -> Path:
     return folder / "runs" / "alone"
 
 
-def test_sharded_weights_learn_what_whole_ones_do(
-    both: tuple[Path, Path, str], sharded: Path
-) -> None:
+def test_sharded_weights_learn_what_whole_ones_do(alone: Path, sharded: Path) -> None:
     """FSDP2; the model handed on is whole, for it was evaluated in one process."""
-    alone, _, _ = both
     ours, theirs = metrics(alone, "sft"), metrics(sharded, "sft")
     assert len(ours) == len(theirs)
     for one, other in zip(ours, theirs, strict=True):
