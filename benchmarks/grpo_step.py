@@ -40,19 +40,23 @@ from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import Policy, load_policy
 from tesuji.learners.model.tiny import build_tokenizer
 from tesuji.learners.rl.advantages import RoleBaseline
-from tesuji.learners.rl.estimators import ESTIMATORS, Evidence
 from tesuji.learners.rl.token_layout import flatten
 from tesuji.learners.rl.update.build import build_learner, loss_options
-from tesuji.learners.rl.update.loss import TokenData
-from tesuji.learners.rl.update.optimizer_step import Tokens, rows_of, step
+from tesuji.learners.rl.update.learn import (
+    estimate_advantages,
+    loss_inputs,
+    new_unit,
+    score_rollout,
+)
+from tesuji.learners.rl.update.optimizer_step import rows_of, step
 from tesuji.players.sampling.head import layers, own_logits
 from tesuji.players.sampling.kv_buffer import roomy_cache
 from tesuji.players.sampling.local import LocalSampler
 from tesuji.players.sampling.token_tree import plant
-from tesuji.recipe.schema.rl import GrpoStage
+from tesuji.recipe.schema.rl import GrpoStage, RLStage
 from tesuji.recipe.schema.sections import LoraSection, ModelSection
 
-NEW, LR = 8, 1e-4
+LR = 1e-4
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Shape:
     length: int
     common: int = 0
     smollm2: bool = False
+    new: int = 8  # tokens of a reply
 
     def policy(self) -> Policy:
         """The same weights every time."""
@@ -99,10 +104,11 @@ def reward(ids) -> float:
     return sum(token % 2 == 0 for token in ids) / len(ids)
 
 
-def ours(shape: Shape) -> Callable[[], None]:
+def ours(shape: Shape, kind: type[RLStage] = GrpoStage) -> Callable[[], None]:
+    """A step of ours: of GRPO, or of PPO with a value head and the generalised advantages."""
     policy, replies = shape.policy(), shape.replies
     prompts = shape.ids(policy.tokenizer)
-    stage = GrpoStage(learning_rate=LR, batch_size=len(prompts) * replies, num_generations=replies)
+    stage = kind(learning_rate=LR, batch_size=len(prompts) * replies, num_generations=replies)
     learner = build_learner(stage, policy, temperature=1.0)
     sampler, count = LocalSampler(policy.model, policy.tokenizer), 0
 
@@ -114,18 +120,16 @@ def ours(shape: Shape) -> Callable[[], None]:
             batch,
             temperature=1.0,
             top_p=1.0,
-            max_new_tokens=NEW,
+            max_new_tokens=shape.new,
             seeds=range(count * 10_000, count * 10_000 + len(batch)),
             stop_ids=frozenset(),
         )
         traces = [trace(one, str(number // replies)) for number, one in enumerate(samples)]
         flat = flatten(traces)
-        estimate = ESTIMATORS[GrpoStage](stage, flat, Evidence(), RoleBaseline())
-        data = TokenData(
-            advantages=torch.tensor(estimate.advantages, dtype=torch.float32),
-            behaviour=torch.tensor(flat.behaviour, dtype=torch.float32),
-        )
-        tokens = Tokens(data, torch.ones(flat.tokens))
+        scores = score_rollout(stage, learner, None, flat)
+        estimate, _ = estimate_advantages(stage, flat, scores, 0.0, RoleBaseline())
+        unit = new_unit(learner, estimate)
+        tokens = loss_inputs(stage, flat, scores, estimate, policy.model.device, unit)
         step(learner, rows_of(learner, flat), tokens, flat.tokens, loss_options(stage, 1, 0.0))
 
     return run
@@ -135,7 +139,7 @@ def trace(sample, group: str) -> Trace:
     before = len(sample.prompt_ids)
     segment = Segment(
         sample.prompt_ids + sample.reply_ids,
-        (-1,) * before + (0,) * NEW,
+        (-1,) * before + (0,) * len(sample.reply_ids),
         (0.0,) * before + sample.logprobs,
     )
     return Trace((segment,), (reward(sample.reply_ids),), "words", 0, "", group, "nobody")
@@ -146,7 +150,7 @@ def floor(shape: Shape) -> Callable[[], None]:
     model, vocabulary = policy.model, int(policy.model.config.vocab_size)
     prompts = shape.ids(policy.tokenizer)
     rows = shape.prompts * shape.replies
-    replies = torch.randint(vocabulary, (rows, NEW)).tolist()
+    replies = torch.randint(vocabulary, (rows, shape.new)).tolist()
     read = [prompts[number // shape.replies] + reply[:-1] for number, reply in enumerate(replies)]
     asked = len(plant(replies)) - rows + shape.prompts  # places that predict a token
     prefill, update = (in_rows(len(plant(texts)), vocabulary) for texts in (prompts, read))
@@ -161,7 +165,7 @@ def floor(shape: Shape) -> Callable[[], None]:
         cache = roomy_cache()
         for number in range(config.num_hidden_layers):
             cache.update(ready, ready, number)
-        for _ in range(NEW - 1):
+        for _ in range(shape.new - 1):
             model(input_ids=torch.zeros(rows, 1, dtype=torch.long), past_key_values=cache)
 
     def run() -> None:
@@ -193,13 +197,13 @@ def trl(shape: Shape, batch: int) -> Callable[[], None]:
         reward_funcs=rewards,
         args=GRPOConfig(
             output_dir=tempfile.mkdtemp(),
-            use_cpu=True,
+            use_cpu=policy.model.device.type == "cpu",
             bf16=False,
             activation_checkpointing=False,
             per_device_train_batch_size=batch,
             gradient_accumulation_steps=rows // batch,
             num_generations=shape.replies,
-            max_completion_length=NEW,
+            max_completion_length=shape.new,
             generation_kwargs={"eos_token_id": None, "top_k": 0},
             temperature=1.0,
             beta=0.0,

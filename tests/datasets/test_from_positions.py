@@ -10,7 +10,11 @@ from tesuji.core.files import read_json
 from tesuji.datasets.files import example_row, read_rows
 from tesuji.datasets.from_positions.files import position_row, read_positions
 from tesuji.datasets.from_positions.label import label
-from tesuji.datasets.from_positions.positions import all_positions, sampled_positions
+from tesuji.datasets.from_positions.positions import (
+    all_positions,
+    key_of_position,
+    sampled_positions,
+)
 from tesuji.datasets.from_positions.split import held_out_keys, on_path_keys
 from tesuji.datasets.from_positions.stage import make_data
 from tesuji.datasets.from_positions.symmetry import symmetry_class
@@ -24,6 +28,7 @@ from tesuji.recipe.schema.recipe import Recipe
 
 TTT = load_game("tic_tac_toe", {})
 LABELLED = list(label(TTT, all_positions(TTT), MinimaxPlayer()))
+BEST = {item.position.key: item.best for item in LABELLED}
 
 
 def recipe(**data) -> Recipe:
@@ -99,19 +104,20 @@ def test_a_game_with_few_positions_gives_what_it_has():
 
 @pytest.mark.parametrize("among", ["all", "off_path"])
 def test_no_class_stands_on_both_sides_of_a_split(among):
-    hidden = held_out_keys(TTT, LABELLED, share=0.2, among=among, seed=3)
+    barred = on_path_keys(TTT, BEST) if among == "off_path" else frozenset()
+    hidden = held_out_keys(LABELLED, share=0.2, barred=barred, seed=3)
     sides = {True: set(), False: set()}
     for item in LABELLED:
         sides[item.position.key in hidden].add(class_of(item))
     assert sides[True]
     assert not sides[True] & sides[False]
-    assert hidden == held_out_keys(TTT, LABELLED, share=0.2, among=among, seed=3)
-    assert hidden != held_out_keys(TTT, LABELLED, share=0.2, among=among, seed=4)
+    assert hidden == held_out_keys(LABELLED, share=0.2, barred=barred, seed=3)
+    assert hidden != held_out_keys(LABELLED, share=0.2, barred=barred, seed=4)
 
 
 def test_off_path_holds_out_only_what_sound_play_does_not_reach():
-    on_path = on_path_keys(TTT, LABELLED)
-    hidden = held_out_keys(TTT, LABELLED, share=1.0, among="off_path", seed=1)
+    on_path = on_path_keys(TTT, BEST)
+    hidden = held_out_keys(LABELLED, share=1.0, barred=on_path, seed=1)
     assert not on_path & hidden
     best = {item.position.key: item for item in LABELLED}
     match = TTT.start(0)
@@ -123,6 +129,33 @@ def test_off_path_holds_out_only_what_sound_play_does_not_reach():
         assert key in on_path
         moves = best[key].best
         match.play(seat, moves[step % len(moves)])
+
+
+def test_on_path_teaches_what_one_who_plays_the_taught_moves_can_meet_and_no_more(tmp_path: Path):
+    made(tmp_path, positions="on_path", moves="one", held_out=0.5)
+    train, held_out = (list(read_rows(tmp_path / f"{n}.jsonl")) for n in ("train", "held_out"))
+    taught = {row.position: row.reply for row in train}
+    assert len(taught) == len(train)
+    met = set()
+    for seat in (0, 1):
+        open_ = [TTT.start(0)]
+        while open_:
+            match = open_.pop()
+            if not match.to_act:
+                continue
+            key, legal = key_of_position(match, match.to_act[0]), match.legal_moves(match.to_act[0])
+            if match.to_act[0] == seat:
+                met.add(key)
+                legal = [move for move in legal if str(move.id) == taught[key]]
+                assert len(legal) == 1
+            for move in legal:
+                child = match.clone()
+                child.play(match.to_act[0], move)
+                open_.append(child)
+    assert met == set(taught)
+    classes = {item.position.key: class_of(item) for item in LABELLED}
+    assert held_out
+    assert not {classes[key] for key in taught} & {classes[row.position] for row in held_out}
 
 
 def test_the_stage_writes_rows_positions_and_statistics_that_agree(tmp_path: Path):
@@ -189,15 +222,23 @@ def test_an_oracle_that_does_not_fit_the_game_is_refused():
             list(label(game, positions, oracle))
 
 
-def test_a_player_that_answers_in_words_is_no_oracle():
-    class Talker(Player):
-        name = "talker"
+class Talker(Player):
+    name = "talker"
 
-        def choose(self, requests):
-            return [Reply(text="x(1,1)") for _ in requests]
+    def __init__(self, text: str) -> None:
+        self.text = text
 
-    with pytest.raises(GameError, match="talker cannot label positions"):
-        list(label(TTT, all_positions(TTT)[:1], Talker()))
+    def choose(self, requests):
+        return [Reply(text=self.text) for _ in requests]
+
+
+def test_an_oracle_that_answers_in_words_is_read_and_one_that_says_nothing_is_refused():
+    some = all_positions(TTT)[:1]
+    [item] = label(TTT, some, Talker("I like x(1,1)."))
+    assert [move.text for move in item.best] == ["x(1,1)"]
+    assert list(label(TTT, some, Talker("hm"))) == []
+    with pytest.raises(GameError, match="talker cannot label positions: it names no move"):
+        list(label(TTT, some, Talker("")))
 
 
 @pytest.mark.parametrize(
@@ -274,7 +315,7 @@ def test_a_position_without_a_key_says_so(tmp_path: Path):
 
 def test_the_path_of_sound_play_is_not_guessed_where_labels_are_missing():
     with pytest.raises(DataError, match="every position labelled"):
-        on_path_keys(TTT, LABELLED[:50])
+        on_path_keys(TTT, dict(list(BEST.items())[:50]))
 
 
 def test_off_path_is_refused_in_a_recipe_that_samples_positions():

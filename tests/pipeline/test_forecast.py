@@ -10,6 +10,7 @@ from transformers import AutoConfig
 from tesuji.core.errors import EngineError
 from tesuji.core.files import write_json, write_text
 from tesuji.core.run_folder import machine
+from tesuji.datasets.from_logs.stage import make_data_from_logs
 from tesuji.learners.model.inspect import ModelFacts
 from tesuji.learners.model.tiny import build_tokenizer
 from tesuji.pipeline.checks.recipe import check
@@ -18,6 +19,7 @@ from tesuji.pipeline.forecast.measure import Line, made, measure
 from tesuji.pipeline.forecast.work import distinct
 from tesuji.pipeline.plan import make_plan
 from tesuji.recipe.reading.load import dump_recipe
+from tesuji.recipe.schema.data import LogsStage
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.stages import SftStage
 
@@ -55,6 +57,23 @@ def test_rows_of_a_file_are_counted_and_their_passes_measured(tmp_path: Path):
     assert line.memory > 0
     assert line.by == "measured" and " to " in line.time
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_rows_of_logs_that_are_not_made_yet_are_counted_from_a_few_of_them(tmp_path: Path):
+    judge = {"by": ["oracle", "judge"], "judge": {"base_url": "http://127.0.0.1:9/v1"}}
+    logs = {"make": {"kind": "poker", "games": 60}, "select": {"seats": "all"}, "pairs": judge}
+    sft = {"epochs": 1, "batch_size": 4, "max_length": 288}
+    dpo = {"max_steps": 3, "batch_size": 4, "max_length": 288}
+    stages = {"logs": logs, "sft": sft, "dpo": dpo}
+    recipe = recipe_of(game="prompts", prompt={}, stages=stages)
+    found = forecasts(recipe, tmp_path)
+    made_all = LogsStage.model_validate(logs | {"pairs": {"by": ["oracle"]}})
+    whole = make_data_from_logs(recipe, made_all, tmp_path / "made")
+    steps = whole["train_rows"] / 4
+    assert found["sft"].work.steps == pytest.approx(steps, rel=0.3)
+    assert found["dpo"].work.steps == 3
+    assert found["logs"].by == "a few of its logs" and found["logs"].seconds > 0
+    assert found["sft"].seconds > 0 and found["dpo"].seconds > 0
 
 
 def test_pairs_have_their_prompt_in_common(tmp_path: Path):

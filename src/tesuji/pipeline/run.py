@@ -22,6 +22,7 @@ from tesuji.pipeline.plan import MAKES_DATA, Step, decide, make_plan
 from tesuji.pipeline.step_context import StepContext
 from tesuji.pipeline.steps.run_step import run_step
 from tesuji.pipeline.workers import call, dismiss, lead, serve
+from tesuji.players.endpoint.budget import SPENDING, recorded_in
 from tesuji.recipe.reading.load import dump_recipe
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.report.card.write import write_card
@@ -76,14 +77,17 @@ def _lead(recipe: Recipe, root: Path, command: str, progress: Progress) -> tuple
         context = StepContext(recipe, run.path, plan)
         lead(recipe, run.path.absolute())
         try:
-            for step in plan:
-                _one(step, run, context, metrics, progress)
+            with recorded_in(run.path / SPENDING) as asked:
+                for step in plan:
+                    _one(step, run, context, metrics, progress)
         except TesujiError:
             with suppress(TesujiError):  # what stopped the run is what people need to read
                 write_report(run.path)
             raise
         finally:
             metrics.close()
+            for spent in asked.spent():
+                progress.say(spent.words)
         write_report(run.path)
         dismiss()
     return run.path, plan

@@ -18,6 +18,7 @@ from tesuji.learners.model.load import quiet_libraries
 from tesuji.pipeline.plan import Step, steps_of
 from tesuji.pipeline.step_context import StepContext
 from tesuji.pipeline.steps.run_step import run_step
+from tesuji.players.endpoint.budget import SPENDING, recorded_in
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.training import Training
 
@@ -59,9 +60,10 @@ def serve() -> Served:
     recipe, run = Recipe.model_validate(plain), Path(folder)
     plan = steps_of(recipe)
     context = StepContext(recipe, run, plan)
-    while (name := _hear()) != DISMISSED:
-        step = next(step for step in plan if step.name == name)
-        run_step(step, step.folder(run).path, context, NoMetrics(), SILENT)
+    with recorded_in(run / SPENDING):  # one budget for all processes
+        while (name := _hear()) != DISMISSED:
+            step = next(step for step in plan if step.name == name)
+            run_step(step, step.folder(run).path, context, NoMetrics(), SILENT)
     leave()
     return Served(recipe, run, plan)
 

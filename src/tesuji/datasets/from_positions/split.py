@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from tesuji.core.errors import DataError
 from tesuji.core.types import Move
@@ -13,20 +12,15 @@ from tesuji.games.base import Game, Match
 
 
 def held_out_keys(
-    game: Game,
-    labelled: Sequence[Labelled],
-    *,
-    share: float,
-    among: Literal["all", "off_path"],
-    seed: int,
+    labelled: Sequence[Labelled], *, share: float, barred: frozenset[str], seed: int
 ) -> frozenset[str]:
-    """Keys of the positions to keep out of training: about `share` of the classes to draw from.
+    """Keys of the positions to keep out of training: about `share` of the classes to draw from,
+    which are those without a `barred` position.
 
-    `among="off_path"` draws only from positions that the side to move cannot have reached by
-    playing the oracle's moves at its own turns. A policy that is right wherever it was taught
-    never walks into those.
+    Barred with `on_path_keys`, none is left that the side to move can have reached by playing the
+    oracle's moves at its own turns: a policy that is right wherever it was taught never walks into
+    those held out.
     """
-    barred = on_path_keys(game, labelled) if among == "off_path" else frozenset()
     classes: dict[str, list[str]] = {}
     for item in labelled:
         position = item.position
@@ -38,13 +32,12 @@ def held_out_keys(
     return frozenset(key for name in chosen for key in classes[name])
 
 
-def on_path_keys(game: Game, labelled: Sequence[Labelled]) -> frozenset[str]:
-    """Positions some seat can face after following the oracle at its own turns, the others
-    having played anything. Raises DataError when a position on the way has no label."""
-    best = {item.position.key: item.best for item in labelled}
+def on_path_keys(game: Game, moves: Mapping[str, tuple[Move, ...]]) -> frozenset[str]:
+    """Positions some seat can face after playing `moves` (by position) at its own turns, the others
+    having played anything. Raises DataError when a position on the way is not among them."""
     keys: set[str] = set()
     for seat in range(game.num_players):
-        keys |= _walk(game.start(0), seat, best)
+        keys |= _walk(game.start(0), seat, moves)
     return frozenset(keys)
 
 

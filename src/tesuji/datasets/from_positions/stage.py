@@ -23,7 +23,7 @@ from tesuji.datasets.from_positions.files import position_row
 from tesuji.datasets.from_positions.label import Labelled, label
 from tesuji.datasets.from_positions.pairs import position_pairs
 from tesuji.datasets.from_positions.positions import Position, all_positions, sampled_positions
-from tesuji.datasets.from_positions.split import held_out_keys
+from tesuji.datasets.from_positions.split import held_out_keys, on_path_keys
 from tesuji.datasets.from_positions.symmetry import symmetry_class
 from tesuji.games.base import Game
 from tesuji.players.prompting.prompt import answer_text, prompt_at
@@ -55,9 +55,8 @@ def make_data(
     Raises GameError when the oracle does not fit the game, DataError when nothing is left to train
     on, EngineError when an endpoint fails.
     """
-    labelled = _labelled(stage, game, recipe.seed, progress)
-    hidden = held_out_keys(
-        game, labelled, share=stage.held_out, among=stage.held_out_from, seed=recipe.seed
+    labelled, hidden = _split(
+        stage, game, _labelled(stage, game, recipe.seed, progress), recipe.seed
     )
     lessons = list(_lessons(stage, game, labelled, recipe.seed, out, progress))
     quarantined = [lesson for lesson in lessons if lesson.thought is None]
@@ -89,8 +88,23 @@ def _labelled(stage: DataStage, game: Game, seed: int, progress: Progress) -> li
     return list(label(game, positions, oracle, progress))
 
 
+def _split(
+    stage: DataStage, game: Game, labelled: Sequence[Labelled], seed: int
+) -> tuple[list[Labelled], frozenset[str]]:
+    """The positions that are kept, and the keys of those among them that training never sees."""
+    path: frozenset[str] = frozenset()
+    if stage.positions == "on_path":
+        path = on_path_keys(game, {i.position.key: _taught(stage, i, seed) for i in labelled})
+    elif stage.held_out_from == "off_path":
+        path = on_path_keys(game, {item.position.key: item.best for item in labelled})
+    hidden = held_out_keys(labelled, share=stage.held_out, barred=path, seed=seed)
+    if stage.positions != "on_path":
+        return list(labelled), hidden
+    return [item for item in labelled if item.position.key in path | hidden], hidden
+
+
 def _positions(stage: DataStage, game: Game, seed: int) -> list[Position]:
-    if stage.positions == "all":
+    if stage.positions != "sampled":
         return all_positions(game)
     players = [make_player(section, game=game) for section in stage.sampled_by]
     return sampled_positions(game, players, stage.num_positions, seed)

@@ -20,9 +20,9 @@ from tesuji.games.prompts import NAME as PROMPTS
 from tesuji.learners.model.inspect import ModelFacts, inspect_model
 from tesuji.pipeline.estimate import remembered
 from tesuji.pipeline.forecast.measure import LENGTH, Made, Speed, made, measure
-from tesuji.pipeline.forecast.work import Work, work_of
+from tesuji.pipeline.forecast.sample import SampledContext, samples_of
+from tesuji.pipeline.forecast.work import Rows, Work, work_of
 from tesuji.pipeline.plan import Step
-from tesuji.pipeline.step_context import StepContext
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.training import Training
 
@@ -61,7 +61,9 @@ def forecast(recipe: Recipe, plan: Sequence[Step], run: Path) -> list[Forecast]:
     known = {step.name: remembered(recipe, step, run.parent) for step in left}
     facts = inspect_model(recipe.model, recipe.model.base)
     model, why = _model(recipe, facts, left)
-    works = _works(recipe, facts, StepContext(recipe, run, plan), left, model)
+    with samples_of(recipe, [step for step in left if known[step.name] is None]) as samples:
+        context = SampledContext(recipe, run, plan, samples)
+        works = _works(recipe, facts, context, left, model)
     speed, how = _speed(model, left, works, ends) if model else (None, why)
     forecasts = []
     for step in left:
@@ -75,6 +77,8 @@ def forecast(recipe: Recipe, plan: Sequence[Step], run: Path) -> list[Forecast]:
         seconds = _seconds(work, speed) if work and speed else None
         by = how if work or facts is None else "its rows are not made yet"
         by = "it makes data" if step.kind in MAKES else by
+        if (sample := samples.get(step.name)) is not None:
+            seconds, by = sample.seconds * sample.times, "a few of its logs"
         forecasts.append(Forecast(step, work, seconds, memory, MEASURED, by))
     return forecasts
 
@@ -96,7 +100,7 @@ def _model(
 def _works(
     recipe: Recipe,
     facts: ModelFacts | None,
-    context: StepContext,
+    context: SampledContext,
     steps: Sequence[Step],
     model: Made | None,
 ) -> dict[str, Work | None]:
@@ -106,7 +110,9 @@ def _works(
         game, data = _game(context.recipe_for(step)), context.data_of(step)
         works[step.name] = None
         if facts is not None and game is not None:
-            works[step.name] = work_of(step, recipe, game, facts, data, trees=trees, ends=ends)
+            sample = context.samples.get(step.data_from)
+            rows = Rows(data, sample.times if sample else 1.0)
+            works[step.name] = work_of(step, recipe, game, facts, rows, trees=trees, ends=ends)
     return works
 
 

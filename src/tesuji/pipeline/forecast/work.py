@@ -60,6 +60,14 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows a step reads: in `folder`, and `times` as many in all."""
+
+    folder: Path | None
+    times: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """What a model is shown in some matches: the turns of each, a prompt and a reply."""
 
@@ -136,7 +144,7 @@ def work_of(
     recipe: Recipe,
     game: Game,
     facts: ModelFacts,
-    data: Path | None,
+    data: Rows,
     *,
     trees: bool,
     ends: float,
@@ -145,9 +153,10 @@ def work_of(
     about which nothing can be said. Nothing is played after `ends`, but a move."""
     section = step.section
     if isinstance(section, SftStage | PairTraining):
-        file = _file(section, data)
+        file = _file(section, data.folder)
         if file is not None and file.exists():
-            return _of_file(section, file, facts.tokenizer, trees)
+            times = 1.0 if section.data else data.times
+            return _of_file(section, file, times, facts.tokenizer, trees)
         if shown := shown_in(recipe, game, facts, ends):
             return _of_rows(section, None, _rows_shown(section, shown), trees)
     elif isinstance(section, RLStage):
@@ -164,11 +173,11 @@ def _file(stage: SftStage | PairTraining, data: Path | None) -> Path | None:
 
 
 def _of_file(
-    stage: SftStage | PairTraining, file: Path, tokenizer: Any, trees: bool
+    stage: SftStage | PairTraining, file: Path, times: float, tokenizer: Any, trees: bool
 ) -> Work | None:
     read: Any = read_rows if isinstance(stage, SftStage) else read_pairs
     with file.open("rb") as lines:
-        count = sum(1 for _ in lines)
+        count = round(times * sum(1 for _ in lines))
     first = list(islice(read(file), AMONG))
     sample = random.Random(1).sample(first, min(ROWS, len(first)))
     return _of_rows(stage, count, [_texts(row, tokenizer) for row in sample], trees)

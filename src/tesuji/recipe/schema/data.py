@@ -4,30 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from tesuji.recipe.schema.endpoint import EndpointSection
 from tesuji.recipe.schema.sections import Different, PlayerSection, Section, Text
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
-
-
-class EndpointSection(Section):
-    """An OpenAI-compatible endpoint that writes thoughts. Its key comes from the environment."""
-
-    base_url: Text = "http://127.0.0.1:8000/v1"
-    """Where the endpoint is."""
-    model: Text = "default"
-    """Model name to ask for."""
-    api_key_env: Text = "OPENAI_API_KEY"
-    """Name of the environment variable that holds the key (never the key itself)."""
-    concurrency: int = Field(8, ge=1, le=10_000)
-    """Requests under way at once."""
-    timeout_s: float = Field(60.0, gt=0, le=604_800)
-    """Seconds for one answer, from asking to its last byte; what takes longer is asked again."""
-    retries: int = Field(4, ge=0, le=100)
-    """How often a failed request is tried again, waiting longer each time."""
-    temperature: float = Field(0.7, ge=0.0, le=100)
-    """Sampling temperature asked for."""
-    max_tokens: int = Field(200, ge=1, le=1_000_000)
-    """Longest thought, in tokens."""
 
 
 class DataStage(Section):
@@ -35,8 +15,9 @@ class DataStage(Section):
 
     kind: Literal["data"] = "data"
     """May be left out where the stage is called so."""
-    positions: Literal["all", "sampled"] = "all"
-    """`all` reachable positions (small games), or those `sampled` from play."""
+    positions: Literal["all", "on_path", "sampled"] = "all"
+    """`all` reachable positions (small games), those `sampled` from play, or only those `on_path`:
+    the ones in which a player can find itself that plays the taught moves, the others anything."""
     num_positions: int = Field(2000, ge=1, le=10_000_000)
     """How many distinct positions to keep when `sampled`."""
     sampled_by: list[PlayerSection] = [PlayerSection(player="random")]
@@ -56,7 +37,7 @@ class DataStage(Section):
     """Share of the symmetry classes that `held_out_from` allows, kept out of training."""
     held_out_from: Literal["all", "off_path"] = "all"
     """Where held-out positions are drawn from. `off_path`: only positions that the side to move
-    could not have reached by playing the oracle's moves alone."""
+    could not have reached by playing the oracle's moves alone; always so with `on_path`."""
 
     @field_validator("sampled_by", mode="before")
     @classmethod
@@ -65,8 +46,8 @@ class DataStage(Section):
 
     @model_validator(mode="after")
     def _off_path_needs_all(self) -> "DataStage":
-        if self.held_out_from == "off_path" and self.positions != "all":
-            raise ValueError("held_out_from: off_path needs positions: all")
+        if self.held_out_from == "off_path" and self.positions == "sampled":
+            raise ValueError("held_out_from: off_path needs positions: all or on_path")
         if not self.sampled_by:
             raise ValueError("sampled_by needs at least one player")
         return self

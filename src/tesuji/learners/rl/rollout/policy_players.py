@@ -14,6 +14,7 @@ from tesuji.players.by_game import ByGame
 from tesuji.players.guarded_player import GuardedPlayer
 from tesuji.players.model import ModelPlayer
 from tesuji.recipe.schema.play import SELF, SNAPSHOT
+from tesuji.recipe.schema.sections import ENDPOINT
 
 
 class Snapshots:
@@ -68,9 +69,14 @@ class WithinContext(Player):
 
 
 def fixed_opponents(schedule: Schedule, timeout_s: float) -> dict[str, Player]:
-    """Every named opponent of all curriculum stages, behind a guard."""
+    """Every named opponent of all curriculum stages, behind a guard; an endpoint keeps its own time
+    for each of its requests, and where it cannot go on, the run stops."""
     return {
-        section.label: GuardedPlayer(ByGame(section), timeout_s=timeout_s)
+        section.label: (
+            ByGame(section)
+            if section.player == ENDPOINT
+            else GuardedPlayer(ByGame(section), timeout_s=timeout_s)
+        )
         for section in schedule.all_players()
         if section.player not in (SELF, SNAPSHOT)
     }

@@ -10,7 +10,7 @@ from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.rewards.base import RewardModel
 from tesuji.episodes.rewards.total import make_terms
 from tesuji.episodes.schedule.schedule import POLICY, Schedule
-from tesuji.learners.distributed import process
+from tesuji.learners.distributed import on_main, process
 from tesuji.learners.model.load import Policy
 from tesuji.learners.rl.rollout.play import MatchSetup
 from tesuji.learners.rl.rollout.policy_players import (
@@ -101,7 +101,7 @@ class RolloutSetup:
         stage = str(curriculum.index if curriculum else 0)
         if stage not in self.random_successes:
             setup = self._matches(player, dict.fromkeys(self.snapshots.by_label(), player))
-            self.random_successes[stage] = random_success(self.schedule, setup)
+            self.random_successes[stage] = on_main(random_success)(self.schedule, setup)
         measured = self.random_successes[stage]
         return {} if measured is None else {"random/success": measured}
 
