@@ -143,7 +143,6 @@ def test_another_number_of_processes_than_asked_for_is_refused(
         ("stages.sft.batch_size=15", "stages.sft.batch_size"),
         ("stages.dpo.batch_size=3", "stages.dpo.batch_size"),
         ("stages.grpo.batch_size=4", "stages.grpo.batch_size"),
-        ("model.device=mps", "model.device"),
     ],
 )
 def test_what_cannot_be_shared_out_is_refused(change: str, where: str, tmp_path: Path) -> None:

@@ -15,12 +15,6 @@ def check_distributed(recipe: Recipe) -> None:
     section = recipe.distributed
     if section is None or section.processes == 1:
         return
-    if recipe.model.device == "mps":
-        raise RecipeError(
-            "several processes learn on CPUs or on CUDA devices",
-            where="model.device",
-            hint="leave `distributed` out, or set model.device: cpu",
-        )
     for name, stage in recipe.stages.items():
         if isinstance(stage, Training):
             _check_shares(f"stages.{name}", stage, section.processes)
