@@ -78,7 +78,7 @@ class Beginnings:
     def _read(self, texts: Sequence[Text]) -> tuple[Context, Tensor]:
         reading = self.plan(texts, [len(text) - 1 for text in texts])
         ends = [reading.columns[nodes[-1]] - reading.before for nodes in reading.tree.nodes]
-        distinct = torch.tensor(ends).unique(return_inverse=True)
+        distinct = torch.unique(torch.tensor(ends), return_inverse=True)
         last, rows = (on_device(each, self.model.device) for each in distinct)
         out = self.model(**reading.inputs, logits_to_keep=last)
         columns = [[reading.columns[node] for node in nodes] for nodes in reading.tree.nodes]

@@ -71,7 +71,7 @@ def _of_tree(model: Any, beginnings: Beginnings, rows: Sequence[Scoring]) -> lis
 def _logprobs(model: Any, states: Tensor, places: Sequence[int], tokens: Tensor) -> Tensor:
     """The log-prob of tokens[i] (on the CPU) after the hidden state at places[i]; logits of each
     place once."""
-    distinct, at = torch.tensor(places).unique(return_inverse=True)
+    distinct, at = torch.unique(torch.tensor(places), return_inverse=True)
     device = states.device
     result = torch.empty(len(tokens), device=device)
     size = max(1, LOGITS // int(model.config.get_text_config().vocab_size))
