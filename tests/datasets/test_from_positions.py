@@ -222,15 +222,23 @@ def test_an_oracle_that_does_not_fit_the_game_is_refused():
             list(label(game, positions, oracle))
 
 
-def test_a_player_that_answers_in_words_is_no_oracle():
-    class Talker(Player):
-        name = "talker"
+class Talker(Player):
+    name = "talker"
 
-        def choose(self, requests):
-            return [Reply(text="x(1,1)") for _ in requests]
+    def __init__(self, text: str) -> None:
+        self.text = text
 
-    with pytest.raises(GameError, match="talker cannot label positions"):
-        list(label(TTT, all_positions(TTT)[:1], Talker()))
+    def choose(self, requests):
+        return [Reply(text=self.text) for _ in requests]
+
+
+def test_an_oracle_that_answers_in_words_is_read_and_one_that_says_nothing_is_refused():
+    some = all_positions(TTT)[:1]
+    [item] = label(TTT, some, Talker("I like x(1,1)."))
+    assert [move.text for move in item.best] == ["x(1,1)"]
+    assert list(label(TTT, some, Talker("hm"))) == []
+    with pytest.raises(GameError, match="talker cannot label positions: it names no move"):
+        list(label(TTT, some, Talker("")))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tesuji.recipe.reading.load import dump_recipe, load_recipe
 from tesuji.recipe.reading.shipped import shipped_recipes
 from tesuji.recipe.reference import (
     PAGE,
+    PLAYERS,
     SCHEMA,
     json_schema,
     json_schema_text,
@@ -78,7 +79,7 @@ def test_every_key_has_a_row_with_its_meaning():
             row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
             assert field.description, f"{path}.{name} has no docstring"
             assert not row.endswith("|  |")
-        assert path in ("", "player", "opponent") or f"## `{path}`\n" in page
+        assert path in ("", *PLAYERS) or f"## `{path}`\n" in page
 
 
 def test_what_several_stages_share_is_told_once_with_all_its_places():

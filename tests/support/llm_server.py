@@ -1,6 +1,8 @@
 """A chat endpoint on this machine that answers what a test wants."""
 
 import asyncio
+import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,20 +12,21 @@ from fastapi.responses import JSONResponse, Response
 from served import served
 
 from tesuji.datasets.llm_endpoint import Question
-from tesuji.recipe.schema.data import EndpointSection
+from tesuji.recipe.schema.endpoint import EndpointSection
 
 Answer = Callable[[int, dict[str, Any]], Response]
 
 
-def completion(text: Any) -> JSONResponse:
+def completion(text: Any, usage: tuple[int, int] | None = None, **message: Any) -> JSONResponse:
+    """An answer; `usage` are the tokens that it says were read and written."""
     choice = {
         "index": 0,
-        "message": {"role": "assistant", "content": text},
+        "message": {"role": "assistant", "content": text, **message},
         "finish_reason": "stop",
     }
-    return JSONResponse(
-        {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
-    )
+    counts = dict(zip(("prompt_tokens", "completion_tokens"), usage or (), strict=False))
+    body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "usage": counts}
+    return JSONResponse({**body, "choices": [choice]})
 
 
 class Server:
@@ -31,7 +34,7 @@ class Server:
 
     def __init__(self, answer: Answer, delay: float) -> None:
         self.answer, self.delay = answer, delay
-        self.bodies, self.keys, self.widest, self.open = [], [], 0, 0
+        self.bodies, self.keys, self.times, self.widest, self.open = [], [], [], 0, 0
         self.url = ""
         self.app = FastAPI()
         self.app.post("/v1/chat/completions")(self.chat)
@@ -41,6 +44,7 @@ class Server:
         self.widest = max(self.widest, self.open)
         body = await request.json()
         self.bodies.append(body)
+        self.times.append(time.monotonic())
         self.keys.append(request.headers.get("authorization"))
         await asyncio.sleep(self.delay)
         self.open -= 1
@@ -75,3 +79,14 @@ def number_of(body: dict[str, Any]) -> int:
 def echo(number: int, body: dict[str, Any]) -> Response:
     """Answers every question with its own words."""
     return completion(f"I answer {body['messages'][0]['content']}.")
+
+
+def first_legal(number: int, body: dict[str, Any]) -> Response:
+    """Plays the first move on the list that it is shown."""
+    return completion(f"I play {legal_in(body)[0]}.", usage=(50, 5))
+
+
+def legal_in(body: dict[str, Any]) -> list[str]:
+    """The moves that a request lists, as the game writes them."""
+    listed = next(m["content"] for m in body["messages"] if "Legal Actions:" in m["content"])
+    return re.findall(r"^\d+ -> (.+)$", listed, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""`tesuji play RUN`: a person against the model, in the terminal."""
+"""`tesuji play RUN`: a person against the model, or another player, in the terminal."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from tesuji.players.base import Player
 
 app = typer.Typer()
-WORDS = {"win": "You win.", "draw": "A draw.", "loss": "The model wins."}
+WORDS = {"win": "You win.", "draw": "A draw.", "loss": "{them} wins."}
+MODEL = "model"  # what the run's own is called
 LONGEST = 200  # characters of a reply without a move that are shown
 
 
@@ -30,11 +31,16 @@ def play(
     temperature: Annotated[
         float, typer.Option(min=0, max=1000, help="0: the model's best move.")
     ] = 0.0,
+    opponent: Annotated[
+        str | None,
+        typer.Option(help="Play this player instead, e.g. mcts:simulations=100 or openai:model=m."),
+    ] = None,
     record: Annotated[
         Path | None, typer.Option(help="Append the match to this JSONL file.")
     ] = None,
 ) -> None:
-    """Play a match against a run's model. `?` lists the moves, `quit` or Ctrl-D leaves."""
+    """Play a match against a run's model, or another player at its table. `?` lists the moves,
+    `quit` or Ctrl-D leaves."""
     folder = find_run(run)
     loading(str(folder))
     from tesuji.cli.progress import Bar
@@ -46,11 +52,16 @@ def play(
     seats = trained.game.num_players
     if not 0 <= seat < seats:
         raise RecipeError(f"there is no seat {seat}", where="--seat", hint=f"0 to {seats - 1}")
-    with Bar() as bar:
-        model = trained.player(temperature, bar)
-    warn(trained.beware)
+    if opponent is None:
+        with Bar() as bar:
+            them: Player = trained.player(temperature, bar)
+        warn(trained.beware)
+    else:
+        from tesuji.players.registry import make_player, parse_player
+
+        them = make_player(parse_player(opponent), game=trained.game)
     try:
-        episode = _match(trained, model, seat, seed)
+        episode = _match(trained, them, seat, seed)
     except (HumanLeft, KeyboardInterrupt):
         say("\nyou left the table; the match is not counted")
         return
@@ -59,21 +70,22 @@ def play(
             writer.write(episode)
 
 
-def _match(trained: "Trained", model: "Player", seat: int, seed: int) -> Episode:
+def _match(trained: "Trained", them: "Player", seat: int, seed: int) -> Episode:
     """One match, told as it goes."""
     from tesuji.episodes.arena import play_matches
     from tesuji.evaluation.evaluate import turn_rules
     from tesuji.players.basic.human import HumanPlayer
 
     game = trained.game
-    names = tuple("you" if index == seat else "model" for index in range(game.num_players))
+    names = tuple("you" if index == seat else them.name for index in range(game.num_players))
     say(visible(game.rules))
-    say(f"\nThe model: {trained.source}. ? lists your moves, quit leaves.")
-    table = Table(game, seat)
+    who = f"The model: {trained.source}" if them.name == MODEL else f"Against {them.name}"
+    say(f"\n{visible(who)}. ? lists your moves, quit leaves.")
+    table = Table(game, seat, them.name)
     [episode] = play_matches(
         [Task(game.name, seed, names, game.options)],
         game=game,
-        players={"you": HumanPlayer(console), "model": model},
+        players={"you": HumanPlayer(console), them.name: them},
         rules=turn_rules(trained.recipe.prompt, trained.recipe.evaluation.max_moves),
         watch=table.watch,
     )
@@ -85,8 +97,8 @@ class Table:
     """Tells what is played, as far as the person may know it: where something is hidden, only its
     own moves, since what others did is for the game to show."""
 
-    def __init__(self, game: "Game", seat: int) -> None:
-        self.game, self.seat, self.told = game, seat, 0
+    def __init__(self, game: "Game", seat: int, them: str = MODEL) -> None:
+        self.game, self.seat, self.them, self.told = game, seat, them, 0
         self.open = game.info.information == "perfect"
         self.match: Match | None = None
 
@@ -107,7 +119,7 @@ class Table:
         say(f"\n{self._outcome(episode)} {visible(episode.reason)}".rstrip())
 
     def _who(self, seat: int) -> str:
-        return "you" if seat == self.seat else "model"
+        return "you" if seat == self.seat else visible(self.them)
 
     def _outcome(self, episode: Episode) -> str:
         from tesuji.episodes.results import result_of
@@ -119,8 +131,9 @@ class Table:
             return f"You earn {ours:+g}."
         if episode.provenance.get("cooperative"):
             return f"Together you earn {ours:+g}."
-        words = WORDS.get(result_of(episode, self.seat), f"You earn {ours:+g}.")
-        return f"{words} The model forfeits:" if offender not in (None, self.seat) else words
+        them = "The model" if self.them == MODEL else visible(self.them)
+        words = WORDS.get(result_of(episode, self.seat), f"You earn {ours:+g}.").format(them=them)
+        return f"{words} {them} forfeits:" if offender not in (None, self.seat) else words
 
 
 def _played(turn: Turn) -> str:

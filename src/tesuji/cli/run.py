@@ -10,6 +10,8 @@ import typer
 from rich.table import Table
 
 from tesuji.cli.console import console, say
+from tesuji.cli.launch import launch, one_of_several, talks
+from tesuji.learners.distributed import started
 
 if TYPE_CHECKING:
     from tesuji.pipeline.forecast.forecast import Forecast
@@ -31,6 +33,10 @@ def run(
     include_anywhere: Annotated[
         bool, typer.Option(help="Let the recipe include files outside its own folder.")
     ] = False,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Learn in so many processes: distributed.processes."),
+    ] = None,
     runs: Annotated[Path, typer.Option(help="Folder in which run folders are made.")] = Path(
         "runs"
     ),
@@ -39,20 +45,43 @@ def run(
     from tesuji.recipe.reading.load import load_with_places
     from tesuji.recipe.reading.problems import telling_places
 
-    loaded, places = load_with_places(recipe, overrides or [], anywhere=include_anywhere, say=say)
-    with telling_places(places, recipe):
-        if dry_run:
-            _print_plan(loaded, runs)
-            return
-        from tesuji.cli.progress import Bar
+    changes = [*(overrides or []), *([f"distributed.processes={processes}"] if processes else [])]
+    with one_of_several():
+        told = say if talks() else (lambda text: None)
+        loaded, places = load_with_places(recipe, changes, anywhere=include_anywhere, say=told)
+        with telling_places(places, recipe):
+            if dry_run:
+                _print_plan(loaded, runs)
+                return
+            if (wanted := _to_start(loaded)) <= 1:
+                _take_part(loaded, runs)
+                return
+        anywhere = ["--include-anywhere"] if include_anywhere else []
+        raise typer.Exit(launch(wanted, ["run", recipe, *changes, "--runs", str(runs), *anywhere]))
 
-        command = shlex.join(["tesuji", *sys.argv[1:]])
-        with Bar() as bar:
-            bar.begin("loading")
-            from tesuji.pipeline.run import run_recipe
 
-            outcome = run_recipe(loaded, runs, command=command, progress=bar)
-    _print_outcome(outcome, loaded)
+def _to_start(recipe: "Recipe") -> int:
+    """How many processes are still to be started; 0 where somebody has."""
+    section = recipe.distributed
+    return section.processes if section is not None and started() is None else 0
+
+
+def _take_part(recipe: "Recipe", runs: Path) -> None:
+    """Run it; of several processes the main one talks."""
+    if (started() or (0, 1))[0] > 0:
+        from tesuji.pipeline.run import run_recipe
+
+        run_recipe(recipe, runs)
+        return
+    from tesuji.cli.progress import Bar
+
+    command = shlex.join(["tesuji", *sys.argv[1:]])
+    with Bar() as bar:
+        bar.begin("loading")
+        from tesuji.pipeline.run import run_recipe
+
+        outcome = run_recipe(recipe, runs, command=command, progress=bar)
+    _print_outcome(outcome, recipe)
 
 
 def _print_plan(recipe: "Recipe", runs: Path) -> None:

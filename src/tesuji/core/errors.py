@@ -6,6 +6,7 @@
     │   └── IllegalMove a move that the rules do not allow here
     ├── DataError       a file, row or folder could not be read or written
     ├── EngineError     a model, player, endpoint or trainer failed
+    │   └── EndpointError an endpoint that nobody can or may ask any more: the run stops
     └── ComputeError    the machine (local or rented) could not do it
 
 A message says *what* was wrong, *where* (file:line, or the key in the recipe) and *what to do*.
@@ -54,6 +55,11 @@ class DataError(TesujiError):
 
 class EngineError(TesujiError):
     """A model, player, endpoint or trainer failed."""
+
+
+class EndpointError(EngineError):
+    """An endpoint refuses the key, is gone, or has used up its budget. It stops the run, where one
+    question without an answer ends one match."""
 
 
 class ComputeError(TesujiError):

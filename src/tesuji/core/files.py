@@ -21,6 +21,14 @@ MOST_LINE = 64 << 20  # bytes of one line of JSON
 HALF = ".half"  # how the name of a file ends that is still being written
 
 
+def user_cache() -> Path:
+    """Where what can be had again is kept: $TESUJI_CACHE, else `tesuji` in the user's cache
+    ($XDG_CACHE_HOME, else ~/.cache)."""
+    if own := os.environ.get("TESUJI_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tesuji"
+
+
 def write_text(path: Path, text: str) -> None:
     """Write aside, fsync, rename: a reader sees the old file or the new one, never a part. Half a
     character (a lone surrogate), which no UTF-8 file can hold, becomes "?".

@@ -98,6 +98,23 @@ class MetricLog:
         return lost
 
 
+class NoMetrics(MetricLog):
+    """Keeps nothing: for the processes that compute beside the one that writes."""
+
+    def __init__(self) -> None:
+        self._trackers = []
+
+    def log(self, stage: str, step: int, metrics: Mapping[str, float]) -> None:
+        """Nothing is recorded."""
+
+    def forget_after(self, stage: str, step: int) -> None:
+        """There is nothing to drop."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """None."""
+        return []
+
+
 def _row(line: str) -> dict[str, Any] | None:
     """The line as it was logged; None for anything else."""
     try:

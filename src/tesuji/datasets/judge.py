@@ -9,10 +9,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tesuji.core.errors import EngineError
 from tesuji.core.progress import Progress
 from tesuji.core.types import Message
-from tesuji.recipe.schema.data import EndpointSection
+from tesuji.datasets.llm_endpoint import write_thoughts
+from tesuji.recipe.schema.endpoint import EndpointSection
 
 ASKED = (
     "Two players were shown the situation below. Which reply is the better one for the player who "
@@ -44,17 +44,11 @@ def judged(
 ) -> list[bool | None]:
     """Of each item whether its first reply is the better one; None where the judge does not say
     the same in both orders. Raises EngineError when the endpoint does not answer."""
-    from tesuji.datasets.llm_endpoint import write_thoughts
-
     texts = [q for prompt, a, b in items for q in (question(prompt, a, b), question(prompt, b, a))]
     questions = [(Message(role="user", content=text),) for text in texts]
     progress.begin("judging", len(questions))
-    try:
-        answers = write_thoughts(questions, endpoint, cache, progress)
-    except EngineError as error:
-        what = error.what.replace("no thoughts", "no verdicts")
-        hint = error.hint.replace(", or use `thoughts: template`", "")
-        raise EngineError(what, where="stages.logs.pairs.judge", hint=hint) from None
+    where = "stages.logs.pairs.judge"
+    answers = write_thoughts(questions, endpoint, cache, progress, what="verdicts", where=where)
     verdicts = [verdict(answer) for answer in answers]
     return [_agreed(verdicts[i], verdicts[i + 1]) for i in range(0, len(verdicts), 2)]
 

@@ -42,7 +42,7 @@ def read_attempt(reply: Reply, request: MoveRequest, answer: Literal["id", "move
     if request.match.judges:
         return _whole_reply(reply)
     reader = functools.partial(request.match.read, request.seat)
-    attempt = read_reply(reply.text, request.legal, prefer=answer, reader=reader)
+    attempt = read_reply(reply.text, request.legal, prefer=reply.asked_for or answer, reader=reader)
     return replace(attempt, prompt=reply.prompt, tokens=reply.tokens)
 
 

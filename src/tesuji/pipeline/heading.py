@@ -23,7 +23,7 @@ def heading(recipe: Recipe, plan: Sequence[Step], run: Path) -> str:
     lines = [
         ("run", recipe.name),
         ("model", _model(recipe.model, model)),
-        ("device", _device(recipe.model, model)),
+        ("device", ", ".join([_device(recipe.model, model), *_processes(recipe)])),
         ("stages", " → ".join(map(_stage, plan))),
         ("rates", _rates(recipe)),
         *(("beware", words) for words in remarks(recipe, model)),
@@ -78,6 +78,12 @@ def _device(section: ModelSection, facts: ModelFacts | None) -> str:
     if device == "cpu":
         words.insert(1, _many(torch.get_num_threads(), "thread"))
     return ", ".join(words)
+
+
+def _processes(recipe: Recipe) -> list[str]:
+    section = recipe.distributed
+    many = section is not None and section.processes > 1
+    return [f"{section.processes} processes ({section.strategy})"] if many and section else []
 
 
 def _stage(step: Step) -> str:

@@ -16,6 +16,7 @@ from tesuji.core.run_folder import StageFolder, key_of
 from tesuji.evaluation.results import load_evaluation
 from tesuji.learners.model.sources import content_of
 from tesuji.recipe.schema.data import DataStage, LogsStage
+from tesuji.recipe.schema.endpoint import answers_only
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import RLStage
@@ -63,7 +64,12 @@ def make_plan(recipe: Recipe, run: Path) -> list[Step]:
 
     Raises DataError when the run folder holds something unreadable.
     """
-    return decide(_with_keys(recipe, _outline(recipe)), run)
+    return decide(steps_of(recipe), run)
+
+
+def steps_of(recipe: Recipe) -> list[Step]:
+    """The steps in order, whatever is done of them already."""
+    return _with_keys(recipe, _outline(recipe))
 
 
 def decide(plan: Sequence[Step], run: Path) -> list[Step]:
@@ -129,11 +135,12 @@ def _with_keys(recipe: Recipe, steps: list[Step]) -> list[Step]:
     keys: dict[str, str] = {"": ""}
     keyed = []
     for step in steps:
-        shared = recipe.model_dump(mode="json", include=_needs(step) | {"game", "prompt", "seed"})
+        needs = _needs(step) | {"game", "prompt", "seed"}
+        shared = answers_only(recipe.model_dump(mode="json", include=needs))
         if "model" in shared:
             shared["model"]["base"] = content_of(recipe.model.base)
         shared["game"]["name"] = shared["game"]["name"].removeprefix(f"{OURS}:")  # the same game
-        own = step.section.model_dump(mode="json")
+        own = answers_only(step.section.model_dump(mode="json"))
         reads = [keys[step.model_from], keys[step.data_from], _files(step)]
         reads += [keys[step.reward_from]] if step.reward_from else []
         keys[step.name] = key_of(step.kind, own, shared, reads)

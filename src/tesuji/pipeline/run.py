@@ -14,12 +14,15 @@ from tesuji.core.metric_log import MetricLog
 from tesuji.core.progress import SILENT, Progress
 from tesuji.core.run_folder import RunFolder
 from tesuji.evaluation.results import Evaluation, load_evaluation
-from tesuji.learners.model.load import quiet_libraries
+from tesuji.learners.distributed import is_main, join, noticing_losses
+from tesuji.learners.model.load import device_of, quiet_libraries
 from tesuji.pipeline.checks.recipe import check
 from tesuji.pipeline.heading import heading
 from tesuji.pipeline.plan import MAKES_DATA, Step, decide, make_plan
 from tesuji.pipeline.step_context import StepContext
 from tesuji.pipeline.steps.run_step import run_step
+from tesuji.pipeline.workers import call, dismiss, lead, serve
+from tesuji.players.endpoint.budget import SPENDING, recorded_in
 from tesuji.recipe.reading.load import dump_recipe
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.report.card.write import write_card
@@ -42,9 +45,22 @@ def run_recipe(
 ) -> Outcome:
     """Run every step that is not done yet and write the report.
 
-    Raises TesujiErrors; what was finished before stays and is not done again.
+    Where torchrun has started several processes each of them calls this, and all of them have the
+    outcome. Raises TesujiErrors; what was finished before stays and is not done again.
     """
     started = time.monotonic()
+    together = join(recipe.distributed, device_of(recipe.model))
+    recipe = recipe.model_copy(update={"distributed": together})
+    with noticing_losses():
+        if not is_main():
+            served = serve()
+            return _outcome(served.run, served.plan, started)
+        run, plan = _lead(recipe, root, command, progress)
+    return _outcome(run, plan, started)
+
+
+def _lead(recipe: Recipe, root: Path, command: str, progress: Progress) -> tuple[Path, list[Step]]:
+    """The run as its main, or only, process does it; its folder and its steps."""
     progress.begin("looking at the recipe")
     recipe, run, plan = prepare(recipe, root, progress)
     with run.locked():
@@ -59,21 +75,30 @@ def run_recipe(
         if metrics.lost:
             progress.say(f"metrics.jsonl: {metrics.lost} damaged lines left out")
         context = StepContext(recipe, run.path, plan)
+        lead(recipe, run.path.absolute())
         try:
-            for step in plan:
-                _one(step, run, context, metrics, progress)
+            with recorded_in(run.path / SPENDING) as asked:
+                for step in plan:
+                    _one(step, run, context, metrics, progress)
         except TesujiError:
             with suppress(TesujiError):  # what stopped the run is what people need to read
                 write_report(run.path)
             raise
         finally:
             metrics.close()
-        page, _ = write_report(run.path)
+            for spent in asked.spent():
+                progress.say(spent.words)
+        write_report(run.path)
+        dismiss()
+    return run.path, plan
+
+
+def _outcome(run: Path, plan: list[Step], started: float) -> Outcome:
     return Outcome(
-        folder=run.path,
-        page=page,
-        before=_evaluation(plan, run.path, "before"),
-        after=_evaluation(plan, run.path, "after"),
+        folder=run,
+        page=run / "report.html",
+        before=_evaluation(plan, run, "before"),
+        after=_evaluation(plan, run, "after"),
         seconds=time.monotonic() - started,
     )
 
@@ -105,6 +130,7 @@ def _one(
     run.note_stage(step.name, {"status": "running", "key": step.key})
     started = time.monotonic()
     with telling_full_disk(folder.path):
+        call(context, step)
         run_step(step, folder.path, context, metrics, progress)
     _write_card(step, context)
     facts = {"seconds": round(time.monotonic() - started, 2)}

@@ -8,6 +8,7 @@ player that chooses without words names its move directly.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from tesuji.core.types import Attempt, Message, Move, Sampled, Turn
 from tesuji.games.base import Game, Match
@@ -36,7 +37,8 @@ class MoveRequest:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a player answered. `move` is set by players that choose without words.
+    """What a player answered. `move` is set by players that choose without words, `asked_for` by
+    those that were asked for a move's number or its notation by options of their own.
 
     `error` says why a remote player failed to answer; such a reply ends its episode as an
     `error`, and never the run.
@@ -47,6 +49,7 @@ class Reply:
     prompt: tuple[Message, ...] = ()
     tokens: Sampled | None = None
     error: str = ""
+    asked_for: Literal["id", "move"] | None = None
 
 
 class Player(ABC):

@@ -3,7 +3,8 @@
 Another package adds a player through the entry-point group `tesuji.players`: a name and a
 callable that takes the recipe's options (and the game, where it has a parameter `game`) and returns
 a `Player`. Its attribute `plays(info: GameInfo)` says what it can play: True, or False, or a text
-that says why not. Without it the player is let try any game, and listed with none.
+that says why not. Without it the player is let try any game, and listed with none. Its attribute
+`options`, a `Section`, checks the options, where their defaults say too little.
 """
 
 import importlib
@@ -13,13 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from tesuji.core.errors import GameError, RecipeError, did_you_mean
 from tesuji.core.plugins import OURS, Plugins, blaming, package_of
 from tesuji.games.base import Game, GameInfo
 from tesuji.games.textarena.secretmafia import is_secretmafia
 from tesuji.players.base import MoveRequest, Player, Reply
+from tesuji.recipe.reading.problems import first_problem
 from tesuji.recipe.reading.yaml_lines import parse_yaml
-from tesuji.recipe.schema.sections import PlayerSection
+from tesuji.recipe.schema.sections import ENDPOINT, PlayerSection, Section
 
 Factory = Callable[..., Player]
 PLUGINS = Plugins("tesuji.players", "player", RecipeError)
@@ -85,6 +89,7 @@ BUILT_IN: Mapping[str, BuiltIn] = {  # the strongest first
         lambda info: _listed(info) or "random_replies" in info.traits,
     ),
     "scripted": BuiltIn("tesuji.players.basic.scripted", "ScriptedPlayer", _listed),
+    ENDPOINT: BuiltIn("tesuji.players.endpoint.player", "EndpointPlayer", lambda info: True),
 }
 
 
@@ -110,6 +115,11 @@ def make_player(section: PlayerSection, *, game: Game) -> Player:
     return _labelled(_theirs(source, factory, options), section)
 
 
+def check_options(section: PlayerSection) -> None:
+    """Raise RecipeError for an unknown name or option, whatever the game."""
+    _checked(section, _factory(find_player(section.player)))
+
+
 def _theirs(source: EntryPoint, factory: Factory, options: Mapping[str, Any]) -> Player:
     """Another package's player, which is named as the one at fault where it fails."""
     what, where = f"the player {source.name!r} of {source.value}", f"player: {source.name}"
@@ -129,10 +139,11 @@ def _theirs(source: EntryPoint, factory: Factory, options: Mapping[str, Any]) ->
 
 
 def players_of(info: GameInfo) -> tuple[str, ...]:
-    """Who says that it can play this game: ours, the strongest first, then other packages'."""
+    """Who says that it can play this game: ours, the strongest first, then other packages'. An
+    endpoint is not listed: what stands behind it is for others to say."""
     if info.unavailable:
         return ()
-    ours = [name for name in BUILT_IN if can_play(name, info)]
+    ours = [name for name in BUILT_IN if name != ENDPOINT and can_play(name, info)]
     if "enumerable" in info.traits:
         ours.sort(key="minimax".__ne__)
     theirs = [point for point in PLUGINS.entries() if _declares(point, info)]
@@ -218,7 +229,11 @@ def _factory(source: str | EntryPoint) -> Factory:
 
 
 def _checked(section: PlayerSection, factory: Factory) -> dict[str, Any]:
-    """The options, once each is known to the factory and of a fitting kind."""
+    """The options, once each is known to the factory and of a fitting kind. A factory may have them
+    as a section of a recipe (`options`), which checks them itself."""
+    options = getattr(factory, "options", None)
+    if isinstance(options, type) and issubclass(options, Section):
+        return _checked_by(options, section)
     parameters = inspect.signature(factory).parameters
     known = [name for name in parameters if name != "game"]
     for key, value in section.options.items():
@@ -230,6 +245,24 @@ def _checked(section: PlayerSection, factory: Factory) -> dict[str, Any]:
                 hint=f"{did_you_mean(key, known)}its options: {listed}",
             )
         _check_number(section.player, key, value, parameters[key].default)
+    return section.options
+
+
+def _checked_by(options: type[Section], section: PlayerSection) -> dict[str, Any]:
+    """The options as they were given, once they are a valid section."""
+    try:
+        options.model_validate(section.options)
+    except ValidationError as error:
+        key, what, hint = first_problem(error)
+        field, where = options.model_fields.get(key), f"player: {section.player}"
+        if key and field is None:
+            known = list(options.model_fields)
+            what = f"{section.player} has no option {key!r}"
+            hint = f"{did_you_mean(key, known)}its options: {', '.join(known)}"
+            raise RecipeError(what, where=where, hint=hint) from None
+        told = f"{key}: {' '.join((field.description or '').split())}" if field else ""
+        what = f"{key}: {what}" if key else what
+        raise RecipeError(what, where=where, hint=hint or told) from None
     return section.options
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from tesuji.core.files import read_text, write_text
+from tesuji.recipe.schema.endpoint import EndpointPlayerSection
 from tesuji.recipe.schema.play import OpponentSection, RewardTerm
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.sections import GameSection, PlayerSection, Section, sections_in
@@ -23,16 +24,23 @@ from tesuji.recipe.schema.stages import STAGES
 
 PAGE = "recipe-reference.md"
 SCHEMA = "recipe.schema.json"
-WORDS = {int: "whole number", float: "number", bool: "true or false", str: "text"}
+WORDS: dict[Any, str] = {
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    str: "text",
+    Any: "any value",
+}
 NOUNS: dict[type, str] = {  # sections with a shorthand, by what the page calls them
     GameSection: "game",
     PlayerSection: "player",
     OpponentSection: "player with weight",
     RewardTerm: "term or number",
 }
-PLAYERS = {  # told once, at the end: path → (section, title)
+PLAYERS: dict[str, tuple[type[Section], str]] = {  # told once, at the end: path → (section, title)
     "player": (PlayerSection, "A player (`oracle`, `sampled_by`, `evaluation.opponents`)"),
     "opponent": (OpponentSection, "A player with weight (`opponents` of a stage's `play`)"),
+    "openai": (EndpointPlayerSection, "The options of the player `openai`"),
 }
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 Json = dict[str, Any]

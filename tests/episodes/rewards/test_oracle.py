@@ -99,9 +99,18 @@ def test_an_oracle_forgets_the_oldest_first(monkeypatch):
     assert asked == [1, 2, 2, 3, 3, 4]
 
 
-def test_an_oracle_that_answers_in_words_is_refused(monkeypatch):
-    monkeypatch.setattr(oracle_term, "make_player", lambda section, game: Talker("x(1,1)"))
-    with pytest.raises(GameError, match="talker cannot judge moves of tic_tac_toe: it answers in"):
+@pytest.mark.parametrize(("words", "worth"), [("x(1,1).", -1.0), ("x(1,0)", 0.0), ("hm", 0.0)])
+def test_an_oracle_that_answers_in_words_is_read_and_no_move_is_no_judgement(
+    words: str, worth: float, monkeypatch
+):
+    monkeypatch.setattr(oracle_term, "make_player", lambda section, game: Talker(words, words))
+    episode = play("x(1,0)", "?", "?")
+    assert Oracle("mcts")(Judged(episode, GAMES["tic_tac_toe"], 0)) == worth
+
+
+def test_an_oracle_that_names_no_move_without_words_is_refused(monkeypatch):
+    monkeypatch.setattr(oracle_term, "make_player", lambda section, game: Talker(""))
+    with pytest.raises(GameError, match="talker cannot judge moves of tic_tac_toe: it names no"):
         Oracle("mcts")(Judged(play("x(1,0)", "?", "?"), GAMES["tic_tac_toe"], 0))
 
 

@@ -54,7 +54,7 @@ def test_an_option_that_the_term_does_not_have():
     assert "the reward term length has no option 'each'" in str(caught.value)
     assert "its options: weight, per" in str(caught.value)
     with pytest.raises(RecipeError, match=r"did you mean simulations\? its options"):
-        make_terms({"oracle": RewardTerm(weight=1.0, simulation=3)}, game_of)
+        make_terms({"oracle": RewardTerm(weight=1.0, player="mcts", simulation=3)}, game_of)
 
 
 def test_no_terms_at_all_and_a_reward_model_that_nobody_loaded():

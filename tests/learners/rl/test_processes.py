@@ -24,28 +24,22 @@ PartialState(cpu=True)
 from safetensors.torch import save_file
 from made_traces import STAGES, gradients, learner_of, made_traces, tokens_of
 from test_processes import train
-from tesuji.learners.rl.distributed import gathered, process
+from tesuji.learners.distributed import gathered, process
+from tesuji.learners.rl.update.optimizer_step import share_of
 from tesuji.learners.rl.token_layout import flatten
 from tesuji.learners.rl.update.build import loss_options
-from tesuji.learners.rl.update.optimizer_step import Tokens, rows_of, step
+from tesuji.learners.rl.update.optimizer_step import rows_of, step
 
 mine, count = process()
 assert count == 2
-traces = made_traces()
-flat_all = flatten(traces)
-part = traces[:3] if mine == 0 else traces[3:]
-begin = 0 if mine == 0 else sum(len(turns) for turns in flat_all.turns[:3])
-flat = flatten(part)
-here = torch.arange(begin, begin + flat.tokens)
-tokens = Tokens(tokens_of(flat_all).at(here), torch.ones(flat.tokens))
+flat = flatten(made_traces())
 for name, stage in STAGES.items():
     learner = learner_of(stage)
     learner.micro_batch_tokens = 64
-    norm = sum(gathered([flat.tokens]))
     rows = rows_of(learner, flat)
-    parts = gathered([len(learner.parts(rows))])
+    parts = gathered([len(learner.parts(share_of(rows)))])
     assert parts[0] != parts[1], "one process has to keep the other company"
-    step(learner, rows, tokens, norm, loss_options(stage, 9, 0.0))
+    step(learner, rows, tokens_of(flat), flat.tokens, loss_options(stage, 9, 0.0))
     if mine == 0:
         save_file(gradients(learner.module), f"{{sys.argv[1]}}/{{name}}.safetensors")
 train(Path(sys.argv[1]) / f"run-{{mine}}", batch_size=3, num_mini_batches=2)

@@ -10,7 +10,7 @@ from tesuji.core.seeds import stream
 from tesuji.core.types import Move
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player
-from tesuji.players.search.oracle import named_move
+from tesuji.players.search.oracle import in_words, named_moves
 
 ALL_LIMIT = 200_000
 
@@ -110,11 +110,12 @@ def _walk(game: Game, players: Sequence[Player], seed: int) -> Iterator[Position
         yield position
         observation, legal = match.observe(seat), match.legal_moves(seat)
         request = MoveRequest(game, match, seat, observation, legal, stream(seed, len(moves)))
-        reply = dealt[seat].choose([request])[0]
-        move = named_move(reply, legal)
+        [(reply, move)] = named_moves(dealt[seat], [request])
+        if move is None and in_words(reply):
+            return  # in words, and no legal move, asked twice: here its match ends
         if move is None:
             raise GameError(
-                f"{dealt[seat].name} named no move: {reply.error or 'it answers in words'}",
+                f"{dealt[seat].name} named no move: {reply.error or 'it said nothing'}",
                 where="stages.data.sampled_by",
                 hint="use random, mcts, ismcts, minimax or cfr",
             )

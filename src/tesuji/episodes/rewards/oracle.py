@@ -1,17 +1,22 @@
 """`oracle`: what a move gives away against best play, for games that can be solved or searched."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from tesuji.core.errors import GameError
+from tesuji.core.errors import GameError, placed
 from tesuji.episodes.rewards.base import Judged, Term
 from tesuji.games.base import Game
 from tesuji.players.base import MoveRequest, Player
-from tesuji.players.registry import find_player, make_player
+from tesuji.players.registry import check_options, find_player, make_player
 from tesuji.players.search.minimax import MinimaxPlayer
+from tesuji.players.search.oracle import batch_size, in_words, named_moves
 from tesuji.players.search.wordle_entropy import EntropyPlayer
 from tesuji.recipe.schema.sections import PlayerSection
 
 REMEMBERED = 50_000  # situations an oracle keeps its answer for
+
+Key = tuple[Any, ...]  # of a situation: game, seat, and what leads there
+Losses = dict[int, float]  # by move id, at most 0
 
 
 class Oracle:
@@ -26,7 +31,7 @@ class Oracle:
     def __init__(self, player: str = "minimax", **options: Any) -> None:
         self.section = PlayerSection.model_validate({"player": player, **options})
         self._players: dict[str, Player] = {}
-        self._known: dict[tuple[Any, ...], dict[int, float]] = {}
+        self._known: dict[Key, Losses] = {}
 
     def check(self, game: Game) -> None:
         """Raise GameError or RecipeError where the player cannot judge moves of this game."""
@@ -36,35 +41,77 @@ class Oracle:
 
     def __call__(self, at: Judged) -> float:
         """The turn's loss, at most 0."""
-        game = f"{at.game.name} {sorted(at.game.options.items())}"
-        key = (game, at.turn.seat, *_line(at))
-        losses = self._known.get(key)
-        if losses is None:
-            losses = self._known[key] = self._losses(game, at)
-            if len(self._known) > REMEMBERED:
-                del self._known[next(iter(self._known))]
+        key = self._key(at)
+        if key not in self._known:
+            self._judge([(key, at)])
+        losses = self._known[key]
         return losses[at.turn.move.id] if at.turn.move is not None else min(losses.values()) - 1.0
 
-    def _losses(self, game: str, at: Judged) -> dict[int, float]:
-        if game not in self._players:
-            self._players[game] = make_player(self.section, game=at.game)
-        player, match, seat = self._players[game], at.match(), at.turn.seat
-        legal_moves = match.legal_moves(seat)
-        if not legal_moves:
-            raise _cannot_judge(player.name, at.game, "any text is a move there")
-        if isinstance(player, MinimaxPlayer):
-            values = {move.id: solved.value for move, solved in player.solve(match).items()}
-            best = max(values.values())
-            return {move: value - best for move, value in values.items()}
-        request = MoveRequest(at.game, match, seat, at.turn.observation, legal_moves, seed=0)
-        if isinstance(player, EntropyPlayer):
-            worth = player.values(request)
-            most = max(worth.values())
-            return {move: value - most for move, value in worth.items()}
-        reply = player.choose([request])[0]
-        if reply.move is None:
-            raise _cannot_judge(player.name, at.game, f"it {reply.error or 'answers in words'}")
-        return {move.id: 0.0 if move == reply.move else -1.0 for move in legal_moves}
+    def prepare(self, judged: Sequence[Judged]) -> None:
+        """Ask about all these turns at once, where the player takes batches."""
+        new: dict[str, dict[Key, Judged]] = {}
+        for at in judged:
+            key = self._key(at)
+            if at.turn.attempts and key not in self._known:
+                new.setdefault(str(key[0]), {})[key] = at
+        for asked in new.values():
+            player = self._player(next(iter(asked.values())).game)
+            if (size := batch_size(player)) > 1:
+                items = list(asked.items())
+                for start in range(0, len(items), size):
+                    self._judge(items[start : start + size])
+
+    def _key(self, at: Judged) -> Key:
+        return (_game(at.game), at.turn.seat, *_line(at))
+
+    def _player(self, game: Game) -> Player:
+        name = _game(game)
+        if name not in self._players:
+            self._players[name] = make_player(self.section, game=game)
+        return self._players[name]
+
+    def _judge(self, asked: Sequence[tuple[Key, Judged]]) -> None:
+        """Remember the losses in these situations of one game; the oldest are forgotten."""
+        player, requests = self._player(asked[0][1].game), [_request(at) for _, at in asked]
+        if isinstance(player, MinimaxPlayer | EntropyPlayer):
+            losses = [_lost(player, request) for request in requests]
+        else:
+            losses = _all_but_the_chosen(player, requests)
+        self._known |= {key: each for (key, _), each in zip(asked, losses, strict=True)}
+        for key in [*self._known][: max(0, len(self._known) - max(REMEMBERED, len(asked)))]:
+            del self._known[key]
+
+
+def _game(game: Game) -> str:
+    return f"{game.name} {sorted(game.options.items())}"
+
+
+def _request(at: Judged) -> MoveRequest:
+    match, seat = at.match(), at.turn.seat
+    if not (legal := match.legal_moves(seat)):
+        raise _cannot_judge("oracle", at.game, "any text is a move there")
+    return MoveRequest(at.game, match, seat, at.turn.observation, legal, seed=0)
+
+
+def _lost(player: MinimaxPlayer | EntropyPlayer, request: MoveRequest) -> Losses:
+    if isinstance(player, MinimaxPlayer):
+        worth = {move.id: known.value for move, known in player.solve(request.match).items()}
+    else:
+        worth = player.values(request)
+    most = max(worth.values())
+    return {move: value - most for move, value in worth.items()}
+
+
+def _all_but_the_chosen(player: Player, requests: Sequence[MoveRequest]) -> list[Losses]:
+    """Another move than the player's own costs 1. Where one that answers in words names none, asked
+    twice, nothing is known, and every legal move costs nothing."""
+    losses = []
+    for request, (reply, chosen) in zip(requests, named_moves(player, requests), strict=True):
+        if chosen is None and not in_words(reply):
+            why = f"it {reply.error or 'names no move'}"
+            raise _cannot_judge(player.name, request.game, why)
+        losses.append({m.id: 0.0 if chosen in (m, None) else -1.0 for m in request.legal or ()})
+    return losses
 
 
 def _line(at: Judged) -> tuple[Any, ...]:
@@ -88,7 +135,11 @@ def _cannot_judge(player: str, game: Game, why: str) -> GameError:
     )
 
 
-def oracle(player: str = "minimax", simulations: int | None = None) -> Term:
-    """`Oracle`, with the options of a recipe. Raises RecipeError for an unknown player."""
+def oracle(player: str = "minimax", **options: Any) -> Term:
+    """`Oracle`, with the options of a recipe. Raises RecipeError for an unknown player, and for an
+    option that it does not have."""
     find_player(str(player), "rewards.oracle.player")
-    return Oracle(player, **({} if simulations is None else {"simulations": simulations}))
+    term = Oracle(player, **options)
+    with placed("rewards.oracle"):
+        check_options(term.section)
+    return term

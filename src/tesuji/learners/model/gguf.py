@@ -13,7 +13,6 @@ import contextlib
 import fcntl
 import functools
 import hashlib
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -29,6 +28,7 @@ from tesuji.core.files import (
     telling_full_disk,
     unreadable,
     unwritable,
+    user_cache,
     write_json,
 )
 from tesuji.core.progress import SILENT, Progress
@@ -44,11 +44,8 @@ HINT = "use the model's own folder or Hub id"
 
 
 def cache_folder() -> Path:
-    """Where de-quantised models are kept: `models` in $TESUJI_CACHE, else in `tesuji` in the user's
-    cache ($XDG_CACHE_HOME, else ~/.cache)."""
-    if own := os.environ.get("TESUJI_CACHE"):
-        return Path(own).expanduser() / "models"
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tesuji" / "models"
+    """Where de-quantised models are kept: `models` in Tesuji's cache."""
+    return user_cache() / "models"
 
 
 def digest_of(file: Path) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.statistics import Share
+from tesuji.learners.distributed import is_main
 from tesuji.learners.pairs.accuracy import Margin, Preference
 from tesuji.learners.pairs.tokens import PairTokens
 from tesuji.learners.trainer.summary import TrainingSummary, trainer_facts
@@ -84,7 +85,8 @@ def summarise(
         warnings=rows.warnings() + held,
         **trainer_facts(trainer, out, seconds),
     )
-    summary.write(out)
+    if is_main():
+        summary.write(out)
     return summary
 
 

@@ -12,6 +12,7 @@ from typing import Any, NotRequired, TypedDict
 
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Pair
+from tesuji.learners.distributed import is_main
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.logprobs import Scored
@@ -124,7 +125,8 @@ def train_pairs(
     ended = _scored(learner, held.rows, name)
     after, margin = learner.judge(ended, begun)
     log_once(metrics, name, trainer.state.global_step, after)
-    learner.save(out, before, ended, rows.rows)
+    if is_main():
+        learner.save(out, before, ended, rows.rows)
     return summarise(
         trainer,
         out,
@@ -161,6 +163,9 @@ def make_trainer(
 
 
 def _scored(learner: PairLearner, rows: Sequence[PairRow], name: str) -> list[Scored]:
+    """Of the held-out pairs, which the main process scores for all."""
+    if not is_main():
+        return []
     where, hint = f"stages.{name}.batch_size", "lower batch_size or max_length"
     with telling_memory("while held-out pairs were scored", where=where, hint=hint):
         return learner.score(rows)

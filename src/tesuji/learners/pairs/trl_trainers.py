@@ -9,11 +9,12 @@ from trl import DPOTrainer, RewardTrainer
 
 from tesuji.learners.pairs.tokens import PairRow
 from tesuji.learners.pairs.trees import reading_trees
+from tesuji.learners.trainer.shares import SharedBatches
 from tesuji.learners.trainer.trainer import refuse_nan
 from tesuji.players.sampling.support_check import support_of
 
 
-class _Careful:
+class _Careful(SharedBatches):
     """Mixed in front of a TRL trainer: batches are read as token trees where the model can, no step
     is taken on a loss that is not a number, and tokens are counted where a resumed training finds
     them."""

@@ -200,9 +200,9 @@ def moments(values: Array) -> Moments:
     return float(len(values)), float(values.sum()), float((values * values).sum())
 
 
-def whiten(values: Array, total: Moments | None = None) -> Array:
-    """Values with mean 0 and deviation 1; `total` are the moments over all processes."""
-    count, first, second = total or moments(values)
+def whiten(values: Array) -> Array:
+    """Values with mean 0 and deviation 1."""
+    count, first, second = moments(values)
     mean = first / max(1.0, count)
     variance = max(0.0, second / max(1.0, count) - mean * mean)
     scaled: Array = (values - mean) / (np.sqrt(variance) + 1e-8)

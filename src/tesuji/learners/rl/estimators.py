@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tesuji.learners.rl.advantages import (
-    Moments,
     RoleBaseline,
     gae,
     group_advantages,
@@ -123,10 +122,9 @@ ESTIMATORS: Mapping[type[RLStage], Estimator] = {
 }
 
 
-def whitened(estimate: Estimate, moments: Moments | None = None) -> Estimate:
-    """The same with advantages of mean 0 and deviation 1 over all tokens; `moments` (count, sum,
-    sum of squares) are those of all processes together."""
-    return replace(estimate, advantages=whiten(estimate.advantages, moments))
+def whitened(estimate: Estimate) -> Estimate:
+    """The same with advantages of mean 0 and deviation 1 over all tokens."""
+    return replace(estimate, advantages=whiten(estimate.advantages))
 
 
 def _part(values: Array | None, span: slice) -> Array | None:

@@ -2,9 +2,10 @@
 
     summary = train_rl(stage, policy, recipe=recipe, name="grpo", out=out, metrics=metrics)
 
-What it simplifies: rollout and update take turns in the same processes. A run killed at any moment
-and started again ends with the same weights as one never killed (CPU, one process): everything
-that is not in the checkpoint follows from the recipe and its seed.
+What it simplifies: rollout and update take turns in the same processes. Each of several plays its
+share of the matches, all know the whole rollout, and each scores and learns from its share of the
+rows. A run killed at any moment and started again ends with the same weights as one never killed
+(CPU): everything that is not in the checkpoint follows from the recipe and its seed.
 """
 
 import time
@@ -16,13 +17,13 @@ import torch
 
 from tesuji.core.metric_log import MetricLog, TextLog
 from tesuji.episodes.rewards.base import RewardModel
+from tesuji.learners.distributed import gathered, is_main
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
 from tesuji.learners.rl.checkpoint import copy_model, save_model
-from tesuji.learners.rl.distributed import gathered, gathered_sums, is_main
 from tesuji.learners.rl.metrics import rollout_metrics, speed
 from tesuji.learners.rl.monitor import console_line
-from tesuji.learners.rl.rollout.play import Rollout, play
+from tesuji.learners.rl.rollout.play import Rollout, joined, play
 from tesuji.learners.rl.rollout.setup import RolloutSetup
 from tesuji.learners.rl.token_layout import Flat, flatten
 from tesuji.learners.rl.training_state import TrainingState
@@ -79,9 +80,9 @@ def train_rl(
     state = TrainingState(stage, policy, learner, setup, out / "checkpoints")
     state.resume()
     metrics.forget_after(name, state.step)
+    text = TextLog(out, name) if is_main() else None
     loop = _Loop(
-        stage, policy, recipe, name, out, metrics, TextLog(out, name), hooks or Hooks(),
-        learner, setup, state,
+        stage, policy, recipe, name, out, metrics, text, hooks or Hooks(), learner, setup, state,
     )  # fmt: skip
     return loop.run()
 
@@ -96,7 +97,7 @@ class _Loop:
     name: str
     out: Path
     metrics: MetricLog
-    text: TextLog
+    text: TextLog | None
     hooks: Hooks
     learner: Learner
     setup: RolloutSetup
@@ -116,13 +117,14 @@ class _Loop:
         """Play, estimate and update; follow, evaluate, log and save."""
         state, setup = self.state, self.setup
         state.step += 1
-        rollout = play(setup.propose(), setup.matches(), version=state.step - 1)
+        mine = play(setup.propose(), setup.matches(), version=state.step - 1)
+        rollout = joined(gathered([mine]))
         flat = flatten(rollout.short_enough(self.stage.max_length))
-        sums, outcomes = gathered_sums(rollout.sums), gathered(rollout.outcomes)
-        values = rollout_metrics(sums, outcomes, can_be_won=setup.can_be_won)
-        if min(gathered([flat.tokens])):
+        sums = rollout.sums
+        values = rollout_metrics(sums, rollout.outcomes, can_be_won=setup.can_be_won)
+        if flat.tokens:
             values |= self.learn(flat, rollout)
-        lines = setup.schedule.observe(outcomes)
+        lines = setup.schedule.observe(rollout.outcomes)
         values |= setup.schedule.metrics() | setup.random_success()
         state.matches += int(sums["matches"])
         state.tokens += int(sums["reply_tokens"])
@@ -176,7 +178,7 @@ class _Loop:
 
     def report(self, values: dict[str, float], line: str, more: list[str]) -> None:
         """To the metric log and the text log; the line, every `logging_steps`, and more to read."""
-        if not is_main():
+        if self.text is None:
             return
         step = self.state.step
         self.metrics.log(self.name, step, values)

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from tesuji.learners.distributed import is_main
 from tesuji.learners.model.load import Policy
 from tesuji.learners.rl.advantages import RoleBaseline
 from tesuji.learners.rl.checkpoint import (
@@ -16,7 +17,6 @@ from tesuji.learners.rl.checkpoint import (
     read_state,
     save_checkpoint,
 )
-from tesuji.learners.rl.distributed import gathered
 from tesuji.learners.rl.monitor import Alarms
 from tesuji.learners.rl.rollout.setup import RolloutSetup
 from tesuji.learners.rl.token_layout import Flat
@@ -47,16 +47,14 @@ class TrainingState:
 
     def observe(self, flat: Flat, kl: float, matches: int) -> None:
         """Baselines and the KL controller see this rollout, after its advantages were taken."""
-        mine = [((t.game, t.role, t.opponent), sum(t.rewards)) for t in flat.traces]
         totals: dict[tuple[str, str, str], list[float]] = {}
-        for key, total in gathered(mine):
-            totals.setdefault(key, []).append(total)
+        for trace in flat.traces:
+            key = (trace.game, trace.role, trace.opponent)
+            totals.setdefault(key, []).append(sum(trace.rewards))
         for key in sorted(totals):
             self.baseline.update(key, totals[key])
-        kls = gathered([(kl, matches)])
-        played = sum(count for _, count in kls)
-        if played:
-            self.kl.observe(sum(value * count for value, count in kls) / played, played)
+        if matches:
+            self.kl.observe(kl, matches)
 
     def follow(self) -> None:
         """After a step: the average, the reference and the snapshots take it in."""
@@ -121,4 +119,5 @@ class TrainingState:
         self.ema = copies.get("ema", {})
         if self.reference is not None:
             self.reference.weights = copies["reference"]
-        self._tidy()
+        if is_main():
+            self._tidy()

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from trl import SFTTrainer
 
+from tesuji.learners.trainer.shares import SharedBatches
 from tesuji.learners.trainer.trainer import refuse_nan
 from tesuji.players.sampling.head import layers, own_logits
 from tesuji.players.sampling.support_check import support_of
@@ -42,7 +43,7 @@ class Targets(NamedTuple):
             yield Targets(self.places[part], self.counts[part], *pairs, ends)
 
 
-class SoftTargetTrainer(SFTTrainer):
+class SoftTargetTrainer(SharedBatches, SFTTrainer):
     """SFTTrainer whose loss is the cross-entropy to `target_shares`."""
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
@@ -64,14 +65,16 @@ class SoftTargetTrainer(SFTTrainer):
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP averages the gradients again
         refuse_nan(loss, self.state.global_step, "sft")
-        self._note(entropy / taught, hits / taught)
+        self._note(torch.stack([entropy, hits.to(entropy.dtype), taught.to(entropy.dtype)]))
         return (loss, None) if return_outputs else loss
 
-    def _note(self, entropy: Tensor, accuracy: Tensor) -> None:
-        """TRL's own training metrics, over reply tokens; any token that is taught is right."""
+    def _note(self, sums: Tensor) -> None:
+        """TRL's own training metrics, from sums over the reply tokens of this process and how many
+        those are; any token that is taught is right."""
         mode = "train" if self.model.training else "eval"
-        self._metrics[mode]["entropy"].append(entropy.item())
-        self._metrics[mode]["mean_token_accuracy"].append(accuracy.item())
+        entropy, hits, taught = self.accelerator.reduce(sums).tolist()
+        self._metrics[mode]["entropy"].append(entropy / taught)
+        self._metrics[mode]["mean_token_accuracy"].append(hits / taught)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """With the tokens read so far. TRL counts them in an attribute that no checkpoint holds;

@@ -11,6 +11,7 @@ from typing import Any
 
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Example
+from tesuji.learners.distributed import is_main
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.adapter import refuse_head
 from tesuji.learners.model.load import Policy
@@ -73,7 +74,6 @@ def train_sft(
     trainer = _trainer(stage, policy, rows, looks, name=name, out=out, seed=seed)
     _add_stops(trainer, stage, out, hooks)
     seconds = run(trainer, name, out, metrics, hooks)
-    save_policy(policy, out / "final")
     summary = SftSummary(
         rows=len(rows.rows),
         rows_cut=rows.cut,
@@ -82,7 +82,9 @@ def train_sft(
         tokens=rows.tokens,
         **trainer_facts(trainer, out, seconds),
     )
-    summary.write(out)
+    if is_main():
+        save_policy(policy, out / "final")
+        summary.write(out)
     return summary
 
 

@@ -9,6 +9,7 @@ from transformers import TrainerCallback
 from tesuji.core.checksums import CARD, seal
 from tesuji.core.files import write_json
 from tesuji.core.metric_log import MetricLog, TextLog
+from tesuji.learners.distributed import is_main, wait
 
 CLOCK = ("train_runtime", "train_tokens_per_second", "num_input_tokens_seen")
 
@@ -32,7 +33,13 @@ class Seal(TrainerCallback):
     """Writes the checksums of every checkpoint, last."""
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Seal what was written just now, without PEFT's draft of a card."""
+        """Seal what every process has written just now, without PEFT's draft of a card."""
+        wait()
+        if is_main():
+            self._seal(args, state)
+        wait()
+
+    def _seal(self, args: Any, state: Any) -> None:
         checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         (checkpoint / CARD).unlink(missing_ok=True)
         seal(checkpoint)
@@ -69,5 +76,6 @@ class StopWhen(TrainerCallback):
         """Ask, when it is time to."""
         due = state.global_step % self.every == 0 or state.global_step >= state.max_steps
         if due and self.question(state.global_step):
-            write_json(self.mark, {"step": state.global_step})
+            if is_main():
+                write_json(self.mark, {"step": state.global_step})
             control.should_save = control.should_training_stop = True

@@ -10,6 +10,7 @@ from tesuji.core.checksums import is_whole, set_aside_damaged
 from tesuji.core.errors import DataError, EngineError
 from tesuji.core.files import discard, read_json
 from tesuji.core.metric_log import MetricLog, TextLog
+from tesuji.learners.distributed import is_main, wait
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.memory import telling_memory
 from tesuji.recipe.schema.pairs import PairTraining
@@ -57,6 +58,7 @@ def arguments(
         "data_seed": seed,
         "report_to": "none",
         "disable_tqdm": True,
+        "log_level_replica": "error",
         "remove_unused_columns": False,
         "dataloader_pin_memory": on_gpu,
     }
@@ -100,8 +102,9 @@ def _listen(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks
     from tesuji.learners.trainer.callbacks import LogMetrics, Seal, ShowProgress
 
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(LogMetrics(name, metrics, TextLog(out, name)))
-    trainer.add_callback(ShowProgress(hooks.on_step))
+    if is_main():
+        trainer.add_callback(LogMetrics(name, metrics, TextLog(out, name)))
+        trainer.add_callback(ShowProgress(hooks.on_step))
     trainer.add_callback(Seal())
 
 
@@ -113,9 +116,12 @@ def run(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks) ->
     Raises EngineError when memory runs out.
     """
     _listen(trainer, name, out, metrics, hooks)
-    set_aside_damaged(_newest_first(out / "checkpoints"), hooks.say)
+    if is_main():
+        set_aside_damaged(_newest_first(out / "checkpoints"), hooks.say)
+        newest = newest_checkpoint(out / "checkpoints")
+        _drop_half_removed(out / "checkpoints", step_of(newest))
+    wait()
     checkpoint = newest_checkpoint(out / "checkpoints")
-    _drop_half_removed(out / "checkpoints", step_of(checkpoint))
     metrics.forget_after(name, step_of(checkpoint))
     started = time.monotonic()
     if checkpoint is not None and _is_last(checkpoint, out):

@@ -1,25 +1,22 @@
 """What can be refused of the stages that make data, and of the files that others learn from."""
 
-import importlib.util
 import os
-import re
 from collections import deque
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from tesuji.core.errors import DataError, RecipeError, did_you_mean
 from tesuji.datasets.files import read_pairs, read_rows
 from tesuji.games.base import Game
 from tesuji.logs.files import files
 from tesuji.logs.registry import KINDS
-from tesuji.recipe.schema.data import DataStage, EndpointSection, LogsStage
+from tesuji.players.endpoint.address import check_endpoint
+from tesuji.recipe.schema.data import DataStage, LogsStage
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.stages import SftStage
 
 RELATIVE = "the path is relative to the folder you start tesuji in"
 LONG = 40  # moves; games of two seats that last longer have millions of positions
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def check_logs(name: str, stage: LogsStage) -> None:
@@ -72,49 +69,6 @@ def check_positions(name: str, stage: DataStage, game: Game) -> None:
             hint="use `positions: sampled` with `num_positions`",
         )
     check_endpoint(f"{where}.endpoint", stage.endpoint, used=stage.thoughts == "llm")
-
-
-def check_endpoint(where: str, endpoint: EndpointSection, *, used: bool) -> None:
-    """The address is one, and where it is `used` the client is there. Raises RecipeError."""
-    why = _wrong_address(endpoint.base_url)
-    if why:
-        raise RecipeError(
-            f"{why}: it cannot be asked",
-            where=f"{where}.base_url",
-            hint="write it like http://127.0.0.1:8000/v1 or https://api.example.com/v1",
-        )
-    if not _VARIABLE.fullmatch(endpoint.api_key_env):
-        raise RecipeError(
-            "this is no name of an environment variable",
-            where=f"{where}.api_key_env",
-            hint="write the variable's name, such as OPENAI_API_KEY; the key itself stays outside",
-        )
-    if used and importlib.util.find_spec("openai") is None:
-        raise RecipeError(
-            "the openai client, which asks the endpoint, is not installed",
-            where=where,
-            hint="pip install 'tesuji[llm]'",
-        )
-
-
-def _wrong_address(url: str) -> str:
-    """Why nobody can be asked there; "" if somebody can."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        return str(error)
-    if parts.scheme not in ("http", "https"):
-        return "the address does not begin with http:// or https://"
-    if not parts.hostname:
-        return "the address names no host"
-    if any(sign.isspace() or not sign.isprintable() for sign in url):
-        return "there is a blank or a control character in the address"
-    if parts.username is not None or parts.password is not None:
-        return "there is a name or a password in the address"
-    if parts.query or parts.fragment:
-        return "there is a ? or a # in the address"
-    return "" if port != 0 else "there is no port 0"
 
 
 def check_rows(

@@ -17,6 +17,7 @@ from tesuji.evaluation.questions import asks_questions
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.pipeline.checks.data import check_logs, check_positions, check_rows
+from tesuji.pipeline.checks.distributed import check_distributed
 from tesuji.pipeline.checks.lengths import check_lengths
 from tesuji.pipeline.checks.model import check_model, inspect_base
 from tesuji.pipeline.checks.rl import check_rl
@@ -62,6 +63,7 @@ def check(recipe: Recipe, progress: Progress = SILENT) -> Recipe:
         rows = stage if isinstance(stage, DataStage | LogsStage) else rows
     _check_evaluation(recipe, game)
     _check_trackers(recipe)
+    check_distributed(recipe)
     facts = inspect_base(recipe, progress)
     recipe = settled(recipe, facts)
     check_model(recipe, facts)

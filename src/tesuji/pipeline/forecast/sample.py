@@ -81,7 +81,8 @@ def _some_read(stage: LogsStage, out: Path) -> tuple[LogsStage, float]:
     """Files from all over the list, no more bytes than may be read: one at least."""
     sizes = {file: file.stat().st_size for file, _ in files(list(map(Path, stage.paths)), out)}
     spread = list(sizes)[:: max(1, len(sizes) // FILES)][:FILES]
-    taken, read = [], 0
+    taken: list[str] = []
+    read = 0
     for file in spread:
         if taken and read + sizes[file] > BYTES:
             break

@@ -8,6 +8,7 @@ from tesuji.core.progress import Progress
 from tesuji.episodes.rewards.total import make_terms
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
+from tesuji.learners.distributed import is_main, on_main, wait
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
 from tesuji.learners.reward_model.critic import critic_from_reward
@@ -38,13 +39,16 @@ def run_rl(
 
     `reward_model` is the folder of the learned reward, `critic` that of a critic of its own.
     """
-    set_aside_damaged(checkpoints(out / "checkpoints")[::-1], progress.say)
+    if is_main():
+        set_aside_damaged(checkpoints(out / "checkpoints")[::-1], progress.say)
+    wait()
     done = checkpoints(out / "checkpoints")
     policy = trainable(recipe, str(done[-1]) if done else source)
     say_how_run(policy, progress)
     scorer = load_scorer(recipe.model, reward_model) if reward_model else None
     rewards = make_terms(stage.rewards, lambda e: load_game(e.game, e.options), scorer)
 
+    @on_main
     def evaluate(step: int) -> dict[str, float]:
         return look(game, policy, recipe, rewards, stage.eval_episodes)
 

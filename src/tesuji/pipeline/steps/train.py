@@ -10,6 +10,7 @@ from tesuji.core.progress import Progress
 from tesuji.evaluation.matches.certificate import certify
 from tesuji.evaluation.metrics import certificate_metrics
 from tesuji.games.base import Game
+from tesuji.learners.distributed import on_main
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import Policy, load_policy
@@ -84,7 +85,7 @@ def stop_when(
         metrics.log(name, step, certificate_metrics(certificates))
         return all(certificate.holds for certificate in certificates)
 
-    return certified
+    return on_main(certified)
 
 
 def _on_step(progress: Progress) -> Callable[[int, int, str], None]:

@@ -69,6 +69,12 @@ def in_hermes_style(tools: Sequence[dict[str, Any]], messages: Sequence[Message]
     return [Message(role="system", content=text), *messages]
 
 
+def in_plain_words(messages: Sequence[Message]) -> list[Given]:
+    """The conversation for a reader that knows no role but system, user and assistant."""
+    tools, others = split_tools(messages)
+    return next(forms("", in_hermes_style(tools, others) if tools is not None else others))
+
+
 def calls_at_end(text: str) -> tuple[str, tuple[Call, ...]]:
     """(the text before, the calls) of a reply that ends with calls and nothing else; (the text, no
     calls) for any other."""

@@ -4,30 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from tesuji.recipe.schema.endpoint import EndpointSection
 from tesuji.recipe.schema.sections import Different, PlayerSection, Section, Text
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
-
-
-class EndpointSection(Section):
-    """An OpenAI-compatible endpoint that writes thoughts. Its key comes from the environment."""
-
-    base_url: Text = "http://127.0.0.1:8000/v1"
-    """Where the endpoint is."""
-    model: Text = "default"
-    """Model name to ask for."""
-    api_key_env: Text = "OPENAI_API_KEY"
-    """Name of the environment variable that holds the key (never the key itself)."""
-    concurrency: int = Field(8, ge=1, le=10_000)
-    """Requests under way at once."""
-    timeout_s: float = Field(60.0, gt=0, le=604_800)
-    """Seconds for one answer, from asking to its last byte; what takes longer is asked again."""
-    retries: int = Field(4, ge=0, le=100)
-    """How often a failed request is tried again, waiting longer each time."""
-    temperature: float = Field(0.7, ge=0.0, le=100)
-    """Sampling temperature asked for."""
-    max_tokens: int = Field(200, ge=1, le=1_000_000)
-    """Longest thought, in tokens."""
 
 
 class DataStage(Section):

@@ -66,7 +66,8 @@ class PlaySection(Section):
     concurrent: int = Field(256, ge=1, le=1_000_000)
     """Matches under way at once."""
     opponent_timeout_s: float = Field(300.0, gt=0, le=604_800)
-    """An opponent that has not answered after so many seconds is given up."""
+    """An opponent that has not answered after so many seconds is given up. Not for `openai`: each
+    of its requests has a `timeout_s` of its own."""
 
     @model_validator(mode="after")
     def _someone_to_play(self) -> "PlaySection":

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tesuji.recipe.schema.sections import (
     Different,
+    DistributedSection,
     GameSection,
     ModelSection,
     PlayerSection,
@@ -83,6 +84,8 @@ class Recipe(Section):
     """What happens, in this order. A stage's kind is its name unless `kind:` says otherwise."""
     evaluation: EvaluationSection = EvaluationSection()
     """How it is judged."""
+    distributed: DistributedSection | None = None
+    """How many processes learn, see scale.md. Default: one, or as many as torchrun starts."""
     report_to: Annotated[list[Tracker], Different] = []
     """Trackers fed beside `metrics.jsonl`, by transformers' names."""
 

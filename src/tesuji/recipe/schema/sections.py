@@ -27,6 +27,12 @@ def not_zero(steps: int) -> int:
     return steps
 
 
+ENDPOINT = "openai"  # the player behind an endpoint
+MEANS_BEFORE = {"api_key_env": "OPENAI_API_KEY", "concurrency": 8, "timeout_s": 60.0, "retries": 4}
+MEANS = {  # of an endpoint's keys those that change nothing in what it answers
+    *MEANS_BEFORE,
+    *("max_requests", "max_dollars", "input_price", "output_price", "cache", "name"),
+}
 Text = Annotated[str, Field(min_length=1)]
 Auto = Literal["auto"]
 Different = AfterValidator(no_twice)
@@ -181,6 +187,15 @@ class SamplingSection(Section):
     """Most prompts in one forward pass."""
 
 
+class DistributedSection(Section):
+    """Several processes that learn together, each from its share of every batch."""
+
+    processes: int = Field(ge=1, le=65_536)
+    """How many; a GPU each where the model is on GPUs. A run of another number is refused."""
+    strategy: Literal["ddp"] = "ddp"
+    """`ddp`: each has the whole model."""
+
+
 class NamedSection(Section):
     """A section that names something, and takes as its other keys the options of that."""
 
@@ -196,8 +211,8 @@ class PlayerSection(NamedSection):
     """Someone who chooses moves. A bare name is short for `{player: ...}`."""
 
     player: Text
-    """random, minimax, mcts, ismcts, cfr, scripted, entropy, ... ; all other keys are that player's
-    options, e.g. `{player: mcts, simulations: 100}`."""
+    """random, minimax, mcts, ismcts, cfr, scripted, entropy, openai, ... ; all other keys are that
+    player's options, e.g. `{player: mcts, simulations: 100}`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -206,8 +221,14 @@ class PlayerSection(NamedSection):
 
     @property
     def label(self) -> str:
-        """A short name that tells two configurations apart: `mcts(simulations=100)`."""
-        inside = ", ".join(f"{key}={value}" for key, value in self.options.items())
+        """A short name that tells two configurations apart: `mcts(simulations=100)`. An endpoint
+        has the one that it is given, or its options without those that change no reply."""
+        options = self.options
+        if self.player == ENDPOINT:
+            if options.get("name"):
+                return str(options["name"])
+            options = {key: value for key, value in options.items() if key not in MEANS}
+        inside = ", ".join(f"{key}={value}" for key, value in options.items())
         return f"{self.player}({inside})" if inside else self.player
 
 

@@ -24,7 +24,7 @@ class SftStage(Training):
     max_steps: Annotated[int, AfterValidator(not_zero)] = Field(-1, ge=-1, le=1_000_000_000)
     """Stop after this many optimizer steps; -1: after `epochs`."""
     batch_size: int = Field(8, ge=1, le=1_000_000)
-    """Rows per device and forward pass."""
+    """Rows per forward pass; several processes share them out."""
     gradient_accumulation_steps: int = Field(1, ge=1, le=1_000_000)
     """Forward passes per optimizer step."""
     max_length: Length | Auto = "auto"

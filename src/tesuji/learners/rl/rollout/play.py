@@ -22,8 +22,8 @@ MOST_FAILED = 0.5
 
 @dataclass(frozen=True)
 class Rollout:
-    """What was played by this process: traces in the order of the tasks, an outcome for every
-    learning seat, and what the log wants to know. Sums, so that processes can be added up."""
+    """What was played: traces in the order of the tasks, an outcome for every learning seat, and
+    what the log wants to know. Sums, so that processes can be added up."""
 
     traces: list[Trace]
     outcomes: list[PlayedTask]
@@ -64,6 +64,19 @@ def play(tasks: Sequence[Task], setup: MatchSetup, *, version: int) -> Rollout:
         _take(rollout, task, episode, setup, version)
     _check_failures(rollout, episodes)
     return rollout
+
+
+def joined(parts: Sequence[Rollout]) -> Rollout:
+    """One rollout of what several processes have played at the same time, in their order."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = Rollout([], [], seconds=max(part.seconds for part in parts))
+    for part in parts:
+        whole.traces.extend(part.traces)
+        whole.outcomes.extend(part.outcomes)
+        for name, value in part.sums.items():
+            whole.sums[name] += value
+    return whole
 
 
 def outcomes_of(tasks: Sequence[Task], setup: MatchSetup) -> list[PlayedTask]:

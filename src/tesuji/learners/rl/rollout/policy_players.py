@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.episodes.schedule.schedule import Schedule
+from tesuji.learners.distributed import is_main
 from tesuji.learners.rl.weights import Weights, copy_of, load_tensors, save_tensors, swapped
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.by_game import ByGame
 from tesuji.players.guarded_player import GuardedPlayer
 from tesuji.players.model import ModelPlayer
 from tesuji.recipe.schema.play import SELF, SNAPSHOT
+from tesuji.recipe.schema.sections import ENDPOINT
 
 
 class Snapshots:
@@ -28,7 +30,8 @@ class Snapshots:
     def take(self, step: int) -> None:
         """Freeze the policy as it is now."""
         self.kept[step] = copy_of(self.model)
-        save_tensors(self._file(step), self.kept[step])
+        if is_main():
+            save_tensors(self._file(step), self.kept[step])
 
     def keep(self, steps: Sequence[int]) -> None:
         """Have exactly these, reading from the files what is not in memory."""
@@ -66,9 +69,14 @@ class WithinContext(Player):
 
 
 def fixed_opponents(schedule: Schedule, timeout_s: float) -> dict[str, Player]:
-    """Every named opponent of all curriculum stages, behind a guard."""
+    """Every named opponent of all curriculum stages, behind a guard; an endpoint keeps its own time
+    for each of its requests, and where it cannot go on, the run stops."""
     return {
-        section.label: GuardedPlayer(ByGame(section), timeout_s=timeout_s)
+        section.label: (
+            ByGame(section)
+            if section.player == ENDPOINT
+            else GuardedPlayer(ByGame(section), timeout_s=timeout_s)
+        )
         for section in schedule.all_players()
         if section.player not in (SELF, SNAPSHOT)
     }

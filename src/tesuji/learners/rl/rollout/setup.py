@@ -5,14 +5,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from tesuji.core.errors import EngineError
 from tesuji.core.types import Task
 from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.rewards.base import RewardModel
 from tesuji.episodes.rewards.total import make_terms
 from tesuji.episodes.schedule.schedule import POLICY, Schedule
+from tesuji.learners.distributed import on_main, process
 from tesuji.learners.model.load import Policy
-from tesuji.learners.rl.distributed import process
 from tesuji.learners.rl.rollout.play import MatchSetup
 from tesuji.learners.rl.rollout.policy_players import (
     Snapshots,
@@ -58,17 +57,13 @@ class RolloutSetup:
         self.rules = TurnRules(prompt.answer, prompt.retry, prompt.on_illegal, stage.play.max_moves)
 
     def propose(self) -> list[Task]:
-        """This process's share of the next tasks: whole groups, dealt in turn."""
+        """This process's share of the next tasks: groups that follow each other."""
         tasks = self.schedule.propose(self.stage.batch_size)
         mine, processes = process()
         size = self.stage.num_generations
-        if len(tasks) // size < processes:
-            raise EngineError(
-                f"{len(tasks) // size} groups are too few for {processes} processes",
-                where="batch_size",
-                hint="raise batch_size, or lower num_generations",
-            )
-        return [t for place, t in enumerate(tasks) if place // size % processes == mine]
+        groups = len(tasks) // size
+        begin, end = (number * groups // processes * size for number in (mine, mine + 1))
+        return tasks[begin:end]
 
     def matches(self) -> MatchSetup:
         """How the next rollout is played; what was read with older weights is forgotten."""
@@ -106,7 +101,7 @@ class RolloutSetup:
         stage = str(curriculum.index if curriculum else 0)
         if stage not in self.random_successes:
             setup = self._matches(player, dict.fromkeys(self.snapshots.by_label(), player))
-            self.random_successes[stage] = random_success(self.schedule, setup)
+            self.random_successes[stage] = on_main(random_success)(self.schedule, setup)
         measured = self.random_successes[stage]
         return {} if measured is None else {"random/success": measured}
 

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from tesuji.core.seeds import stream
 from tesuji.learners.rl.advantages import RoleBaseline, moments
-from tesuji.learners.rl.distributed import gathered, summed
 from tesuji.learners.rl.estimators import ESTIMATORS, Estimate, Evidence, whitened
 from tesuji.learners.rl.token_layout import Array, Flat, mini_batches
 from tesuji.learners.rl.update.build import loss_options
@@ -69,7 +68,7 @@ def estimate_advantages(
     evidence = Evidence(scores.values, penalty, scores.after)
     estimate = ESTIMATORS[type(stage)](stage, flat, evidence, baseline)
     if stage.whiten_advantages:
-        estimate = whitened(estimate, summed(moments(estimate.advantages)))
+        estimate = whitened(estimate)
     return estimate, kl
 
 
@@ -78,7 +77,7 @@ def new_unit(learner: Learner, estimate: Estimate) -> float:
     head = learner.module.value_head
     if head is None or estimate.returns is None:
         return 1.0
-    learner.returns.observe(summed(moments(estimate.returns)), head)
+    learner.returns.observe(moments(estimate.returns), head)
     return learner.returns.unit
 
 
@@ -129,7 +128,7 @@ def update(
     options = loss_options(stage, number, beta)
     totals: dict[str, float] = defaultdict(float)
     groups = len({flat.traces[owner].group for owner in flat.owner})
-    parts = min(stage.num_mini_batches, *gathered([groups]))  # the same in every process
+    parts = min(stage.num_mini_batches, groups)
     count, steps = 0, stage.num_iterations * parts
     for iteration in range(stage.num_iterations):
         order = random.Random(stream(recipe.seed, "minibatches", number, iteration))
@@ -145,14 +144,13 @@ def update(
 
 
 def _norm(stage: RLStage, flat: Flat, segments: Sequence[int], room: int) -> float:
-    """What the summed loss is divided by: tokens, traces or (Dr. GRPO) the room for tokens, over
-    all processes."""
+    """What the summed loss is divided by: tokens, traces or (Dr. GRPO) the room for tokens."""
     owners = {flat.owner[number] for number in segments}
     if isinstance(stage, GrpoStage) and stage.dr_grpo:
-        mine = float(room * sum(len(flat.traces[owner].rewards) for owner in owners))
+        norm = float(room * sum(len(flat.traces[owner].rewards) for owner in owners))
     elif stage.loss_type == "trace":
-        mine = float(len(owners))
+        norm = float(len(owners))
     else:
         turns_of = (flat.segments[number].turns for number in segments)
-        mine = float(sum(turn >= 0 for turns in turns_of for turn in turns))
-    return max(1.0, sum(gathered([mine])))
+        norm = float(sum(turn >= 0 for turns in turns_of for turn in turns))
+    return max(1.0, norm)

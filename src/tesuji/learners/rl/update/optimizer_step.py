@@ -1,14 +1,15 @@
 """Optimizer steps on a rollout, over Accelerate: whatever the micro-batches, the same gradient.
 
-The loss is divided by the tokens of the whole optimizer step, over all processes; DDP averages,
-so it is multiplied by their number. Where memory runs out the micro-batch is halved and the step
-done again from the same weights.
+Every process knows all rows of a step and computes its share of them. The loss is divided by the
+tokens of the whole step; DDP averages, so it is multiplied by the number of processes. Where memory
+runs out the micro-batch is halved and the step done again from the same weights.
 """
 
 import contextlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from tesuji.core.errors import EngineError
+from tesuji.learners.distributed import gathered, gathered_sums, process
 from tesuji.learners.model.memory import ran_out_of_memory
-from tesuji.learners.rl.distributed import gathered
 from tesuji.learners.rl.token_layout import Array, Flat
 from tesuji.learners.rl.update.actor_critic import ActorCritic
 from tesuji.learners.rl.update.batch import MicroBatch, Row, collate, micro_batches, row_of
@@ -109,7 +110,7 @@ def worth_a_pass(
 ) -> Sequence[int]:
     """Without the segments whose tokens have no advantage (groups in which all earned the same),
     where nothing but the advantage makes a gradient. They still count in the norm: the gradient
-    is the same, with less work. One segment always stays, for the other processes' sake."""
+    is the same, with less work. One segment always stays."""
     if options.vf_coef or options.beta or options.entropy_coef:
         return numbers
     has = tokens.data.advantages.cpu().numpy() != 0
@@ -132,9 +133,9 @@ def score(learner: Learner, flat: Flat) -> tuple[Array, Array | None, Array | No
 def _score(
     learner: Learner, flat: Flat, rows: Sequence[Row]
 ) -> tuple[Array, Array | None, Array | None]:
-    module, logps = learner.module, np.empty(flat.tokens)
-    values = np.empty((2, flat.tokens))
-    for part in learner.parts(rows):
+    module, known = learner.module, np.zeros((3, flat.tokens))
+    logps, values = known[0], known[1:]
+    for part in learner.parts(share_of(rows)):
         batch = learner.batch(part)
         with evaluating(module), learner.autocast():
             scored = module(batch)
@@ -143,15 +144,27 @@ def _score(
         for row, judged in zip(values, (scored.values, scored.after), strict=True):
             if judged is not None:
                 row[index] = learner.returns.unit * judged.double().cpu().numpy()
-    before, after = values if module.value_head is not None else (None, None)
-    return logps, before, after
+    if learner.accelerator.num_processes > 1:  # each has nothing but zeros for what others scored
+        everybodys = torch.from_numpy(known).to(module.model.device)
+        known = learner.accelerator.reduce(everybodys).cpu().numpy()
+    logps, before, after = known
+    return (logps, before, after) if module.value_head is not None else (logps, None, None)
+
+
+def share_of(rows: Sequence[Row]) -> list[Row]:
+    """The rows that this process computes. Neighbours, who begin alike, stay together; all shares
+    have about as many tokens, and one may be empty."""
+    mine, processes = process()
+    ends = [*accumulate(len(row.ids) for row in rows)]
+    numbers = ((end - 1) * processes // ends[-1] for end in ends)
+    return [row for row, number in zip(rows, numbers, strict=True) if number == mine]
 
 
 def step(
     learner: Learner, rows: Sequence[Row], tokens: Tokens, norm: float, options: LossOptions
 ) -> dict[str, float]:
-    """One optimizer step on these rows; `norm` is what the summed loss is divided by, over all
-    processes. Returns figures, averaged over this process's tokens.
+    """One optimizer step on these rows, which all processes share out; `norm` is what the summed
+    loss is divided by. Returns figures, averaged over the rows' tokens.
 
     Raises EngineError for a loss or gradient that is not a number, with the weights as they were,
     and when not even a single row fits into memory.
@@ -177,12 +190,12 @@ def _backward(
     learner: Learner, rows: Sequence[Row], tokens: Tokens, norm: float, options: LossOptions
 ) -> dict[str, float]:
     sums: dict[str, Tensor] = {}
-    parts = learner.parts(rows)
-    rounds = max(gathered([len(parts)]))
+    parts = learner.parts(share_of(rows))
+    rounds, company = max(gathered([len(parts)])), [rows[0]]
     device = learner.module.model.device
     for number in range(rounds):
         real = number < len(parts)  # another process may have more: keep it company
-        batch = learner.batch(parts[number if real else -1])
+        batch = learner.batch(parts[number] if real else company)
         last = number == rounds - 1
         with contextlib.nullcontext() if last else learner.accelerator.no_sync(learner.actor):
             with learner.autocast():
@@ -201,8 +214,10 @@ def _backward(
         for name, figure in losses.figures.items() if real else ():
             sums[name] = sums.get(name, torch.zeros((), device=device)) + figure.sum()
         sums["loss"] = sums.get("loss", torch.zeros((), device=device)) + loss.detach()
+    totals = gathered_sums({name: float(value) for name, value in sums.items()})
+    loss = totals.pop("loss") / learner.accelerator.num_processes
     count = sum(len(row.trained) for row in rows)
-    return {name: float(value) / (count if name != "loss" else 1) for name, value in sums.items()}
+    return {"loss": loss, **{name: value / count for name, value in totals.items()}}
 
 
 def _mode(actor: nn.Module, module: ActorCritic) -> AbstractContextManager[None]:

@@ -1,0 +1,162 @@
+"""Two processes, started by `tesuji run` or by torchrun, do what one does: every learner's losses,
+gradients, weights and figures, and what is written. (gloo, CPU)"""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from processes import TORCHRUN, TWO, begin, command, furthest, metrics, ranks_below, run
+
+from tesuji.core.errors import ComputeError, RecipeError
+from tesuji.core.files import read_json
+from tesuji.pipeline.checks.recipe import check
+from tesuji.pipeline.run import run_recipe
+from tesuji.recipe.reading.load import load_recipe
+
+SAME = 1e-5
+CHAIN = """\
+name: alone
+game: tic_tac_toe
+model:
+  lora: null
+  tiny: {hidden_size: 16, num_attention_heads: 2, num_key_value_heads: 2, intermediate_size: 32}
+prompt: {style: compact, answer: id}
+sampling: {max_new_tokens: 2, legal_only: true}
+stages:
+  data: {positions: sampled, num_positions: 60, pairs: all, held_out: 0.2}
+  sft: {epochs: 1.0, batch_size: 16, learning_rate: 0.003, save_steps: 2, logging_steps: 1,
+        eval_steps: 3}
+  dpo: {max_steps: 4, batch_size: 6, learning_rate: 0.001, logging_steps: 1, eval_steps: 2,
+        gradient_accumulation_steps: 2}
+  reward: {max_steps: 4, batch_size: 6, learning_rate: 0.001, logging_steps: 1}
+  grpo: {max_steps: 4, batch_size: 24, num_generations: 4, num_mini_batches: 2, beta: 0.05,
+         learning_rate: 0.001, logging_steps: 1, entropy_coef: 0.01, eval_steps: 2,
+         eval_episodes: 4, play: {opponents: [random, self, snapshot], snapshot_steps: 2,
+         failure_replay: {share: 0.5, capacity: 8}}}
+  ppo: {max_steps: 3, batch_size: 9, learning_rate: 0.001, logging_steps: 1, kl_in: reward,
+        beta: 0.05, target_kl: 0.01, value_grad: 0.3, num_iterations: 2, ema_decay: 0.5,
+        rewards: {returns: 1.0, reward_model: 0.1}}
+evaluation: {opponents: [random], episodes: 4, positions: 0, before: false}
+"""
+LEARNERS = ("sft", "dpo", "reward", "grpo", "ppo")
+
+
+def write(folder: Path, text: str = CHAIN) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory) -> tuple[Path, Path, str]:
+    """The chain's run folder of one process and of two, and what the two have said."""
+    folder = tmp_path_factory.mktemp("both")
+    recipe = write(folder)
+    run_recipe(load_recipe(recipe), folder / "runs")
+    said, _ = run(command(recipe, "name=two", *TWO))
+    return folder / "runs" / "alone", folder / "runs" / "two", said
+
+
+@pytest.mark.parametrize("stage", LEARNERS)
+def test_two_processes_learn_what_one_does(stage: str, both: tuple[Path, Path, str]) -> None:
+    alone, two, _ = both
+    ours, theirs = metrics(alone, stage), metrics(two, stage)
+    assert len(ours) == len(theirs) >= 3
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.keys() == other.keys()
+        assert other == pytest.approx(one, rel=SAME, abs=SAME)
+    assert furthest(alone / stage / "final", two / stage / "final") < SAME
+    assert furthest(alone / "base", two / stage / "final") > 10 * SAME, "it has learned"
+
+
+def test_one_of_the_processes_writes_and_talks(both: tuple[Path, Path, str]) -> None:
+    alone, two, said = both
+    assert said.count("sft: 7 steps") == said.count("Report: ") == 1
+    assert "2 processes (ddp)" in said
+    names = [{str(p.relative_to(run)).partition("_training_logs_")[0] for p in run.rglob("*")}
+             for run in (alone, two)]  # fmt: skip
+    more = {name for name in names[0] ^ names[1] if "rng_state" not in name}
+    assert not more, "the same files"
+    assert len(list(two.glob("stages/*/*_training_logs_*"))) == len(LEARNERS)
+    rows = (two / "metrics.jsonl").read_text().splitlines()
+    assert len(rows) == len((alone / "metrics.jsonl").read_text().splitlines())
+
+
+SFT = CHAIN[: CHAIN.index("  dpo:")] + CHAIN[CHAIN.index("evaluation:") :]
+
+
+def sft(steps: int) -> str:
+    return SFT.replace("epochs: 1.0", f"max_steps: {steps}").replace("alone", "killed")
+
+
+def test_a_killed_process_ends_all_and_another_number_goes_on(tmp_path: Path) -> None:
+    recipe, stage = write(tmp_path, sft(120)), tmp_path / "runs" / "killed" / "stages" / "01-sft"
+    launcher = begin(command(recipe, *TWO))
+    while not list(stage.glob("checkpoints/checkpoint-*/checksums.json")):
+        assert launcher.poll() is None, launcher.communicate()
+        time.sleep(0.1)
+    ranks = ranks_below(launcher.pid)
+    assert set(ranks) == {0, 1}
+    os.kill(ranks[1], signal.SIGKILL)
+    killed = time.monotonic()
+    _, said = launcher.communicate(timeout=60)
+    assert time.monotonic() - killed < 30
+    assert launcher.returncode == 2
+    assert said.count("error: ") == 1
+    assert "process 1 was killed (SIGKILL)" in said
+    assert "Traceback" not in said
+    assert not any(Path(f"/proc/{pid}").exists() for pid in ranks.values())
+    assert _trained(recipe, "killed") == _trained(recipe, "whole") == 120
+    assert furthest(tmp_path / "runs/killed/sft/final", tmp_path / "runs/whole/sft/final") < SAME
+
+
+def _trained(recipe: Path, name: str) -> int:
+    """Run it, or go on, in this process; the steps of its SFT."""
+    folder = run_recipe(load_recipe(recipe, [f"name={name}"]), recipe.parent / "runs").folder
+    return int(read_json(folder / "sft" / "training.json")["steps"])
+
+
+@pytest.mark.parametrize("asked, ours", [(3, 2), (2, 1), (1, 2)])
+def test_another_number_of_processes_than_asked_for_is_refused(
+    asked: int, ours: int, tmp_path: Path, monkeypatch
+) -> None:
+    """In every process, before any of them waits for the others."""
+    recipe = load_recipe(write(tmp_path), [f"distributed.processes={asked}"])
+    for name, value in {"RANK": "0", "WORLD_SIZE": str(ours)}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ComputeError, match=f"asks for {asked} processes, and {ours} started"):
+        run_recipe(recipe, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "change, where",
+    [
+        ("stages.sft.batch_size=15", "stages.sft.batch_size"),
+        ("stages.dpo.batch_size=3", "stages.dpo.batch_size"),
+        ("stages.grpo.batch_size=4", "stages.grpo.batch_size"),
+        ("model.device=mps", "model.device"),
+    ],
+)
+def test_what_cannot_be_shared_out_is_refused(change: str, where: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        check(load_recipe(write(tmp_path), [change, "distributed.processes=2"]))
+    assert caught.value.where == where
+
+
+def test_only_a_strategy_that_is_there_can_be_asked_for(tmp_path: Path) -> None:
+    words = ["distributed.processes=2", "distributed.strategy=zero3"]
+    with pytest.raises(RecipeError, match="ddp"):
+        load_recipe(write(tmp_path), words)
+
+
+def test_torchrun_is_recognised(tmp_path: Path) -> None:
+    recipe = write(tmp_path, sft(3))
+    out, _ = run(command(recipe, launcher=TORCHRUN))
+    assert "2 processes (ddp)" in out
+    assert out.count("Report: ") == 1
+    recorded = load_recipe(tmp_path / "runs" / "killed" / "recipe.yaml").distributed
+    assert recorded is not None
+    assert recorded.processes == 2
