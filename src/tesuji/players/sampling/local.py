@@ -279,7 +279,7 @@ def _draw(logits: Tensor, rows: Sequence[_Row], temperature: float, top_p: float
     ids, logprobs = draw(distribution(legal, temperature, top_p), uniforms)
     drawn = torch.stack([ids.to(logprobs.dtype), logprobs], dim=1)  # float32 holds any id exactly
     for row, (token, logprob) in zip(rows, drawn.tolist(), strict=True):
-        if math.isnan(logprob):
+        if not math.isfinite(logprob):
             raise EngineError(
                 "the model's logits are not numbers",
                 hint="its training diverged, or its dtype overflows: try model.dtype: float32",
