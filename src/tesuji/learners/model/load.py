@@ -140,7 +140,7 @@ def load_model(section: ModelSection, source: str, *, rewarding: bool = False) -
         if not section.load_in_4bit:
             model = model.to(device)
     fit_threads(model)
-    require_support(model, source)
+    require_support(model, source, Path(source))
     return model
 
 
