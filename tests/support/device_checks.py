@@ -28,7 +28,7 @@ from tesuji.learners.model import load
 from tesuji.learners.model.load import Policy, prepare_base
 from tesuji.learners.pairs.dpo import train_dpo
 from tesuji.learners.pairs.reward import train_reward
-from tesuji.learners.reward_model.model import new_reward_model, score_ids
+from tesuji.learners.reward_model.model import load_reward_model, score_ids
 from tesuji.learners.rl.token_layout import flatten
 from tesuji.learners.rl.update.build import loss_options
 from tesuji.learners.rl.update.loss import TokenData
@@ -220,19 +220,26 @@ def test_no_micro_batch_of_an_update_waits(
         assert waited.total() == len(there[1])
 
 
-def train(kind: str, policy: Any, out: Path) -> None:
+def train(kind: str, device: str, out: Path) -> Policy:
     common: dict[str, Any] = {"name": kind, "prompt": PROMPT, "out": out, "seed": 3}
     options = {"batch_size": 4, "max_steps": 2, "learning_rate": 1e-3, "logging_steps": 1}
     common["metrics"] = MetricLog(out)
     if kind == "sft":
-        stage = SftStage.model_validate(options)
-        train_sft(stage, policy, train=EXAMPLES * 2, held_out=EXAMPLES[:2], **common)
+        common |= {"train": EXAMPLES * 2, "held_out": EXAMPLES[:2]}
     else:
-        pairs: dict[str, Any] = {"train": made_pairs(8, 1), "held_out": made_pairs(4, 2)}
-        if kind == "dpo":
-            train_dpo(DpoStage.model_validate(options), policy, **pairs, **common)
-        else:
-            train_reward(RewardStage.model_validate(options), policy, **pairs, **common)
+        common |= {"train": made_pairs(8, 1), "held_out": made_pairs(4, 2)}
+    if kind == "reward":
+        section = ModelSection(tiny=WIDER)
+        source = prepare_base(section, out / "base", 1)
+        train_reward(RewardStage.model_validate(options), section, source, **common)
+        return load_reward_model(section, str(out / "final"))
+    policy = tiny_policy()
+    policy.model.to(device)
+    if kind == "dpo":
+        train_dpo(DpoStage.model_validate(options), policy, **common)
+    else:
+        train_sft(SftStage.model_validate(options), policy, **common)
+    return policy
 
 
 @pytest.mark.parametrize("kind", ["sft", "dpo", "reward"])
@@ -242,13 +249,8 @@ def test_a_trainer_ends_with_the_same_weights(
     def run(device: str) -> tuple[torch.Tensor, list[float]]:
         out = tmp_path / device
         out.mkdir()
-        if kind == "reward":
-            section = ModelSection(tiny=WIDER)
-            policy = new_reward_model(section, prepare_base(section, out / "base", 1), 3)
-        else:
-            policy = tiny_policy()
-        policy.model.to(device)
-        train(kind, policy, out)
+        policy = train(kind, device, out)
+        assert policy.model.device.type == device
         scores = score_ids(policy.model, [LONG, SHORT], 0, 99) if kind == "reward" else []
         return flat(policy.model).cpu(), scores
 
