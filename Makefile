@@ -27,8 +27,8 @@ demo: $(STAMP) ## a small model learns tic-tac-toe until it never loses (about 2
 demo-llm: $(STAMP) ## SmolLM2-135M learns tic-tac-toe until it never loses (about 40 minutes of one core)
 	$(BIN)/tesuji run recipes/tictactoe/smollm2.yaml
 
-test: $(STAMP) ## all tests (under 10 minutes on 2 cores)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+test: $(STAMP) ## all tests (meant to take under 12 minutes on 2 cores)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP) ## format, lint, types and import layers
 	$(BIN)/ruff format --check src tests benchmarks examples

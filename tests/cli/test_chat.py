@@ -1,15 +1,12 @@
 """Talking with a model, and replies to a file of prompts: the real commands, on tiny models."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
+from forked import Forked, tesuji
 
 from tesuji.cli.main import main
 from tesuji.core.errors import DataError, RecipeError
@@ -62,13 +59,6 @@ def save(folder: Path, seed: int, **shape) -> Path:
     weights(seed, **shape).save_pretrained(folder)
     build_tokenizer().save_pretrained(folder)
     return folder
-
-
-def tesuji(*words: str, typed: str | None = None, cwd: Path | None = None):
-    command = [sys.executable, "-m", "tesuji", *words]
-    return subprocess.run(
-        command, input=typed, capture_output=True, text=True, cwd=cwd, timeout=60
-    )  # fmt: skip
 
 
 def test_a_scripted_conversation_gives_replies_and_nothing_else(run: Path, tmp_path: Path):
@@ -280,29 +270,18 @@ def test_what_was_kept_is_kept_for_the_same_key_only(tmp_path: Path):
     assert Kept(path, "a").replies == {}
 
 
-def hear_ctrl_c() -> None:
-    """Tests started in the background of a script inherit a shell that ignores Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def test_ctrl_c_keeps_the_replies_so_far_and_the_same_command_goes_on(tmp_path: Path):
     slow = {"hidden_size": 256, "intermediate_size": 1024, "max_position_embeddings": 1024}
     save(tmp_path / "slow", seed=1, **slow, num_hidden_layers=6)
     write_text(tmp_path / "p.txt", "".join(f"Prompt {i}\n" for i in range(16)))
     words = ["eval", "slow", "--prompts", "p.txt", "--batch-size", "1", "--max-new-tokens", "40"]
-    command = [sys.executable, "-m", "tesuji", *words]
     part = tmp_path / "p_results.jsonl.part"
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ, preexec_fn=hear_ctrl_c,
-    ) as process:  # fmt: skip
-        deadline = time.monotonic() + 60
-        while lines_in(part) < 4 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        _, shown = process.communicate(timeout=60)
-    assert process.returncode == 130, shown
-    assert "the same command goes on" in shown
+    command = Forked(*words, cwd=tmp_path)
+    command.wait_until(lambda: lines_in(part) >= 4)
+    command.send_signal(signal.SIGINT)
+    done = command.ended()
+    assert done.returncode == 130, done.stderr
+    assert "the same command goes on" in done.stderr
     kept = lines_in(part) - 1
     assert 3 <= kept < 16 and not (tmp_path / "p_results.jsonl").exists()
     again = tesuji(*words, cwd=tmp_path)
@@ -317,18 +296,13 @@ def lines_in(path: Path) -> int:
 def test_ctrl_c_stops_the_reply_and_not_the_conversation(tmp_path: Path):
     slow = {"hidden_size": 256, "intermediate_size": 1024, "max_position_embeddings": 100_000}
     model = save(tmp_path / "slow", seed=1, **slow, num_hidden_layers=6)
-    command = [sys.executable, "-m", "tesuji", "chat", str(model), "--max-new-tokens"]
-    with subprocess.Popen(
-        [*command, "40000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, env=os.environ, preexec_fn=hear_ctrl_c,
-    ) as process:  # fmt: skip
-        process.stdin.write("Hello\n")
-        process.stdin.flush()
-        assert process.stdout.read(1)  # it has begun to reply
-        process.send_signal(signal.SIGINT)
-        _, shown = process.communicate("/quit\n", timeout=60)
-    assert process.returncode == 0, shown
-    assert "[stopped]" in shown
+    words = ["chat", str(model), "--max-new-tokens", "40000"]
+    command = Forked(*words, typed="Hello\n/quit\n")
+    command.wait_until(lambda: command.shown[0])  # it has begun to reply
+    command.send_signal(signal.SIGINT)
+    done = command.ended()
+    assert done.returncode == 0, done.stderr
+    assert "[stopped]" in done.stderr
 
 
 def test_the_recipe_of_this_test_is_a_recipe(run: Path):

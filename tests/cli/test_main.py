@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from forked import tesuji as forked
 from places import RECIPES
 
 from tesuji.cli import doctor
@@ -236,8 +237,9 @@ def test_a_stream_that_the_shell_closed_is_no_fault(closed: str, words: str) -> 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
 def test_a_terminal_that_has_not_all_letters_is_no_fault(encoding: str) -> None:
-    run = tesuji("run", "tictactoe/tiny", "--dry-run", PYTHONIOENCODING=encoding)
+    run = forked("run", "tictactoe/tiny", "--dry-run", encoding=encoding)
     assert run.returncode == 0 and "Traceback" not in run.stderr
+    assert "tictactoe-tiny" in run.stdout
 
 
 @pytest.mark.parametrize("words", [["--help"], ["recipes", "schema"], ["recipes"], ["--version"]])

@@ -57,9 +57,9 @@ def test_another_model_in_the_file_is_noticed(tmp_path: Path):
         compare_gguf(tmp_path / "b.gguf", other, tokenizer)
 
 
-def test_smollm2_keeps_its_words_and_its_digits(smollm2: Path, tmp_path: Path):
-    model = AutoModelForCausalLM.from_pretrained(smollm2, dtype="float32").eval()
-    tokenizer = AutoTokenizer.from_pretrained(smollm2)
+def test_smollm2_keeps_its_words_and_its_digits(short_smollm2: Path, tmp_path: Path):
+    model = AutoModelForCausalLM.from_pretrained(short_smollm2, dtype="float32").eval()
+    tokenizer = AutoTokenizer.from_pretrained(short_smollm2)
     write_gguf(model, tokenizer, tmp_path / "smollm2.gguf", "f16", name="smollm2")
     assert compare_gguf(tmp_path / "smollm2.gguf", model, tokenizer) < 0.02
 

@@ -194,19 +194,23 @@ def test_rewards_are_read_in_trees_of_so_many_tokens():
     assert score_ids(model, [], 256, 10) == []
 
 
-SMOLLM2 = ModelSection(base="smollm2", dtype="float32", device="cpu", lora=LORA)
 SHORT = [pair("2+2? ", "4", "5"), pair("2+3? ", "5", "4, I think")]
 
 
-def test_dpo_of_smollm2_is_trls_own(tmp_path: Path, smollm2: Path):
-    policy = with_adapter(load_policy(SMOLLM2, str(smollm2)), LORA)
+@pytest.fixture
+def smollm2_section(short_smollm2: Path) -> ModelSection:
+    return ModelSection(base=str(short_smollm2), dtype="float32", device="cpu", lora=LORA)
+
+
+def test_dpo_of_smollm2_is_trls_own(tmp_path: Path, smollm2_section: ModelSection):
+    policy = with_adapter(load_policy(smollm2_section, smollm2_section.base), LORA)
     trainer, batch = batch_of(DpoLearner(DpoStage(), policy), tmp_path, SHORT)
     moved(policy.model)
     assert_trls_own(trainer, DPOTrainer, batch)
 
 
-def test_a_reward_model_of_smollm2_is_trls_own(tmp_path: Path, smollm2: Path):
-    policy = new_reward_model(SMOLLM2, str(smollm2), 1)
+def test_a_reward_model_of_smollm2_is_trls_own(tmp_path: Path, smollm2_section: ModelSection):
+    policy = new_reward_model(smollm2_section, smollm2_section.base, 1)
     trainer, batch = batch_of(RewardLearner(RewardStage(), policy, PROMPT), tmp_path, SHORT)
     moved(policy.model)
     assert_trls_own(trainer, RewardTrainer, batch)

@@ -122,10 +122,11 @@ BOARDS = ["xo. ... ...", "xo. x.. ...", "xo. x.. o..", "... ... ..x", "xo. ... .
 
 
 def test_a_tree_of_a_real_models_rows_has_the_loss_and_gradient_of_plain_rows(
-    tmp_path: Path, smollm2: Path
+    tmp_path: Path, short_smollm2: Path
 ) -> None:
-    section = ModelSection(base="smollm2", dtype="float32", device="cpu")
-    policy = with_adapter(load_policy(section, "smollm2"), LoraSection(r=4, alpha=8))
+    base = str(short_smollm2)
+    section = ModelSection(base=base, dtype="float32", device="cpu")
+    policy = with_adapter(load_policy(section, base), LoraSection(r=4, alpha=8))
     with torch.no_grad():
         for name, parameter in policy.model.named_parameters():
             if "lora_B" in name:  # zero at first, which would leave lora_A without a gradient

@@ -8,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 import torch
 from places import ROOT
 
@@ -98,6 +99,7 @@ def logged(run: Path, stage: str, metric: str) -> float:
     return [r[metric] for r in MetricLog(run).rows() if r["stage"] == stage and metric in r][-1]
 
 
+@pytest.mark.slow
 def test_the_whole_chain_from_one_recipe_killed_in_every_stage(tmp_path: Path) -> None:
     recipe = short_chain()
     torch.set_num_threads(1)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import TOKEN, run_push, serving, use_hub
+from hub_server import TOKEN, serving, use_hub
 
 from tesuji.cli.main import main
 from tesuji.core.checksums import seal
@@ -62,10 +62,9 @@ def test_a_merged_model_arrives_whole_after_a_push_that_was_stopped(run: Path, h
     assert "the same command goes on" in stopped and TOKEN not in stopped
     assert not hub.sets["me/model"]["files"]
     hub.fail_after = 1
-    done = run_push(["push", *words], hub.url, run.parent / "home", TOKEN, "0")  # as it is typed
-    assert done.returncode == 0, done.stderr
-    assert f"pushed: {hub.url}/me/model" in done.stdout
-    assert TOKEN not in done.stdout + done.stderr
+    assert main(["push", *words]) == 0
+    shown, err = capsys.readouterr()
+    assert f"pushed: {hub.url}/me/model" in shown and TOKEN not in shown + err
     kept = hub.sets["me/model"]
     assert kept["private"] and kept["type"] == "model"
     assert main(["push", *words]) == 0  # nothing large is sent twice
@@ -74,6 +73,8 @@ def test_a_merged_model_arrives_whole_after_a_push_that_was_stopped(run: Path, h
     assert kept["files"]["model.safetensors"] == (merged / "model.safetensors").read_bytes()
     card = kept["files"]["README.md"].decode()
     assert "name = 'me/model'" in card and "library_name: transformers" in card
+    assert "- Merged into its base in float32: logits are at most" in card
+    assert "- Saved in float32; loaded again by transformers alone" in card
 
 
 def test_what_is_refused_is_refused_before_anything_is_sent(

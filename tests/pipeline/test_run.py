@@ -7,12 +7,11 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
+from forked import Forked
 from listener import Listener
 from safetensors.torch import load_file
 from terminal import lines_of as lines_shown
@@ -21,6 +20,7 @@ from terminal import on_terminal
 from tesuji.cli.main import main
 from tesuji.core.errors import DataError, EngineError, GameError, RecipeError, TesujiError
 from tesuji.core.files import read_json, write_json
+from tesuji.core.progress import Progress
 from tesuji.episodes.store import read_episodes
 from tesuji.evaluation.results import load_evaluation
 from tesuji.learners.model.load import prepare_base
@@ -121,30 +121,31 @@ def test_the_old_results_of_a_changed_stage_are_kept(tmp_path: Path):
     assert read_json(stages / "02-sft~1" / "training.json")["steps"] == 6
 
 
-def killed_run(root: Path, moment: str) -> None:
-    """Run the small recipe in a process that is killed with -9 at `moment` of the SFT stage."""
-    (root / "small.yaml").write_text(dump_recipe(small()))
-    program = f"""
-import os, signal, sys
-from pathlib import Path
-from tesuji.core.progress import Progress
-from tesuji.pipeline.run import run_recipe
-from tesuji.recipe.reading.load import load_recipe
-
 class Deadly(Progress):
-    training = False
-    def begin(self, words, total=None):
+    """Kills its process with -9 at a step of the training, or when those words begin."""
+
+    def __init__(self, moment: str) -> None:
+        self.moment, self.training = moment, False
+
+    def begin(self, words: str, total: int | None = None) -> None:
         self.training = "training" in words
-        if {moment!r} == words:
-            os.kill(os.getpid(), signal.SIGKILL)
-    def update(self, done, note=""):
-        if self.training and str(done) == {moment!r}:
+        if words == self.moment:
             os.kill(os.getpid(), signal.SIGKILL)
 
-run_recipe(load_recipe({str(root / "small.yaml")!r}), Path({str(root)!r}), progress=Deadly())
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=120)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    def update(self, done: int, note: str = "") -> None:
+        if self.training and str(done) == self.moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed_run(root: Path, moment: str) -> None:
+    """Run the small recipe in a process that is killed with -9 at `moment`."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            run_recipe(small(), root, progress=Deadly(moment))
+        finally:
+            os._exit(0)  # in no case go on as a second copy of this test
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
 
 
 def weights_of(run: Path) -> dict[str, torch.Tensor]:
@@ -362,29 +363,18 @@ def test_a_model_folder_that_is_broken_is_one_message(
     assert "cannot load the " in told and "Traceback" not in told
 
 
-def hear_ctrl_c() -> None:
-    """Tests started in the background of a script inherit a shell that ignores Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_and_sigterm_keep_what_is_done_and_say_so(tmp_path: Path, number: signal.Signals):
-    """The real command, interrupted in the middle of training, then started again."""
+    """The command, interrupted in the middle of training, then looked at."""
     stages = {**SMALL["stages"], "sft": {**SMALL["stages"]["sft"], "max_steps": 100_000}}
     (tmp_path / "small.yaml").write_text(dump_recipe(small(stages=stages)))
-    command = [sys.executable, "-m", "tesuji", "run", "small.yaml"]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ, preexec_fn=hear_ctrl_c,
-    ) as process:  # fmt: skip
-        checkpoints = tmp_path / "runs" / "small" / "stages" / "02-sft" / "checkpoints"
-        deadline = time.monotonic() + 120
-        while not list(checkpoints.glob("checkpoint-*")) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        process.send_signal(number)
-        _, shown = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "the same command goes on" in shown
+    checkpoints = tmp_path / "runs" / "small" / "stages" / "02-sft" / "checkpoints"
+    command = Forked("run", "small.yaml", cwd=tmp_path)
+    command.wait_until(lambda: list(checkpoints.glob("checkpoint-*")))
+    command.send_signal(number)
+    done = command.ended()
+    assert done.returncode == 130, done.stderr
+    assert "the same command goes on" in done.stderr
     assert decisions(load_recipe(tmp_path / "small.yaml"), tmp_path / "runs")["sft"] == "resume"
 
 

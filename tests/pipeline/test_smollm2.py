@@ -19,6 +19,7 @@ from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.reading.load import load_recipe
 from tesuji.recipe.schema.recipe import Recipe
 
+pytestmark = pytest.mark.slow
 LEARNERS = ("sft", "dpo", "reward", "ppo", "grpo")
 SHORT = {"max_steps": 2, "batch_size": 2, "learning_rate": 1e-4, "logging_steps": 1}
 PLAY = SHORT | {"play": {"opponents": [{"player": "random"}]}, "gamma": 0.0}

@@ -2,7 +2,6 @@
 
 import importlib.util
 import re
-import subprocess
 import sys
 from types import ModuleType
 
@@ -53,9 +52,11 @@ def test_log_probs_are_those_sampled_with(example):
         assert row[: len(reply.logprobs)].tolist() == pytest.approx(reply.logprobs, abs=1e-4)
 
 
-def test_it_learns_to_win():
-    done = subprocess.run([sys.executable, FILE], capture_output=True, text=True, check=True)
-    assert (before := score(done.stdout, "before")) and (after := score(done.stdout, "after"))
+def test_it_learns_to_win(example, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", [str(FILE)])
+    example.main()
+    shown = capsys.readouterr().out
+    assert (before := score(shown, "before")) and (after := score(shown, "after"))
     assert after["low"] > before["high"] and after["wins"] >= 75
 
 

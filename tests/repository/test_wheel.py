@@ -70,6 +70,7 @@ def elsewhere(wheel, tmp_path) -> Path:
     return python.parent
 
 
+@pytest.mark.slow
 def test_an_installed_tesuji_runs_a_recipe_by_name_in_an_empty_folder(elsewhere, tmp_path):
     folder = tmp_path / "empty"
     folder.mkdir()

@@ -70,7 +70,9 @@ class Hub:
         return JSONResponse({"errors": bad, "warnings": []}, status_code=400 if bad else 200)
 
     async def info(self, owner: str, name: str) -> Response:
-        found = self.sets[f"{owner}/{name}"]
+        found = self.sets.get(f"{owner}/{name}")
+        if found is None:
+            return JSONResponse({"error": "Repository not found"}, status_code=404)
         return JSONResponse({"id": f"{owner}/{name}", "private": found["private"], "sha": "0"})
 
     async def modes(self, request: Request) -> Response:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 INK = "#010203"  # replaced by currentColor: matplotlib itself knows no such colour
+LETTER, LINE = 0.085, 0.2  # inches, of ten points
 COLOURS = ("#3b78d8", "#d9731a", "#3a9a6a", "#a35bc0")
 
 
@@ -19,15 +20,38 @@ def ink_svg(name: str, draw: Callable[[Any], None], size: tuple[float, float] = 
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_style(name)):
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=size)
         axes = figure.add_subplot()
         draw(axes)
+        _make_room(figure, axes)
         text = io.StringIO()
         figure.savefig(text, format="svg", transparent=True, metadata=NO_METADATA)
     return _inline(text.getvalue())
 
 
 NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+
+
+def _make_room(figure: Any, axes: Any) -> None:
+    """Margins by the letters of the labels: a layout engine would draw everything twice, and
+    measure in a font that a page need not have."""
+    from matplotlib.transforms import blended_transform_factory
+
+    across, down = axes.xaxis, axes.yaxis
+    letters = max(map(len, _words_at_ticks(down)), default=0)
+    left = 0.16 + LETTER * letters + LINE * bool(axes.get_ylabel())
+    bottom = 0.12 + LINE * bool(_words_at_ticks(across)) + LINE * bool(axes.get_xlabel())
+    top = 0.12 + 0.15 * bool(down.get_major_formatter().get_offset())
+    width, height = figure.get_size_inches()
+    figure.subplots_adjust(left / width, bottom / height, 1 - 0.25 / width, 1 - top / height)
+    page, inside = figure.transFigure, axes.transAxes
+    across.set_label_coords(0.5, LINE / height, blended_transform_factory(inside, page))
+    down.set_label_coords(LINE / width, 0.5, blended_transform_factory(page, inside))
+
+
+def _words_at_ticks(axis: Any) -> list[str]:
+    words: list[str] = axis.get_major_formatter().format_ticks(axis.get_majorticklocs())
+    return words
 
 
 def plain(text: str) -> str:

@@ -6,7 +6,7 @@ Every pattern takes time linear in the text, whatever the text is.
 import os
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,11 @@ _LIKE_A_KEY = re.compile(r"(?=.*[A-Za-z])(?=.*\d)\S{12,}")
 def redact(text: str) -> str:
     """The text with every token shape and every secret variable's value replaced; of a URL the
     user's name or password, and parameters named like a key."""
-    for value in secret_values():
+    return _redacted(text, secret_values())
+
+
+def _redacted(text: str, secrets: Sequence[str]) -> str:
+    for value in secrets:
         text = text.replace(value, MARK)
     text = _SHAPES.sub(MARK, text)
     text = _HEADER.sub(rf"\g<1>{MARK}", text)
@@ -83,12 +87,14 @@ def _is_path(value: str) -> bool:
 
 def redact_all(value: Any) -> Any:
     """The same mapping, sequence or text with every text in it redacted, keys included."""
-    return _each_text(value, redact)
+    secrets = secret_values()
+    return _each_text(value, lambda text: _redacted(text, secrets))
 
 
 def safe_all(value: Any) -> Any:
     """As `redact_all`, and with control characters made visible: for pages and terminals."""
-    return _each_text(value, lambda text: visible(redact(text)))
+    secrets = secret_values()
+    return _each_text(value, lambda text: visible(_redacted(text, secrets)))
 
 
 def _each_text(value: Any, change: Callable[[str], str]) -> Any:

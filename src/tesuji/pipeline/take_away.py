@@ -27,6 +27,7 @@ from tesuji.report.card.write import Form, card
 
 DTYPES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}
 Say = Callable[[str], None]
+Written = tuple[Path, tuple[str, ...]]  # a folder, and in sentences how exact what is in it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,28 +81,37 @@ def find_trained(name: str, stage: str = "") -> TrainedStage:
 def merge(trained: TrainedStage, out: Path | None, outtype: str, say: Say) -> Path:
     """The adapter merged into its base, in a folder for plain transformers. Raises RecipeError
     where nothing is to be merged, and as `export_safetensors` does."""
+    return _merged(trained, out, outtype, say)[0]
+
+
+def _merged(trained: TrainedStage, out: Path | None, outtype: str, say: Say) -> Written:
     if not trained.is_adapter:
         raise RecipeError(
             f"stage {trained.stage} trained all weights: there is no adapter to merge",
             where=str(trained.final),
             hint=f"the folder is whole; a copy: tesuji export {trained.run} --to safetensors",
         )
-    return export_safetensors(trained, out, outtype, say)
+    return _safetensors(trained, out, outtype, say)
 
 
 def export_safetensors(trained: TrainedStage, out: Path | None, outtype: str, say: Say) -> Path:
     """The whole model in a folder for plain transformers, with its card; `auto` keeps the type of
     the base's weights. Raises EngineError, DataError; RecipeError for another type."""
+    return _safetensors(trained, out, outtype, say)[0]
+
+
+def _safetensors(trained: TrainedStage, out: Path | None, outtype: str, say: Say) -> Written:
     if outtype not in ("auto", *DTYPES):
         known = ", ".join(("auto", *DTYPES))
         raise RecipeError(f"no {outtype} in safetensors", where="--outtype", hint=known)
     folder = _place(trained, out, "safetensors")
     whole = _whole(trained, say)
-    notes = save_whole(whole, folder, DTYPES.get(outtype, whole.dtype))
-    for note in notes:
+    saved = save_whole(whole, folder, DTYPES.get(outtype, whole.dtype))
+    for note in saved:
         say(note)
-    trained.write_card(folder, Form(str(folder), notes=_sentences(whole.notes + notes)))
-    return folder
+    notes = _sentences(whole.notes + saved)
+    trained.write_card(folder, Form(str(folder), notes=notes))
+    return folder, notes
 
 
 def export_gguf(trained: TrainedStage, out: Path | None, outtype: str, say: Say) -> Path:
@@ -148,8 +158,9 @@ def pack(trained: TrainedStage, to: str, merged: bool, say: Say) -> Parcel:
     """The model as it goes to `to` on the Hub: as it is, or (`merged`) its adapter merged first.
     Nothing is sent yet. Raises as `merge` does, EngineError for what is of no use elsewhere, and
     DataError where a file holds a secret."""
-    folder = merge(trained, None, "auto", say) if merged else trained.final
-    text = card(trained.run, trained.stage, folder, Form(to, trained.is_adapter and not merged))
+    folder, notes = _merged(trained, None, "auto", say) if merged else (trained.final, ())
+    form = Form(to, adapter=trained.is_adapter and not merged, notes=notes)
+    text = card(trained.run, trained.stage, folder, form)
     return Parcel(folder, pushed_files(folder, text), text)
 
 

@@ -7,6 +7,7 @@ template, a Content-Security-Policy lets no script run but our own, and secrets 
 """
 
 import base64
+import functools
 import hashlib
 import re
 from dataclasses import asdict
@@ -67,6 +68,7 @@ def markdown_template(name: str) -> Template:
     return _environment(autoescape=False, finalize=_markdown_value).get_template(name)
 
 
+@functools.cache
 def _environment(**options: Any) -> Environment:
     templates = Environment(
         loader=PackageLoader("tesuji.report", "templates"),

@@ -87,8 +87,9 @@ def nested(tokenizer) -> Flat:
     return flatten(traces)
 
 
-def test_so_with_a_model_that_people_trained(smollm2: Path) -> None:
-    plain = load_policy(ModelSection(base=str(smollm2), dtype="float32", device="cpu"), "smollm2")
+def test_so_with_a_model_that_people_trained(short_smollm2: Path) -> None:
+    base = str(short_smollm2)
+    plain = load_policy(ModelSection(base=base, dtype="float32", device="cpu"), base)
     adapted = with_adapter(plain, LoraSection(r=2))
     for name, parameter in adapted.model.named_parameters():
         if "lora_B" in name:  # zero at first: then half of the gradients would be zero, too

@@ -1,5 +1,6 @@
 """Pages about a data set, rendered from `datasets/templates` by Jinja."""
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,11 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 def render(template: str, **values: Any) -> str:
     """The page; names from logs go through `plain` in Markdown, in HTML all is escaped."""
+    return _environment().get_template(template).render(values)
+
+
+@functools.cache
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("tesuji.datasets"),
         autoescape=select_autoescape(["html.j2"]),
@@ -16,7 +22,7 @@ def render(template: str, **values: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"plain": plain, "n": "{:,}".format, "counts": counts, "table": table}
-    return environment.get_template(template).render(values)
+    return environment
 
 
 def plain(text: Any) -> str:

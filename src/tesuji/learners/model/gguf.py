@@ -105,14 +105,16 @@ def _alone(folder: Path, progress: Progress) -> Iterator[None]:
 
 
 def _make(file: Path, folder: Path, progress: Progress) -> None:
+    from tesuji.learners.model.gguf_reader import reading_once
+
     progress.begin(f"reading {file.name}")
-    reader = _looked_at(file)
+    reader = _looked_at(file, progress)
     _check_room(reader, folder)
     aside = folder.with_name(f".{folder.name}{HALF}")
     shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed
     try:
         aside.mkdir()
-        with telling_full_disk(folder.parent), _telling(file):
+        with telling_full_disk(folder.parent), _telling(file), reading_once(reader):
             _convert(file, reader, aside, progress)
         licence = _field(reader, "general.license", "")
         origin = {"format": FORMAT, "file": file.name, "sha256": folder.name, "license": licence}
@@ -128,9 +130,9 @@ def _make(file: Path, folder: Path, progress: Progress) -> None:
         progress.end()
 
 
-def _looked_at(file: Path) -> Any:
+def _looked_at(file: Path, progress: Progress) -> Any:
     """The file's reader, once all that is known of it fits. Raises EngineError."""
-    from gguf import GGUFReader
+    from tesuji.learners.model.gguf_reader import read_gguf
 
     with file.open("rb") as opened:
         head = opened.read(8)
@@ -139,7 +141,7 @@ def _looked_at(file: Path) -> Any:
         what = "a Git LFS pointer (run git lfs pull)" if pointer else "no GGUF file"
         raise _refused(file, f"it is {what}")
     try:
-        reader = GGUFReader(file)
+        reader = read_gguf(file, progress)
     except Exception as error:  # whatever it stumbles over in bytes of any kind
         raise _refused(file, f"it is damaged or was cut short ({first_line(error)})") from error
     if why := _unfit(reader):

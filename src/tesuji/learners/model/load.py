@@ -147,7 +147,7 @@ def load_model(
         if not section.load_in_4bit and shards == 1:
             model = model.to(device)
     fit_threads(model)
-    require_support(model, source)
+    require_support(model, source, Path(source))
     if shards > 1:
         _reshard(model)
     return model

@@ -13,7 +13,6 @@ from tesuji.evaluation.results import Evaluation, save_evaluation
 from tesuji.games.base import Game
 from tesuji.learners.model.load import Policy, load_policy
 from tesuji.learners.model.rules import UNLIMITED
-from tesuji.logs.poker.phh_writer import HANDS, save_hands
 from tesuji.pipeline.step_context import model_player, say_how_run
 from tesuji.pipeline.steps.data import held_out_of
 from tesuji.pipeline.steps.positions import questions_for
@@ -58,7 +57,10 @@ def run_evaluation(
             record=writer.write,
             progress=progress,
         )
-    save_hands(out / HANDS, judged, read_episodes(episodes))
+    if judged.info.family == "poker":  # pokerkit takes a second to import
+        from tesuji.logs.poker.phh_writer import HANDS, save_hands
+
+        save_hands(out / HANDS, judged, read_episodes(episodes))
     if data is not None and limit:
         result = replace(result, rows=_rows(section, recipe, policy, data, limit, progress))
     save_evaluation(out / "evaluation.json", result)

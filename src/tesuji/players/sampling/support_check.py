@@ -8,7 +8,8 @@ the text before it does, and no more than rounding where that is larger.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -42,23 +43,46 @@ DECODERS = "use a decoder-only language model, such as Qwen, Llama, Gemma or Smo
 
 Text = tuple[int, ...]
 
-_known: "WeakKeyDictionary[Any, tuple[str, Support]]" = WeakKeyDictionary()
+Found = tuple[str, Support]  # the attention after the check, which may have changed it, and more
+
+_known: "WeakKeyDictionary[Any, Found]" = WeakKeyDictionary()
+_by_files: dict[Hashable, Found] = {}  # the stages of a run load the same files again and again
 
 
-def support_of(model: Any) -> Support:
-    """What the model can do; found out the first time, with a few tokens. An adapter changes
-    nothing about it."""
+def support_of(model: Any, files: Path | None = None) -> Support:
+    """What the model can do; found out the first time, with a few tokens, and remembered where it
+    was loaded from the folder `files`. An adapter changes nothing about it."""
     base = whole(model)
     kept = _known.get(base)
     if kept is None or kept[0] != attention_of(model):
-        support = check(model)
-        kept = _known[base] = (attention_of(model), support)  # which the check may have changed
+        kept = _known[base] = _find_out(model, files)
     return kept[1]
 
 
-def require_support(model: Any, source: str) -> Support:
+def _find_out(model: Any, files: Path | None) -> Found:
+    key = _loaded_as(model, files) if files and files.is_dir() else None
+    if key not in _by_files:
+        support = check(model)
+        found = (attention_of(model), support)
+        if key is None:
+            return found
+        _by_files[key] = found
+    elif _by_files[key][0] == TREE_ATTENTION:
+        use_tree_attention(model)
+    return _by_files[key]
+
+
+def _loaded_as(model: Any, files: Path) -> Hashable:
+    """Whatever the check of a model from a folder follows from."""
+    base = whole(model)
+    facts = sorted((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files.iterdir())
+    how = (type(base), model.dtype, model.device, attention_of(model))
+    return (files.resolve(), tuple(facts), *how, getattr(base, "is_quantized", False))
+
+
+def require_support(model: Any, source: str, files: Path | None = None) -> Support:
     """The same. Raises EngineError where the model cannot be run rightly."""
-    support = support_of(model)
+    support = support_of(model, files)
     if support.way == "refused":
         raise EngineError(
             f"{source} ({model.config.model_type}) is refused: {support.reason}",

@@ -6,6 +6,7 @@ runs out the micro-batch is halved and the step done again from the same weights
 """
 
 import contextlib
+import functools
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -44,9 +45,9 @@ class Learner:
     returns: ReturnScale = field(default_factory=ReturnScale)
     notices: list[str] = field(default_factory=list)
 
-    @property
+    @functools.cached_property
     def module(self) -> ActorCritic:
-        """The actor without Accelerate's wrapping."""
+        """The actor without Accelerate's wrapping (which looks through all of its layers)."""
         module: ActorCritic = self.accelerator.unwrap_model(self.actor)
         return module
 
