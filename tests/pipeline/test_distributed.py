@@ -2,6 +2,7 @@
 gradients, weights and figures, and what is written. (gloo, CPU)"""
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from processes import TORCHRUN, TWO, begin, command, furthest, metrics, ranks_below, run
 
-from tesuji.core.errors import ComputeError, RecipeError
+from tesuji.core.errors import ComputeError, DataError, RecipeError
 from tesuji.core.files import read_json
 from tesuji.pipeline.checks.recipe import check
 from tesuji.pipeline.run import run_recipe
@@ -50,13 +51,18 @@ def write(folder: Path, text: str = CHAIN) -> Path:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory) -> tuple[Path, Path, str]:
-    """The chain's run folder of one process and of two, and what the two have said."""
-    folder = tmp_path_factory.mktemp("both")
-    recipe = write(folder)
-    run_recipe(load_recipe(recipe), folder / "runs")
-    said, _ = run(command(recipe, "name=two", *TWO))
-    return folder / "runs" / "alone", folder / "runs" / "two", said
+def alone(tmp_path_factory) -> Path:
+    """The chain's run folder, of one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    return run_recipe(load_recipe(write(folder)), folder / "runs").folder
+
+
+@pytest.fixture(scope="module")
+def both(alone: Path, tmp_path_factory) -> tuple[Path, Path, str]:
+    """That, the run folder of two processes, and what these have said."""
+    folder = tmp_path_factory.mktemp("two")
+    said, _ = run(command(write(folder), "name=two", *TWO))
+    return alone, folder / "runs" / "two", said
 
 
 @pytest.mark.parametrize("stage", LEARNERS)
@@ -137,7 +143,6 @@ def test_another_number_of_processes_than_asked_for_is_refused(
         ("stages.sft.batch_size=15", "stages.sft.batch_size"),
         ("stages.dpo.batch_size=3", "stages.dpo.batch_size"),
         ("stages.grpo.batch_size=4", "stages.grpo.batch_size"),
-        ("model.device=mps", "model.device"),
     ],
 )
 def test_what_cannot_be_shared_out_is_refused(change: str, where: str, tmp_path: Path) -> None:
@@ -150,6 +155,65 @@ def test_only_a_strategy_that_is_there_can_be_asked_for(tmp_path: Path) -> None:
     words = ["distributed.processes=2", "distributed.strategy=zero3"]
     with pytest.raises(RecipeError, match="ddp"):
         load_recipe(write(tmp_path), words)
+
+
+FSDP = "distributed.strategy=fsdp"
+
+
+@pytest.fixture(scope="module")
+def sharded(tmp_path_factory) -> Path:
+    """The run folder of the SFT alone, its weights sharded over two processes."""
+    folder = tmp_path_factory.mktemp("sharded")
+    said, _ = run(command(write(folder, SFT), FSDP, *TWO))
+    assert "2 processes (fsdp)" in said
+    return folder / "runs" / "alone"
+
+
+def test_sharded_weights_learn_what_whole_ones_do(alone: Path, sharded: Path) -> None:
+    """FSDP2; the model handed on is whole, for it was evaluated in one process."""
+    ours, theirs = metrics(alone, "sft"), metrics(sharded, "sft")
+    assert len(ours) == len(theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        assert other == pytest.approx(one, rel=SAME, abs=SAME)
+    assert furthest(alone / "sft" / "final", sharded / "sft" / "final") < SAME
+    assert (sharded / "stages" / "02-after" / "evaluation.json").exists()
+
+
+def test_sharded_weights_go_on_from_a_checkpoint(sharded: Path, tmp_path: Path) -> None:
+    """... of theirs; whole ones do not."""
+    recipe, here = write(tmp_path, SFT), tmp_path / "runs" / "alone"
+    shutil.copytree(sharded, here, symlinks=True)
+    stage = here / "stages" / "01-sft"
+    (stage / "done.json").unlink()
+    shutil.rmtree(stage / "final")
+    shutil.rmtree(stage / "checkpoints" / "checkpoint-7")
+    with pytest.raises(DataError, match="checkpoint of sharded weights"):
+        run_recipe(load_recipe(recipe), tmp_path / "runs")
+    said, _ = run(command(recipe, FSDP, *TWO))
+    assert "sft (goes on" in said
+    assert metrics(here, "sft") == [
+        pytest.approx(row, rel=SAME, abs=SAME) for row in metrics(sharded, "sft")
+    ]
+    assert furthest(sharded / "sft" / "final", stage / "final") < SAME
+
+
+@pytest.mark.parametrize(
+    "changes, where",
+    [
+        ([], "stages.dpo.kind"),
+        (["model.lora={}"], "model.lora"),
+        (["stages.sft.optimizer=muon"], "stages.sft.optimizer"),
+        (["stages.sft.early_stopping_patience=1"], "stages.sft.early_stopping_patience"),
+        (["stages.sft.stop_when=certificate"], "stages.sft.stop_when"),
+    ],
+)
+def test_what_sharded_weights_cannot_do_is_refused(
+    changes: list[str], where: str, tmp_path: Path
+) -> None:
+    recipe = write(tmp_path, SFT if changes else CHAIN)
+    with pytest.raises(RecipeError, match="fsdp") as caught:
+        check(load_recipe(recipe, [*changes, FSDP, "distributed.processes=2"]))
+    assert caught.value.where == where
 
 
 def test_torchrun_is_recognised(tmp_path: Path) -> None:

@@ -76,8 +76,10 @@ def assert_same(left: dict, right: dict, tolerance: float = 1e-5) -> None:
         assert float((value - right[name]).abs().max()) <= tolerance * largest, name
 
 
-def learner_of(stage: RLStage, lora: bool = False) -> Learner:
-    learner = build_learner(stage, policy(lora), temperature=0.7)
+def learner_of(stage: RLStage, lora: bool = False, device: str = "cpu") -> Learner:
+    made = policy(lora)
+    made.model.to(device)
+    learner = build_learner(stage, made, temperature=0.7)
     learner.optimizer.step = lambda: None  # the gradient is what is looked at
     learner.optimizer.zero_grad = lambda set_to_none=True: None
     learner.max_grad_norm = 0.0

@@ -22,7 +22,7 @@ from tesuji.learners.distributed import LostProcess, started
 WATCHED = "TESUJI_WATCHED"  # set in processes that were started here
 ERROR_FILE = "TORCHELASTIC_ERROR_FILE"  # torch's: where a process says why it failed
 LOST = 75  # the exit code of a process that another one has let down
-TOLD = (1, 2)  # those of one that has said why
+BUG, REFUSED = 1, 2  # those of one that has shown its traceback, or knows why in words
 GOES_ON = "the same command goes on from the last checkpoint"
 
 
@@ -51,21 +51,23 @@ def launch(processes: int, arguments: list[str]) -> int:
     try:
         elastic_launch(config, sys.executable)("-m", "tesuji", *arguments)
     except ChildFailedError as error:
-        return _told(error.failures)
+        return told(error.failures)
     except SignalException as error:
         raise KeyboardInterrupt from error
     return 0
 
 
-def _told(failures: dict[int, Any]) -> int:
+def told(failures: dict[int, Any]) -> int:
     """The exit code, where the main process said what happened; else that is raised."""
-    if 0 in failures and failures[0].exitcode in TOLD:
+    if 0 in failures and failures[0].exitcode in (BUG, REFUSED):
         return int(failures[0].exitcode)
     causes = {rank: failure for rank, failure in failures.items() if failure.exitcode != LOST}
-    for rank, failure in causes.items():
-        if failure.exitcode in TOLD:
+    for rank, failure in sorted(causes.items(), key=lambda one: one[1].exitcode, reverse=True):
+        if failure.exitcode == REFUSED:
             raise ComputeError(str(failure.message), where=f"process {rank}")
-        if failure.exitcode < 0:
+        if failure.exitcode >= 0:  # a traceback was shown
+            return BUG
+        if failure.exitcode != -signal.SIGTERM:
             name = signal.Signals(-failure.exitcode).name
             raise ComputeError(
                 f"process {rank} was killed ({name}), and the others were ended",
@@ -103,7 +105,7 @@ def one_of_several() -> Any:
             raise
         _leave_word(str(error))
         time.sleep(2)  # the main one may be about to say the same
-        sys.exit(2)
+        sys.exit(REFUSED)
 
 
 def _end_with_launcher() -> None:

@@ -21,7 +21,6 @@ from tesuji.recipe.schema.sections import DistributedSection
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=7)
-LOST = ("gloo", "NCCL", "Connection closed by peer", "Connection reset", "recvValue", "store")
 
 
 class LostProcess(ComputeError):
@@ -91,10 +90,13 @@ def leave() -> None:
 @contextlib.contextmanager
 def noticing_losses() -> Iterator[None]:
     """Raise LostProcess in place of what gloo and NCCL say when another process has ended."""
+    from torch.distributed import DistError
+
     try:
         yield
     except RuntimeError as error:
-        if process()[1] == 1 or not any(word in str(error) for word in LOST):
+        lost = isinstance(error, DistError) or "gloo/transport" in str(error)
+        if process()[1] == 1 or not lost:
             raise
         raise LostProcess(
             "another process of this run has ended", hint="the same command goes on from there"
@@ -114,6 +116,11 @@ def process() -> tuple[int, int]:
 def is_main() -> bool:
     """Whether this process writes files and talks."""
     return process()[0] == 0
+
+
+def is_sharded(model: object) -> bool:
+    """Whether each process holds a part of its weights: all have to make the same calls of it."""
+    return bool(getattr(model, "is_distributed_loading_by_transformers", False))
 
 
 def wait() -> None:

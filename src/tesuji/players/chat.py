@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from tesuji.core.tensors import on_device
 from tesuji.core.types import Message
 from tesuji.players.prompting.chat_template import decode_reply, render_prompt
 from tesuji.players.sampling.kv_context import Context
@@ -131,7 +132,7 @@ def stream_tokens(
     number in [0, 1) for each."""
     context, logits = _begun(model, prompt)
     for _ in range(max_new_tokens):
-        number = torch.tensor([uniform()], device=logits.device)
+        number = on_device([uniform()], logits.device)
         ids, _ = draw(distribution(logits, temperature, top_p), number)
         token = int(ids)
         if token in stop_ids:

@@ -65,9 +65,12 @@ def prepare_base(section: ModelSection, folder: Path, seed: int) -> str:
     return str(folder)
 
 
-def load_policy(section: ModelSection, source: str, progress: Progress = SILENT) -> Policy:
-    """Load a model for use: whole, or base + adapter when `source` is an adapter's folder;
-    `progress` hears of a GGUF file that is de-quantised first.
+def load_policy(
+    section: ModelSection, source: str, progress: Progress = SILENT, *, shards: int = 1
+) -> Policy:
+    """Load a model for use: whole, or base + adapter when `source` is an adapter's folder, or (not
+    an adapter) a part of its weights in each of `shards` processes; `progress` hears of a GGUF file
+    that is de-quantised first.
 
     Raises EngineError when it is not there, needs a token, does not fit this machine, or is no
     causal language model.
@@ -75,7 +78,8 @@ def load_policy(section: ModelSection, source: str, progress: Progress = SILENT)
     base = base_of(source, section.base)
     resolved(base or source, progress)
     if base is None:
-        return Policy(load_model(section, source), load_tokenizer(section, source), source)
+        model = load_model(section, source, shards=shards)
+        return Policy(model, load_tokenizer(section, source), source)
     from peft import PeftModel
 
     from tesuji.learners.model.adapter_dtype import compute_in_base_dtype
@@ -116,10 +120,12 @@ def fit_threads(model: Any) -> None:
         torch.set_num_threads(1)
 
 
-def load_model(section: ModelSection, source: str, *, rewarding: bool = False) -> Any:
+def load_model(
+    section: ModelSection, source: str, *, rewarding: bool = False, shards: int = 1
+) -> Any:
     """A whole model: a causal LM, or (`rewarding`) the same layers with a head of one number,
-    which is random where the source has none; its code is checked with a few tokens. Raises
-    EngineError as `load_policy` does."""
+    which is random where the source has none, or (`shards`) this process's part of its weights; its
+    code is checked with a few tokens. Raises EngineError as `load_policy` does."""
     import transformers
 
     device = device_of(section)
@@ -131,17 +137,38 @@ def load_model(section: ModelSection, source: str, *, rewarding: bool = False) -
         **_revision(section, source),
         **quantization(section),
         **({"num_labels": 1} if rewarding else {}),
+        **_sharding(shards),
     }
     kind = "AutoModelForSequenceClassification" if rewarding else "AutoModelForCausalLM"
     source = resolved(source)
     refuse_damaged(source)
     with _told(source):
         model = _from_pretrained(getattr(transformers, kind), source, options)
-        if not section.load_in_4bit:
+        if not section.load_in_4bit and shards == 1:
             model = model.to(device)
     fit_threads(model)
     require_support(model, source, Path(source))
+    if shards > 1:
+        _reshard(model)
     return model
+
+
+def _sharding(shards: int) -> dict[str, Any]:
+    """FSDP2 over so many processes, as transformers plans it for the model (Zhao et al. 2023)."""
+    if shards == 1:
+        return {}
+    from transformers.distributed import DistributedConfig
+
+    return {"distributed_config": DistributedConfig(fsdp_size=shards)}
+
+
+def _reshard(model: Any) -> None:
+    """Put away what a forward pass has gathered: an optimizer would take it for the parameters."""
+    from torch.distributed.fsdp import FSDPModule
+
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
 
 
 def _dtype(section: ModelSection, source: str, device: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tesuji.core.tensors import on_device
 from tesuji.learners.model.tree_states import tree_states
 from tesuji.learners.reward_model.model import has_reward_head
 from tesuji.players.sampling.head import answering, forwarding, layers, whole
@@ -42,13 +43,15 @@ def _log_probs(
 ) -> Any:
     """What the fused head says of every label that is not -100, zero elsewhere [B, T - 1], of rows
     padded to the right. A token that several rows have at one node is computed once."""
+    texts, known = _unpadded(input_ids, attention_mask), labels[:, 1:].cpu()
     with autocast():
-        states, nodes = tree_states(model, _unpadded(input_ids, attention_mask))
-    labels = labels[:, 1:]
-    mask = labels != -100
+        states, nodes = tree_states(model, texts)
+    mask = known != -100
     places = [nodes[row][place] for row, place in mask.nonzero().tolist()]
-    wanted = torch.stack([torch.tensor(places, device=labels.device), labels[mask]])
-    (at, tokens), back = wanted.unique(dim=1, return_inverse=True)
+    wanted, back = torch.stack([torch.tensor(places), known[mask]]).unique(
+        dim=1, return_inverse=True
+    )
+    at, tokens, back, mask = (on_device(each, labels.device) for each in (*wanted, back, mask))
     with answering(layers(model), states.index_select(0, at).unsqueeze(0)):
         out = own(input_ids=tokens[None], shift_labels=tokens[None], fused_lm_head=True)
     for name, values in out.items():
@@ -72,11 +75,11 @@ def _rewards(
     own head."""
     with autocast():
         states, nodes = tree_states(model, _unpadded(input_ids, attention_mask))
-    last = torch.tensor([some[-1] for some in nodes], device=input_ids.device)
+    last = on_device([some[-1] for some in nodes], input_ids.device)
     with answering(layers(model), states.index_select(0, last).unsqueeze(1)):
         return own(input_ids=input_ids[:, :1])
 
 
 def _unpadded(ids: Tensor, mask: Tensor) -> list[list[int]]:
-    lengths = mask.sum(1).tolist()
-    return [row[:length] for row, length in zip(ids.tolist(), lengths, strict=True)]
+    rows = torch.cat([ids, mask.sum(1, keepdim=True)], dim=1).tolist()
+    return [row[: row[-1]] for row in rows]

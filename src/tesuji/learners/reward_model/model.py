@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tesuji.core.errors import EngineError
 from tesuji.core.files import read_json
+from tesuji.core.tensors import on_device
 from tesuji.learners.model.adapter import add_adapter, lora_config
 from tesuji.learners.model.adapter_dtype import compute_in_base_dtype
 from tesuji.learners.model.load import (
@@ -139,7 +140,7 @@ def score_ids(
 def _ends_in_tree(model: Any, some: Sequence[Sequence[int]]) -> Tensor:
     """Hidden states [B, D] at the last tokens, of sequences read as a tree."""
     states, nodes = tree_states(model, some)
-    return states[[path[-1] for path in nodes]]
+    return states[on_device([path[-1] for path in nodes], states.device)]
 
 
 def _ends(model: Any, some: Sequence[Sequence[int]], pad: int) -> Tensor:
@@ -148,11 +149,11 @@ def _ends(model: Any, some: Sequence[Sequence[int]], pad: int) -> Tensor:
     rows = [[*ids, *([pad] * (width - len(ids)))] for ids in some]
     mask = [[1] * len(ids) + [0] * (width - len(ids)) for ids in some]
     out = layers(model)(
-        input_ids=torch.tensor(rows, device=model.device),
-        attention_mask=torch.tensor(mask, device=model.device),
+        input_ids=on_device(rows, model.device),
+        attention_mask=on_device(mask, model.device),
         use_cache=False,
     )
-    last = torch.tensor([len(ids) - 1 for ids in some], device=model.device)
+    last = on_device([len(ids) - 1 for ids in some], model.device)
     hidden: Tensor = out.last_hidden_state[torch.arange(len(some), device=model.device), last]
     return hidden
 

@@ -76,17 +76,20 @@ class SoftCollator:
         return {"input_ids": torch.tensor(ids)}, nodes
 
 
-def _targets(rows: Sequence[dict[str, Any]], predicted: Sequence[int]) -> dict[str, torch.Tensor]:
+def _targets(rows: Sequence[dict[str, Any]], predicted: Sequence[int]) -> dict[str, Any]:
     """From the place where each reply token is predicted: the P distinct `places`, how many reply
     tokens are predicted at each (`counts`); and of E pairs of a token taught and its share
-    (`target_ids`, `target_shares`) which of the P places it belongs to (`target_at`)."""
+    (`target_ids`, `target_shares`) which of the P places it belongs to (`target_at`, ascending;
+    those of place p end at `target_ends[p]`)."""
     places, at, counts = torch.tensor(predicted).unique(return_inverse=True, return_counts=True)
     tokens = [some for row in rows for some in row["target_ids"]]
     shares = [share for row in rows for some in row["target_shares"] for share in some]
+    at, order = at.repeat_interleave(torch.tensor([len(some) for some in tokens])).sort(stable=True)
     return {
         "places": places,
         "counts": counts,
-        "target_at": at.repeat_interleave(torch.tensor([len(some) for some in tokens])),
-        "target_ids": torch.tensor([token for some in tokens for token in some]),
-        "target_shares": torch.tensor(shares, dtype=torch.float32),
+        "target_at": at,
+        "target_ids": torch.tensor([token for some in tokens for token in some])[order],
+        "target_shares": torch.tensor(shares, dtype=torch.float32)[order],
+        "target_ends": at.bincount(minlength=len(places)).cumsum(0).tolist(),
     }

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from trl import SFTTrainer
 
+from tesuji.learners.trainer.sharded import ShardedStates
 from tesuji.learners.trainer.shares import SharedBatches
 from tesuji.learners.trainer.trainer import refuse_nan
 from tesuji.players.sampling.head import layers, own_logits
@@ -23,24 +24,27 @@ CHUNK = 1 << 24  # logits at once
 
 
 class Targets(NamedTuple):
-    """What is taught where, as the collator gives it."""
+    """What is taught where, as the collator gives it: the pairs of place p up to `target_ends[p]`,
+    which is known on the CPU."""
 
     places: Tensor
     counts: Tensor
     target_at: Tensor
     target_ids: Tensor
     target_shares: Tensor
+    target_ends: Sequence[int]
 
     def chunks(self, size: int) -> Iterator["Targets"]:
         """The same, `size` places at a time."""
         for start in range(0, len(self.places), size):
-            here = (self.target_at >= start) & (self.target_at < start + size)
             part = slice(start, start + size)
+            ends = self.target_ends[part]
+            here = slice(self.target_ends[start - 1] if start else 0, ends[-1])
             pairs = (self.target_at[here] - start, self.target_ids[here], self.target_shares[here])
-            yield Targets(self.places[part], self.counts[part], *pairs)
+            yield Targets(self.places[part], self.counts[part], *pairs, ends)
 
 
-class SoftTargetTrainer(SharedBatches, SFTTrainer):
+class SoftTargetTrainer(ShardedStates, SharedBatches, SFTTrainer):
     """SFTTrainer whose loss is the cross-entropy to `target_shares`."""
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
@@ -121,7 +125,7 @@ def _head(model: Any, states: Tensor, targets: Targets) -> tuple[Tensor, Tensor,
 def _score(logits: Tensor, targets: Targets) -> tuple[Tensor, Tensor, Tensor]:
     """Sums over the reply tokens predicted from logits [P, V]: the cross-entropy to what is taught,
     the entropy (both in nats), and how often the likeliest token is a taught one."""
-    logits, (_, counts, at, ids, shares) = logits.float(), targets
+    logits, (_, counts, at, ids, shares, _) = logits.float(), targets
     norm = logits.logsumexp(-1)  # adds up a large vocabulary more exactly than log_softmax does
     loss = (shares * (norm[at] - logits[at, ids])).sum()
     with torch.no_grad():

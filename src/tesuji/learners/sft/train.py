@@ -11,7 +11,7 @@ from typing import Any
 
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Example
-from tesuji.learners.distributed import is_main
+from tesuji.learners.distributed import is_main, is_sharded
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.adapter import refuse_head
 from tesuji.learners.model.load import Policy
@@ -82,8 +82,9 @@ def train_sft(
         tokens=rows.tokens,
         **trainer_facts(trainer, out, seconds),
     )
-    if is_main():
+    if is_main() or is_sharded(policy.model):
         save_policy(policy, out / "final")
+    if is_main():
         summary.write(out)
     return summary
 

@@ -3,6 +3,7 @@ checkpoints that go on after a kill, and how training ends.
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from tesuji.core.checksums import is_whole, set_aside_damaged
 from tesuji.core.errors import DataError, EngineError
 from tesuji.core.files import discard, read_json
 from tesuji.core.metric_log import MetricLog, TextLog
-from tesuji.learners.distributed import is_main, wait
+from tesuji.learners.distributed import is_main, is_sharded, wait
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.memory import telling_memory
 from tesuji.recipe.schema.pairs import PairTraining
@@ -18,6 +19,7 @@ from tesuji.recipe.schema.stages import SftStage
 from tesuji.recipe.schema.training import Training
 
 STOPPED = "stopped.json"
+BY_NAME = "optimizer_by_name.pt"  # the optimizer's state where weights are sharded
 SAME = (  # keys of a stage that transformers calls so, too
     "max_steps", "gradient_accumulation_steps", "lr_scheduler_type",
     "warmup_steps", "weight_decay", "max_grad_norm", "logging_steps", "save_steps",
@@ -53,6 +55,7 @@ def arguments(
         "use_cpu": not on_gpu,
         "include_num_input_tokens_seen": "non_padding",
         "save_strategy": "steps",
+        "save_only_model": is_sharded(model),  # ShardedStates does the rest
         "eval_strategy": "steps" if looking else "no",
         "seed": seed,
         "data_seed": seed,
@@ -116,12 +119,8 @@ def run(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks) ->
     Raises EngineError when memory runs out.
     """
     _listen(trainer, name, out, metrics, hooks)
-    if is_main():
-        set_aside_damaged(_newest_first(out / "checkpoints"), hooks.say)
-        newest = newest_checkpoint(out / "checkpoints")
-        _drop_half_removed(out / "checkpoints", step_of(newest))
-    wait()
-    checkpoint = newest_checkpoint(out / "checkpoints")
+    checkpoint = sound_checkpoint(out, hooks.say)
+    _refuse_other_kind(checkpoint, trainer.model)
     metrics.forget_after(name, step_of(checkpoint))
     started = time.monotonic()
     if checkpoint is not None and _is_last(checkpoint, out):
@@ -129,6 +128,29 @@ def run(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks) ->
     else:
         _train(trainer, name, checkpoint)
     return time.monotonic() - started
+
+
+def sound_checkpoint(out: Path, say: Callable[[str], None]) -> Path | None:
+    """The newest checkpoint in `out/checkpoints` to go on from, if any, once those that are damaged
+    are set aside."""
+    folder = out / "checkpoints"
+    if is_main():
+        set_aside_damaged(_newest_first(folder), say)
+        _drop_half_removed(folder, step_of(newest_checkpoint(folder)))
+    wait()
+    return newest_checkpoint(folder)
+
+
+def _refuse_other_kind(checkpoint: Path | None, model: Any) -> None:
+    """Sharded weights and whole ones keep their optimizer's state in other files."""
+    if checkpoint is None or (checkpoint / BY_NAME).exists() == is_sharded(model):
+        return
+    before, now = ("whole", "sharded") if is_sharded(model) else ("sharded", "whole")
+    raise DataError(
+        f"a checkpoint of {before} weights, and the weights are now {now}",
+        where=str(checkpoint),
+        hint="go on with the distributed.strategy it was made with, or delete the stage's folder",
+    )
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

@@ -1,34 +1,56 @@
-"""Whether every process gets something to learn from."""
+"""Whether several processes can learn what the recipe says, each from its share."""
 
 from tesuji.core.errors import RecipeError
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import RLStage
 from tesuji.recipe.schema.stages import SftStage
+from tesuji.recipe.schema.training import Training
+
+FSDP_HINT = "distributed.strategy: ddp can"
 
 
 def check_distributed(recipe: Recipe) -> None:
-    """Raise RecipeError where a stage's batches cannot be shared out."""
-    processes = recipe.distributed.processes if recipe.distributed else 1
-    if processes > 1 and recipe.model.device == "mps":
-        raise RecipeError(
-            "several processes learn on CPUs or on CUDA devices",
-            where="model.device",
-            hint="leave `distributed` out, or set model.device: cpu",
-        )
+    """Raise RecipeError where batches cannot be shared out, or the strategy cannot do a stage."""
+    section = recipe.distributed
+    if section is None or section.processes == 1:
+        return
     for name, stage in recipe.stages.items():
-        if isinstance(stage, SftStage | PairTraining) and stage.batch_size % processes:
-            near = -(-stage.batch_size // processes) * processes
-            raise RecipeError(
-                f"{stage.batch_size} cannot be shared out evenly among {processes} processes",
-                where=f"stages.{name}.batch_size",
-                hint=f"set it to a multiple of {processes}, such as {near}",
-            )
-        if isinstance(stage, RLStage) and stage.batch_size // stage.num_generations < processes:
-            groups = stage.batch_size // stage.num_generations
-            raise RecipeError(
-                f"{groups} groups (batch_size / num_generations) are too few for {processes} "
-                "processes, which play whole groups",
-                where=f"stages.{name}.batch_size",
-                hint=f"raise it to {processes * stage.num_generations} at least",
-            )
+        if isinstance(stage, Training):
+            _check_shares(f"stages.{name}", stage, section.processes)
+            if section.strategy == "fsdp":
+                _check_fsdp(f"stages.{name}", stage, recipe)
+
+
+def _check_shares(where: str, stage: Training, processes: int) -> None:
+    if isinstance(stage, SftStage | PairTraining) and stage.batch_size % processes:
+        near = -(-stage.batch_size // processes) * processes
+        raise RecipeError(
+            f"{stage.batch_size} cannot be shared out evenly among {processes} processes",
+            where=f"{where}.batch_size",
+            hint=f"set it to a multiple of {processes}, such as {near}",
+        )
+    if isinstance(stage, RLStage) and stage.batch_size // stage.num_generations < processes:
+        groups = stage.batch_size // stage.num_generations
+        raise RecipeError(
+            f"{groups} groups (batch_size / num_generations) are too few for {processes} "
+            "processes, which play whole groups",
+            where=f"{where}.batch_size",
+            hint=f"raise it to {processes * stage.num_generations} at least",
+        )
+
+
+def _check_fsdp(where: str, stage: Training, recipe: Recipe) -> None:
+    if not isinstance(stage, SftStage):
+        what, where = "only SFT learns", f"{where}.kind"
+    elif recipe.model.lora is not None or recipe.model.load_in_4bit:
+        what, where = "only whole models learn", "model.lora"
+    elif stage.optimizer != "adamw":
+        what, where = "only adamw goes", f"{where}.optimizer"
+    elif stage.early_stopping_patience:
+        what, where = "there is no best model to go back to", f"{where}.early_stopping_patience"
+    elif stage.stop_when != "never":
+        what, where = "no model plays", f"{where}.stop_when"
+    else:
+        return
+    raise RecipeError(f"{what} with sharded weights (fsdp)", where=where, hint=FSDP_HINT)

@@ -63,10 +63,10 @@ def check(recipe: Recipe, progress: Progress = SILENT) -> Recipe:
         rows = stage if isinstance(stage, DataStage | LogsStage) else rows
     _check_evaluation(recipe, game)
     _check_trackers(recipe)
-    check_distributed(recipe)
     facts = inspect_base(recipe, progress)
     recipe = settled(recipe, facts)
     check_model(recipe, facts)
+    check_distributed(recipe)
     check_lengths(recipe, game, facts)
     return recipe
 

@@ -5,6 +5,7 @@ rows that copying costs as much as the attention.
 """
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -30,8 +31,8 @@ class RoomyLayer(DynamicLayer):
     ) -> tuple[Tensor, Tensor]:
         """Append [B, H, T, D]; returns all keys and all values."""
         if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-            self.keys, self.values = key_states, value_states
+            self.dtype, self.device = key_states.dtype, key_states.device
+            self.keys, self.values, self.is_initialized = key_states, value_states, True
             return self.keys, self.values
         begin = self.keys.shape[-2]
         end = begin + key_states.shape[-2]
@@ -44,12 +45,11 @@ class RoomyLayer(DynamicLayer):
         self._view = self.keys
         return self.keys, self.values
 
-    def batch_select_indices(self, indices: Tensor) -> None:
-        """Go on with these rows. Fewer rows in the same order are moved up where they stand: fresh
-        memory for all of them costs more than the copying."""
-        rows = indices.tolist()
+    def keep(self, rows: Sequence[int], index: Tensor) -> None:
+        """Go on with these rows, which `index` holds on the device. Fewer rows in the same order
+        are moved up where they stand: fresh memory for all of them costs more than the copying."""
         if self._whole is None or self._view is not self.keys or not _ascending(rows):
-            super().batch_select_indices(indices)
+            self.batch_select_indices(index)
             return
         end = self.keys.shape[-2]
         for whole in self._whole:
@@ -61,7 +61,7 @@ class RoomyLayer(DynamicLayer):
         self._view = self.keys
 
 
-def _ascending(rows: list[int]) -> bool:
+def _ascending(rows: Sequence[int]) -> bool:
     return all(before < after for before, after in itertools.pairwise(rows))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from tesuji.core.tensors import on_device
 from tesuji.players.sampling.kv_buffer import roomy_cache
 
 if TYPE_CHECKING:
@@ -54,12 +55,13 @@ class Context:
         context = cls(model, masks=True)
         context.lengths = [len(some) for some in columns]
         width = max(context.lengths)
-        gaps = torch.tensor([width - length for length in context.lengths], device=model.device)
-        holes = torch.arange(width, device=model.device) < gaps.unsqueeze(1)
+        gaps = [width - length for length in context.lengths]
+        column = torch.arange(width, device=model.device)
+        holes = column < on_device(gaps, model.device).unsqueeze(1)
         context.owner = torch.where(holes, NOBODY, ALL).to(torch.int32)
-        context.holes = bool(holes.any())
+        context.holes = any(gaps)
         padded = [[0] * (width - len(some)) + list(some) for some in columns]
-        context.cache = columns_of(cache, torch.tensor(padded, device=model.device))
+        context.cache = columns_of(cache, on_device(padded, model.device))
         return context
 
     @property
@@ -77,7 +79,7 @@ class Context:
         owner = torch.zeros(len(texts), width, dtype=torch.int32, device=self.owner.device)
         if any(pads):
             column = torch.arange(width, device=owner.device)
-            owner[column < torch.tensor(pads, device=owner.device).unsqueeze(1)] = NOBODY
+            owner[column < on_device(pads, owner.device).unsqueeze(1)] = NOBODY
         self.owner = torch.cat([self.owner, owner], dim=1)
         self.holes = self.holes or any(pads)
         logits = self._forward(torch.tensor(ids), positions, self._mask(), keep=1)[:, -1]
@@ -89,11 +91,16 @@ class Context:
         belongs to nobody, so that it can be gone on with later."""
         idle = idle or [False] * len(self.lengths)
         self.holes = self.holes or any(idle)
-        column = torch.tensor([NOBODY if rest else ALL for rest in idle], dtype=torch.int32)
-        self.owner = torch.cat([self.owner, column.to(self.owner.device).unsqueeze(1)], dim=1)
+        column = on_device(
+            [NOBODY if rest else ALL for rest in idle], self.owner.device, torch.int32
+        )
+        self.owner = torch.cat([self.owner, column.unsqueeze(1)], dim=1)
         positions = [[at] for at in self.lengths]
         self.lengths = [at + (not rest) for at, rest in zip(self.lengths, idle, strict=True)]
-        return self._forward(ids.unsqueeze(1), positions, self._mask(), keep=0)[:, -1]
+        mask = self._mask()
+        if mask is not None and self.masks:  # of two dimensions, transformers would look into it
+            mask = self._added(mask.bool()[:, None, None])
+        return self._forward(ids.unsqueeze(1), positions, mask, keep=0)[:, -1]
 
     def read_all(self, ids: Tensor) -> Tensor:
         """Read ids [R, T] in a plain context; returns the logits [R, T, V] after every one."""
@@ -107,19 +114,22 @@ class Context:
     def read_shared(self, ids: list[list[int]], owners: list[list[int]], step: int) -> Tensor:
         """One token of each reply: ids and owners [R, W], a row's replies side by side (owner -1
         fills up). It is each reply's token number `step`. Returns logits [R, W, V]."""
-        mine = torch.tensor(owners, dtype=torch.int32, device=self.owner.device)
+        mine = on_device(owners, self.owner.device, torch.int32)
         self.owner = torch.cat([self.owner, mine], dim=1)
         key, query = self.owner.unsqueeze(1), mine.unsqueeze(2)
         seen = (key == ALL) | (key == query)
-        dtype = self.model.dtype
-        mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
-        mask.masked_fill_(~seen, torch.finfo(dtype).min)
         positions = [[length + step] * len(ids[0]) for length in self.lengths]
-        return self._forward(torch.tensor(ids), positions, mask.unsqueeze(1), keep=0)
+        mask = self._added(seen.unsqueeze(1))
+        return self._forward(torch.tensor(ids), positions, mask, keep=0)
 
     def _mask(self) -> Tensor | None:
         """Which columns count [R, S]; None where all do, for attention is faster without."""
         return (self.owner >= 0).long() if self.holes else None
+
+    def _added(self, seen: Tensor) -> Tensor:
+        """What is seen [R, 1, W, S] as a mask that is added."""
+        mask = torch.zeros(seen.shape, dtype=self.model.dtype, device=seen.device)
+        return mask.masked_fill_(~seen, torch.finfo(mask.dtype).min)
 
     def _forward(
         self, ids: Tensor, positions: list[list[int]], mask: Tensor | None, keep: int
@@ -127,9 +137,9 @@ class Context:
         device = self.owner.device
         plain = mask is None and self.owner.shape[1] == ids.shape[1]  # nothing read before
         out = self.model(
-            input_ids=ids.to(device),
+            input_ids=on_device(ids, device),
             attention_mask=mask,
-            position_ids=None if plain else torch.tensor(positions, device=device),
+            position_ids=None if plain else on_device(positions, device),
             past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=keep,
@@ -140,24 +150,29 @@ class Context:
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows; a row named twice is two rows from here on."""
-        index = torch.tensor(rows, device=self.owner.device)
-        self.cache.batch_select_indices(index)
+        index = on_device(rows, self.owner.device)
+        if self.masks:
+            for layer in self.cache.layers:
+                layer.keep(rows, index)
+        else:
+            self.cache.batch_select_indices(index)
         self.owner = self.owner[index]
         self.lengths = [self.lengths[row] for row in rows]
 
     def pick(self, texts: Sequence[tuple[int, int]]) -> "Context":
         """A plain context of its own with a row for each (row, owner)."""
-        rows = torch.tensor([row for row, _ in texts], device=self.owner.device)
-        owners = torch.tensor([owner for _, owner in texts], device=self.owner.device)
+        rows, owners = on_device(texts, self.owner.device).T
         owner = self.owner[rows]
         ours = (owner == ALL) | (owner == owners.unsqueeze(1))
-        width = int(ours.sum(1).max())
+        plain = all(owner == ALL for _, owner in texts)
+        counts = [self.lengths[row] for row, _ in texts] if plain else ours.sum(1).tolist()
+        width = max(counts)
         columns = torch.argsort(ours.int(), dim=1, stable=True)[:, -width:]  # others to the left
         kept = torch.gather(ours, 1, columns)
         picked = Context(self.model, masks=self.masks)
         picked.cache = columns_of(self.cache, columns, rows)
         picked.owner = torch.where(kept, ALL, NOBODY).to(torch.int32)
-        picked.holes = not bool(kept.all())
+        picked.holes = min(counts) < width
         picked.lengths = [self.lengths[row] for row, _ in texts]
         return picked
 
@@ -171,7 +186,7 @@ def read_once(
     if len(place) < len(texts):
         rows = [place[text] for text in texts]
         context.keep(rows)
-        logits = logits[rows]
+        logits = logits[on_device(rows, logits.device)]
     return context, logits
 
 

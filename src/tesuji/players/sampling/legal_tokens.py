@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from tesuji.core.tensors import on_device
 from tesuji.players.sampling.base import Choices
 
 if TYPE_CHECKING:
@@ -90,9 +91,8 @@ def masked(logits: "Tensor", branches: Sequence[Branch | None]) -> "Tensor":
         return logits
     import torch  # here, so that a player can be made without it
 
-    allowed = torch.tensor([not branch for branch in branches], device=logits.device)
+    allowed = on_device([not branch for branch in branches], logits.device)
     allowed = allowed.unsqueeze(1).repeat(1, logits.shape[1])
     pairs = [(row, token) for row, branch in enumerate(branches) for token in branch or ()]
-    rows, tokens = zip(*pairs, strict=True)
-    allowed[list(rows), list(tokens)] = True
+    allowed[tuple(on_device(pairs, logits.device).T)] = True
     return logits.masked_fill(~allowed, -torch.inf)

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from tesuji.core.errors import EngineError
+from tesuji.core.tensors import on_device
 from tesuji.core.types import Sampled
 from tesuji.players.prompting.chat_template import end_of_reply
 from tesuji.players.sampling.base import Choices
@@ -138,7 +139,7 @@ class LocalSampler:
                 self._keep(context, rows, [i for i, row in enumerate(rows) if row.done])
                 context.keep(running)
                 rows = [rows[index] for index in running]
-                ids = ids[running]
+                ids = ids[on_device(running, ids.device)]
             logits = context.advance(ids, [row.done for row in rows] if self.reuse else None)
         self._keep(context, rows, range(len(rows)))
 
@@ -247,7 +248,7 @@ def _decode_shared(
     """Decode rows whose prompts are among the stems, each stem standing in the memory once."""
     place = {stem: number for number, stem in enumerate(stems)}
     context, logits = kept.read(stems)
-    logits = logits[[place[row.read] for row in rows]]
+    logits = logits[on_device([place[row.read] for row in rows], logits.device)]
     replies: list[list[_Row]] = [[] for _ in stems]
     for row in rows:
         replies[place[row.read]].append(row)
@@ -268,21 +269,22 @@ def _decode_shared(
         logits = context.read_shared(ids, owners, step)
         running = [row for some in waiting for _, row in some]
         at = [(u, w) for u, some in enumerate(waiting) for w in range(len(some))]
-        logits = logits[tuple(torch.tensor(at, device=logits.device).T)]
+        logits = logits[tuple(on_device(at, logits.device).T)]
 
 
 def _draw(logits: Tensor, rows: Sequence[_Row], temperature: float, top_p: float) -> Tensor:
     """Draw one token a row from logits [B, V], append it to the row, and return all of them [B]."""
     legal = masked(logits, [row.branch for row in rows])
-    uniforms = torch.tensor([row.uniform() for row in rows], device=logits.device)
+    uniforms = on_device([row.uniform() for row in rows], logits.device)
     ids, logprobs = draw(distribution(legal, temperature, top_p), uniforms)
-    for row, token, logprob in zip(rows, ids.tolist(), logprobs.tolist(), strict=True):
-        if math.isnan(logprob):
+    drawn = torch.stack([ids.to(logprobs.dtype), logprobs], dim=1)  # float32 holds any id exactly
+    for row, (token, logprob) in zip(rows, drawn.tolist(), strict=True):
+        if not math.isfinite(logprob):
             raise EngineError(
                 "the model's logits are not numbers",
                 hint="its training diverged, or its dtype overflows: try model.dtype: float32",
             )
-        row.append(token, logprob)
+        row.append(int(token), logprob)
     return ids
 
 

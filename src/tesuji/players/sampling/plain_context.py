@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tesuji.core.tensors import on_device
+
 CACHES = ("past_key_values", "cache_params", "state")  # what models call theirs
 
 
@@ -18,8 +20,8 @@ class PlainContext:
     def __init__(self, model: Any, texts: Sequence[Sequence[int]], *, cached: bool) -> None:
         self.model = model
         self.cached = cached
-        self.ids = torch.tensor([list(text) for text in texts], device=model.device)
-        self.rows = list(range(len(texts)))  # those that are still asked for
+        self.ids = on_device([list(text) for text in texts], model.device)
+        self.rows = torch.arange(len(texts), device=model.device)  # those that are still asked for
         self.cache: dict[str, Any] = {}
         self.logits = self._forward(self.ids)
 
@@ -33,10 +35,10 @@ class PlainContext:
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows. A cache stays whole: the others read on and are not asked."""
-        self.rows = [self.rows[row] for row in rows]
+        self.rows = self.rows[on_device(rows, self.ids.device)]
         if not self.cached:
             self.ids = self.ids[self.rows]
-            self.rows = list(range(len(rows)))
+            self.rows = torch.arange(len(rows), device=self.ids.device)
 
     def _forward(self, ids: Tensor) -> Tensor:
         if not self.cached:

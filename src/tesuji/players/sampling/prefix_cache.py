@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from tesuji.core.tensors import on_device
 from tesuji.players.sampling.kv_buffer import roomy_cache
 from tesuji.players.sampling.kv_context import ALL, Context, columns_of, joined, read_once
 from tesuji.players.sampling.token_tree import TokenTree, alike, forest, plant
@@ -77,7 +78,8 @@ class Beginnings:
     def _read(self, texts: Sequence[Text]) -> tuple[Context, Tensor]:
         reading = self.plan(texts, [len(text) - 1 for text in texts])
         ends = [reading.columns[nodes[-1]] - reading.before for nodes in reading.tree.nodes]
-        last, rows = torch.unique(torch.tensor(ends, device=self.model.device), return_inverse=True)
+        distinct = torch.unique(torch.tensor(ends), return_inverse=True)
+        last, rows = (on_device(each, self.model.device) for each in distinct)
         out = self.model(**reading.inputs, logits_to_keep=last)
         columns = [[reading.columns[node] for node in nodes] for nodes in reading.tree.nodes]
         context = Context.of_columns(self.model, out.past_key_values, columns)
@@ -116,7 +118,7 @@ class Beginnings:
             if size:
                 self._texts.append(text[:size])
         if chosen != list(range(reading.before)):
-            index = torch.tensor([chosen], device=self.model.device)
+            index = on_device([chosen], self.model.device)
             self._cache = columns_of(cache, index)
 
     def _add(self, text: Text, columns: Sequence[int], chosen: list[int]) -> int:
@@ -255,7 +257,7 @@ def _in_order(context: Context, logits: Tensor, order: Sequence[int]) -> tuple[C
     if back == list(range(len(order))):
         return context, logits
     context.keep(back)
-    return context, logits[back]
+    return context, logits[on_device(back, logits.device)]
 
 
 def _shallow(cache: Any) -> Any:

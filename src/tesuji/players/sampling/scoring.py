@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tesuji.core.tensors import on_device
 from tesuji.players.sampling.head import layers, own_logits
 from tesuji.players.sampling.kv_context import read_once
 from tesuji.players.sampling.prefix_cache import Beginnings
@@ -58,7 +59,7 @@ def _of_tree(model: Any, beginnings: Beginnings, rows: Sequence[Scoring]) -> lis
         for nodes, at in zip(reading.tree.nodes, since, strict=True)
         for node in nodes[at:]
     ]
-    tokens = torch.tensor([token for row in rows for token in row.reply], device=model.device)
+    tokens = torch.tensor([token for row in rows for token in row.reply])
     owner = [number for number, row in enumerate(rows) for _ in row.reply]
     logps = _logprobs(model, out.last_hidden_state[0], places, tokens)
     totals = [0.0] * len(rows)
@@ -68,14 +69,18 @@ def _of_tree(model: Any, beginnings: Beginnings, rows: Sequence[Scoring]) -> lis
 
 
 def _logprobs(model: Any, states: Tensor, places: Sequence[int], tokens: Tensor) -> Tensor:
-    """The log-prob of tokens[i] after the hidden state at places[i]; logits of each place once."""
-    distinct, at = torch.unique(torch.tensor(places, device=states.device), return_inverse=True)
-    result = torch.empty(len(tokens), device=states.device)
+    """The log-prob of tokens[i] (on the CPU) after the hidden state at places[i]; logits of each
+    place once."""
+    distinct, at = torch.unique(torch.tensor(places), return_inverse=True)
+    device = states.device
+    result = torch.empty(len(tokens), device=device)
     size = max(1, LOGITS // int(model.config.get_text_config().vocab_size))
     for start in range(0, len(distinct), size):
-        logits = own_logits(model, states[distinct[start : start + size]]).float()
+        some = on_device(distinct[start : start + size], device)
         here = ((at >= start) & (at < start + size)).nonzero().squeeze(1)
-        result[here] = logits.log_softmax(-1)[at[here] - start, tokens[here]]
+        asked = [on_device(each, device) for each in (here, at[here] - start, tokens[here])]
+        logps = own_logits(model, states[some]).float().log_softmax(-1)
+        result[asked[0]] = logps[asked[1], asked[2]]
     return result
 
 
@@ -114,10 +119,10 @@ def _batches(rows: Sequence[Scoring], batch_size: int, vocabulary: int) -> Itera
 def _of_rows(model: Any, rows: Sequence[Scoring], read: Read) -> list[float]:
     longest = max(len(row.reply) for row in rows)
     padded = [[*row.reply, *[0] * (longest - len(row.reply))] for row in rows]
-    targets = torch.tensor(padded, device=model.device)
+    targets = on_device(padded, model.device)
     logits = read(model, [row.prompt for row in rows], targets)
     picked = logits.float().log_softmax(-1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
-    lengths = torch.tensor([len(row.reply) for row in rows], device=logits.device)
+    lengths = on_device([len(row.reply) for row in rows], logits.device)
     real = torch.arange(longest, device=logits.device) < lengths.unsqueeze(1)
     totals: list[float] = picked.where(real, 0.0).sum(-1).tolist()
     return totals

@@ -36,15 +36,12 @@ def _nucleus(logprobs: Tensor, top_p: float) -> Tensor:
 def draw(logprobs: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
     """One token a row by the inverse CDF: ids [B] and their log-probabilities [B].
 
-    `uniforms` [B] are in [0, 1). Where rounding hits a token of probability zero, the likeliest
-    token is taken instead.
+    `uniforms` [B] are in [0, 1). Where rounding makes one reach the sum of all, the token that
+    completes the sum is taken: those behind it have no probability.
     """
     cumulative = logprobs.exp().cumsum(dim=-1)
-    targets = uniforms.unsqueeze(-1) * cumulative[:, -1:]
-    ids = torch.searchsorted(cumulative, targets, right=True).clamp_(max=logprobs.shape[-1] - 1)
-    picked = logprobs.gather(-1, ids)
-    if torch.isinf(picked).any():
-        best = logprobs.argmax(dim=-1, keepdim=True)
-        ids = torch.where(torch.isinf(picked), best, ids)
-        picked = logprobs.gather(-1, ids)
-    return ids.squeeze(-1), picked.squeeze(-1)
+    total = cumulative[:, -1:].contiguous()
+    ids = torch.searchsorted(cumulative, uniforms.unsqueeze(-1) * total, right=True)
+    last = torch.searchsorted(cumulative, total)
+    ids = torch.minimum(ids, last).clamp_(max=logprobs.shape[-1] - 1)  # NaN is nowhere
+    return ids.squeeze(-1), logprobs.gather(-1, ids).squeeze(-1)

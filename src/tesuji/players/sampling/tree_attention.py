@@ -22,6 +22,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from tesuji.core.tensors import on_device
 from tesuji.players.sampling.head import whole
 from tesuji.players.sampling.support import TREE_ATTENTION, attention_of
 from tesuji.players.sampling.token_tree import TokenTree
@@ -39,8 +40,8 @@ def tree_inputs(model: Any, tree: TokenTree, kept: Sequence[int] = ()) -> dict[s
     # in blocks any mask of four dimensions does: transformers then makes none of its own [N, N]
     mask = torch.zeros(1, 1, 1, 1, device=device) if in_blocks else blocks.mask()
     return {
-        "input_ids": torch.tensor([[tree.ids[node] for node in blocks.fresh]], device=device),
-        "position_ids": torch.tensor([[tree.positions[n] for n in blocks.fresh]], device=device),
+        "input_ids": on_device([[tree.ids[node] for node in blocks.fresh]], device),
+        "position_ids": on_device([[tree.positions[n] for n in blocks.fresh]], device),
         "attention_mask": mask,
         **({"tree": blocks} if in_blocks else {}),
     }
@@ -95,14 +96,14 @@ class Blocks:
         query = self.nodes[self.before + start : self.before + end]
         columns = ((self.nodes <= query[-1]) & (query[0] < self.ends)).nonzero().squeeze(1)
         whole = len(columns) == self.before + end  # nothing is left out
-        chosen = slice(0, len(columns)) if whole else columns.to(self.device)
+        chosen = slice(0, len(columns)) if whole else on_device(columns, self.device)
         return slice(start, end), chosen, self._mask(query, columns)
 
     def _mask(self, query: Tensor, columns: Tensor) -> Tensor:
         asked = query.unsqueeze(1)
         seen = (self.nodes[columns] <= asked) & (asked < self.ends[columns])
         mask = torch.zeros(seen.shape, dtype=self.dtype)
-        return mask.masked_fill_(~seen, torch.finfo(self.dtype).min).to(self.device)
+        return on_device(mask.masked_fill_(~seen, torch.finfo(self.dtype).min), self.device)
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, scale: float | None, dropout: float

@@ -192,8 +192,9 @@ class DistributedSection(Section):
 
     processes: int = Field(ge=1, le=65_536)
     """How many; a GPU each where the model is on GPUs. A run of another number is refused."""
-    strategy: Literal["ddp"] = "ddp"
-    """`ddp`: each has the whole model."""
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    """`ddp`: each has the whole model. `fsdp`: each has its part of the weights, gradients and
+    optimizer state (FSDP2); SFT of whole models only."""
 
 
 class NamedSection(Section):

@@ -5,6 +5,7 @@ trained token, each once, in chunks, and what follows it is in float32: the full
 batch are never in memory.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from tesuji.core.tensors import on_device
 from tesuji.learners.reward_model.model import has_reward_head, reward_head
 from tesuji.learners.rl.update.batch import MicroBatch
 from tesuji.players.sampling.head import layers, own_logits
@@ -101,7 +103,8 @@ class ActorCritic(nn.Module):
     def _chunk(self, logits: Tensor, batch: MicroBatch, start: int) -> tuple[Tensor, Tensor]:
         """Log-probs and entropies of the tokens asked for at the batch's places from `start` on,
         from the logits [P, V] there."""
-        here = (batch.asked >= start) & (batch.asked < start + len(logits))
+        ends = (bisect_left(batch.asked_on_cpu, place) for place in (start, start + len(logits)))
+        here = slice(*ends)
         asked, targets = batch.asked[here] - start, batch.targets[here]
         logits = logits.float()
         if self.temperature != 1.0:
@@ -172,7 +175,7 @@ def _ban(batch: MicroBatch, start: int, logits: Tensor) -> Tensor | None:
     if not here:
         return None
     ban = torch.zeros_like(logits, dtype=torch.bool)
-    ban[torch.tensor([place for place, _ in here], device=ban.device)] = True
+    ban[on_device([place for place, _ in here], ban.device)] = True
     pairs = [(place, token) for place, tokens in here for token in tokens]
-    ban[tuple(torch.tensor(pairs, device=ban.device).T)] = False
+    ban[tuple(on_device(pairs, ban.device).T)] = False
     return ban

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tesuji.core.tensors import on_device
 from tesuji.core.types import Segment
 from tesuji.players.sampling.token_tree import TokenTree, forest, plant
 
@@ -38,14 +39,17 @@ class MicroBatch:
 
     Of the flattened [R * L] those at `places` [P] predict. Trained token t is predicted at
     `places[asked[t]]` and stands itself at `own[t]`, where a critic judges what follows it (without
-    one the last may not be there); `asked` [T] ascends. `index` [T] are the flat numbers of the
-    trained tokens; `allowed` holds (p, tokens) where not all were allowed.
+    one the last may not be there); `asked` [T] ascends, `asked_on_cpu` are the
+    same numbers.
+    `index` [T] are the flat numbers of the trained tokens; `allowed` holds (p, tokens) where not
+    all were allowed.
     """
 
     ids: Tensor
     tree: TokenTree | None
     places: Tensor
     asked: Tensor
+    asked_on_cpu: tuple[int, ...]
     own: Tensor
     targets: Tensor
     index: Tensor
@@ -92,12 +96,14 @@ def collate(rows: Sequence[Row], device: torch.device, *, trees: bool) -> MicroB
             own = path[min(place, len(row.ids) - 1)]
             asked.setdefault(question, len(asked))
             tokens.append((asked[question], own, token, row.first + number))
-    numbers = torch.tensor(sorted(tokens), device=device)
+    tokens.sort()
+    numbers = on_device(tokens, device)
     return MicroBatch(
-        ids=torch.tensor(ids, device=device),
+        ids=on_device(ids, device),
         tree=tree,
-        places=torch.tensor([node for node, _ in asked], device=device),
+        places=on_device([node for node, _ in asked], device),
         asked=numbers[:, 0],
+        asked_on_cpu=tuple(place for place, *_ in tokens),
         own=numbers[:, 1],
         targets=numbers[:, 2],
         index=numbers[:, 3],

@@ -1,0 +1,67 @@
+"""What a process that was started with others leaves to the main one, or the launcher, to say."""
+
+import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tesuji.cli import launch
+from tesuji.core.errors import ComputeError, EngineError
+from tesuji.learners.distributed import LostProcess
+
+
+@pytest.fixture
+def second(tmp_path: Path, monkeypatch) -> Path:
+    """This process as number 1 of two; where it leaves word."""
+    word = tmp_path / "word.json"
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", launch.ERROR_FILE: str(word)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    return word
+
+
+def test_another_process_leaves_word_and_prints_nothing(second: Path, capsys) -> None:
+    with pytest.raises(SystemExit) as ended, launch.one_of_several():
+        raise EngineError("the loss is not a number", where="stages.sft.learning_rate")
+    assert ended.value.code == launch.REFUSED
+    assert "the loss is not a number" in json.loads(second.read_text())["message"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_one_that_was_let_down_says_nothing(second: Path, capsys) -> None:
+    with pytest.raises(SystemExit) as ended, launch.one_of_several():
+        raise LostProcess("another process of this run has ended")
+    assert ended.value.code == launch.LOST
+    assert not second.exists()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_process_alone_raises_as_ever(monkeypatch) -> None:
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(EngineError), launch.one_of_several():
+        raise EngineError("no")
+
+
+def failure(exitcode: int, message: str = "") -> SimpleNamespace:
+    return SimpleNamespace(exitcode=exitcode, message=message)
+
+
+@pytest.mark.parametrize(
+    "failures, words",
+    [
+        ({0: failure(launch.LOST), 1: failure(-9)}, "process 1 was killed (SIGKILL)"),
+        ({0: failure(-15), 1: failure(launch.REFUSED, "out of memory")}, "out of memory"),
+        ({0: failure(launch.LOST), 1: failure(launch.LOST)}, "lost each other"),
+    ],
+)
+def test_the_launcher_says_what_no_process_could(failures: dict, words: str) -> None:
+    with pytest.raises(ComputeError) as caught:
+        launch.told(failures)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("code", [launch.BUG, launch.REFUSED])
+def test_what_the_main_process_has_said_is_not_said_twice(code: int) -> None:
+    assert launch.told({0: failure(code), 1: failure(launch.LOST)}) == code
