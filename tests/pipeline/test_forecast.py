@@ -180,7 +180,7 @@ def test_when_the_time_is_up_the_rest_is_not_measured(monkeypatch):
 def test_where_no_time_is_left_to_measure_the_speed_is_guessed(tmp_path: Path, monkeypatch):
     import tesuji.pipeline.forecast.forecast as module
 
-    recipe = recipe_of(stages={"data": {}, "grpo": {"max_steps": 3, "batch_size": 4}})
+    recipe = recipe_of(stages={"data": {}, "grpo": {"max_steps": 3, "batch_size": 16}})
     measured = forecasts(recipe, tmp_path)["grpo"]
     monkeypatch.setattr(module, "MOST", 0.0)
     line = forecasts(recipe, tmp_path)["grpo"]
