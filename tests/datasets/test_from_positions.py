@@ -314,8 +314,9 @@ def test_a_position_without_a_key_says_so(tmp_path: Path):
 
 
 def test_the_path_of_sound_play_is_not_guessed_where_labels_are_missing():
-    with pytest.raises(DataError, match="every position labelled"):
+    with pytest.raises(DataError, match="named no move") as refused:
         on_path_keys(TTT, dict(list(BEST.items())[:50]))
+    assert refused.value.where == "stages.data.oracle", "with on_path, held_out_from is not set"
 
 
 def test_off_path_is_refused_in_a_recipe_that_samples_positions():

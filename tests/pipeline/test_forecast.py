@@ -177,6 +177,19 @@ def test_when_the_time_is_up_the_rest_is_not_measured(monkeypatch):
         measure(model, SftStage(), 16, ends)
 
 
+def test_where_no_time_is_left_to_measure_the_speed_is_guessed(tmp_path: Path, monkeypatch):
+    import tesuji.pipeline.forecast.forecast as module
+
+    recipe = recipe_of(stages={"data": {}, "grpo": {"max_steps": 3, "batch_size": 16}})
+    measured = forecasts(recipe, tmp_path)["grpo"]
+    monkeypatch.setattr(module, "MOST", 0.0)
+    line = forecasts(recipe, tmp_path)["grpo"]
+    assert line.by == "guessed: no time to measure"
+    assert line.seconds is not None and line.seconds > 0
+    assert line.memory == 0, "not known"
+    assert line.factor > measured.factor
+
+
 def test_what_is_too_large_even_in_two_layers_is_not_made():
     with pytest.raises(EngineError, match="too large"):
         made(*large(width=8192))

@@ -56,9 +56,10 @@ def _walk(start: Match, seat: int, best: Mapping[str, tuple[Move, ...]]) -> set[
             continue
         if key not in best:
             raise DataError(
-                f"held_out_from: off_path needs every position labelled; this one is not: {key}",
-                where="stages.data.held_out_from",
-                hint="use `positions: all`, or `held_out_from: all`",
+                f"the oracle named no move in a position that its moves lead into: {key}",
+                where="stages.data.oracle",
+                hint="take an oracle that answers everywhere, such as minimax; or "
+                "`positions: all` with `held_out_from: all`",
             )
         met.add(key)
         if mover == seat:

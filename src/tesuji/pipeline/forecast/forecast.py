@@ -13,20 +13,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tesuji.core.errors import TesujiError, first_line
+from tesuji.core.errors import EngineError, TesujiError, first_line
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.prompts import NAME as PROMPTS
 from tesuji.learners.model.inspect import ModelFacts, inspect_model
 from tesuji.pipeline.estimate import remembered
-from tesuji.pipeline.forecast.measure import LENGTH, Made, Speed, made, measure
+from tesuji.pipeline.forecast.measure import LENGTH, Made, Speed, guess, made, measure
 from tesuji.pipeline.forecast.sample import SampledContext, samples_of
 from tesuji.pipeline.forecast.work import Rows, Work, work_of
 from tesuji.pipeline.plan import Step
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.training import Training
 
-REMEMBERED, MEASURED = 1.3, 2.5  # how many times more or less it may be
+REMEMBERED, MEASURED, GUESSED = 1.3, 2.5, 5.0  # how many times more or less it may be
 MAKES = ("data", "logs")  # kinds of steps that make data
 PLAYED, MOST = 3.0, 13.0  # seconds: of play, and when nothing new is begun any more
 
@@ -64,7 +64,7 @@ def forecast(recipe: Recipe, plan: Sequence[Step], run: Path) -> list[Forecast]:
     with samples_of(recipe, [step for step in left if known[step.name] is None]) as samples:
         context = SampledContext(recipe, run, plan, samples)
         works = _works(recipe, facts, context, left, model)
-    speed, how = _speed(model, left, works, ends) if model else (None, why)
+    speed, how, factor = _speed(model, left, works, ends) if model else (None, why, MEASURED)
     forecasts = []
     for step in left:
         work, memory = works[step.name], 0.0
@@ -79,7 +79,8 @@ def forecast(recipe: Recipe, plan: Sequence[Step], run: Path) -> list[Forecast]:
         by = "it makes data" if step.kind in MAKES else by
         if (sample := samples.get(step.name)) is not None:
             seconds, by = sample.seconds * sample.times, "a few of its logs"
-        forecasts.append(Forecast(step, work, seconds, memory, MEASURED, by))
+        off = MEASURED if sample else factor
+        forecasts.append(Forecast(step, work, seconds, memory, off, by))
     return forecasts
 
 
@@ -126,17 +127,19 @@ def _game(recipe: Recipe) -> Game | None:
 
 def _speed(
     model: Made, steps: Sequence[Step], works: dict[str, Work | None], ends: float
-) -> tuple[Speed | None, str]:
-    """The model's speed, and how it is known."""
+) -> tuple[Speed | None, str, float]:
+    """The model's speed, how it is known, and how many times faster or slower it may be."""
     stages = [step.section for step in steps if isinstance(step.section, Training)]
     sizes = [work.largest or work.computed for work in works.values() if work]
     if not sizes:
-        return None, "nothing to measure"
+        return None, "nothing to measure", MEASURED
     try:
         length = int(min(LENGTH, max(sizes)))
-        return measure(model, stages[0] if stages else Training(), length, ends)
+        return *measure(model, stages[0] if stages else Training(), length, ends), MEASURED
+    except EngineError:  # no time was left
+        return guess(model), "guessed: no time to measure", GUESSED
     except Exception as error:  # as above
-        return None, f"not measured: {first_line(error)}"
+        return None, f"not measured: {first_line(error)}", MEASURED
 
 
 def _seconds(work: Work, speed: Speed) -> float | None:

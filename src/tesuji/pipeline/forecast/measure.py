@@ -135,6 +135,13 @@ def measure(made: Made, stage: Training, length: int, ends: float) -> tuple[Spee
     ), how
 
 
+def guess(made: Made) -> Speed:
+    """The model's speed as this machine multiplies matrices, where no pass was timed: attention,
+    optimizer and memory are not in it."""
+    read = Line(0.0, made.pace * made.parameters)
+    return Speed(made.load, read, _times(read, 3), 0.0, 0.0, 0.0)
+
+
 def _pace(section: ModelSection, facts: ModelFacts) -> float:
     """Seconds that this machine takes for a token and a parameter, in a product of matrices."""
     import torch
