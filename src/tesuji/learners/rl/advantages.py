@@ -133,7 +133,8 @@ def group_advantages(
             beyond /= totals.std(ddof=1) + 1e-4
         for row, index in zip(beyond, mates, strict=True):
             advantages[index] = row[: len(togo[index])]
-        if all(np.allclose(advantages[index], 0.0) for index in mates):
+        rounding = 1e-12 * max(1.0, float(np.abs(earned).max()))
+        if all(np.allclose(advantages[index], 0.0, atol=rounding) for index in mates):
             flat += 1
             for index in mates:  # what rounding left of them is nothing to learn from
                 advantages[index] = np.zeros(len(togo[index]))
