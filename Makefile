@@ -28,7 +28,7 @@ demo-llm: $(STAMP) ## SmolLM2-135M learns tic-tac-toe until it never loses (abou
 	$(BIN)/tesuji run recipes/tictactoe/smollm2.yaml
 
 test: $(STAMP) ## all tests (meant to take under 12 minutes on 2 cores)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(STAMP) ## format, lint, types and import layers
 	$(BIN)/ruff format --check src tests benchmarks examples

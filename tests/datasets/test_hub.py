@@ -1,42 +1,22 @@
-"""`tesuji data push` to a server on 127.0.0.1 that answers as the Hub does."""
+"""`tesuji data push`, as typed, to a server on 127.0.0.1 that answers as the Hub does."""
 
-import io
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import TOKEN, run_push, serving, use_hub
+from hub_server import TOKEN, run_push, serving
 
-from tesuji.cli.main import main
 from tesuji.datasets.hub import pushed
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a command of this process ended; named as those of a process of its own."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def push(monkeypatch, capsys, tmp_path: Path) -> Callable[..., Ended]:
-    """`tesuji data push FOLDER WORDS` to the Hub of that address; `typed` is all that is typed."""
-
-    def run(
-        folder: Path, hub: str, *words: str, token: str = TOKEN, typed: str = "", offline=False
-    ) -> Ended:
-        use_hub(monkeypatch, hub, tmp_path / "home")
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
-        monkeypatch.setenv("HF_TOKEN", token)
-        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-        return Ended(main(["data", "push", str(folder), *words]), *capsys.readouterr())
-
-    return run
+def push(
+    folder: Path, hub: str, *words: str, token: str = TOKEN, offline: str = "0", **said: Any
+) -> Any:
+    """`tesuji data push`, in a process of its own: huggingface_hub reads HF_ENDPOINT on import."""
+    home = folder.parent / "home"
+    return run_push(["data", "push", str(folder), *words], hub, home, token, offline, **said)
 
 
 @pytest.fixture
@@ -64,10 +44,9 @@ def test_what_is_pushed_are_rows_pages_and_final(folder: Path):
     assert pushed(folder, with_logs=True) == [*bare, *logs]
 
 
-def test_a_push_as_typed_arrives_private_and_without_logs(folder: Path, push: Any):
+def test_a_push_arrives_private_and_without_logs(folder: Path):
     with serving() as hub:
-        words = ["data", "push", str(folder), "--to", "me/games", "--yes"]
-        run = run_push(words, hub.url, folder.parent / "home", TOKEN, "0")
+        run = push(folder, hub.url, "--to", "me/games", "--yes")
         assert run.returncode == 0, run.stderr
         assert f"{hub.url}/datasets/me/games" in run.stdout
         found = hub.sets["me/games"]
@@ -80,7 +59,7 @@ def test_a_push_as_typed_arrives_private_and_without_logs(folder: Path, push: An
         assert sorted(found["files"]) == sorted(pushed(folder, with_logs=True))
 
 
-def test_what_is_public_is_never_taken_for_private(folder: Path, push: Any):
+def test_what_is_public_is_never_taken_for_private(folder: Path):
     with serving() as hub:
         assert push(folder, hub.url, "--to", "me/open", "--public", "--yes").returncode == 0
         assert not hub.sets["me/open"]["private"]
@@ -90,17 +69,17 @@ def test_what_is_public_is_never_taken_for_private(folder: Path, push: Any):
         assert not hub.sets["me/open"]["files"]
 
 
-def test_it_asks_first_and_a_dry_run_only_lists(folder: Path, push: Any):
+def test_it_asks_first_and_a_dry_run_only_lists(folder: Path):
     with serving() as hub:
-        run = push(folder, hub.url, "--to", "me/games", typed="n\n")
+        run = push(folder, hub.url, "--to", "me/games", input="n\n")
         assert run.returncode == 1 and "Push 7 files to me/games (private)?" in run.stdout
         assert "nothing was pushed" in run.stdout
         run = push(folder, hub.url, "--to", "me/games", "--dry-run", token="")
         assert run.returncode == 0 and "train.jsonl" in run.stdout and "raw_logs" not in run.stdout
-        run = push(folder, hub.url, "--to", "me/games")
+        run = push(folder, hub.url, "--to", "me/games", stdin=subprocess.DEVNULL)
         assert run.returncode != 0
         assert not hub.asked
-        run = push(folder, hub.url, "--to", "me/games", typed="y\n")
+        run = push(folder, hub.url, "--to", "me/games", input="y\n")
         assert run.returncode == 0 and hub.sets["me/games"]["files"]
 
 
@@ -113,9 +92,7 @@ def test_it_asks_first_and_a_dry_run_only_lists(folder: Path, push: Any):
         ("games", TOKEN, "'games' is no owner/name"),
     ],
 )
-def test_a_refusal_is_one_message_without_the_token(
-    folder: Path, push: Any, to: str, token: str, said: str
-):
+def test_a_refusal_is_one_message_without_the_token(folder: Path, to: str, token: str, said: str):
     with serving() as hub:
         run = push(folder, hub.url, "--to", to, "--yes", token=token)
     assert run.returncode == 2 and said in run.stderr and "Traceback" not in run.stderr
@@ -123,20 +100,20 @@ def test_a_refusal_is_one_message_without_the_token(
     assert not token or token not in run.stdout + run.stderr
 
 
-def test_a_hub_that_is_not_there_and_a_folder_without_a_card(folder: Path, push: Any):
+def test_a_hub_that_is_not_there_and_a_folder_without_a_card(folder: Path):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
         run = push(folder, url, "--to", "me/games", "--yes")
     assert run.returncode == 2 and "the Hub was not reached" in run.stderr, run.stderr
-    run = push(folder, url, "--to", "me/games", "--yes", offline=True)
+    run = push(folder, url, "--to", "me/games", "--yes", offline="1")
     assert run.returncode == 2 and "HF_HUB_OFFLINE forbids it" in run.stderr
     (folder / "README.md").unlink()
     run = push(folder, url, "--to", "me/games", "--dry-run")
     assert run.returncode == 2 and f"tesuji data card {folder}" in run.stderr
 
 
-def test_a_card_the_hub_does_not_take_is_one_message(folder: Path, push: Any):
+def test_a_card_the_hub_does_not_take_is_one_message(folder: Path):
     (folder / "README.md").write_text("# no metadata\n")
     with serving() as hub:
         run = push(folder, hub.url, "--to", "me/games", "--yes")

@@ -4,6 +4,7 @@ Streams, signals and the exit code are those of the command as it is typed: it i
 console script, that runs.
 """
 
+import contextlib
 import io
 import os
 import signal
@@ -52,8 +53,10 @@ class Forked:
         except SystemExit as ended:
             code = int(ended.code or 0)
         finally:  # in no case go on as a second copy of the tests
-            sys.stdout.flush()
-            sys.stderr.flush()
+            with contextlib.suppress(BaseException):
+                sys.stdout.flush()
+            with contextlib.suppress(BaseException):
+                sys.stderr.flush()
             os._exit(code)
 
     @property
