@@ -15,8 +15,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first: no worker is left with one at the end. A file goes to one worker, so that
-    what its tests share is made once (`make test`: --dist loadfile)."""
+    """Long files first: no worker is left with one at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
