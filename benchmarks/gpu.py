@@ -61,9 +61,10 @@ class Random(Shape):
         """Whether only an adapter learns."""
         return self.size == "4b"
 
-    def policy(self) -> Policy:
+    @property
+    def config(self) -> Qwen3Config:
         hidden, wide, depth, heads, groups, width, vocabulary = QWEN3[self.size]
-        config = Qwen3Config(
+        return Qwen3Config(
             vocab_size=vocabulary,
             hidden_size=hidden,
             intermediate_size=wide,
@@ -73,10 +74,12 @@ class Random(Shape):
             head_dim=width,
             tie_word_embeddings=True,
         )
+
+    def policy(self) -> Policy:
         torch.manual_seed(0)
         dtype = torch.float32 if self.device == "cpu" else torch.bfloat16
         with torch.device(self.device):
-            model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+            model = AutoModelForCausalLM.from_config(self.config, dtype=dtype)
         policy = Policy(model, build_tokenizer(), "")
         return with_adapter(policy, LoraSection(r=16)) if self.lora else policy
 
@@ -139,7 +142,9 @@ def vllm_sampling(shape: Random) -> Callable[[], None]:
 
 def parameters(shape: Random) -> int:
     """Of the layers and the head, which is the embedding."""
-    return sum(p.numel() for p in shape.policy().model.parameters() if p.dim() > 1)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(shape.config)
+    return sum(p.numel() for p in model.parameters() if p.dim() > 1)
 
 
 def peak_flops(asked: float) -> float | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig
 
-from tesuji.core.errors import EngineError
+from tesuji.core.errors import DataError, EngineError, first_line
 from tesuji.core.files import write_json, write_text
 from tesuji.core.run_folder import machine
 from tesuji.datasets.from_logs.stage import make_data_from_logs
@@ -74,6 +74,21 @@ def test_rows_of_logs_that_are_not_made_yet_are_counted_from_a_few_of_them(tmp_p
     assert found["dpo"].work.steps == 3
     assert found["logs"].by == "a few of its logs" and found["logs"].seconds > 0
     assert found["sft"].seconds > 0 and found["dpo"].seconds > 0
+
+
+def test_logs_that_cannot_be_read_say_so_in_the_forecast(tmp_path: Path):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "a.json").write_text('{"half of a log')
+    stages = {"logs": {"paths": str(tmp_path / "logs")}, "sft": {"max_steps": 3}}
+    found = forecasts(recipe_of(game="prompts", prompt={}, stages=stages), tmp_path)
+    with pytest.raises(DataError) as caught:
+        make_data_from_logs(
+            recipe_of(game="prompts", prompt={}, stages=stages),
+            LogsStage.model_validate(stages["logs"]),
+            tmp_path / "made",
+        )
+    assert found["logs"].seconds is None
+    assert found["logs"].by == first_line(caught.value)
 
 
 def test_pairs_have_their_prompt_in_common(tmp_path: Path):

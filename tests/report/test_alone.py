@@ -1,6 +1,7 @@
 """Games for one seat in the report: won, not won, or nobody can say; random play beside."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tesuji.evaluation.evaluate import Subject, evaluate
 from tesuji.evaluation.metrics import evaluation_metrics
 from tesuji.evaluation.results import Evaluation, load_evaluation, save_evaluation
 from tesuji.games.catalogue import load_game
+from tesuji.players.base import MoveRequest, Reply
 from tesuji.players.basic.random import RandomPlayer
 from tesuji.recipe.schema.recipe import EvaluationSection
 from tesuji.recipe.schema.sections import PlayerSection, PromptSection
@@ -63,3 +65,26 @@ def test_where_nothing_is_won_there_is_no_rate(tmp_path: Path) -> None:
     assert "no verdict, mean return" in headline(found).sentence
     save_evaluation(tmp_path / "e.json", found)
     assert load_evaluation(tmp_path / "e.json") == found
+
+
+class Gone(RandomPlayer):
+    """Answers in the first half of its matches, then never again."""
+
+    left = 12
+
+    def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
+        """An error a request, once nobody is there."""
+        self.left -= len(requests)
+        failed = [Reply(error="connection refused") for _ in requests]
+        return super().choose(requests) if self.left > 0 else failed
+
+
+def test_matches_that_an_error_ended_are_said() -> None:
+    options = {"game": load_game("tic_tac_toe", {}), "prompt": PromptSection(), "questions": ()}
+    section = EvaluationSection(episodes=8, opponents=[PlayerSection(player="random")])
+    found = evaluate(Subject("before", "them", Gone()), section, seed=1, **options)
+    [row] = [row for row in found.matches if row.seat is None]
+    assert 0 < row.errors <= row.games == 8
+    assert f"{row.errors} of 8 matches against random, by an error" in words(found)
+    whole = evaluate(Subject("before", "them", RandomPlayer()), section, seed=1, **options)
+    assert "by an error" not in words(whole)

@@ -5,15 +5,25 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from served import served
 
+from tesuji.core.types import Episode, Task
 from tesuji.datasets.llm_endpoint import Question
+from tesuji.episodes.arena import play_matches
+from tesuji.games.base import Game
+from tesuji.games.catalogue import load_game
+from tesuji.players.base import Player
+from tesuji.players.basic.random import RandomPlayer
+from tesuji.players.registry import make_player
 from tesuji.recipe.schema.endpoint import EndpointSection
+from tesuji.recipe.schema.sections import PlayerSection
 
+TTT = load_game("tic_tac_toe")
 Answer = Callable[[int, dict[str, Any]], Response]
 
 
@@ -57,6 +67,18 @@ def serving(answer: Answer, delay: float = 0.02) -> Iterator[Server]:
     with served(server.app) as address:
         server.url = f"{address}/v1"
         yield server
+
+
+def player(url: str, folder: Path, game: Game = TTT, **options: Any) -> Player:
+    """Who plays by asking the server at `url`; its replies are kept in `folder`."""
+    given = {"base_url": url, "model": "m", "cache": str(folder / "c"), "retries": 1, **options}
+    return make_player(PlayerSection(player="openai", **given), game=game)
+
+
+def play(them: Player, matches: int = 1) -> list[Episode]:
+    """So many matches of tic-tac-toe against random play."""
+    tasks = [Task("tic_tac_toe", number, ("them", "random")) for number in range(matches)]
+    return list(play_matches(tasks, game=TTT, players={"them": them, "random": RandomPlayer()}))
 
 
 def endpoint(url: str, **changes: Any) -> EndpointSection:

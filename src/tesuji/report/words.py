@@ -180,6 +180,12 @@ def signed(value: float) -> str:
     return f"{round(value):+,}" if round(value) else "0"
 
 
+def broken_off_sentence(row: MatchScore, by_chance: bool) -> str:
+    """How many matches an error ended; with a random player in our place where `by_chance`."""
+    where = f"against {row.opponent}{', with random play in its place' if by_chance else ''}"
+    return f"{row.errors:,} of {row.games:,} matches {where}, by an error"
+
+
 def illegal_sentence(evaluation: Evaluation) -> str:
     """Replies without a legal move, ours, and what illegal moves decided on either side."""
     rows = totals(evaluation)

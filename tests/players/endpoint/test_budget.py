@@ -10,37 +10,20 @@ from typing import Any
 import llm_server
 import pytest
 from fastapi.responses import Response
-from llm_server import completion, first_legal, serving
+from llm_server import completion, first_legal, play, player, serving
 
 from tesuji.core.errors import EndpointError
-from tesuji.core.types import Ending, Episode, Task
-from tesuji.episodes.arena import play_matches
-from tesuji.games.catalogue import load_game
-from tesuji.players.base import Player
-from tesuji.players.basic.random import RandomPlayer
+from tesuji.core.types import Ending
 from tesuji.players.endpoint.budget import SPENDING, Ledger, recorded_in
-from tesuji.players.registry import make_player
-from tesuji.recipe.schema.sections import PlayerSection
 
-TTT = load_game("tic_tac_toe")
 PRICES = {"input_price": 1000.0, "output_price": 2000.0, "max_tokens": 20}
 COST = (1000 * 50 + 2000 * 5) / 1e6  # of what `first_legal` says that it read and wrote
-
-
-def player(url: str, folder: Path, **options: Any) -> Player:
-    given = {"base_url": url, "model": "m", "cache": str(folder / "c"), "retries": 1, **options}
-    return make_player(PlayerSection(player="openai", **given), game=TTT)
-
-
-def play(them: Player, matches: int = 12) -> list[Episode]:
-    tasks = [Task("tic_tac_toe", number, ("them", "random")) for number in range(matches)]
-    return list(play_matches(tasks, game=TTT, players={"them": them, "random": RandomPlayer()}))
 
 
 def test_requests_end_at_the_budget_and_go_on_with_a_larger_one(tmp_path: Path):
     with serving(first_legal) as server, recorded_in(tmp_path / SPENDING):
         with pytest.raises(EndpointError) as caught:
-            play(player(server.url, tmp_path, max_requests=17))
+            play(player(server.url, tmp_path, max_requests=17), 12)
         assert len(server.bodies) == 17
     assert "budget of 17 requests does not allow another" in caught.value.what
     assert (
@@ -49,9 +32,9 @@ def test_requests_end_at_the_budget_and_go_on_with_a_larger_one(tmp_path: Path):
     assert caught.value.where == "player: openai(m).max_requests"
     assert "raise max_requests" in caught.value.hint
     with recorded_in(tmp_path / SPENDING), pytest.raises(EndpointError):
-        play(player(server.url, tmp_path, max_requests=17))  # nothing is asked: it is gone
+        play(player(server.url, tmp_path, max_requests=17), 12)  # nothing is asked: it is gone
     with serving(first_legal) as back:
-        cheap = play(player(back.url, tmp_path / "other"))
+        cheap = play(player(back.url, tmp_path / "other"), 12)
         whole = len(back.bodies)
     assert whole > 17 and {episode.ending for episode in cheap} == {Ending.FINISHED}
 
@@ -59,9 +42,9 @@ def test_requests_end_at_the_budget_and_go_on_with_a_larger_one(tmp_path: Path):
 def test_what_was_paid_for_is_not_paid_for_again(tmp_path: Path):
     with serving(first_legal) as server:
         with recorded_in(tmp_path / SPENDING), pytest.raises(EndpointError):
-            play(player(server.url, tmp_path, max_requests=17))
+            play(player(server.url, tmp_path, max_requests=17), 12)
         with recorded_in(tmp_path / SPENDING) as spent:
-            episodes = play(player(server.url, tmp_path, max_requests=1000))
+            episodes = play(player(server.url, tmp_path, max_requests=1000), 12)
             [row] = spent.spent()
         turns = [t for e in episodes for t in e.turns if t.seat == 0]
         assert len(server.bodies) == row.requests == len(turns)
@@ -100,28 +83,22 @@ def test_without_usage_an_answer_counts_as_its_worst(tmp_path: Path):
 
     with serving(silent) as server, recorded_in(tmp_path / SPENDING) as spent:
         with pytest.raises(EndpointError):
-            play(player(server.url, tmp_path, max_dollars=3.0, **PRICES))
+            play(player(server.url, tmp_path, max_dollars=3.0, **PRICES), 12)
         [row] = spent.spent()
         assert row.dollars <= 3.0 and row.dollars / len(server.bodies) > 10 * COST
 
 
 def test_a_kill_forgets_nothing_that_was_sent(tmp_path: Path):
     code = (
-        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[3])\n"
-        "from test_budget import SPENDING, play, player, recorded_in\n"
+        "import sys; from pathlib import Path\n"
+        "from llm_server import play, player\n"
+        "from tesuji.players.endpoint.budget import SPENDING, recorded_in\n"
         "folder = Path(sys.argv[2])\n"
         "with recorded_in(folder / SPENDING):\n"
         "    play(player(sys.argv[1], folder, concurrency=4, max_requests=60), 40)\n"
     )
     with serving(first_legal, delay=0.05) as server:
-        command = [
-            sys.executable,
-            "-c",
-            code,
-            server.url,
-            str(tmp_path),
-            str(Path(__file__).parent),
-        ]
+        command = [sys.executable, "-c", code, server.url, str(tmp_path)]
         path = str(Path(llm_server.__file__).parent)
         with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}) as process:
             while len(server.bodies) < 20 and process.poll() is None:

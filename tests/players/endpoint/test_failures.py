@@ -12,32 +12,15 @@ from typing import Any
 
 import pytest
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
-from llm_server import completion, first_legal, serving
+from llm_server import completion, first_legal, play, player, serving
 
 from tesuji.core.errors import EndpointError
-from tesuji.core.types import Ending, Episode, Task
-from tesuji.episodes.arena import play_matches
+from tesuji.core.types import Ending
 from tesuji.episodes.store import write_episodes
-from tesuji.games.catalogue import load_game
-from tesuji.players.base import Player
-from tesuji.players.basic.random import RandomPlayer
 from tesuji.players.endpoint.asker import GIVE_UP_AFTER
 from tesuji.players.endpoint.transport import wait_wanted
-from tesuji.players.registry import make_player
-from tesuji.recipe.schema.sections import PlayerSection
 
-TTT = load_game("tic_tac_toe")
 KEY = "hunter2hunter2"
-
-
-def player(url: str, folder: Path, **options: Any) -> Player:
-    given = {"base_url": url, "model": "m", "cache": str(folder / "c"), "retries": 1, **options}
-    return make_player(PlayerSection(player="openai", **given), game=TTT)
-
-
-def play(them: Player, matches: int = 1) -> list[Episode]:
-    tasks = [Task("tic_tac_toe", number, ("them", "random")) for number in range(matches)]
-    return list(play_matches(tasks, game=TTT, players={"them": them, "random": RandomPlayer()}))
 
 
 def stop(url: str, folder: Path, matches: int = 1, **options: Any) -> EndpointError:

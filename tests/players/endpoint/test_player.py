@@ -6,25 +6,16 @@ from typing import Any
 
 import pytest
 from fastapi.responses import Response
-from llm_server import completion, first_legal, legal_in, serving
+from llm_server import TTT, completion, first_legal, legal_in, player, serving
 
 from tesuji.core.errors import GameError, RecipeError
 from tesuji.core.types import Ending, Episode, Found, Task
 from tesuji.episodes.arena import play_matches
 from tesuji.episodes.reply_rules import TurnRules, read_attempt
-from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest, Player
 from tesuji.players.basic.random import RandomPlayer
 from tesuji.players.registry import make_player, parse_player
-from tesuji.recipe.schema.sections import PlayerSection
-
-TTT = load_game("tic_tac_toe")
-
-
-def player(url: str, folder: Path, game: Game = TTT, **options: Any) -> Player:
-    given = {"base_url": url, "model": "m", "cache": str(folder / "c"), "retries": 1, **options}
-    return make_player(PlayerSection(player="openai", **given), game=game)
 
 
 def play(

@@ -22,12 +22,11 @@ from tesuji.pipeline.estimate import remembered
 from tesuji.pipeline.forecast.measure import LENGTH, Made, Speed, guess, made, measure
 from tesuji.pipeline.forecast.sample import SampledContext, samples_of
 from tesuji.pipeline.forecast.work import Rows, Work, work_of
-from tesuji.pipeline.plan import Step
+from tesuji.pipeline.plan import MAKES_DATA, Step
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.training import Training
 
 REMEMBERED, MEASURED, GUESSED = 1.3, 2.5, 5.0  # how many times more or less it may be
-MAKES = ("data", "logs")  # kinds of steps that make data
 PLAYED, MOST = 3.0, 13.0  # seconds: of play, and when nothing new is begun any more
 
 
@@ -76,9 +75,10 @@ def forecast(recipe: Recipe, plan: Sequence[Step], run: Path) -> list[Forecast]:
             continue
         seconds = _seconds(work, speed) if work and speed else None
         by = how if work or facts is None else "its rows are not made yet"
-        by = "it makes data" if step.kind in MAKES else by
+        by = "it makes data" if isinstance(step.section, MAKES_DATA) else by
         if (sample := samples.get(step.name)) is not None:
-            seconds, by = sample.seconds * sample.times, "a few of its logs"
+            seconds = None if sample.why else sample.seconds * sample.times
+            by = sample.why or "a few of its logs"
         off = MEASURED if sample else factor
         forecasts.append(Forecast(step, work, seconds, memory, off, by))
     return forecasts
@@ -90,7 +90,7 @@ def _model(
     """The model to measure with; None, and why, where there is none."""
     if facts is None:
         return None, f"{recipe.model.base} is not here yet"
-    if all(step.kind in MAKES for step in steps):
+    if all(isinstance(step.section, MAKES_DATA) for step in steps):
         return None, "nothing to measure"
     try:
         return made(recipe, facts), ""

@@ -6,12 +6,12 @@ in size are taken to be alike in rows.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tesuji.core.errors import TesujiError
+from tesuji.core.errors import TesujiError, first_line
 from tesuji.datasets.from_logs.stage import make_data_from_logs
 from tesuji.logs.files import files
 from tesuji.pipeline.plan import Step
@@ -25,11 +25,12 @@ GAMES, FILES, BYTES = 6, 12, 2_000_000  # made, or read: at most
 @dataclass(frozen=True, slots=True)
 class Sample:
     """Rows of some of a step's logs, in `folder`. There are `times` as many logs in all; these
-    took `seconds`."""
+    took `seconds`. `why` says why there are none, if so."""
 
     folder: Path
-    times: float
-    seconds: float
+    times: float = 1.0
+    seconds: float = 0.0
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,26 +46,27 @@ class SampledContext(StepContext):
 
 @contextmanager
 def samples_of(recipe: Recipe, steps: Sequence[Step]) -> Iterator[dict[str, Sample]]:
-    """A sample of each step that reads logs, by name, as long as the context lasts; none of one
-    whose logs cannot be read."""
+    """A sample of each step that reads logs, by name, as long as the context lasts."""
     with TemporaryDirectory(prefix="tesuji-forecast-") as folder:
         samples: dict[str, Sample] = {}
         for step in steps:
             if isinstance(step.section, LogsStage):
-                with suppress(TesujiError, OSError):
-                    samples[step.name] = _sample(recipe, step.section, Path(folder) / step.name)
+                samples[step.name] = _sample(recipe, step.section, Path(folder) / step.name)
         yield samples
 
 
 def _sample(recipe: Recipe, stage: LogsStage, out: Path) -> Sample:
     start = time.monotonic()
-    some, times = _some_made(stage) if stage.played else _some_read(stage, out)
     pairs = stage.pairs
     if pairs is not None and "judge" in pairs.by:
         by = [one for one in pairs.by if one != "judge"]
         pairs = pairs.model_copy(update={"by": by}) if by else None
-    alone = {"pairs": pairs, "processes": 1}
-    make_data_from_logs(recipe, some.model_copy(update=alone), out)
+    try:
+        some, times = _some_made(stage) if stage.played else _some_read(stage, out)
+        alone = {"pairs": pairs, "processes": 1}
+        make_data_from_logs(recipe, some.model_copy(update=alone), out)
+    except (TesujiError, OSError) as error:
+        return Sample(out, why=first_line(error))
     return Sample(out, times, time.monotonic() - start)
 
 
@@ -72,9 +74,8 @@ def _some_made(stage: LogsStage) -> tuple[LogsStage, float]:
     made = stage.played
     assert made is not None
     games = min(made.games, GAMES)
-    return stage.model_copy(update={"make": made.model_copy(update={"games": games})}), (
-        made.games / games
-    )
+    fewer = made.model_copy(update={"games": games})
+    return stage.model_copy(update={"make": fewer}), made.games / games
 
 
 def _some_read(stage: LogsStage, out: Path) -> tuple[LogsStage, float]:

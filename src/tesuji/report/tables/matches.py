@@ -13,6 +13,7 @@ from tesuji.report.words import (
     NO_VERDICT,
     SPLITS,
     alone_sentence,
+    broken_off_sentence,
     certificate_sentence,
     exploitability_sentence,
     find,
@@ -124,7 +125,15 @@ def _facts(before: Evaluation | None, after: Evaluation) -> Table:
         facts.add_row(SPLITS.get(score.split, score.split), positions_sentence(score))
     for look in filter(None, (before, after) if after.matches else ()):
         facts.add_row(f"illegal, {look.label}", illegal_sentence(look))
+        _add_broken_off(facts, look)
     return facts
+
+
+def _add_broken_off(facts: Table, look: Evaluation) -> None:
+    for rows, by_chance in ((look.matches, False), (look.baseline, True)):
+        for row in (one for one in rows if one.errors and one.seat is None):
+            sentence = Text(broken_off_sentence(row, by_chance), "red")
+            facts.add_row(f"broken off, {look.label}", sentence)
 
 
 def _add_winnings(
