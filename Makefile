@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-llm test check format bench docs site clean
+.PHONY: help install demo demo-llm test test-engines check format bench docs site clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,10 @@ demo-llm: $(STAMP) ## SmolLM2-135M learns tic-tac-toe until it never loses (abou
 
 test: $(STAMP) ## all tests (meant to take under 12 minutes on 2 cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-engines: $(STAMP) ## the tests that need DeepSpeed, Ray or a vLLM server, which this installs
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[deepspeed,ray]'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m engines tests/engines
 
 check: $(STAMP) ## format, lint, types and import layers
 	$(BIN)/ruff format --check src tests benchmarks examples

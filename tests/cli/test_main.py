@@ -1,22 +1,17 @@
 """The command line: one message and exit code 2 for what a user can mend, a traceback for bugs."""
 
 import errno
-import json
 import os
 import subprocess
 import sys
 
 import pytest
 from forked import tesuji as forked
-from places import RECIPES
 
-from tesuji.cli import doctor
-from tesuji.cli.browse.recipes import standalone
 from tesuji.cli.console import SafeConsole
 from tesuji.cli.main import COMMANDS, main
 from tesuji.core.errors import RecipeError
 from tesuji.core.files import write_json, write_text
-from tesuji.recipe.reading.load import load_recipe
 
 HEAVY = ("torch", "transformers", "trl", "peft", "pyspiel", "matplotlib", "numpy", "accelerate")
 
@@ -268,50 +263,6 @@ def test_no_control_codes_where_the_output_is_no_terminal(tmp_path):
     assert "\x1b" not in run.stdout + run.stderr
 
 
-def test_recipes_are_listed_and_shown_as_written(capsys):
-    assert main(["recipes"]) == 0
-    assert "tictactoe/tiny" in capsys.readouterr().out
-    assert main(["recipes", "show", "tictactoe/tiny"]) == 0
-    shipped = RECIPES / "tictactoe" / "tiny.yaml"
-    assert capsys.readouterr().out == shipped.read_text(encoding="utf-8")
-
-
-def test_a_copied_recipe_loads_and_is_not_overwritten(tmp_path, capsys):
-    assert main(["recipes", "copy", "tictactoe/tiny", str(tmp_path)]) == 0
-    copied = tmp_path / "tiny.yaml"
-    shipped = load_recipe("tictactoe/tiny")
-    assert load_recipe(copied) == shipped.model_copy(update={"name": "tiny"}), "a run of its own"
-    assert "# " in copied.read_text(), "what it explains is kept"
-    copied.write_text("mine")
-    assert main(["recipes", "copy", "tictactoe/tiny", str(copied)]) == 2
-    assert "--force" in capsys.readouterr().err
-    assert copied.read_text() == "mine"
-    assert main(["recipes", "copy", "tictactoe/tiny", str(copied), "--force"]) == 0
-    assert copied.read_text() != "mine"
-
-
-def test_a_copy_does_not_depend_on_the_files_it_includes(tmp_path):
-    (tmp_path / "base.yaml").write_text("name: a\ngame: tic_tac_toe\nstages: {data: }\n")
-    source = tmp_path / "mine.yaml"
-    source.write_text("include: base.yaml\nseed: 7\n")
-    copied = tmp_path / "elsewhere" / "mine.yaml"
-    copied.parent.mkdir()
-    copied.write_text(standalone(source))
-    assert load_recipe(copied) == load_recipe(source)
-
-
-@pytest.mark.parametrize(
-    ("file", "name"),
-    [("my-run.yaml", "my-run"), ("my run (2).yaml", "my-run-2-"), ("007.yaml", "007"),
-     ("1e5.yaml", "1e5"), ("手筋.yaml", "mine"), ("..a.yaml", "a")],
-)  # fmt: skip
-@pytest.mark.parametrize("recipe", ["tictactoe/tiny", "mafia/tiny", "openspiel/ppo-lora-16gb"])
-def test_a_copy_is_called_like_its_file(tmp_path, file, name, recipe, capsys):
-    assert main(["recipes", "copy", recipe, str(tmp_path / file)]) == 0
-    assert load_recipe(tmp_path / file).name == name
-    capsys.readouterr()
-
-
 def test_a_run_or_file_that_is_nearly_named_is_offered(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write_json(tmp_path / "runs" / "tictactoe-tiny" / "manifest.json", {"format": 1})
@@ -326,50 +277,6 @@ def test_a_run_or_file_that_is_nearly_named_is_offered(tmp_path, monkeypatch, ca
     ]:
         assert main(words) == 2
         assert hint in capsys.readouterr().err
-
-
-def test_the_schema_is_printed_as_json(capsys):
-    assert main(["recipes", "schema"]) == 0
-    assert json.loads(capsys.readouterr().out)["title"] == "Recipe"
-
-
-def test_doctor_finds_what_is_here_and_hides_tokens(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("HF_TOKEN", "hf_secret_value")
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    assert main(["doctor", "--json", "--runs", str(tmp_path / "runs")]) == 0
-    out = capsys.readouterr().out
-    found = {finding["part"]: finding for finding in json.loads(out)}
-    assert "hf_secret_value" not in out
-    assert found["HF_TOKEN"]["state"] == "ok"
-    assert found["WANDB_API_KEY"]["state"] == "absent"
-    assert found["torch"]["state"] == found["pyspiel"]["state"] == "ok"
-    assert not (tmp_path / "runs").exists()
-
-
-def test_doctor_exits_1_where_runs_cannot_be_written(tmp_path, capsys):
-    (tmp_path / "runs").write_text("a file")
-    assert main(["doctor", "--runs", str(tmp_path / "runs")]) == 1
-    assert "to mend: runs folder" in capsys.readouterr().out
-
-
-def test_doctor_exits_1_where_a_package_is_missing_and_says_how_to_get_it(
-    tmp_path, monkeypatch, capsys
-):
-    monkeypatch.setattr(doctor, "NEEDED", ("transformers", "no-such-package"))
-    monkeypatch.setattr(doctor, "EXTRAS", {"no-such-tracker": "tracker"})
-    assert main(["doctor", "--json", "--runs", str(tmp_path)]) == 1
-    found = {finding["part"]: finding for finding in json.loads(capsys.readouterr().out)}
-    assert found["no-such-package"]["words"] == "missing: pip install no-such-package"
-    assert found["no-such-tracker"]["state"] == "absent"
-    assert "tesuji[tracker]" in found["no-such-tracker"]["words"]
-
-
-def test_doctor_reports_a_part_that_does_not_load():
-    def words():
-        raise ImportError("libcudart.so not found")
-
-    finding = doctor._loaded("torch", words)
-    assert finding.state == "bad" and "libcudart" in finding.words
 
 
 def test_a_pipe_in_the_place_of_a_manifest_does_not_stop_the_list_of_runs(tmp_path, capsys):

@@ -1,6 +1,8 @@
 """Dropout where it belongs: never while replies are sampled, scored or learned from by playing;
 and gradient checkpointing that computes layers twice, wherever it is asked for."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -178,8 +180,8 @@ def test_checkpointing_in_a_stage_computes_layers_twice(
         source = prepare_base(section, tmp_path / "base", 1)
         stage = RewardStage.model_validate(keys | {"eval_steps": None})
 
-        def checked(model, source: str) -> None:
-            require_support(model, source)
+        def checked(model, source: str, files: Path) -> None:
+            require_support(model, source, files)
             passes.clear()  # of that check
 
         monkeypatch.setattr(load, "require_support", checked)

@@ -44,6 +44,7 @@ def small(name: str) -> Recipe:
 
 
 def _shorten(stage: dict[str, Any]) -> None:
+    stage.pop("stop_check_steps", None)
     if "warmup_steps" in stage:
         stage |= {"warmup_steps": 0}
     if stage["kind"] == "data":

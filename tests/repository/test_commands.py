@@ -19,7 +19,7 @@ LINES = {
         r"^    tesuji (?!--install-completion)(.+)$", page.read_text(encoding="utf-8"), re.MULTILINE
     )
 }
-READERS_OWN = re.compile(r"my[\w-]*\.yaml")
+READERS_OWN = re.compile(r"my[\w-]*\.yaml|RECIPE")
 
 
 def parameters(words: list[str]) -> dict[str, object]:

@@ -40,9 +40,8 @@ class MicroBatch:
     Of the flattened [R * L] those at `places` [P] predict. Trained token t is predicted at
     `places[asked[t]]` and stands itself at `own[t]`, where a critic judges what follows it (without
     one the last may not be there); `asked` [T] ascends, `asked_on_cpu` are the
-    same numbers.
-    `index` [T] are the flat numbers of the trained tokens; `allowed` holds (p, tokens) where not
-    all were allowed.
+    same numbers. `index` [T] are the flat numbers of the trained tokens; `allowed` holds (p,
+    tokens) where not all were allowed.
     """
 
     ids: Tensor
