@@ -1,7 +1,7 @@
 """Where a stage's matches are played: one interface, whoever plays them.
 
-    with rollout_engine(setup) as engine:
-        rollout = engine.play(setup.propose(), version)
+with rollout_engine(setup) as engine:
+    rollout = engine.play(setup.propose(), version)
 """
 
 from collections.abc import Iterator, Sequence
