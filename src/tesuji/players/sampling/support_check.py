@@ -315,7 +315,7 @@ def _made_for_an_encoder(config: Any) -> bool:
 
 def _rounding(logprobs: Tensor, dtype: torch.dtype) -> float:
     """What rounding in this type may change of log-probs, in nats. It grows with what is rounded:
-    SmolLM2 in bfloat16 says -44 of a token, and 0.8 nats less or more with another number of rows."""
+    SmolLM2 in bfloat16 says -44 of a token, with another number of rows 0.8 nats off."""
     return 6 * torch.finfo(dtype).eps * max(2.5, float(logprobs.abs().max()))
 
 
