@@ -14,9 +14,10 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tesuji.core.errors import ComputeError
+from tesuji.learners.zero import begin_deepspeed
 from tesuji.recipe.schema.sections import DistributedSection
 
 T = TypeVar("T")
@@ -51,10 +52,7 @@ def join(asked: DistributedSection | None, device: str) -> DistributedSection | 
     if count == 1:
         return asked
     _refuse_device(device)
-    from accelerate import PartialState
-
-    state = PartialState(cpu=device == "cpu", timeout=PATIENCE)
-    kind = "MULTI_CPU" if device == "cpu" else "MULTI_GPU"
+    state, kind = _meet(asked, device)
     if (state.num_processes, state.distributed_type.value) != (count, kind):
         raise ComputeError(
             f"asked for {count} processes of kind {kind}, and Accelerate made "
@@ -63,6 +61,19 @@ def join(asked: DistributedSection | None, device: str) -> DistributedSection | 
             hint="leave ACCELERATE_* variables and its configuration file out of it",
         )
     return asked or DistributedSection(processes=count)
+
+
+def _meet(asked: DistributedSection | None, device: str) -> tuple[Any, str]:
+    """The process group as Accelerate makes it, and the kind that it has to be of."""
+    from accelerate import PartialState
+
+    if asked is None or not asked.zero_stage:
+        kind = "MULTI_CPU" if device == "cpu" else "MULTI_GPU"
+        return PartialState(cpu=device == "cpu", timeout=PATIENCE), kind
+    begin_deepspeed(asked, device)
+    backend = {"backend": "gloo"} if device == "cpu" else {}
+    with contextlib.redirect_stdout(None):
+        return PartialState(timeout=PATIENCE, **backend), "DEEPSPEED"
 
 
 def _refuse_device(device: str) -> None:
