@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from processes import (
     CHAIN,
+    LEARNERS,
     SAME,
     SFT,
     TORCHRUN,
@@ -28,8 +29,6 @@ from tesuji.core.files import read_json
 from tesuji.pipeline.checks.recipe import check
 from tesuji.pipeline.run import run_recipe
 from tesuji.recipe.reading.load import load_recipe
-
-LEARNERS = ("sft", "dpo", "reward", "grpo", "ppo")
 
 
 @pytest.fixture(scope="module")

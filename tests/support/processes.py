@@ -38,6 +38,7 @@ stages:
         rewards: {returns: 1.0, reward_model: 0.1}}
 evaluation: {opponents: [random], episodes: 4, positions: 0, before: false}
 """
+LEARNERS = ("sft", "dpo", "reward", "grpo", "ppo")
 SFT = CHAIN[: CHAIN.index("  dpo:")] + CHAIN[CHAIN.index("evaluation:") :]
 
 

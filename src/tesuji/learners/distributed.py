@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from tesuji.core.errors import ComputeError
-from tesuji.learners.zero import begin_deepspeed
+from tesuji.learners.zero import USED, begin_deepspeed, in_use
 from tesuji.recipe.schema.sections import DistributedSection
 
 T = TypeVar("T")
@@ -36,6 +36,12 @@ def started() -> tuple[int, int] | None:
     return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
 
+def started_alone() -> bool:
+    """Whether `accelerate launch` has started this process and no other: with --cpu it starts one,
+    whatever --num_processes says."""
+    return "ACCELERATE_USE_CPU" in os.environ and started() is None
+
+
 def join(asked: DistributedSection | None, device: str) -> DistributedSection | None:
     """Meet the other processes, on `device` (cpu or cuda), and return what they are together.
 
@@ -49,6 +55,7 @@ def join(asked: DistributedSection | None, device: str) -> DistributedSection | 
             hint=f"tesuji run RECIPE --processes {asked.processes}, or torchrun "
             f"--nproc_per_node {asked.processes} -m tesuji run RECIPE",
         )
+    _refuse_launcher(asked)
     if count == 1:
         return asked
     _refuse_device(device)
@@ -74,6 +81,21 @@ def _meet(asked: DistributedSection | None, device: str) -> tuple[Any, str]:
     backend = {"backend": "gloo"} if device == "cpu" else {}
     with contextlib.redirect_stdout(None):
         return PartialState(timeout=PATIENCE, **backend), "DEEPSPEED"
+
+
+def _refuse_launcher(asked: DistributedSection | None) -> None:
+    """`accelerate launch --use_deepspeed` wants what only the recipe can say."""
+    if os.environ.get(USED, "false").lower() != "true" or in_use() is not None:
+        return
+    stage = int(os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2"))
+    if stage != (asked.zero_stage if asked else 0):
+        strategy = asked.strategy if asked else "no strategy"
+        raise ComputeError(
+            f"accelerate was asked for DeepSpeed's ZeRO stage {stage}, and the recipe asks for "
+            f"{strategy}",
+            where="distributed.strategy",
+            hint=f"distributed.strategy=zero{stage}; the rest of DeepSpeed's options stands there",
+        )
 
 
 def _refuse_device(device: str) -> None:

@@ -9,8 +9,9 @@ simplifies: a model is loaded whole by every process, and parted (`zero3`) when 
 
 import contextlib
 import importlib.util
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,6 +42,7 @@ def begin_deepspeed(section: DistributedSection, device: str) -> None:
     import deepspeed
 
     deepspeed.utils.logger.setLevel("ERROR")  # it talks to standard output
+    logging.getLogger("accelerate.accelerator").setLevel("ERROR")
     # an all-reduce for inference on CPUs, which would be compiled for minutes
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
@@ -104,6 +106,27 @@ def refuse_other_engine(model: Any) -> None:
         )
 
 
+def step_config(section: DistributedSection, max_grad_norm: float, in_bf16: bool) -> dict[str, Any]:
+    """That of an engine whose every backward pass is told apart, with float32 weights; `in_bf16`:
+    computing in bfloat16."""
+    return engine_config(section) | {
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_accumulation_steps": 1,
+        "gradient_clipping": max_grad_norm,
+        "bf16": {"enabled": False},
+        "torch_autocast": {"enabled": in_bf16, "dtype": "bfloat16"},
+    }
+
+
+def keep_changes(engine: Any, parameters: Iterable[Any]) -> None:
+    """Make weights that were written to in place, all of them whole, DeepSpeed's own: float32."""
+    for parameter in parameters:
+        if hasattr(parameter, "ds_id"):
+            parameter.partition(has_been_updated=True)
+            parameter.all_gather()
+    engine.optimizer.refresh_fp32_params()
+
+
 def end_engines() -> None:
     """After a stage: what is loaded next is whole again, and the next engine has other options."""
     if in_use() is None:
@@ -128,6 +151,9 @@ def whole_weights(*models: Any) -> Iterator[None]:
 
     engines = {id(p._z3_optimizer): p._z3_optimizer for p in parted if hasattr(p, "_z3_optimizer")}
     held = [SimpleNamespace(optimizer=optimizer) for optimizer in engines.values()]
+    if held and not any(engine.optimizer.parameter_offload.forward_hooks for engine in held):
+        yield  # they are whole already
+        return
     with deepspeed.zero.GatheredParameters(parted):
         for engine in held:
             remove_hooks(engine)

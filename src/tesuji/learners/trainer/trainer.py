@@ -21,6 +21,7 @@ from tesuji.recipe.schema.training import Training
 
 STOPPED = "stopped.json"
 BY_NAME = "optimizer_by_name.pt"  # the optimizer's state where weights are sharded
+WHOLE = "whole weights"
 ENGINE = "engine.json"  # which of DeepSpeed's engines wrote a checkpoint
 SAME = (  # keys of a stage that transformers calls so, too
     "max_steps", "gradient_accumulation_steps", "lr_scheduler_type",
@@ -146,8 +147,13 @@ def sound_checkpoint(out: Path, say: Callable[[str], None]) -> Path | None:
 
 def _refuse_other_kind(checkpoint: Path | None, model: Any) -> None:
     """Every strategy keeps its optimizer's state in other files, DeepSpeed a file a process."""
-    now = kind_of(model)
-    if checkpoint is None or (before := _kind_before(checkpoint)) == now:
+    if checkpoint is not None:
+        refuse_kind(_kind_before(checkpoint), model, checkpoint)
+
+
+def refuse_kind(before: str, model: Any, checkpoint: Path) -> None:
+    """Raise DataError where a checkpoint of this kind cannot be gone on with."""
+    if before == (now := kind_of(model)):
         return
     raise DataError(
         f"a checkpoint of {before}, and this run is one of {now}",
@@ -160,13 +166,13 @@ def kind_of(model: Any) -> str:
     """What the checkpoints of this model are of, in words."""
     if (zero := in_use()) is not None:
         return f"{zero.strategy} in {zero.processes} processes"
-    return "sharded weights" if is_sharded(model) else "whole weights"
+    return "sharded weights" if is_sharded(model) else WHOLE
 
 
 def _kind_before(checkpoint: Path) -> str:
     if (note := checkpoint / ENGINE).exists():
         return str(read_json(note)["kind"])
-    return "sharded weights" if (checkpoint / BY_NAME).exists() else "whole weights"
+    return "sharded weights" if (checkpoint / BY_NAME).exists() else WHOLE
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

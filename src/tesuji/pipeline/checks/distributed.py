@@ -46,13 +46,9 @@ def _check_shares(where: str, stage: Training, processes: int) -> None:
 
 
 def _check_zero(where: str, stage: Training) -> None:
-    if not isinstance(stage, SftStage):
-        what, where = "only SFT learns", f"{where}.kind"
-    elif stage.optimizer != "adamw":
-        what, where = "only adamw goes", f"{where}.optimizer"
-    else:
-        return
-    raise RecipeError(f"{what} with DeepSpeed", where=where, hint=HINT)
+    if stage.optimizer != "adamw":
+        where = f"{where}.optimizer"
+        raise RecipeError("only adamw goes with DeepSpeed", where=where, hint=HINT)
 
 
 def _check_fsdp(where: str, stage: Training, recipe: Recipe) -> None:
