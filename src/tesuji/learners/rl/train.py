@@ -8,6 +8,7 @@ rows. A run killed at any moment and started again ends with the same weights as
 (CPU): everything that is not in the checkpoint follows from the recipe and its seed.
 """
 
+import contextlib
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -84,7 +85,8 @@ def train_rl(
     loop = _Loop(
         stage, policy, recipe, name, out, metrics, text, hooks or Hooks(), learner, setup, state,
     )  # fmt: skip
-    return loop.run()
+    with contextlib.closing(setup):
+        return loop.run()
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,9 @@ class _Loop:
     def step(self) -> None:
         """Play, estimate and update; follow, evaluate, log and save."""
         state, setup = self.state, self.setup
+        version = state.step
         state.step += 1
-        mine = play(setup.propose(), setup.matches(), version=state.step - 1)
+        mine = play(setup.propose(), setup.matches(version), version=version)
         rollout = joined(gathered([mine]))
         flat = flatten(rollout.short_enough(self.stage.max_length))
         sums = rollout.sums
