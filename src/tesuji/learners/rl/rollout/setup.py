@@ -20,7 +20,7 @@ from tesuji.learners.rl.rollout.policy_players import (
     snapshot_players,
 )
 from tesuji.learners.rl.rollout.random_baseline import random_success
-from tesuji.learners.rl.rollout.vllm_engine import engine_of
+from tesuji.learners.rl.rollout.vllm_policy import vllm_policy
 from tesuji.players.base import Player
 from tesuji.players.basic.random import RandomPlayer
 from tesuji.players.model import ModelPlayer
@@ -54,7 +54,7 @@ class RolloutSetup:
         self.snapshots = Snapshots(out / "snapshots", policy.model)
         self.fixed = fixed_opponents(self.schedule, stage.play.opponent_timeout_s)
         self.rewards = make_terms(stage.rewards, self.schedule.game_of, scorer)
-        self.engine = engine_of(policy, recipe, out)
+        self.vllm = vllm_policy(policy, recipe, out)
         self.random_successes: dict[str, float | None] = {}  # by the stage's number, as in JSON
         prompt = recipe.prompt
         self.rules = TurnRules(prompt.answer, prompt.retry, prompt.on_illegal, stage.play.max_moves)
@@ -71,17 +71,17 @@ class RolloutSetup:
     def matches(self, version: int) -> MatchSetup:
         """How the next rollout is played, by the weights as they are now: `version`; what was read
         with older ones is forgotten. Snapshots sample here, whatever the engine."""
-        if self.engine is not None:
-            self.engine.sync(version)
-        sampler = self.engine.sampler() if self.engine else self._local()
+        if self.vllm is not None:
+            self.vllm.sync(version)
+        sampler = self.vllm.sampler() if self.vllm else self._local()
         policy = WithinContext(POLICY, self._player(sampler), self.precision)
         snapshots = snapshot_players(self.snapshots, lambda: self._player(self._local()))
         return self._matches(policy, snapshots)
 
     def close(self) -> None:
         """End what was started for the rollouts."""
-        if self.engine is not None:
-            self.engine.close()
+        if self.vllm is not None:
+            self.vllm.close()
 
     def _local(self) -> LocalSampler:
         """The model in this process, which has read nothing yet."""

@@ -33,7 +33,7 @@ FAR_IN_HALF = 0.5
 PROBE = 12  # tokens
 
 
-class VllmEngine:
+class VllmPolicy:
     """The servers of one stage. They are started with the first `sync`, and ended by `close`."""
 
     def __init__(self, policy: Policy, recipe: Recipe, out: Path) -> None:
@@ -194,6 +194,6 @@ async def _load_whole(server: Server, name: str, files: Path) -> None:
         await server.post("/resume")
 
 
-def engine_of(policy: Policy, recipe: Recipe, out: Path) -> VllmEngine | None:
-    """The engine that the recipe names; None where the model in this process samples."""
-    return VllmEngine(policy, recipe, out) if recipe.sampling.engine == "vllm" else None
+def vllm_policy(policy: Policy, recipe: Recipe, out: Path) -> VllmPolicy | None:
+    """The servers that the recipe names; None where the model in this process samples."""
+    return VllmPolicy(policy, recipe, out) if recipe.sampling.engine == "vllm" else None
