@@ -1,4 +1,4 @@
-"""A vLLM server started here: found, refused before it costs a minute, started, and always ended."""
+"""A vLLM server of our own: refused before it costs a minute, started, and ended in any case."""
 
 import contextlib
 import importlib.util
@@ -25,7 +25,11 @@ INSTALL = (
 )
 CPU_HEAD_SIZES = (32, 64, 80, 96, 112, 128, 160, 192, 224, 256, 512)  # of its attention there
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # LoRA ranks that vLLM makes room for
-ALWAYS = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1"}
+ALWAYS = {
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
+}
 ALWAYS |= {"VLLM_SERVER_DEV_MODE": "1"}  # weights by files, the reset of the prefix cache
 ON_CPU = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 ON_CPU |= {"TORCHDYNAMO_DISABLE": "1"}  # eager anyway: else the first log-prob waits for a compiler
@@ -64,8 +68,8 @@ def check_head_size(config: Any, device: str) -> None:
         raise RecipeError(
             f"vLLM on a CPU has no attention for heads of {size} numbers",
             where="sampling.engine",
-            hint=f"it has {', '.join(map(str, CPU_HEAD_SIZES))}: for `base: tiny` choose hidden_size / "
-            "num_attention_heads so, or leave the engine out",
+            hint=f"it has {', '.join(map(str, CPU_HEAD_SIZES))}: for `base: tiny` choose "
+            "hidden_size / num_attention_heads so, or leave the engine out",
         )
 
 
@@ -138,7 +142,10 @@ def _wait_until_well(process: "subprocess.Popen[bytes]", url: str, log: Path) ->
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     end = time.monotonic() + STARTS_IN_S
     while process.poll() is None and time.monotonic() < end:
-        with contextlib.suppress(OSError, urllib.error.URLError), opener.open(f"{url}/health", timeout=5):
+        with (
+            contextlib.suppress(OSError, urllib.error.URLError),
+            opener.open(f"{url}/health", timeout=5),
+        ):
             return
         time.sleep(0.5)
     what = f"did not start within {STARTS_IN_S:.0f} s" if process.poll() is None else "has ended"

@@ -224,6 +224,15 @@ class SamplingSection(Section):
         return self
 
 
+def replies_only(sampling: Mapping[str, Any]) -> dict[str, Any]:
+    """A dumped `SamplingSection` without what changes no reply: where an engine is, and how it is
+    started. The local sampler is the one that was there before there were engines."""
+    means = {"url", "engine_python", "gpu_memory_utilization", "max_model_len"}
+    means |= {"tensor_parallel_size", "timeout_s"}
+    means |= {"engine"} if sampling["engine"] == "local" else set()
+    return {key: value for key, value in sampling.items() if key not in means}
+
+
 class DistributedSection(Section):
     """Several processes that learn together, each from its share of every batch."""
 
