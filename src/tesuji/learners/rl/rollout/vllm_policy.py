@@ -12,25 +12,27 @@ import uuid
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from tesuji.core.files import discard
+from tesuji.core.files import discard, read_json, write_json
 from tesuji.learners.distributed import is_main, on_main
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.sources import base_of, resolved
+from tesuji.learners.rl.weights import save_tensors
 from tesuji.players.sampling.local import stop_ids_of
 from tesuji.players.sampling.modes import evaluating
-from tesuji.players.vllm.generate import next_token_body, next_token_logprobs
+from tesuji.players.vllm.generate import MOST_IDS, next_token_body, next_token_logprobs
 from tesuji.players.vllm.sampler import VllmSampler
 from tesuji.players.vllm.server import Server, WrongModel
 from tesuji.players.vllm.servers import GENERATE, Servers, Version
 from tesuji.players.vllm.start import started
 from tesuji.recipe.schema.recipe import Recipe
 
-FAR = {torch.float32: 0.01}  # nats between a server's log-prob and the policy's own
+FAR = {torch.float32: 2e-3}  # nats between a server's log-prob and the policy's own
 FAR_IN_HALF = 0.5
-PROBE = 12  # tokens
+PROBE = 12  # tokens that are read
 
 
 class VllmPolicy:
@@ -84,13 +86,15 @@ class VllmPolicy:
         return not self.section.url
 
     def _sync(self, number: int) -> tuple[list[str], Version]:
-        if self.servers is None:
-            urls = self.section.url or [self._open.enter_context(self._start())]
-            self.servers = self._talk_to(urls)
         name = f"{self.run}-v{number}"
         version = Version(number, adapter=name) if self.adapter else Version(number, weights=name)
         files = self.folder / name
-        self.policy.model.save_pretrained(files)
+        self._write(files)
+        if self.servers is None:
+            base = base_of(self.policy.source, self.recipe.model.base)
+            model = resolved(base or self.policy.source) if self.adapter else str(files)
+            urls = self.section.url or [self._open.enter_context(self._start(model))]
+            self.servers = self._talk_to(urls)
         probe = Probe(self.policy, self.recipe.sampling.temperature)
         self.servers.everywhere(self._handing(files, version, probe))
         for old in self.folder.glob(f"{self.run}-*"):
@@ -125,13 +129,22 @@ class VllmPolicy:
     def _log(self) -> Path:
         return self.folder / "server.log"
 
-    def _start(self) -> contextlib.AbstractContextManager[str]:
+    def _write(self, files: Path) -> None:
+        """The weights; whole ones as a model that a server can be started with."""
+        policy, config = self.policy, self.policy.model.config.get_text_config()
+        policy.model.save_pretrained(files)
+        if self.adapter:
+            return
+        policy.tokenizer.save_pretrained(files)
+        if self._started and policy.model.device.type == "cpu" and config.tie_word_embeddings:
+            _untie(policy.model, files)
+
+    def _start(self, source: str) -> contextlib.AbstractContextManager[str]:
         model = self.policy.model
-        base = base_of(self.policy.source, self.recipe.model.base) or self.policy.source
         ranks = [int(one.r) for one in getattr(model, "peft_config", {}).values()]
         return started(
             self.section,
-            resolved(base),
+            source,
             dtype=str(model.dtype).removeprefix("torch."),
             device=model.device.type,
             rank=max(ranks, default=0),
@@ -146,8 +159,8 @@ class Probe:
     def __init__(self, policy: Policy, temperature: float) -> None:
         model, self.temperature = policy.model, temperature
         size = int(model.config.get_text_config().vocab_size)
-        ids = [(number * 7919 + 13) % min(size, 50_000) for number in range(PROBE + 4)]
-        self.ids, self.tokens = ids[:PROBE], ids[PROBE:]
+        self.ids = [(number * 7919 + 13) % size for number in range(PROBE)]
+        self.tokens = list(range(min(MOST_IDS - 1, size)))  # letters and digits are among them
         with evaluating(model), torch.inference_mode():
             logits = model(torch.tensor([self.ids], device=model.device)).logits[0, -1].float()
         self.expected = (logits / temperature).log_softmax(-1)[self.tokens].tolist()
@@ -192,6 +205,15 @@ async def _load_whole(server: Server, name: str, files: Path) -> None:
         await server.post("/update_weight_version", {"new_version": name})
     finally:
         await server.post("/resume")
+
+
+def _untie(model: Any, files: Path) -> None:
+    """Write the head beside embeddings that are its own, and say that it is one by itself: vLLM on
+    a CPU keeps a packed copy of a tied head, which it does not read again."""
+    head = model.get_output_embeddings().weight
+    save_tensors(files / "head.safetensors", {"lm_head.weight": head})
+    config = read_json(files / "config.json")
+    write_json(files / "config.json", {**config, "tie_word_embeddings": False})
 
 
 def vllm_policy(policy: Policy, recipe: Recipe, out: Path) -> VllmPolicy | None:
