@@ -7,6 +7,7 @@ answers with the real server's.
 
 import argparse
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +18,11 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from peft import PeftModel
+from safetensors.torch import load_file
 from served import served
 from transformers import AutoModelForCausalLM
+
+LOADING = threading.Lock()  # two servers of one process: loading is not for several threads
 
 Fault = Callable[[int, dict[str, Any]], Response | float | None]
 """(how many generations came before, the body) → an answer in place of the right one, or seconds
@@ -48,7 +52,11 @@ class VllmServer:
 
     @staticmethod
     def _load(folder: Path | str) -> Any:
-        return AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
+        """All files of weights count, as for vLLM."""
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
+        for file in Path(folder).glob("*.safetensors"):
+            model.load_state_dict(load_file(file), strict=False)
+        return model
 
     async def _note(self, request: Request, go_on: Any) -> Any:
         self.seen.append(request.url.path)
@@ -67,8 +75,9 @@ class VllmServer:
         body = await request.json()
         if body["lora_name"] in self.models:
             return refusal(400, "has already been loaded")
-        adapter = PeftModel.from_pretrained(self._load(self.folder), body["lora_path"])
-        self.models[body["lora_name"]] = adapter.eval()
+        with LOADING:
+            adapter = PeftModel.from_pretrained(self._load(self.folder), body["lora_path"]).eval()
+        self.models[body["lora_name"]] = adapter
         return PlainTextResponse(f"Success: LoRA adapter '{body['lora_name']}' added successfully.")
 
     async def unload_lora_adapter(self, request: Request) -> Response:
@@ -80,7 +89,8 @@ class VllmServer:
     async def collective_rpc(self, request: Request) -> Any:
         body = await request.json()
         assert body["method"] == "reload_weights"
-        self.models["policy"] = self._load(body["kwargs"]["weights_path"])
+        with LOADING:
+            self.models["policy"] = self._load(body["kwargs"]["weights_path"])
         return {"results": [None]}
 
     async def update_weight_version(self, request: Request) -> Any:

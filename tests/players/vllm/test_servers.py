@@ -60,9 +60,7 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("answer", GARBAGE.values(), ids=GARBAGE)
-def test_a_server_that_answers_garbage_is_asked_again_and_then_another(
-    folder, well, local, answer
-):
+def test_a_server_that_answers_garbage_is_asked_again_and_then_another(folder, well, local, answer):
     with serving(folder, lambda number, body: answer) as bad:
         sampler = sampler_of(local, bad.url, well.url)
         assert compare(sampler, local, 1.0, 1.0) < 1e-5
