@@ -1,4 +1,4 @@
-"""`tesuji run` with `sampling.engine: vllm`, against servers that compute with what they are handed:
+"""`tesuji run` with `sampling.engine: vllm`, against servers that compute with what they are given:
 the weights of every step, and no others."""
 
 import json
