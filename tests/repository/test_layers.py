@@ -27,10 +27,10 @@ ORDER = {
     "learners": "hooks distributed model trainer sft reward_model pairs rl export",
     "evaluation": "prompt_files held_out results bfcl_summary matches questions metrics evaluate",
     "report": "words headline collect tables views page card",
-    "pipeline": "plan settings estimate heading step_context checks models steps workers forecast "
-    "run take_away",
-    "cli": "console progress pushing launch run play chat games doctor data evaluate browse "
-    "take_away main",
+    "pipeline": "plan settings earlier_runs heading step_context checks models steps workers "
+    "forecast memory run take_away",
+    "cli": "console progress pushing launch run estimate play chat games doctor data evaluate "
+    "browse take_away main",
 }
 ROOMS = tuple(ORDER[""].split())
 BESIDE = {  # what stands beside the rooms, and the rooms that it may see
