@@ -23,7 +23,8 @@ from tesuji.learners.model.load import Policy
 from tesuji.learners.rl.checkpoint import copy_model, save_model
 from tesuji.learners.rl.metrics import rollout_metrics, speed
 from tesuji.learners.rl.monitor import console_line
-from tesuji.learners.rl.rollout.play import Rollout, joined, play
+from tesuji.learners.rl.rollout.engine import RolloutEngine, rollout_engine
+from tesuji.learners.rl.rollout.play import Rollout, joined
 from tesuji.learners.rl.rollout.setup import RolloutSetup
 from tesuji.learners.rl.token_layout import Flat, flatten
 from tesuji.learners.rl.training_state import TrainingState
@@ -81,10 +82,12 @@ def train_rl(
     state.resume()
     metrics.forget_after(name, state.step)
     text = TextLog(out, name) if is_main() else None
-    loop = _Loop(
-        stage, policy, recipe, name, out, metrics, text, hooks or Hooks(), learner, setup, state,
-    )  # fmt: skip
-    return loop.run()
+    with rollout_engine(setup) as engine:
+        loop = _Loop(
+            stage, policy, recipe, name, out, metrics, text, hooks or Hooks(), learner, setup,
+            engine, state,
+        )  # fmt: skip
+        return loop.run()
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ class _Loop:
     hooks: Hooks
     learner: Learner
     setup: RolloutSetup
+    engine: RolloutEngine
     state: TrainingState
 
     def run(self) -> RLSummary:
@@ -117,7 +121,7 @@ class _Loop:
         """Play, estimate and update; follow, evaluate, log and save."""
         state, setup = self.state, self.setup
         state.step += 1
-        mine = play(setup.propose(), setup.matches(), version=state.step - 1)
+        mine = self.engine.play(setup.propose(), state.step - 1)
         rollout = joined(gathered([mine]))
         flat = flatten(rollout.short_enough(self.stage.max_length))
         sums = rollout.sums
