@@ -101,7 +101,7 @@ def test_a_pass_takes_at_least_what_autograd_saves_of_one_with_numbers():
             saved[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    ids = torch.tensor([text for text in ROWS.texts])
+    ids = torch.tensor(list(ROWS.texts))
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         logits = model(input_ids=ids, use_cache=False).logits[:, -4:]
         loss = logits.float().log_softmax(-1)[..., 0].sum()
