@@ -118,6 +118,8 @@ def test_checkpoints_half_numbers_adapters_and_shared_beginnings_take_less():
     alike = Batch([(0,) * 30 + (n, 1, 2, 3) for n in range(4)], [4] * 4)
     assert alike.tokens == 30 + 4 * 4
     assert learning(config, alike, Kind(FLOAT)).activations < 0.5 * plain
+    judge = Kind(HALF, lora=LoraSection(r=4), rewarding=True)
+    assert 0 < learning(config, ROWS, judge).activations < plain
     assert 0 < reading(config, ROWS, Kind(FLOAT)) < plain / 2
 
 
@@ -189,6 +191,20 @@ def test_what_does_not_fit_is_said_with_the_key_that_helps():
     assert advice(phase, recipe) == "stages.grpo.gradient_checkpointing=true"
     recipe = recipe_of({"grpo": stage | {"gradient_checkpointing": True}})
     assert advice(phase, recipe) == "stages.grpo.micro_batch_tokens=256"
+
+
+def test_weights_that_are_most_are_made_smaller_step_by_step():
+    phase = Phase("grpo", False, {"weights": 10e9}, 10, None, True)
+    stages = {"grpo": {"max_steps": 1}}
+
+    def said(**model) -> str:
+        return advice(phase, recipe_of(stages, model=model))
+
+    lora = {"lora": {"r": 4}}
+    assert said(lora=None) == "model.lora={r: 16, alpha: 32}"
+    assert said(dtype="float32", **lora) == "model.dtype=bfloat16"
+    assert said(**lora) == "model.load_in_4bit=true"
+    assert said(load_in_4bit=True, **lora) == "a smaller model.base"
 
 
 def test_a_model_of_which_nothing_is_known_asks_for_its_configuration(tmp_path: Path):

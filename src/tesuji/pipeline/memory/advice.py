@@ -7,6 +7,7 @@ from tesuji.recipe.schema.training import Training
 
 CONTEXT = 0.6e9  # bytes that CUDA takes for itself
 OFF = 1.15  # how many times more than is estimated it may be
+LORA = "{r: 16, alpha: 32}"
 BESIDE = {
     "average": "ema_decay=null",
     "critic": "critic=null",
@@ -32,13 +33,20 @@ def advice(phase: Phase, recipe: Recipe) -> str:
         return f"sampling.batch_size={max(1, recipe.sampling.batch_size // 2)}"
     if part in ("activations", "logits"):
         return _smaller_passes(stage, key, phase.sampling, recipe)
-    if part in ("gradients", "optimizer") and recipe.model.adapters is None:
-        return "model.lora={r: 16, alpha: 32}"
-    if part == "weights" and recipe.model.adapters is not None and not recipe.model.load_in_4bit:
-        return "model.load_in_4bit=true"
-    if part == "weights":
-        return "a smaller model.base, or model.lora={r: 16, alpha: 32} (bfloat16 as it is)"
+    if part in ("weights", "gradients", "optimizer", "gathered"):
+        return _smaller_model(part, recipe)
     return f"{key}.{BESIDE[part]}" if part in BESIDE and isinstance(stage, RLStage) else ""
+
+
+def _smaller_model(part: str, recipe: Recipe) -> str:
+    model = recipe.model
+    if model.adapters is None:
+        return f"model.lora={LORA}"
+    if part == "weights" and model.dtype == "float32":
+        return "model.dtype=bfloat16"
+    if part == "weights" and not model.load_in_4bit:
+        return "model.load_in_4bit=true"
+    return "a smaller model.base" if part == "weights" else "a smaller model.lora.r"
 
 
 def _smaller_passes(stage: Training, key: str, sampling: bool, recipe: Recipe) -> str:

@@ -22,6 +22,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 
 from tesuji.learners.model.adapter import add_adapter, lora_config
+from tesuji.learners.reward_model import model as reward_model
 from tesuji.players.sampling.head import layers, own_logits
 from tesuji.players.sampling.token_draw import distribution, draw
 from tesuji.players.sampling.token_tree import plant
@@ -152,7 +153,8 @@ def shaped(config: Any, kind: Kind) -> Any:
     if kind.trees:
         use_tree_attention(model)
     if kind.lora is not None:
-        model = add_adapter(model, lora_config(kind.lora, "CAUSAL_LM"))
+        task = reward_model.TASK if kind.rewarding else "CAUSAL_LM"
+        model = add_adapter(model, lora_config(kind.lora, task))
     if kind.checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
         model.enable_input_require_grads()
