@@ -30,7 +30,7 @@ import psutil
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from tesuji.learners.model.load import load_tokenizer
-from tesuji.learners.model.sources import resolved
+from tesuji.learners.model.sources import KNOWN, resolved
 from tesuji.pipeline.memory.advice import fits
 from tesuji.pipeline.memory.estimate import estimate_recipe
 from tesuji.pipeline.memory.published import GPUS, NO_BFLOAT16
@@ -61,6 +61,8 @@ STRATEGIES: dict[str, Any] = {
     "one": None,
     "ddp_2": {"processes": 2, "strategy": "ddp"},
     "fsdp_2": {"processes": 2, "strategy": "fsdp"},
+    "zero2_2": {"processes": 2, "strategy": "zero2"},
+    "zero3_2": {"processes": 2, "strategy": "zero3"},
 }
 TOO_LARGE = {"smollm2 ddp_2"}  # 7 GB
 GIVEN_BACK = {
@@ -155,9 +157,13 @@ def table() -> Iterator[str]:
     """The shipped recipes that need a GPU, as a table for docs/scale.md."""
     yield "| recipe | model | GB on one GPU | most | the smallest GPU |"
     yield "|---|---|---|---|---|"
-    for shipped in shipped_recipes():
-        if "GPU" in shipped.description:
-            yield row(shipped.name)
+    yield from map(row, large_recipes())
+
+
+def large_recipes() -> list[str]:
+    """The shipped recipes whose model is neither built here nor small."""
+    names = [shipped.name for shipped in shipped_recipes()]
+    return [name for name in names if load_recipe(name).model.base not in ("tiny", *KNOWN)]
 
 
 def row(name: str) -> str:

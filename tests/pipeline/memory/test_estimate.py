@@ -58,6 +58,15 @@ def test_what_a_process_holds_by_strategy():
     assert ddp == one | {"gathered": 80}, "a copy of the gradients, in buckets"
     fsdp = held(sizes, DistributedSection(processes=4, strategy="fsdp"))
     assert fsdp == {"weights": 25, "gradients": 20, "optimizer": 40, "gathered": 20 + 2 * 10}
+    away = {"zero1": "none", "zero2": "none", "zero3": "optimizer"}
+    zero = {
+        name: held(sizes, DistributedSection(processes=4, strategy=name, offload=offload))
+        for name, offload in away.items()
+    }
+    adam = (160 + 80) / 4
+    assert zero["zero1"] == {"weights": 100, "gradients": 80, "optimizer": adam, "gathered": 80}
+    assert zero["zero2"] == zero["zero1"] | {"gradients": 20}
+    assert zero["zero3"] == {"weights": 25, "gradients": 20, "optimizer": 0, "gathered": 180}
 
 
 def test_sizes_of_whole_models_of_adapters_and_of_four_bits():

@@ -8,7 +8,6 @@ import pytest
 from places import ROOT
 
 from tesuji.learners.model.sources import gguf_of
-from tesuji.recipe.reading.shipped import shipped_recipes
 
 PAGE = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
 
@@ -23,9 +22,9 @@ def memory() -> ModuleType:
     return module
 
 
-def test_every_recipe_that_needs_a_gpu_stands_in_the_table():
+def test_every_recipe_of_a_large_model_stands_in_the_table(memory: ModuleType):
     rows = re.findall(r"^\| `(\w+/[\w-]+)` \|", PAGE, re.MULTILINE)
-    assert rows == [one.name for one in shipped_recipes() if "GPU" in one.description]
+    assert rows == memory.large_recipes()
 
 
 @pytest.mark.parametrize("name", ["openspiel/ppo-lora-16gb", "tictactoe/grpo"])

@@ -12,10 +12,11 @@ loading, the CUDA context and evaluations are left out.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tesuji.core.errors import RecipeError
+from tesuji.core.errors import ComputeError, RecipeError
 from tesuji.episodes.rewards.total import section_of
 from tesuji.learners.model.inspect import ModelFacts
 from tesuji.pipeline.checks.distributed import check_distributed
@@ -76,7 +77,8 @@ def estimate_recipe(
     is not known, and RecipeError where no stage learns."""
     facts, words = facts_of(recipe.model, config)
     recipe = settled(recipe, facts)
-    check_distributed(recipe)
+    with suppress(ComputeError):  # an engine that is not installed here may be elsewhere
+        check_distributed(recipe)
     phases = estimate(recipe, facts, runs / recipe.name, machine_of(recipe.model, facts, gpu))
     if not phases:
         raise RecipeError("no stage learns, so that nothing is to be estimated", where="stages")

@@ -15,6 +15,8 @@ from tesuji.recipe.schema.sections import DistributedSection
 
 FOUR_BITS = (4 + 8 / 64 + 32 / (64 * 256)) / 8  # bytes a number: NF4, doubly quantised scales
 
+BUCKET, LIVE = 4 * 500_000_000, 4 * 1_000_000_000  # DeepSpeed's defaults, of float32
+
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
@@ -66,7 +68,23 @@ def held(sizes: Sizes, section: DistributedSection | None) -> Mapping[str, float
         parts = {name: size * share for name, size in parts.items()}
         gathered = sizes.outside + 2 * sizes.layer  # a layer, and the next one on its way
         return parts | {"gathered": gathered}
+    if section.zero_stage:
+        return _by_deepspeed(sizes, section)
     return parts | {"gathered": sizes.trained}  # DDP's buckets of gradients
+
+
+def _by_deepspeed(sizes: Sizes, section: DistributedSection) -> Mapping[str, float]:
+    """Its optimizer steps on a copy in float32 of its part of what is trained; gradients go through
+    a bucket, and ZeRO-3 may have as many weights whole as are in use soon."""
+    share, stage = 1 / section.processes, section.zero_stage
+    parts = {
+        "weights": sizes.weights if stage < 3 else sizes.weights * share,
+        "gradients": sizes.trained if stage < 2 else sizes.trained * share,
+        "optimizer": (sizes.optimizer + sizes.trained) * share,
+        "gathered": min(sizes.trained, BUCKET) + (min(sizes.weights, LIVE) if stage == 3 else 0.0),
+    }
+    away = {"none": (), "optimizer": ("optimizer",), "all": ("optimizer", "weights")}
+    return parts | dict.fromkeys(away[section.offload], 0.0)
 
 
 def _bytes(parameters: list[Any]) -> float:
