@@ -95,8 +95,10 @@ def _blocks(model: Any) -> list[Any]:
     """The layers, whatever the model calls them: its longest list of modules."""
     from torch import nn
 
-    lists = [module for module in layers(model).modules() if isinstance(module, nn.ModuleList)]
-    return list(max(lists, key=lambda one: len(one))) if lists else []
+    lists: list[list[Any]] = [
+        list(module) for module in layers(model).modules() if isinstance(module, nn.ModuleList)
+    ]
+    return max(lists, key=len, default=[])
 
 
 def _packed(model: Any) -> set[int]:
