@@ -25,6 +25,7 @@ from tesuji.learners.rl.metrics import rollout_metrics, speed
 from tesuji.learners.rl.monitor import console_line
 from tesuji.learners.rl.rollout.engine import RolloutEngine, rollout_engine
 from tesuji.learners.rl.rollout.play import Rollout, joined
+from tesuji.learners.rl.rollout.ray_engine import Sources
 from tesuji.learners.rl.rollout.setup import RolloutSetup
 from tesuji.learners.rl.token_layout import Flat, flatten
 from tesuji.learners.rl.training_state import TrainingState
@@ -68,9 +69,11 @@ def train_rl(
     critic: Policy | None = None,
     scorer: RewardModel | None = None,
     hooks: Hooks | None = None,
+    sources: Sources | None = None,
 ) -> RLSummary:
     """Train `policy.model` in place and save what is handed on to `out/final`. `scorer` is the
-    learned reward model, where the rewards name it.
+    learned reward model, where the rewards name it; `sources` say where other processes load
+    both, for rollouts elsewhere.
 
     Goes on from the newest checkpoint in `out/checkpoints`, whose weights `policy` must then hold.
     Raises EngineError when training cannot go on; the last checkpoint stays.
@@ -82,7 +85,7 @@ def train_rl(
     state.resume()
     metrics.forget_after(name, state.step)
     text = TextLog(out, name) if is_main() else None
-    with rollout_engine(setup) as engine:
+    with rollout_engine(setup, sources, in_bf16=learner.in_bf16) as engine:
         loop = _Loop(
             stage, policy, recipe, name, out, metrics, text, hooks or Hooks(), learner, setup,
             engine, state,

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from tesuji.core.types import Task
 from tesuji.learners.rl.rollout.play import Rollout, play
+from tesuji.learners.rl.rollout.ray_engine import Sources, ray_engine
 from tesuji.learners.rl.rollout.setup import RolloutSetup
 
 
@@ -34,6 +35,14 @@ class Here:
 
 
 @contextmanager
-def rollout_engine(setup: RolloutSetup) -> Iterator[RolloutEngine]:
-    """The engine that the stage asks for; what it has started is stopped at the end."""
-    yield Here(setup)
+def rollout_engine(
+    setup: RolloutSetup, sources: Sources | None = None, *, in_bf16: bool = False
+) -> Iterator[RolloutEngine]:
+    """The engine that the recipe's `rollouts` asks for; what it has started is stopped at the end.
+    `sources` is what other processes load; `in_bf16`: the policy plays under autocast."""
+    if setup.recipe.rollouts.engine == "here":
+        yield Here(setup)
+        return
+    assert sources is not None
+    with ray_engine(setup, sources, in_bf16=in_bf16) as engine:
+        yield engine
