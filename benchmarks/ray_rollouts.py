@@ -3,8 +3,9 @@
     python benchmarks/ray_rollouts.py [--actors 2] [--matches 64] [--simulations 500]
 
 A tiny model plays connect four against `mcts`; Ray runs on this machine, as many cores as actors.
-Each is measured three times after a first time, and the median is told; whether it is the same
-that was played is looked at as well. Compare on an idle machine only.
+Each is measured three times after a first time, and the medians are told; whether it is the same
+that was played is looked at as well. Beside seconds on the clock, for an idle machine, there are
+CPU seconds, which count on a busy one too: of Ray this process's and those of its slowest actor.
 """
 
 import argparse
@@ -14,6 +15,8 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+
+import psutil
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of each process, wherever it plays
 
@@ -43,15 +46,25 @@ def recipe_of(actors: int, matches: int, simulations: int) -> Recipe:
     )
 
 
-def measured(engine: RolloutEngine, setup: RolloutSetup) -> tuple[Rollout, float]:
-    """What is played, and the seconds that takes."""
+def measured(engine: RolloutEngine, setup: RolloutSetup) -> tuple[Rollout, float, float]:
+    """What is played; the seconds and the CPU seconds that takes."""
     tasks = setup.schedule.beside(7).propose(setup.stage.batch_size)
-    seconds = []
+    rounds = []
     for version in range(TIMES + 1):
-        begun = time.monotonic()
+        begun, before = time.monotonic(), cpu_seconds()
         rollout = engine.play(tasks, version)
-        seconds.append(time.monotonic() - begun)
-    return rollout, statistics.median(seconds[1:])
+        used = [after - then for then, after in zip(before, cpu_seconds(), strict=True)]
+        rounds.append((time.monotonic() - begun, used[0] + max(used[1:], default=0.0)))
+    seconds, computed = (statistics.median(column[1:]) for column in zip(*rounds, strict=True))
+    return rollout, seconds, computed
+
+
+def cpu_seconds() -> list[float]:
+    """Of this process, and of each of its actors."""
+    me = psutil.Process()
+    below = [one for one in me.children(recursive=True) if "RolloutActor" in str(one.cmdline())]
+    actors = sorted(below, key=lambda one: one.pid)
+    return [sum(one.cpu_times()[:2]) for one in (me, *actors)]
 
 
 def main() -> None:
@@ -59,7 +72,7 @@ def main() -> None:
     parser.add_argument("--actors", type=int, default=2)
     parser.add_argument("--matches", type=int, default=64)
     parser.add_argument("--simulations", type=int, default=500)
-    asked = parser.parse_args()
+    asked, load = parser.parse_args(), os.getloadavg()[0]
     quiet_libraries()
     recipe = recipe_of(**vars(asked))
     with tempfile.TemporaryDirectory() as folder:
@@ -67,23 +80,25 @@ def main() -> None:
         policy = load_policy(recipe.model, source)
         stage = recipe.stages["grpo"]
         setup = RolloutSetup(stage, policy, recipe, Path(folder), contextlib.nullcontext)
-        here, seconds = measured(Here(setup), setup)
+        here, seconds, computed = measured(Here(setup), setup)
         begun = time.monotonic()
         with rollout_engine(setup, Sources(source)) as engine:
             start = time.monotonic() - begun
-            there, elsewhere = measured(engine, setup)
-    moves = here.sums["replies"]
-    same = [t.segments[0].token_ids for t in here.traces] == [
-        t.segments[0].token_ids for t in there.traces
-    ]
+            there, elsewhere, spread = measured(engine, setup)
     print(f"matches: {asked.matches}")
-    print(f"replies of the policy: {moves:.0f}")
-    print(f"here, seconds: {seconds:.2f}")
-    print(f"ray, {asked.actors} actors, seconds: {elsewhere:.2f}")
-    print(f"ray, seconds to start and load: {start:.1f}")
-    print(f"speed-up: {seconds / elsewhere:.2f}")
-    print(f"the same tokens: {same}")
-    print(f"load of the machine before: {os.getloadavg()[0]:.1f}")
+    print(f"here_seconds: {seconds:.2f}")
+    print(f"ray_seconds: {elsewhere:.2f}")
+    print(f"speed_up: {seconds / elsewhere:.2f}")
+    print(f"here_cpu_seconds: {computed:.2f}")
+    print(f"ray_cpu_seconds: {spread:.2f}")
+    print(f"speed_up_cpu: {computed / spread:.2f}")
+    print(f"ray_seconds_to_start: {start:.1f}")
+    print(f"same_tokens: {tokens_of(here) == tokens_of(there)}")
+    print(f"load_before: {load:.1f}")
+
+
+def tokens_of(rollout: Rollout) -> list[list[tuple[int, ...]]]:
+    return [[segment.token_ids for segment in trace.segments] for trace in rollout.traces]
 
 
 if __name__ == "__main__":
