@@ -61,8 +61,9 @@ class RolloutActor:
     """Plays shards, in a process of its own, with the weights of the version it is told."""
 
     def __init__(self, begin: Begin) -> None:
-        for name in LAUNCHERS:  # it was started by a process of torchrun, and is none
-            os.environ.pop(name, None)
+        for name in [*os.environ]:  # it was started by a process of torchrun, and is none
+            if name in LAUNCHERS or name.startswith("ACCELERATE_"):
+                del os.environ[name]
         if Path(begin.folder).is_dir():
             os.chdir(begin.folder)
         self.begin, self.version = begin, -1
