@@ -28,6 +28,7 @@ QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
 RETRIES = 2
 AGAIN = 2
 READY_S = 900.0  # for loading a large model from a slow disk
+TRY_LATER = "once more when this machine has less to do, or rollouts.engine=here"
 HINT = "rollouts.actors: fewer, where memory ran out; Ray's own logs say more"
 
 
@@ -58,10 +59,9 @@ def _begin(address: str, local: Mapping[str, Any], again: int) -> int:
         ray.shutdown()
         if again:
             return _begin(address, local, again - 1)
+        hint = TRY_LATER if local else "`ray status` on its head node; a token: RAY_AUTH_TOKEN_PATH"
         raise EngineError(
-            f"no Ray at {address}: {first_line(error)}",
-            where="rollouts.address",
-            hint="`ray status` on its head node; a cluster with a token: RAY_AUTH_TOKEN_PATH",
+            f"no Ray at {address}: {first_line(error)}", where="rollouts.address", hint=hint
         ) from error
 
 
