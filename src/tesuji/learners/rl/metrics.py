@@ -11,6 +11,7 @@ import torch
 
 from tesuji.core.files import read_beside
 from tesuji.core.statistics import wilson
+from tesuji.core.types import Trace
 from tesuji.episodes.results import rate
 from tesuji.episodes.schedule.schedule import PlayedTask
 
@@ -35,6 +36,7 @@ def rollout_metrics(
         "matches_failed": float(sums["failed"]),
         "matches_truncated": float(sums["truncated"]),
         "traces_too_long": float(sums["too_long"]),
+        "traces_too_stale": float(sums["too_stale"]),
     }
 
 
@@ -50,6 +52,12 @@ def _won(outcomes: Sequence[PlayedTask]) -> dict[str, float]:
         "success_low": interval.low,
         "success_high": interval.high,
     }
+
+
+def staleness(traces: Sequence[Trace], step: int) -> float:
+    """Steps between the versions that played the traces and the newest, in the mean, before the
+    update of `step`."""
+    return step - 1 - sum(trace.policy_version for trace in traces) / len(traces)
 
 
 def speed(
