@@ -54,7 +54,8 @@ def save_checkpoint(
         flat = {f"{kind}/{name}": t for kind, kept in copies.items() for name, t in kept.items()}
         save_tensors(aside / "copies.safetensors", flat)
         if rollouts:
-            (aside / ROLLOUTS).write_bytes(BY_STEP.dump_json(dict(rollouts)))
+            played = BY_STEP.dump_json(dict(rollouts), exclude={"__all__": {"seconds"}})
+            (aside / ROLLOUTS).write_bytes(played)
         write_json(aside / "state.json", {"format": FORMAT, "step": step, **state})
 
 

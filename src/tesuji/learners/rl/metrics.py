@@ -63,16 +63,20 @@ def staleness(traces: Sequence[Trace], step: int) -> float:
 def speed(
     sums: Mapping[str, float], playing: float, trained: int, updating: float
 ) -> dict[str, float]:
-    """How fast, from seconds of playing and updating, and how many tokens were trained on."""
+    """How fast, from seconds of playing (0: not known, of a checkpoint's rollout) and updating, and
+    how many tokens were trained on."""
     if torch.cuda.is_available():
         memory = torch.cuda.max_memory_allocated() / 2**30
     else:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {
+    rollout = {
         "speed/games_per_second": sums["matches"] / max(playing, 1e-9),
         "speed/sampled_tokens_per_second": sums["reply_tokens"] / max(playing, 1e-9),
-        "speed/update_tokens_per_second": trained / max(updating, 1e-9),
         "speed/rollout_seconds": playing,
+    }
+    return {
+        **(rollout if playing else {}),
+        "speed/update_tokens_per_second": trained / max(updating, 1e-9),
         "speed/update_seconds": updating,
         "speed/memory_gb": memory,
     }

@@ -3,14 +3,13 @@
     summary = train_rl(stage, policy, recipe=recipe, name="grpo", out=out, metrics=metrics)
 
 What it simplifies: rollouts and updates are made by the same processes, in turns or, with
-`max_staleness`, at the same time. Each of several plays its share of the matches, all know the whole
-rollout, and each scores and learns from its share of the rows. A run killed at any moment and
+`max_staleness`, at the same time. Each of several plays its share of the matches, all know the
+whole rollout, and each scores and learns from its share of the rows. A run killed at any moment and
 started again ends with the same weights as one never killed (CPU): everything that is not in the
 checkpoint follows from the recipe and its seed.
 """
 
 import time
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ from pathlib import Path
 import torch
 
 from tesuji.core.metric_log import MetricLog, TextLog
-from tesuji.core.types import Task
 from tesuji.episodes.rewards.base import RewardModel
 from tesuji.learners.distributed import is_main
 from tesuji.learners.hooks import Hooks
@@ -27,7 +25,8 @@ from tesuji.learners.rl.checkpoint import copy_model, save_model
 from tesuji.learners.rl.metrics import rollout_metrics, speed, staleness
 from tesuji.learners.rl.monitor import console_line
 from tesuji.learners.rl.rollout.ahead import Rollouts
-from tesuji.learners.rl.rollout.play import Rollout, play
+from tesuji.learners.rl.rollout.engine import rollout_engine
+from tesuji.learners.rl.rollout.play import Rollout
 from tesuji.learners.rl.rollout.setup import RolloutSetup
 from tesuji.learners.rl.token_layout import Flat, flatten
 from tesuji.learners.rl.training_state import TrainingState
@@ -85,12 +84,10 @@ def train_rl(
     state.resume()
     metrics.forget_after(name, state.step)
     text = TextLog(out, name) if is_main() else None
-    ahead, last = stage.max_staleness, stage.max_steps
-
-    def played(tasks: Sequence[Task], version: int) -> Rollout:
-        return play(tasks, setup.matches(), version=version)
-
-    with Rollouts(setup, played, ahead=ahead, last=last, kept=state.rollouts) as rollouts:
+    with (
+        rollout_engine(setup) as engine,
+        Rollouts(setup, engine, kept=state.rollouts) as rollouts,
+    ):
         loop = _Loop(
             stage, policy, recipe, name, out, metrics, text, hooks or Hooks(), learner, setup,
             rollouts, state,

@@ -1,6 +1,6 @@
 """Rollouts from step to step; with `max_staleness: n` those of the next n while updates run.
 
-    with Rollouts(setup, play, ahead=n, last=max_steps) as rollouts:
+    with Rollouts(setup, engine) as rollouts:
         rollout = rollouts.take(step)       # its matches, of all processes; waits for them
         schedule.observe(rollout.outcomes)
         rollouts.order(step)                # those up to step + n, with the weights of step - 1
@@ -13,7 +13,7 @@ each process has one for its share. With n = 0 nothing plays ahead: `take` does,
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -23,12 +23,11 @@ import torch
 
 from tesuji.core.types import Task
 from tesuji.learners.distributed import gathered
+from tesuji.learners.rl.rollout.engine import RolloutEngine
 from tesuji.learners.rl.rollout.play import Rollout, joined
 from tesuji.learners.rl.rollout.setup import RolloutSetup, Version
 
-PATIENCE_S = 10.0  # for the thread to notice that it is to end
-
-Play = Callable[[Sequence[Task], int], Rollout]
+PATIENCE_S = 5.0  # for the thread to notice that it is to end
 
 
 class Abandoned(Exception):
@@ -45,22 +44,14 @@ class _Order:
 
 
 class Rollouts:
-    """Orders rollouts and hands them out. `play(tasks, version)` plays with what
-    `setup.play_as` was last called with; `kept` are whole rollouts of a checkpoint, by their step.
-    """
+    """Orders rollouts and hands them out; `kept` are whole ones of a checkpoint, by their step."""
 
     def __init__(
-        self,
-        setup: RolloutSetup,
-        play: Play,
-        *,
-        ahead: int,
-        last: int,
-        kept: Mapping[int, Rollout] | None = None,
+        self, setup: RolloutSetup, engine: RolloutEngine, *, kept: Mapping[int, Rollout]
     ) -> None:
-        self.setup, self.play = setup, play
-        self.ahead, self.last = ahead, last
-        self._whole = dict(kept or {})
+        self.setup, self.engine = setup, engine
+        self.ahead, self.last = setup.stage.max_staleness, setup.stage.max_steps
+        self._whole = dict(kept)
         self._orders: dict[int, _Order] = {}
         self._queue: SimpleQueue[_Order | None] = SimpleQueue()
         self._closed = threading.Event()
@@ -112,7 +103,7 @@ class Rollouts:
     def _fulfil(self, order: _Order) -> None:
         try:
             self.setup.play_as(order.version)
-            order.played.set_result(self.play(order.tasks, order.version.number))
+            order.played.set_result(self.engine.play(order.tasks, order.version.number))
         except BaseException as error:  # raised again by whoever takes the rollout
             order.played.set_exception(error)
 
