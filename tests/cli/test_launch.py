@@ -1,11 +1,13 @@
 """What a process that was started with others leaves to the main one, or the launcher, to say."""
 
 import json
+import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from tesuji.cli import launch
 from tesuji.core.errors import ComputeError, EngineError
@@ -42,6 +44,27 @@ def test_a_process_alone_raises_as_ever(monkeypatch) -> None:
     monkeypatch.delenv("RANK", raising=False)
     with pytest.raises(EngineError), launch.one_of_several():
         raise EngineError("no")
+
+
+@pytest.mark.parametrize("asked", ["0,0", "one", "0,"])
+def test_what_names_no_gpus_is_refused(asked: str) -> None:
+    with pytest.raises(ComputeError, match="names no GPUs"):
+        launch.choose_gpus(asked, None)
+
+
+def test_gpus_that_are_not_there_are_refused(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ComputeError, match=r"no GPU 2: this machine shows 2"):
+        launch.choose_gpus("1,2", None)
+
+
+def test_gpus_are_numbered_among_those_that_are_seen(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5,7")
+    with pytest.raises(ComputeError, match="2 GPUs are 2 processes"):
+        launch.choose_gpus("0,2", 3)
+    assert launch.choose_gpus("0,2", None) == 2
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "2,7"
 
 
 def failure(exitcode: int, message: str = "") -> SimpleNamespace:

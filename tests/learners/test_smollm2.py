@@ -9,6 +9,7 @@ from tesuji.core.files import read_json
 from tesuji.learners.model.load import Policy, load_policy
 from tesuji.players.prompting.chat_template import decode_reply, end_of_reply, render_prompt
 from tesuji.players.sampling.local import LocalSampler
+from tesuji.players.sampling.support_check import support_of
 from tesuji.recipe.schema.sections import ModelSection
 
 QUESTIONS = ("What is the capital of France?", "Name a colour.")
@@ -32,6 +33,14 @@ def test_a_greedy_reply_is_the_one_of_transformers_own_generate(policy: Policy) 
         [theirs] = policy.model.generate(ids, max_new_tokens=12, do_sample=False)
         assert list(reply.reply_ids) == theirs[len(prompt) :].tolist()
     assert "Paris" in decode_reply(policy.tokenizer, replies[0].reply_ids)
+
+
+def test_in_bfloat16_it_is_run_as_in_float32(smollm2: Path) -> None:
+    """Rounding moves a log-prob of -44 by 0.8 nats there: no reason to refuse it."""
+    section = ModelSection(base="smollm2", dtype="bfloat16", device="cpu")
+    support = support_of(load_policy(section, "smollm2").model)
+    assert support.shared
+    assert 0.125 < support.worst < 1.5
 
 
 def test_scores_of_a_tree_are_those_of_plain_rows(policy: Policy) -> None:

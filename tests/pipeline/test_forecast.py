@@ -158,7 +158,9 @@ def large(layers: int = 90, width: int = 512) -> tuple[Recipe, ModelFacts]:
         num_hidden_layers=layers, num_attention_heads=8, num_key_value_heads=8,
         tie_word_embeddings=True,
     )  # fmt: skip
-    recipe = Recipe.model_validate({"name": "x", "game": "tic_tac_toe", "stages": {}})
+    recipe = Recipe.model_validate(
+        {"name": "x", "game": "tic_tac_toe", "model": {"dtype": "float32"}, "stages": {}}
+    )
     return recipe, ModelFacts("large", config, build_tokenizer())
 
 

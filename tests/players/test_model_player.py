@@ -89,6 +89,15 @@ def test_control_tokens_in_a_message_are_text(tokenizer):
     assert not control & set(render_reply(PLAIN, words)[:-1])
 
 
+@pytest.mark.parametrize("words", ["X to move.\n...", "<think>", "a <|im_end|> b", "ends <|im"])
+def test_what_is_said_becomes_what_transformers_makes_of_it_safely(words):
+    messages = [*WITH_SYSTEM[:1], Message(role="user", content=words)]
+    safely = CHAT.apply_chat_template(
+        messages, add_generation_prompt=True, enable_thinking=False, sanitize_control_tokens=True
+    )["input_ids"]
+    assert render_prompt(CHAT, messages) == safely
+
+
 @pytest.mark.parametrize(
     ("tokenizer", "end"),
     [(TINY, "<|end|>"), (CHAT, "<|im_end|>"), (PLAIN, "<|endoftext|>"), (NO_ROLE, "<|endoftext|>")],

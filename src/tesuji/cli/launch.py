@@ -57,6 +57,35 @@ def launch(processes: int, arguments: list[str]) -> int:
     return 0
 
 
+def choose_gpus(text: str, processes: int | None) -> int:
+    """Have these GPUs of this machine seen, and no others, and return how many they are; `text`
+    names them by their numbers among those seen now. Raises ComputeError where one is not there."""
+    numbers = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in numbers) or len(set(numbers)) < len(numbers):
+        raise ComputeError(
+            f"{text!r} names no GPUs", where="--gpus", hint="their numbers, each once, such as 0,1"
+        )
+    if started() is not None or processes not in (None, len(numbers)):
+        raise ComputeError(
+            f"{len(numbers)} GPUs are {len(numbers)} processes, and others were asked for",
+            where="--gpus",
+            hint="leave out --processes, or the launcher in front",
+        )
+    import torch
+
+    here = torch.cuda.device_count()
+    if missing := [part for part in numbers if int(part) >= here]:
+        raise ComputeError(
+            f"no GPU {missing[0]}: this machine shows {here} CUDA devices",
+            where="--gpus",
+            hint=f"--processes {len(numbers)} learns on CPUs; `tesuji doctor` shows what there is",
+        )
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = seen.split(",") if seen else [str(number) for number in range(here)]
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(names[int(part)] for part in numbers)
+    return len(numbers)
+
+
 def told(failures: dict[int, Any]) -> int:
     """The exit code, where the main process said what happened; else that is raised."""
     if 0 in failures and failures[0].exitcode in (BUG, REFUSED):

@@ -10,8 +10,8 @@ import typer
 from rich.table import Table
 
 from tesuji.cli.console import console, say
-from tesuji.cli.launch import launch, one_of_several, talks
-from tesuji.learners.distributed import started
+from tesuji.cli.launch import choose_gpus, launch, one_of_several, talks
+from tesuji.learners.distributed import started, started_alone
 
 if TYPE_CHECKING:
     from tesuji.pipeline.forecast.forecast import Forecast
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from tesuji.recipe.schema.recipe import Recipe
 
 app = typer.Typer()
+ALONE = (
+    "beware: accelerate launch has started one process (with --cpu it starts no more); "
+    "tesuji run --processes N and torchrun start as many as they are told"
+)
 
 
 @app.command()
@@ -37,6 +41,10 @@ def run(
         int | None,
         typer.Option(min=1, help="Learn in so many processes: distributed.processes."),
     ] = None,
+    gpus: Annotated[
+        str | None,
+        typer.Option(help="Learn on these GPUs of this machine, a process each, such as 0,1."),
+    ] = None,
     runs: Annotated[Path, typer.Option(help="Folder in which run folders are made.")] = Path(
         "runs"
     ),
@@ -45,13 +53,16 @@ def run(
     from tesuji.recipe.reading.load import load_with_places
     from tesuji.recipe.reading.problems import telling_places
 
-    changes = [*(overrides or []), *([f"distributed.processes={processes}"] if processes else [])]
     with one_of_several():
+        processes = choose_gpus(gpus, processes) if gpus else processes
+        asked = [f"distributed.processes={processes}"] if processes else []
+        changes = [*(overrides or []), *asked]
         told = say if talks() else (lambda text: None)
         loaded, places = load_with_places(recipe, changes, anywhere=include_anywhere, say=told)
         with telling_places(places, recipe):
             if dry_run:
-                _print_plan(loaded, runs)
+                if (started() or (0, 1))[0] == 0:
+                    _print_plan(loaded, runs)
                 return
             if (wanted := _to_start(loaded)) <= 1:
                 _take_part(loaded, runs)
@@ -75,6 +86,8 @@ def _take_part(recipe: "Recipe", runs: Path) -> None:
         return
     from tesuji.cli.progress import Bar
 
+    if started_alone():
+        say(ALONE)
     command = shlex.join(["tesuji", *sys.argv[1:]])
     with Bar() as bar:
         bar.begin("loading")

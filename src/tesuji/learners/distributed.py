@@ -14,9 +14,10 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tesuji.core.errors import ComputeError
+from tesuji.learners.zero import USED, begin_deepspeed, in_use
 from tesuji.recipe.schema.sections import DistributedSection
 
 T = TypeVar("T")
@@ -35,6 +36,12 @@ def started() -> tuple[int, int] | None:
     return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
 
+def started_alone() -> bool:
+    """Whether `accelerate launch` has started this process and no other: with --cpu it starts one,
+    whatever --num_processes says."""
+    return "ACCELERATE_USE_CPU" in os.environ and started() is None
+
+
 def join(asked: DistributedSection | None, device: str) -> DistributedSection | None:
     """Meet the other processes, on `device` (cpu or cuda), and return what they are together.
 
@@ -48,13 +55,11 @@ def join(asked: DistributedSection | None, device: str) -> DistributedSection | 
             hint=f"tesuji run RECIPE --processes {asked.processes}, or torchrun "
             f"--nproc_per_node {asked.processes} -m tesuji run RECIPE",
         )
+    _refuse_launcher(asked)
     if count == 1:
         return asked
     _refuse_device(device)
-    from accelerate import PartialState
-
-    state = PartialState(cpu=device == "cpu", timeout=PATIENCE)
-    kind = "MULTI_CPU" if device == "cpu" else "MULTI_GPU"
+    state, kind = _meet(asked, device)
     if (state.num_processes, state.distributed_type.value) != (count, kind):
         raise ComputeError(
             f"asked for {count} processes of kind {kind}, and Accelerate made "
@@ -63,6 +68,34 @@ def join(asked: DistributedSection | None, device: str) -> DistributedSection | 
             hint="leave ACCELERATE_* variables and its configuration file out of it",
         )
     return asked or DistributedSection(processes=count)
+
+
+def _meet(asked: DistributedSection | None, device: str) -> tuple[Any, str]:
+    """The process group as Accelerate makes it, and the kind that it has to be of."""
+    from accelerate import PartialState
+
+    if asked is None or not asked.zero_stage:
+        kind = "MULTI_CPU" if device == "cpu" else "MULTI_GPU"
+        return PartialState(cpu=device == "cpu", timeout=PATIENCE), kind
+    begin_deepspeed(asked, device)
+    backend = {"backend": "gloo"} if device == "cpu" else {}
+    with contextlib.redirect_stdout(None):
+        return PartialState(timeout=PATIENCE, **backend), "DEEPSPEED"
+
+
+def _refuse_launcher(asked: DistributedSection | None) -> None:
+    """`accelerate launch --use_deepspeed` wants what only the recipe can say."""
+    if os.environ.get(USED, "false").lower() != "true" or in_use() is not None:
+        return
+    stage = int(os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2"))
+    if stage != (asked.zero_stage if asked else 0):
+        strategy = asked.strategy if asked else "no strategy"
+        raise ComputeError(
+            f"accelerate was asked for DeepSpeed's ZeRO stage {stage}, and the recipe asks for "
+            f"{strategy}",
+            where="distributed.strategy",
+            hint=f"distributed.strategy=zero{stage}; the rest of DeepSpeed's options stands there",
+        )
 
 
 def _refuse_device(device: str) -> None:

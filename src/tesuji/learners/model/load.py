@@ -32,9 +32,13 @@ HUB_HINT = "check the id and your connection; gated models need HF_TOKEN; or nam
 def quiet_libraries() -> None:
     """Keep transformers' and datasets' own bars and remarks out of a run's output."""
     import datasets
+    import torch
     from transformers.utils import logging
 
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    if not torch.cuda.is_available():  # else DeepSpeed remarks on that wherever it is installed
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    for noisy in ("transformers", "torch.distributed"):
+        warnings.filterwarnings("ignore", category=FutureWarning, module=noisy)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     datasets.disable_progress_bars()

@@ -23,6 +23,7 @@ from tesuji.learners.pairs.accuracy import Margin, Preference
 from tesuji.learners.pairs.summary import PairSummary, log_once, summarise
 from tesuji.learners.pairs.tokens import PairRow, PairTokens, tokenize_pairs, training_pairs
 from tesuji.learners.trainer.trainer import arguments, for_training, optimizer, run
+from tesuji.learners.zero import whole_weights
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.sections import PromptSection
 
@@ -121,12 +122,13 @@ def train_pairs(
     trainer = make_trainer(learner, rows, held, name=name, out=out, seed=seed)
     log_once(metrics, name, 0, before)
     seconds = run(trainer, name, out, metrics, hooks)
-    learner.hand_back(dtype)
-    ended = _scored(learner, held.rows, name)
-    after, margin = learner.judge(ended, begun)
-    log_once(metrics, name, trainer.state.global_step, after)
-    if is_main():
-        learner.save(out, before, ended, rows.rows)
+    with whole_weights(policy.model):
+        learner.hand_back(dtype)
+        ended = _scored(learner, held.rows, name)
+        after, margin = learner.judge(ended, begun)
+        log_once(metrics, name, trainer.state.global_step, after)
+        if is_main():
+            learner.save(out, before, ended, rows.rows)
     return summarise(
         trainer,
         out,

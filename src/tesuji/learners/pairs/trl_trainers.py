@@ -9,12 +9,13 @@ from trl import DPOTrainer, RewardTrainer
 
 from tesuji.learners.pairs.tokens import PairRow
 from tesuji.learners.pairs.trees import reading_trees
+from tesuji.learners.trainer.sharded import ShardedStates
 from tesuji.learners.trainer.shares import SharedBatches
 from tesuji.learners.trainer.trainer import refuse_nan
 from tesuji.players.sampling.support_check import support_of
 
 
-class _Careful(SharedBatches):
+class _Careful(ShardedStates, SharedBatches):
     """Mixed in front of a TRL trainer: batches are read as token trees where the model can, no step
     is taken on a loss that is not a number, and tokens are counted where a resumed training finds
     them."""
@@ -37,7 +38,9 @@ class _Careful(SharedBatches):
         on its router counts every token of every row."""
         if not support_of(self.model).shared or getattr(self, "aux_loss_enabled", False):
             return contextlib.nullcontext()
-        models = [m for m in (self.model, getattr(self, "ref_model", None)) if m is not None]
+        reference = getattr(self, "ref_model", None)
+        reference = getattr(reference, "module", reference)  # in an engine of DeepSpeed
+        models = [model for model in (self.model, reference) if model is not None]
         return reading_trees(*models, autocast=self.accelerator.autocast)
 
     def log(self: Any, logs: dict[str, float], start_time: float | None = None) -> None:

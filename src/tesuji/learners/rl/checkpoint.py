@@ -3,13 +3,14 @@
     step-000100/
       config.json, model.safetensors      the policy, loadable by itself (or adapter_* for LoRA)
       value_head.safetensors              the critic, where there is one
-      optimizer.safetensors               by parameter name
+      optimizer.safetensors               by parameter name; or engine/, DeepSpeed's own files
       copies.safetensors                  moving average and reference, where there are any
       rollouts.json                       played ahead of their steps, where there are any
       state.json                          everything else
       checksums.json                      of all of these, written last
 
-Nothing is pickled. What is not in the folder follows from the recipe and its seed.
+But for DeepSpeed's files, nothing is pickled. What is not in the folder follows from the recipe and
+its seed.
 """
 
 import shutil
@@ -34,6 +35,7 @@ from tesuji.learners.rl.weights import Weights, copy_of, load_tensors, put_into,
 FORMAT = 1
 ROLLOUTS = "rollouts.json"
 BY_STEP = TypeAdapter(dict[int, Rollout])
+ENGINE = "engine"
 VALUE_HEAD = "value_head.safetensors"
 
 
@@ -50,13 +52,23 @@ def save_checkpoint(
     target = folder / f"step-{step:06d}"
     with sealed_folder(target) as aside:
         _write_model(aside, policy, learner)
-        save_tensors(aside / "optimizer.safetensors", _optimizer_tensors(learner))
+        if learner.engine is None:
+            save_tensors(aside / "optimizer.safetensors", _optimizer_tensors(learner))
+        else:
+            (folder / ENGINE).rename(aside / ENGINE)
         flat = {f"{kind}/{name}": t for kind, kept in copies.items() for name, t in kept.items()}
         save_tensors(aside / "copies.safetensors", flat)
         if rollouts:
             played = BY_STEP.dump_json(dict(rollouts), exclude={"__all__": {"seconds"}})
             (aside / ROLLOUTS).write_bytes(played)
         write_json(aside / "state.json", {"format": FORMAT, "step": step, **state})
+
+
+def save_engine(folder: Path, learner: Learner) -> None:
+    """Every process: write what only DeepSpeed knows, where `save_checkpoint` takes it from."""
+    if learner.engine is not None:
+        with learner.parted():
+            learner.engine.save_checkpoint(str(folder / ENGINE), tag=ENGINE)
 
 
 def keep_newest(folder: Path, count: int) -> None:
@@ -134,6 +146,10 @@ def _optimizer_tensors(learner: Learner) -> Weights:
 
 def load_optimizer(checkpoint: Path, learner: Learner) -> None:
     """Give the optimizer (or each of its members) back the state it had."""
+    if learner.engine is not None:
+        with learner.parted():
+            learner.engine.load_checkpoint(str(checkpoint / ENGINE), tag=ENGINE)
+        return
     saved: dict[str, Weights] = {}
     for path, tensor in load_tensors(checkpoint / "optimizer.safetensors").items():
         name, _, key = path.rpartition("/")

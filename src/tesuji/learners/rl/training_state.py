@@ -25,6 +25,7 @@ from tesuji.learners.rl.token_layout import Flat
 from tesuji.learners.rl.update.optimizer_step import Learner
 from tesuji.learners.rl.update.reference import KLControl, Reference
 from tesuji.learners.rl.weights import Weights, copy_of, move_towards
+from tesuji.learners.trainer.trainer import WHOLE, kind_of, refuse_kind
 from tesuji.recipe.schema.rl import RLStage
 
 PLAIN = ("step", "matches", "tokens", "best_score", "best_step", "stopped")
@@ -100,6 +101,7 @@ class TrainingState:
             "beta": self.kl.beta,
             "alarms": self.alarms.state_dict(),
             **self.learner.state_dict(),
+            "kind": kind_of(self.policy.model),
             "torch_rng": torch.get_rng_state().tolist(),
         }
 
@@ -109,6 +111,7 @@ class TrainingState:
         if not (saved := checkpoints(self.folder)):
             return
         state = read_state(saved[-1])
+        refuse_kind(state.get("kind", WHOLE), self.policy.model, saved[-1])
         for name in PLAIN:
             setattr(self, name, state[name])
         self.saved_at = self.step

@@ -1,8 +1,9 @@
-"""Checkpoints of a model that transformers has sharded at load (FSDP2): its Trainer saves the
+"""Checkpoints of weights in parts. What DeepSpeed's ZeRO has parted it writes and reads itself, a
+file a process. Of a model that transformers has sharded at load (FSDP2), its Trainer saves the
 weights, whole, and refuses the rest.
 
-The optimizer's state is gathered and kept by parameter name, so that any number of processes can
-go on from it. Whoever goes on has loaded the model from the checkpoint already.
+There the optimizer's state is gathered and kept by parameter name, so that any number of processes
+can go on from it. Whoever goes on has loaded the model from the checkpoint already.
 """
 
 from pathlib import Path
@@ -15,8 +16,10 @@ from torch.distributed.checkpoint.state_dict import (
     set_optimizer_state_dict,
 )
 
+from tesuji.core.files import write_json
 from tesuji.learners.distributed import is_main, is_sharded
-from tesuji.learners.trainer.trainer import BY_NAME
+from tesuji.learners.trainer.trainer import BY_NAME, ENGINE, kind_of
+from tesuji.learners.zero import in_use
 
 SCHEDULE = "scheduler.pt"
 
@@ -31,6 +34,8 @@ class ShardedStates:
     def _save_optimizer_and_scheduler(self: Any, folder: str) -> None:
         if not is_sharded(self.model):
             super()._save_optimizer_and_scheduler(folder)  # type: ignore[misc]
+            if in_use() is not None and is_main():
+                write_json(Path(folder) / ENGINE, {"kind": kind_of(self.model)})
             return
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
         state = get_optimizer_state_dict(self.model, self.optimizer.optimizer, options=options)

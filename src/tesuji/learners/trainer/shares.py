@@ -14,6 +14,7 @@ from accelerate.data_loader import prepare_data_loader
 from torch.utils.data import BatchSampler, DataLoader
 
 from tesuji.learners.distributed import process
+from tesuji.learners.zero import refuse_other_engine
 
 
 def share_of(batch: Sequence[int], mine: int, processes: int) -> list[int]:
@@ -46,6 +47,11 @@ class SharedBatches:
     def get_eval_dataloader(self: Any, *args: Any) -> Any:
         """The batches of one process."""
         return self._of_all(super().get_eval_dataloader(*args), lambda whole: whole)  # type: ignore[misc]
+
+    def training_step(self: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+        """By the engine that was asked for."""
+        refuse_other_engine(model)
+        return super().training_step(model, *args, **kwargs)  # type: ignore[misc]
 
     def evaluation_loop(self: Any, *args: Any, **kwargs: Any) -> Any:
         """Nothing is gathered: every process has all of it."""

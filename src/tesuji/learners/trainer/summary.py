@@ -45,7 +45,7 @@ def cut_words(cut: int, rows: int) -> tuple[str, ...]:
 
 def model_facts(model: Any) -> dict[str, Any]:
     """The fields of a summary that the model itself knows."""
-    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    sizes = [(getattr(p, "ds_numel", p.numel()), p.requires_grad) for p in model.parameters()]
     return {
         "parameters": sum(size for size, _ in sizes),
         "trainable_parameters": sum(size for size, trained in sizes if trained),

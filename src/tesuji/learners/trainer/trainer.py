@@ -14,12 +14,15 @@ from tesuji.core.metric_log import MetricLog, TextLog
 from tesuji.learners.distributed import is_main, is_sharded, wait
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.memory import telling_memory
+from tesuji.learners.zero import in_use, trainer_options
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.stages import SftStage
 from tesuji.recipe.schema.training import Training
 
 STOPPED = "stopped.json"
 BY_NAME = "optimizer_by_name.pt"  # the optimizer's state where weights are sharded
+WHOLE = "whole weights"
+ENGINE = "engine.json"  # which of DeepSpeed's engines wrote a checkpoint
 SAME = (  # keys of a stage that transformers calls so, too
     "max_steps", "gradient_accumulation_steps", "lr_scheduler_type",
     "warmup_steps", "weight_decay", "max_grad_norm", "logging_steps", "save_steps",
@@ -64,6 +67,7 @@ def arguments(
         "log_level_replica": "error",
         "remove_unused_columns": False,
         "dataloader_pin_memory": on_gpu,
+        **trainer_options(),
     }
 
 
@@ -142,15 +146,33 @@ def sound_checkpoint(out: Path, say: Callable[[str], None]) -> Path | None:
 
 
 def _refuse_other_kind(checkpoint: Path | None, model: Any) -> None:
-    """Sharded weights and whole ones keep their optimizer's state in other files."""
-    if checkpoint is None or (checkpoint / BY_NAME).exists() == is_sharded(model):
+    """Every strategy keeps its optimizer's state in other files, DeepSpeed a file a process."""
+    if checkpoint is not None:
+        refuse_kind(_kind_before(checkpoint), model, checkpoint)
+
+
+def refuse_kind(before: str, model: Any, checkpoint: Path) -> None:
+    """Raise DataError where a checkpoint of this kind cannot be gone on with."""
+    if before == (now := kind_of(model)):
         return
-    before, now = ("whole", "sharded") if is_sharded(model) else ("sharded", "whole")
     raise DataError(
-        f"a checkpoint of {before} weights, and the weights are now {now}",
+        f"a checkpoint of {before}, and this run is one of {now}",
         where=str(checkpoint),
-        hint="go on with the distributed.strategy it was made with, or delete the stage's folder",
+        hint="go on with the `distributed` it was made with, or delete the stage's folder",
     )
+
+
+def kind_of(model: Any) -> str:
+    """What the checkpoints of this model are of, in words."""
+    if (zero := in_use()) is not None:
+        return f"{zero.strategy} in {zero.processes} processes"
+    return "sharded weights" if is_sharded(model) else WHOLE
+
+
+def _kind_before(checkpoint: Path) -> str:
+    if (note := checkpoint / ENGINE).exists():
+        return str(read_json(note)["kind"])
+    return "sharded weights" if (checkpoint / BY_NAME).exists() else WHOLE
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

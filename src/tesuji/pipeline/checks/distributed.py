@@ -1,13 +1,14 @@
 """Whether several processes can learn what the recipe says, each from its share."""
 
 from tesuji.core.errors import RecipeError
+from tesuji.learners.zero import check_options
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import RLStage
 from tesuji.recipe.schema.stages import SftStage
 from tesuji.recipe.schema.training import Training
 
-FSDP_HINT = "distributed.strategy: ddp can"
+HINT = "distributed.strategy: ddp can"
 
 
 def check_distributed(recipe: Recipe) -> None:
@@ -20,6 +21,10 @@ def check_distributed(recipe: Recipe) -> None:
             _check_shares(f"stages.{name}", stage, section.processes)
             if section.strategy == "fsdp":
                 _check_fsdp(f"stages.{name}", stage, recipe)
+            if section.zero_stage:
+                _check_zero(f"stages.{name}", stage)
+    if section.zero_stage:
+        check_options(section)
 
 
 def _check_shares(where: str, stage: Training, processes: int) -> None:
@@ -40,6 +45,18 @@ def _check_shares(where: str, stage: Training, processes: int) -> None:
         )
 
 
+def _check_zero(where: str, stage: Training) -> None:
+    if stage.optimizer != "adamw":
+        where = f"{where}.optimizer"
+        raise RecipeError("only adamw goes with DeepSpeed", where=where, hint=HINT)
+    if isinstance(stage, RLStage) and stage.max_staleness:
+        raise RecipeError(
+            "the copy of the policy that plays ahead is not made of DeepSpeed's weights",
+            where=f"{where}.max_staleness",
+            hint=f"set it to 0; {HINT}",
+        )
+
+
 def _check_fsdp(where: str, stage: Training, recipe: Recipe) -> None:
     if not isinstance(stage, SftStage):
         what, where = "only SFT learns", f"{where}.kind"
@@ -53,4 +70,4 @@ def _check_fsdp(where: str, stage: Training, recipe: Recipe) -> None:
         what, where = "no model plays", f"{where}.stop_when"
     else:
         return
-    raise RecipeError(f"{what} with sharded weights (fsdp)", where=where, hint=FSDP_HINT)
+    raise RecipeError(f"{what} with sharded weights (fsdp)", where=where, hint=HINT)

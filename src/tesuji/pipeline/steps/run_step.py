@@ -8,6 +8,7 @@ from tesuji.evaluation.metrics import evaluation_metrics
 from tesuji.evaluation.results import Evaluation
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
+from tesuji.learners.zero import end_engines
 from tesuji.pipeline.plan import Step
 from tesuji.pipeline.step_context import StepContext
 from tesuji.pipeline.steps.data import refuse_nothing, run_data, run_logs
@@ -65,6 +66,7 @@ def run_step(
             result = _evaluation(section, step, recipe, game, out, context, progress)
             metrics.forget_after(step.name, -1)
             metrics.log(step.name, 0, evaluation_metrics(result))
+    end_engines()
     progress.end()
 
 

@@ -19,6 +19,7 @@ from tesuji.learners.pairs.reward import train_reward
 from tesuji.learners.sft.train import train_sft
 from tesuji.learners.trainer.summary import TrainingSummary
 from tesuji.learners.trainer.trainer import sound_checkpoint
+from tesuji.learners.zero import whole_weights
 from tesuji.pipeline.step_context import model_player, say_how_run
 from tesuji.pipeline.steps.data import rows_for
 from tesuji.recipe.schema.pairs import DpoStage, PairTraining, RewardStage
@@ -88,12 +89,17 @@ def stop_when(
         return None
     player = model_player(policy, recipe, name, temperature=0.0)
 
+    @on_main
     def certified(step: int) -> bool:
         certificates = certify(game, player, answer=recipe.prompt.answer)
         metrics.log(name, step, certificate_metrics(certificates))
         return all(certificate.holds for certificate in certificates)
 
-    return on_main(certified)
+    def asked(step: int) -> bool:
+        with whole_weights(policy.model):
+            return certified(step)
+
+    return asked
 
 
 def _on_step(progress: Progress) -> Callable[[int, int, str], None]:

@@ -8,6 +8,7 @@ message of role `tools` becomes the template's tools, or words, and so do calls 
 import contextlib
 import functools
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -193,10 +194,27 @@ def _apply(
         conversation,
         tools=given,
         add_generation_prompt=not replied,
-        sanitize_control_tokens=True,
+        sanitize_control_tokens=_may_hold_controls(tokenizer, messages, tools),  # it is slow
         enable_thinking=enable_thinking,
     )
     return list(encoded["input_ids"])
+
+
+def _may_hold_controls(
+    tokenizer: "PreTrainedTokenizerBase",
+    messages: Sequence[Mapping[str, Any]],
+    tools: list[dict[str, Any]] | None,
+) -> bool:
+    """Whether what is said could be taken for a control token; of calls and tools it is assumed."""
+    values = [value for message in messages for value in message.values()]
+    if tools is not None or not all(isinstance(value, str) for value in values):
+        return True
+    return any(map(_controls(tokenizer).search, values))
+
+
+@functools.lru_cache(maxsize=16)
+def _controls(tokenizer: "PreTrainedTokenizerBase") -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, tokenizer.added_tokens_encoder)) or "(?!)")
 
 
 def _without_system(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -192,9 +192,30 @@ class DistributedSection(Section):
 
     processes: int = Field(ge=1, le=65_536)
     """How many; a GPU each where the model is on GPUs. A run of another number is refused."""
-    strategy: Literal["ddp", "fsdp"] = "ddp"
-    """`ddp`: each has the whole model. `fsdp`: each has its part of the weights, gradients and
-    optimizer state (FSDP2); SFT of whole models only."""
+    strategy: Literal["ddp", "zero1", "zero2", "zero3", "fsdp"] = "ddp"
+    """`ddp`: each has the whole model. DeepSpeed's ZeRO: each keeps its part of the optimizer
+    state (`zero1`), of the gradients too (`zero2`), of the weights too (`zero3`). `fsdp`: its part
+    of all three (FSDP2); SFT of whole models only."""
+    offload: Literal["none", "optimizer", "all"] = "none"
+    """What ZeRO keeps in the CPU's memory: the optimizer and its step, or (`zero3`) the weights
+    that are not in use as well."""
+    zero_optimization: dict[str, int | float | bool | str] = {}
+    """Options of DeepSpeed's section of this name, e.g. `{overlap_comm: true}`."""
+
+    @model_validator(mode="after")
+    def _only_zero(self) -> "DistributedSection":
+        zero = self.zero_stage > 0, "is DeepSpeed's: it needs strategy zero1, zero2 or zero3"
+        self.needs({"offload": zero, "zero_optimization": zero})
+        if self.offload == "all" and self.zero_stage < 3:
+            raise ValueError("offload: all needs strategy zero3, which has the weights in parts")
+        if "stage" in self.zero_optimization:
+            raise ValueError("zero_optimization.stage is what `strategy` says")
+        return self
+
+    @property
+    def zero_stage(self) -> int:
+        """DeepSpeed's `zero_optimization.stage`; 0 for what is not DeepSpeed's."""
+        return int(self.strategy[4:]) if self.strategy.startswith("zero") else 0
 
 
 class NamedSection(Section):

@@ -7,8 +7,7 @@ batch are never in memory.
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +23,10 @@ from tesuji.players.sampling.tree_attention import tree_inputs, widest_tree
 CHUNK = 1 << 25  # logits at once
 
 
-@dataclass(frozen=True, slots=True)
-class PerToken:
-    """Per trained token [T], in float32. `entropy` is of the distribution sampled from; `values`
-    are read before the token, `after` behind it, both None without a critic."""
+class PerToken(NamedTuple):
+    """Per trained token [T], in float32; a tuple, for ZeRO-3 looks for tensors in it. `entropy` is
+    of the distribution sampled from; `values` are read before the token, `after` behind it, both
+    None without a critic."""
 
     logp: Tensor
     entropy: Tensor

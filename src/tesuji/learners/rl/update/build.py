@@ -10,6 +10,7 @@ from tesuji.learners.rl.update.learning_rate import LearningRate
 from tesuji.learners.rl.update.loss import LossOptions
 from tesuji.learners.rl.update.optimizer_step import Learner
 from tesuji.learners.trainer.muon import muon
+from tesuji.learners.zero import in_use, refuse_other_engine, step_config
 from tesuji.recipe.schema.rl import PpoStage, RLStage
 
 
@@ -18,11 +19,9 @@ def build_learner(
 ) -> Learner:
     """Everything an update needs. A whole model in bfloat16 is trained in float32 under autocast:
     steps of 1e-6 would be lost in bfloat16."""
-    from accelerate import Accelerator
-
     model = policy.model
     in_bf16 = model.dtype == torch.bfloat16 and not hasattr(model, "peft_config")
-    accelerator = Accelerator(cpu=model.device.type == "cpu")
+    accelerator = _accelerator(stage, model, in_bf16)
     if in_bf16:
         model.float()
     if stage.gradient_checkpointing:
@@ -37,16 +36,37 @@ def build_learner(
         entropy_grad=max(stage.entropy_coef, stage.entropy_coef_final or 0.0) > 0,
     )
     optimizer = _optimizer(stage, actor)
-    return Learner(
+    learning_rate = LearningRate(stage, optimizer)
+    learner = Learner(
         accelerator=accelerator,
-        actor=accelerator.prepare(actor) if accelerator.num_processes > 1 else actor,
+        actor=_prepared(accelerator, actor, optimizer),
         optimizer=optimizer,
-        learning_rate=LearningRate(stage, optimizer),
+        learning_rate=learning_rate,
         micro_batch_tokens=stage.micro_batch_tokens,
         share_prompts=stage.share_prompts,
         max_grad_norm=stage.max_grad_norm,
         in_bf16=in_bf16,
     )
+    learner.gather()
+    return learner
+
+
+def _accelerator(stage: RLStage, model: Any, in_bf16: bool) -> Any:
+    from accelerate import Accelerator, DeepSpeedPlugin
+
+    if (section := in_use()) is None:
+        return Accelerator(cpu=model.device.type == "cpu")
+    config = step_config(section, stage.max_grad_norm, in_bf16)
+    return Accelerator(deepspeed_plugin=DeepSpeedPlugin(hf_ds_config=config))
+
+
+def _prepared(accelerator: Any, actor: ActorCritic, optimizer: Any) -> Any:
+    """The actor as all processes learn with it: as it is, in DDP, or in an engine of DeepSpeed."""
+    if in_use() is not None:
+        engine, _ = accelerator.prepare(actor, optimizer)
+        refuse_other_engine(engine)
+        return engine
+    return accelerator.prepare(actor) if accelerator.num_processes > 1 else actor
 
 
 def loss_options(stage: RLStage, step: int, beta: float) -> LossOptions:

@@ -7,7 +7,7 @@ runs out the micro-batch is halved and the step done again from the same weights
 
 import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -26,6 +26,7 @@ from tesuji.learners.rl.update.batch import MicroBatch, Row, collate, micro_batc
 from tesuji.learners.rl.update.learning_rate import LearningRate
 from tesuji.learners.rl.update.loss import LossOptions, TokenData, token_loss
 from tesuji.learners.rl.update.return_scale import ReturnScale
+from tesuji.learners.zero import in_use, whole_weights
 from tesuji.players.sampling.modes import evaluating, updating
 
 
@@ -44,12 +45,29 @@ class Learner:
     in_bf16: bool = False
     returns: ReturnScale = field(default_factory=ReturnScale)
     notices: list[str] = field(default_factory=list)
+    whole: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @functools.cached_property
     def module(self) -> ActorCritic:
         """The actor without Accelerate's wrapping (which looks through all of its layers)."""
         module: ActorCritic = self.accelerator.unwrap_model(self.actor)
         return module
+
+    @property
+    def engine(self) -> Any:
+        """DeepSpeed's engine, where it is in use."""
+        return self.actor if in_use() is not None else None
+
+    def gather(self) -> None:
+        """Have all weights in every process from now on, until they are `parted`."""
+        self.whole.enter_context(whole_weights(self.module))
+
+    @contextlib.contextmanager
+    def parted(self) -> Iterator[None]:
+        """Inside, ZeRO-3's weights are in parts: for whatever the engine itself does."""
+        self.whole.close()
+        yield
+        self.gather()
 
     @property
     def trees(self) -> bool:
@@ -170,20 +188,21 @@ def step(
     Raises EngineError for a loss or gradient that is not a number, with the weights as they were,
     and when not even a single row fits into memory.
     """
-    while True:
-        try:
-            with _mode(learner.actor, learner.module):
-                figures = _backward(learner, rows, tokens, norm, options)
-            break
-        except (MemoryError, RuntimeError) as error:
-            _halve(learner, rows, error)
-    norm_of_gradient = _clip(learner)
-    figures["grad_norm"] = norm_of_gradient
-    if not np.isfinite(norm_of_gradient) or not np.isfinite(figures["loss"]):
-        learner.optimizer.zero_grad(set_to_none=True)
-        raise _not_a_number(figures)
-    learner.optimizer.step()
-    learner.optimizer.zero_grad(set_to_none=True)
+    with learner.parted():
+        while True:
+            try:
+                with _mode(learner.actor, learner.module):
+                    figures = _backward(learner, rows, tokens, norm, options)
+                break
+            except (MemoryError, RuntimeError) as error:
+                _halve(learner, rows, error)
+        figures["grad_norm"] = _clip(learner, figures["loss"])
+        if not np.isfinite(figures["grad_norm"]) or not np.isfinite(figures["loss"]):
+            learner.optimizer.zero_grad(set_to_none=True)
+            raise _not_a_number(figures)
+        if learner.engine is None:
+            learner.optimizer.step()
+            learner.optimizer.zero_grad(set_to_none=True)
     return figures
 
 
@@ -197,8 +216,7 @@ def _backward(
     for number in range(rounds):
         real = number < len(parts)  # another process may have more: keep it company
         batch = learner.batch(parts[number] if real else company)
-        last = number == rounds - 1
-        with contextlib.nullcontext() if last else learner.accelerator.no_sync(learner.actor):
+        with _pass(learner, last=number == rounds - 1) as backward:
             with learner.autocast():
                 scored = learner.actor(batch)
             losses = token_loss(
@@ -211,7 +229,7 @@ def _backward(
             )
             weighted = losses.loss * tokens.weights[batch.index] * float(real)
             loss = weighted.sum() * (learner.accelerator.num_processes / norm)
-            learner.accelerator.backward(loss)
+            backward(loss)
         for name, figure in losses.figures.items() if real else ():
             sums[name] = sums.get(name, torch.zeros((), device=device)) + figure.sum()
         sums["loss"] = sums.get("loss", torch.zeros((), device=device)) + loss.detach()
@@ -221,12 +239,29 @@ def _backward(
     return {"loss": loss, **{name: value / count for name, value in totals.items()}}
 
 
+@contextlib.contextmanager
+def _pass(learner: Learner, *, last: bool) -> Iterator[Callable[[Tensor], None]]:
+    """One forward and backward pass, given how to do the second; gradients meet in the last."""
+    if (engine := learner.engine) is not None:
+        engine.set_gradient_accumulation_boundary(last)
+        yield functools.partial(engine.backward, scale_wrt_gas=False)
+        return
+    with contextlib.nullcontext() if last else learner.accelerator.no_sync(learner.actor):
+        yield learner.accelerator.backward
+
+
 def _mode(actor: nn.Module, module: ActorCritic) -> AbstractContextManager[None]:
     return updating(actor) if module.support.train_mode else evaluating(actor)
 
 
-def _clip(learner: Learner) -> float:
-    """The gradient's norm, clipped to max_grad_norm."""
+def _clip(learner: Learner, loss: float) -> float:
+    """The gradient's norm, clipped to max_grad_norm. DeepSpeed takes the step as well, where the
+    loss is a number."""
+    if (engine := learner.engine) is not None:
+        if not np.isfinite(loss):
+            return loss
+        engine.step()
+        return float(engine.get_global_grad_norm())
     parameters = [p for p in learner.module.parameters() if p.grad is not None]
     most = learner.max_grad_norm or float("inf")
     return float(torch.nn.utils.clip_grad_norm_(parameters, most))
