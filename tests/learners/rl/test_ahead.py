@@ -97,7 +97,7 @@ def in_turns(out: Path, recipe: Recipe, lora: bool = False) -> Any:
         ordered += [setup.propose()] if len(ordered) < step else []
         version = versions[max(0, step - 1 - stage.max_staleness)]
         setup.play_as(version)
-        rollout = play(ordered[step - 1], setup.matches(), version=version.number)
+        rollout = play(ordered[step - 1], setup.matches(version.number), version=version.number)
         setup.schedule.observe(rollout.outcomes)
         while len(ordered) < min(step + stage.max_staleness, STEPS):
             ordered.append(setup.propose())
