@@ -150,6 +150,7 @@ def test_the_same_matches_to_the_last_token(both: tuple[RolloutSetup, RolloutEng
             assert parameter.is_contiguous()
         _move(setup)
         setup.follow(step)
+        setup.play_as(setup.version(step))
     opponents = {label for task in tasks for label in task.players}
     assert any(label.startswith("snapshot-") for label in opponents)
 

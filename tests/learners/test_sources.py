@@ -44,6 +44,17 @@ def trained(base: str, folder: Path) -> Path:
     return folder
 
 
+def test_saving_an_adapter_of_a_hub_model_warns_of_nothing(
+    tmp_path: Path, cache: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """PEFT looks there for a vocabulary of another size, and says where it could not."""
+    part = section(write_gguf(tmp_path / "model.gguf"))
+    policy = with_adapter(load_policy(part, part.base), LoraSection(r=2))
+    policy.model.peft_config["default"].base_model_name_or_path = HUB_ID
+    save_policy(policy, tmp_path / "final")
+    assert not [str(warning.message) for warning in recwarn if HUB_ID in str(warning.message)]
+
+
 def section(base: object) -> ModelSection:
     return ModelSection(base=str(base), dtype="float32", device="cpu")
 

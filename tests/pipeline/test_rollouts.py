@@ -72,7 +72,7 @@ def test_no_actor_is_without_a_group(actors: Any, fits: bool, installed: None) -
         check_rollouts(recipe)
 
 
-def test_rollouts_of_nothing_and_models_in_4_bits_are_refused(installed: None) -> None:
+def test_what_actors_cannot_do_is_refused(installed: None) -> None:
     plain = with_ray({}).model_dump(mode="json")
     stages = {"data": {"kind": "data"}, "sft": {"kind": "sft"}}
     with pytest.raises(RecipeError, match="no stage plays"):
@@ -80,6 +80,12 @@ def test_rollouts_of_nothing_and_models_in_4_bits_are_refused(installed: None) -
     model = {**plain["model"], "load_in_4bit": True, "lora": {"r": 4}}
     with pytest.raises(RecipeError, match="4 bits"):
         check_rollouts(Recipe.model_validate({**plain, "model": model}))
+    sampling = {**plain["sampling"], "engine": "vllm", "url": ["http://127.0.0.1:8000"]}
+    with pytest.raises(RecipeError, match="ask no server"):
+        check_rollouts(Recipe.model_validate({**plain, "sampling": sampling}))
+    ahead = with_ray({}, max_staleness=1).model_dump(mode="json")
+    with pytest.raises(RecipeError, match="do not play ahead"):
+        check_rollouts(Recipe.model_validate({**ahead, "distributed": {"processes": 2}}))
 
 
 @pytest.mark.parametrize(

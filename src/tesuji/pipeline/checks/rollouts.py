@@ -37,7 +37,20 @@ def check_rollouts(recipe: Recipe) -> None:
             where="model.load_in_4bit",
             hint=f"set it to false, or {HERE}",
         )
+    if recipe.sampling.engine != "local":
+        raise RecipeError(
+            "actors have the model themselves, and ask no server for replies",
+            where="sampling.engine",
+            hint=f"leave it out, or {HERE}",
+        )
+    several = recipe.distributed is not None and recipe.distributed.processes > 1
     for name, stage in stages.items():
+        if several and stage.max_staleness:
+            raise RecipeError(
+                "several processes with actors of Ray do not play ahead",
+                where=f"stages.{name}.max_staleness",
+                hint=f"set it to 0, learn in one process, or {HERE}",
+            )
         _check_stage(f"stages.{name}", stage, section.actors)
 
 

@@ -5,7 +5,7 @@ with rollout_engine(setup) as engine:
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,8 +19,9 @@ class RolloutEngine(Protocol):
     """Plays tasks, wherever it does."""
 
     def play(self, tasks: Sequence[Task], version: int) -> Rollout:
-        """Play the tasks, in their order, with the policy's weights as they are at the call, which
-        are those after step `version`. Raises EngineError as `rollout.play.play` does."""
+        """Play the tasks, in their order, with the weights that `setup.playing` has at the call,
+        which are those after step `version`. Called from one thread, not always the main one.
+        Raises EngineError as `rollout.play.play` does."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Here:
 
     def play(self, tasks: Sequence[Task], version: int) -> Rollout:
         """As `RolloutEngine` says."""
-        return play(tasks, self.setup.matches(), version=version)
+        return play(tasks, self.setup.matches(version), version=version)
 
 
 @contextmanager
@@ -41,7 +42,8 @@ def rollout_engine(
     """The engine that the recipe's `rollouts` asks for; what it has started is stopped at the end.
     `sources` is what other processes load; `in_bf16`: the policy plays under autocast."""
     if setup.recipe.rollouts.engine == "here":
-        yield Here(setup)
+        with closing(setup):
+            yield Here(setup)
         return
     assert sources is not None
     with ray_engine(setup, sources, in_bf16=in_bf16) as engine:

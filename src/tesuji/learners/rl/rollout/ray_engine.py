@@ -29,8 +29,8 @@ from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import load_policy, quiet_libraries
 from tesuji.learners.reward_model.scorer import load_scorer
 from tesuji.learners.rl.rollout.play import Rollout, joined, play
-from tesuji.learners.rl.rollout.setup import RolloutSetup
-from tesuji.learners.rl.weights import Weights, copy_of, put_into
+from tesuji.learners.rl.rollout.setup import RolloutSetup, Version
+from tesuji.learners.rl.weights import Weights
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import RLStage
 
@@ -86,23 +86,24 @@ class RolloutActor:
             reward_model = begin.sources.reward_model
             scorer = load_scorer(model, reward_model) if reward_model else None
             precision = partial(torch.autocast, "cpu", torch.bfloat16, begin.in_bf16)
-            self._setup = RolloutSetup(begin.stage, policy, recipe, Path(), precision, scorer)
+            stage = begin.stage.model_copy(update={"max_staleness": 0})  # no second model
+            self._setup = RolloutSetup(stage, policy, recipe, Path(), precision, scorer)
         return self._setup
 
     def play(
-        self, tasks: Sequence[Task], version: int, weights: Sequence[Any], frozen: Mapping[int, Any]
+        self, tasks: Sequence[Task], version: int, weights: Sequence[Any], frozen: Mapping[str, Any]
     ) -> Rollout:
-        """Play a shard. `weights` (one) and `frozen`, the snapshots by step, lie in Ray's object
+        """Play a shard. `weights` (one) and `frozen`, the snapshots by label, lie in Ray's object
         store, and are fetched where they are not here yet."""
         import ray
 
         setup = self.setup()
-        if version != self.version:
-            put_into(setup.policy.model, ray.get(weights[0]))
-            self.version = version
-        kept = setup.snapshots.kept
-        setup.snapshots.kept = {s: kept.get(s) or ray.get(ref) for s, ref in frozen.items()}
-        return play(tasks, setup.matches(), version=version)
+        new = ray.get(weights[0]) if version != self.version else {}
+        kept = setup.present.snapshots
+        snapshots = {label: kept.get(label) or ray.get(ref) for label, ref in frozen.items()}
+        setup.play_as(Version(version, dict(new), snapshots))
+        self.version = version
+        return play(tasks, setup.matches(version), version=version)
 
 
 @dataclass
@@ -111,7 +112,7 @@ class RayEngine:
 
     setup: RolloutSetup
     actors: Sequence[Any]
-    frozen: dict[int, Any] = field(default_factory=dict)
+    frozen: dict[str, Any] = field(default_factory=dict)
 
     def play(self, tasks: Sequence[Task], version: int) -> Rollout:
         """As `RolloutEngine` says, the tasks of all processes in the main one."""
@@ -119,8 +120,8 @@ class RayEngine:
         if not is_main():
             return Rollout([], [])
         begun = time.monotonic()
-        weights, kept = _stored(copy_of(self.setup.policy.model)), self.setup.snapshots.kept
-        self.frozen = {step: self.frozen.get(step) or _stored(kept[step]) for step in kept}
+        weights, kept = _stored(_trained(self.setup)), self.setup.present.snapshots
+        self.frozen = {label: self.frozen.get(label) or _stored(kept[label]) for label in kept}
         calls = [
             actor.play.remote(shard, version, [weights], self.frozen)
             for actor, shard in zip(self.actors, self._shards(tasks), strict=True)
@@ -133,6 +134,13 @@ class RayEngine:
         size, count = self.setup.stage.num_generations, len(self.actors)
         ends = [number * (len(tasks) // size) // count * size for number in range(count + 1)]
         return [tasks[begin:end] for begin, end in pairwise(ends)]
+
+
+def _trained(setup: RolloutSetup) -> Weights:
+    """The weights that play, those that are trained."""
+    ours = {name for name, one in setup.policy.model.named_parameters() if one.requires_grad}
+    playing = setup.playing.model.named_parameters()
+    return {name: one.detach() for name, one in playing if name in ours}
 
 
 def _stored(weights: Weights) -> Any:
