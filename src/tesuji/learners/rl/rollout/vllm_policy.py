@@ -132,9 +132,10 @@ class VllmPolicy:
     def _write(self, files: Path) -> None:
         """The weights; whole ones as a model that a server can be started with."""
         policy, config = self.policy, self.policy.model.config.get_text_config()
-        policy.model.save_pretrained(files)
-        if self.adapter:
+        if self.adapter:  # PEFT would ask the Hub about the base's vocabulary, each time
+            policy.model.save_pretrained(files, save_embedding_layers=False)
             return
+        policy.model.save_pretrained(files)
         policy.tokenizer.save_pretrained(files)
         if self._started and policy.model.device.type == "cpu" and config.tie_word_embeddings:
             _untie(policy.model, files)
