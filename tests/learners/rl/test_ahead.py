@@ -3,6 +3,7 @@ alone; what is too old is dropped, what goes wrong is told at its step, nothing 
 """
 
 import math
+import signal
 import threading
 import time
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import Any
 
 import pytest
 import torch
+from forked import Forked
 from made_traces import policy
+from places import SUPPORT
+from processes import TORCHRUN, run
 
 from tesuji.core.errors import EngineError
 from tesuji.core.metric_log import MetricLog
@@ -33,6 +37,7 @@ from tesuji.learners.rl.update.learn import (
 )
 from tesuji.learners.rl.update.loss import LossOptions, TokenData, token_loss
 from tesuji.learners.rl.weights import frozen_copy, put_into
+from tesuji.recipe.reading.load import dump_recipe
 from tesuji.recipe.schema.recipe import Recipe
 
 STEPS = 5
@@ -246,6 +251,55 @@ def test_the_end_does_not_wait_for_a_rollout_that_nobody_wants(tmp_path: Path) -
         before = time.monotonic()
     assert time.monotonic() - before < PATIENCE_S
     assert not threads()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_while_a_rollout_is_played_are_one_message(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    recipe = recipe_of(staleness=2, max_steps=100_000, batch_size=64)
+    (tmp_path / "ahead.yaml").write_text(dump_recipe(recipe))
+    command = Forked(
+        "run", "ahead.yaml", "model.base=tiny", "evaluation.before=false", cwd=tmp_path
+    )
+    command.wait_until(lambda: list(tmp_path.glob("runs/*/stages/*/checkpoints/step-*")))
+    command.send_signal(number)
+    done = command.ended()
+    assert done.returncode == 130, done.stderr
+    assert "the same command goes on" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+TWO = """
+import sys, torch
+torch.set_num_threads(1)
+sys.path[:0] = {tests!r}
+from pathlib import Path
+from accelerate import PartialState
+PartialState(cpu=True)
+from test_ahead import recipe_of, stopped_at, trained
+out = Path(sys.argv[1])
+recipe = recipe_of(staleness=1)
+model, _ = trained(out / "two", recipe)
+torch.save([p.detach() for p in model.parameters()], out / f"rank-{{PartialState().process_index}}")
+try:
+    trained(out / "torn", recipe, **stopped_at(3))
+except KeyboardInterrupt:
+    pass
+"""
+
+
+def test_two_processes_play_their_shares_ahead_and_one_goes_on_from_them(tmp_path: Path) -> None:
+    recipe = recipe_of(staleness=1)
+    script = tmp_path / "two.py"
+    script.write_text(TWO.format(tests=[str(SUPPORT), str(Path(__file__).parent)]))
+    run([*TORCHRUN, str(script), str(tmp_path)])
+    left, right = (torch.load(tmp_path / f"rank-{rank}") for rank in (0, 1))
+    one, _ = trained(tmp_path / "one", recipe)
+    torn, _ = trained(tmp_path / "torn", recipe)
+    for many in (right, one.parameters(), torn.parameters()):
+        for mine, theirs in zip(left, many, strict=True):
+            assert (mine - theirs).abs().max() < 1e-5
 
 
 def test_a_stale_token_is_clipped_against_the_newest_policy_and_weighed_for_its_own() -> None:
