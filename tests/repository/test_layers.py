@@ -20,7 +20,7 @@ ORDER = {
     "recipe": "schema reading reference",
     "players": "base prompting sampling basic search mafia poker endpoint vllm registry model "
     "guarded_player chat by_game",
-    "episodes": "store transcript show results reply_rules arena rewards schedule",
+    "episodes": "store transcript show results reply_rules arena rewards schedule cluster",
     "logs": "base numbers files opening json_values records summary poker formats synthetic "
     "registry accept importing",
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
