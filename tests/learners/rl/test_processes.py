@@ -42,7 +42,7 @@ for name, stage in STAGES.items():
     step(learner, rows, tokens_of(flat), flat.tokens, loss_options(stage, 9, 0.0))
     if mine == 0:
         save_file(gradients(learner.module), f"{{sys.argv[1]}}/{{name}}.safetensors")
-train(Path(sys.argv[1]) / f"run-{{mine}}", batch_size=3, num_mini_batches=2)
+train(Path(sys.argv[1]) / f"run-{{mine}}", batch_size=3, num_mini_batches=2, save_steps=3)
 """
 
 

@@ -230,6 +230,7 @@ class _Loop:
         save_engine(self.state.folder, self.learner)
         if is_main():
             self.state.save()
+        self.state.saved_at = self.state.step
         self.learner.accelerator.wait_for_everyone()
 
     def finish(self, started: float) -> RLSummary:

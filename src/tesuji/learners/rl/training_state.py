@@ -81,7 +81,6 @@ class TrainingState:
         save_checkpoint(
             self.folder, self.step, self.policy, self.learner, copies, self.rollouts, self._state()
         )
-        self.saved_at = self.step
         self._tidy()
 
     def _tidy(self) -> None:
