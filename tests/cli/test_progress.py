@@ -62,6 +62,16 @@ def test_a_terminal_of_80_columns_never_holds_a_second_line():
     assert "sft: training: over" in lines_of(written)
 
 
+def test_the_time_left_of_slow_steps_is_told():
+    now, bar = [0.0], Bar()
+    bar.drawn.get_time = lambda: now[0]
+    bar.begin("training", 10)
+    for step in range(1, 5):
+        now[0] = 45.0 * step
+        bar.update(step)
+    assert in_words(bar.drawn.tasks[0]) == "training, 4 of 10, elapsed 3:00 / left 4:30"
+
+
 def test_a_file_gets_a_line_now_and_then(capsys):
     with Bar(every=0.01) as bar:
         bar.begin("sft: training", 400)

@@ -1,6 +1,7 @@
 """What a model's name stands for, and what an adapter finds again: here, moved, elsewhere."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from gguf_files import tiny_llama, write_gguf
 from tesuji.core.errors import EngineError, RecipeError
 from tesuji.core.files import read_json, write_json
 from tesuji.learners.model import sources
-from tesuji.learners.model.adapter import with_adapter
+from tesuji.learners.model.adapter import add_adapter, lora_config, with_adapter
 from tesuji.learners.model.load import load_policy
 from tesuji.learners.model.save import save_policy
 from tesuji.learners.model.sources import KNOWN, base_of, content_of, in_words, resolved
@@ -42,6 +43,19 @@ def trained(base: str, folder: Path) -> Path:
     policy = with_adapter(load_policy(section, base), section.lora)
     save_policy(policy, folder)
     return folder
+
+
+def test_adding_and_saving_an_adapter_of_a_hub_model_warns_of_nothing(
+    tmp_path: Path, cache: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """PEFT looks there for a vocabulary of another size, and says where it could not."""
+    part = section(write_gguf(tmp_path / "model.gguf"))
+    policy, config = load_policy(part, part.base), lora_config(LoraSection(r=2), "CAUSAL_LM")
+    config.base_model_name_or_path = HUB_ID
+    model = add_adapter(policy.model, config)
+    config.base_model_name_or_path = HUB_ID
+    save_policy(replace(policy, model=model), tmp_path / "final")
+    assert not [str(warning.message) for warning in recwarn if HUB_ID in str(warning.message)]
 
 
 def section(base: object) -> ModelSection:

@@ -18,7 +18,7 @@ from places import SOURCE
 ORDER = {
     "": "core recipe games players episodes logs datasets learners evaluation report pipeline cli",
     "recipe": "schema reading reference",
-    "players": "base prompting sampling basic search mafia poker endpoint registry model "
+    "players": "base prompting sampling basic search mafia poker endpoint vllm registry model "
     "guarded_player chat by_game",
     "episodes": "store transcript show results reply_rules arena rewards schedule",
     "logs": "base numbers files opening json_values records summary poker formats synthetic "

@@ -13,6 +13,7 @@ from tesuji.core.progress import Progress
 from tesuji.core.redact import visible
 
 EVERY = 30.0  # seconds between two lines where there is no terminal
+PACE = 600.0  # seconds that the pace is taken from: of slow steps more than one
 WORDS, BAR, LONGEST_BAR = 12, 8, 24  # the least that is left of words and bar, in columns
 
 
@@ -37,6 +38,7 @@ class Bar(Progress):
             OneLine(table_column=Column(no_wrap=True)),
             console=console,
             transient=True,
+            speed_estimate_period=PACE,
             disable=not console.is_terminal,
         )
         self._every, self._over = every, threading.Event()

@@ -20,7 +20,7 @@ from tesuji.recipe.schema.endpoint import answers_only
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import RLStage
-from tesuji.recipe.schema.sections import Section
+from tesuji.recipe.schema.sections import Section, replies_only
 from tesuji.recipe.schema.stages import SftStage
 
 MAKES_DATA = (DataStage, LogsStage)
@@ -137,6 +137,8 @@ def _with_keys(recipe: Recipe, steps: list[Step]) -> list[Step]:
     for step in steps:
         needs = _needs(step) | {"game", "prompt", "seed"}
         shared = answers_only(recipe.model_dump(mode="json", include=needs))
+        if "sampling" in shared:
+            shared["sampling"] = replies_only(shared["sampling"])
         if "model" in shared:
             shared["model"]["base"] = content_of(recipe.model.base)
         shared["game"]["name"] = shared["game"]["name"].removeprefix(f"{OURS}:")  # the same game

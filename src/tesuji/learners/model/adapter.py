@@ -46,8 +46,10 @@ def add_adapter(model: Any, config: Any) -> Any:
     if getattr(model, "is_loaded_in_4bit", False):
         model = prepare_model_for_kbit_training(model)
     try:
-        with warnings.catch_warnings():  # `refuse_head` and merging see to shared weights
-            warnings.filterwarnings("ignore", message=".*tie_word_embeddings", module="peft")
+        with warnings.catch_warnings():
+            # `refuse_head` and merging see to shared weights; the base's folder is a cache's
+            for words in (".*tie_word_embeddings", ".*was renamed from"):
+                warnings.filterwarnings("ignore", message=words, module="peft")
             return compute_in_base_dtype(get_peft_model(model, config))
     except ValueError as error:
         raise EngineError(

@@ -1,5 +1,6 @@
 """Saving a trained model: what stands in every stage's `final/` folder."""
 
+import warnings
 from pathlib import Path
 
 from tesuji.core.checksums import CARD, seal
@@ -12,7 +13,9 @@ def save_policy(policy: Policy, folder: Path) -> None:
     """Write the model (whole, or only its adapter) and its tokenizer, as `load_policy` reads, and
     their checksums, which it looks at. Their card is written by whoever knows the run. Where the
     weights are sharded every process has to call this, and the main one writes them whole."""
-    policy.model.save_pretrained(folder, is_main_process=is_main())
+    with warnings.catch_warnings():  # of its look at the base on the Hub, for a resized vocabulary
+        warnings.filterwarnings("ignore", "Unable to fetch|Could not find a config", module="peft")
+        policy.model.save_pretrained(folder, is_main_process=is_main())
     if not is_main():
         return
     policy.tokenizer.save_pretrained(folder)

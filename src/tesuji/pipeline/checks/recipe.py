@@ -18,6 +18,7 @@ from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.pipeline.checks.data import check_logs, check_positions, check_rows
 from tesuji.pipeline.checks.distributed import check_distributed
+from tesuji.pipeline.checks.engine import check_engine
 from tesuji.pipeline.checks.lengths import check_lengths
 from tesuji.pipeline.checks.model import check_model, inspect_base
 from tesuji.pipeline.checks.rl import check_rl
@@ -67,6 +68,7 @@ def check(recipe: Recipe, progress: Progress = SILENT) -> Recipe:
     recipe = settled(recipe, facts)
     check_model(recipe, facts)
     check_distributed(recipe, facts)
+    check_engine(recipe, facts)
     check_lengths(recipe, game, facts)
     return recipe
 

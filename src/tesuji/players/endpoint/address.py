@@ -13,7 +13,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 def check_endpoint(where: str, endpoint: EndpointSection, *, used: bool) -> None:
     """The address is one, and where it is `used` the client is there. Raises RecipeError."""
-    why = _wrong_address(endpoint.base_url)
+    why = wrong_address(endpoint.base_url)
     if why:
         raise RecipeError(
             f"{why}: it cannot be asked",
@@ -46,7 +46,7 @@ def key_in_environment(endpoint: EndpointSection) -> str:
     )
 
 
-def _wrong_address(url: str) -> str:
+def wrong_address(url: str) -> str:
     """Why nobody can be asked there; "" if somebody can."""
     try:
         parts = urlsplit(url)

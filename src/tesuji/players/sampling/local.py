@@ -58,7 +58,7 @@ class LocalSampler:
         self.support = support_of(model)
         self.kept = KeptContexts(model) if self.support.shared else None
         self.reuse = reuse and self.support.shared
-        self.stop_ids = frozenset(_stop_ids(model, tokenizer))
+        self.stop_ids = frozenset(stop_ids_of(model, tokenizer))
         self.longest = getattr(model.config, "max_position_embeddings", None)
 
     def sample(
@@ -73,10 +73,10 @@ class LocalSampler:
         choices: Sequence[Choices | None] | None = None,
     ) -> list[Sampled]:
         """One reply a prompt, in order; see `Sampler`. Raises EngineError if one is too long."""
-        self._check_lengths(prompts, max_new_tokens)
+        check_lengths(prompts, max_new_tokens, self.longest)
         branches = [None] * len(prompts) if choices is None else branches_of(choices)
         rows = [
-            _Row(tuple(prompt), seed, stop_ids, max_new_tokens, branch)
+            Row(tuple(prompt), seed, stop_ids, max_new_tokens, branch)
             for prompt, seed, branch in zip(prompts, seeds, branches, strict=True)
         ]
         ordered = self._ordered([row for row in rows if not row.done])
@@ -95,7 +95,7 @@ class LocalSampler:
             for choice in some
         ]
         for row in rows:
-            self._check_lengths([row.prompt], len(row.reply))
+            check_lengths([row.prompt], len(row.reply), self.longest)
         with evaluating(self.model), torch.inference_mode():
             scores = iter(self._scores(rows))
         return [[next(scores) for _ in some] for some in choices]
@@ -106,14 +106,14 @@ class LocalSampler:
         self.kept.forget_if_changed()
         return tree_scores(self.model, self.kept.beginnings, rows)
 
-    def _ordered(self, rows: "list[_Row]") -> "list[_Row]":
+    def _ordered(self, rows: "list[Row]") -> "list[Row]":
         """Alike beside alike, so that little is padded. Conversations that fit into one batch stay
         in the order they come in: the next turn then finds them as they were kept."""
         if self.reuse and len(rows) <= self.batch_size:
             return rows
         return sorted(rows, key=lambda row: (len(row.read), row.read))
 
-    def _batches(self, rows: "list[_Row]") -> "Iterator[list[_Row]]":
+    def _batches(self, rows: "list[Row]") -> "Iterator[list[Row]]":
         """At most batch_size rows; where nothing may be padded, of one length."""
         alike = [rows]
         if self.support.plain:
@@ -122,7 +122,7 @@ class LocalSampler:
             for start in range(0, len(some), self.batch_size):
                 yield some[start : start + self.batch_size]
 
-    def _decode(self, rows: "list[_Row]", temperature: float, top_p: float) -> None:
+    def _decode(self, rows: "list[Row]", temperature: float, top_p: float) -> None:
         """Decode these rows to their ends, one token of each at a time."""
         choose = functools.partial(_draw, temperature=temperature, top_p=top_p)
         stems = list(dict.fromkeys(row.read for row in rows))
@@ -143,13 +143,13 @@ class LocalSampler:
             logits = context.advance(ids, [row.done for row in rows] if self.reuse else None)
         self._keep(context, rows, range(len(rows)))
 
-    def _worth_sharing(self, stems: Sequence[Sequence[int]], rows: "Sequence[_Row]") -> bool:
+    def _worth_sharing(self, stems: Sequence[Sequence[int]], rows: "Sequence[Row]") -> bool:
         """Whether replies are so short that seeing past the others' costs less than copying the
         prompt for each."""
         others = (len(rows) / len(stems) - 1) * max(row.limit for row in rows)
         return len(stems) < len(rows) and others <= min(map(len, stems))
 
-    def _read(self, rows: "Sequence[_Row]") -> tuple[Context | PlainContext, Tensor]:
+    def _read(self, rows: "Sequence[Row]") -> tuple[Context | PlainContext, Tensor]:
         """A context that has read every row's text, and the logits [B, V] after it."""
         texts = [row.read for row in rows]
         if self.kept is not None:
@@ -160,7 +160,7 @@ class LocalSampler:
         return read_once(self.model, texts, masks=False)
 
     def _keep(
-        self, context: Context | PlainContext, rows: "Sequence[_Row]", leaving: Sequence[int]
+        self, context: Context | PlainContext, rows: "Sequence[Row]", leaving: Sequence[int]
     ) -> None:
         """Remember what the leaving rows have read, for a prompt that goes on from there."""
         if self.kept and self.reuse and isinstance(context, Context) and leaving:
@@ -168,19 +168,8 @@ class LocalSampler:
             whole = len(leaving) == len(rows)
             self.kept.put(context if whole else context.pick([(i, ALL) for i in leaving]), texts)
 
-    def _check_lengths(self, prompts: Sequence[Sequence[int]], new: int) -> None:
-        shortest, longest = min(map(len, prompts), default=1), max(map(len, prompts), default=1)
-        if not shortest:
-            raise EngineError("a prompt has no tokens", hint="show the model something to reply to")
-        if self.longest and longest + new > self.longest:
-            raise EngineError(
-                f"prompt ({longest} tokens) and reply ({new}) exceed the model's {self.longest}",
-                hint="use a shorter prompt (prompt.style: compact), a smaller"
-                " sampling.max_new_tokens, or a model with a longer context",
-            )
 
-
-class _Row:
+class Row:
     """One reply in the making. What follows with certainty is taken without asking the model."""
 
     def __init__(
@@ -236,23 +225,23 @@ class _Row:
         return Sampled(self.prompt, tuple(ids), tuple(logprobs), self.stopped, allowed)
 
 
-Choose = Callable[[Tensor, "Sequence[_Row]"], Tensor]
+Choose = Callable[[Tensor, "Sequence[Row]"], Tensor]
 
 
 def _decode_shared(
     kept: KeptContexts,
     stems: Sequence[tuple[int, ...]],
-    rows: "Sequence[_Row]",
+    rows: "Sequence[Row]",
     choose: Choose,
 ) -> None:
     """Decode rows whose prompts are among the stems, each stem standing in the memory once."""
     place = {stem: number for number, stem in enumerate(stems)}
     context, logits = kept.read(stems)
     logits = logits[on_device([place[row.read] for row in rows], logits.device)]
-    replies: list[list[_Row]] = [[] for _ in stems]
+    replies: list[list[Row]] = [[] for _ in stems]
     for row in rows:
         replies[place[row.read]].append(row)
-    running: Sequence[_Row] = rows
+    running: Sequence[Row] = rows
     for step in itertools.count():
         choose(logits, running)
         if all(row.done for row in running):
@@ -272,7 +261,7 @@ def _decode_shared(
         logits = logits[tuple(on_device(at, logits.device).T)]
 
 
-def _draw(logits: Tensor, rows: Sequence[_Row], temperature: float, top_p: float) -> Tensor:
+def _draw(logits: Tensor, rows: Sequence[Row], temperature: float, top_p: float) -> Tensor:
     """Draw one token a row from logits [B, V], append it to the row, and return all of them [B]."""
     legal = masked(logits, [row.branch for row in rows])
     uniforms = on_device([row.uniform() for row in rows], logits.device)
@@ -288,7 +277,21 @@ def _draw(logits: Tensor, rows: Sequence[_Row], temperature: float, top_p: float
     return ids
 
 
-def _stop_ids(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> Iterator[int]:
+def check_lengths(prompts: Sequence[Sequence[int]], new: int, context: int | None) -> None:
+    """Raise EngineError for a prompt without tokens, and for one that with `new` more of them is
+    longer than the model's context."""
+    shortest, longest = min(map(len, prompts), default=1), max(map(len, prompts), default=1)
+    if not shortest:
+        raise EngineError("a prompt has no tokens", hint="show the model something to reply to")
+    if context and longest + new > context:
+        raise EngineError(
+            f"prompt ({longest} tokens) and reply ({new}) exceed the model's {context}",
+            hint="use a shorter prompt (prompt.style: compact), a smaller"
+            " sampling.max_new_tokens, or a model with a longer context",
+        )
+
+
+def stop_ids_of(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> Iterator[int]:
     """What ends a reply: the template's end of turn, and every eos of tokenizer and model."""
     yield end_of_reply(tokenizer)
     configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)

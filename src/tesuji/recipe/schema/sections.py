@@ -7,7 +7,14 @@ editors and the error messages are all made from them. Unknown keys are refused.
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 Items = TypeVar("Items", bound=list[Any])
 
@@ -184,7 +191,46 @@ class SamplingSection(Section):
     legal_only: bool = False
     """Sample among the legal moves only (a trie over their tokens)."""
     batch_size: int = Field(256, ge=1, le=1_000_000)
-    """Most prompts in one forward pass."""
+    """Most prompts in one forward pass; of an engine: most requests under way at once."""
+    engine: Literal["local", "vllm"] = "local"
+    """Who samples the policy's replies in reinforcement learning: the model in this process, or
+    vLLM servers, which get its weights before every rollout. Evaluations sample here."""
+    url: Annotated[list[Text], Different] = []
+    """Addresses of vLLM servers that run already, such as `http://127.0.0.1:8001`; none: Tesuji
+    starts one on this machine, and stops it."""
+    engine_python: Text | None = None
+    """The Python of the environment in which vLLM is installed, where it is not this one."""
+    gpu_memory_utilization: float | None = Field(None, gt=0.0, le=1.0)
+    """Of the server that is started: share of its GPU's memory that it may take."""
+    max_model_len: int | None = Field(None, ge=16, le=10_000_000)
+    """Of the server that is started: longest prompt and reply; default: the model's context."""
+    tensor_parallel_size: int = Field(1, ge=1, le=1_024)
+    """Of the server that is started: GPUs that share the model."""
+    timeout_s: float = Field(120.0, gt=0, le=86_400)
+    """Seconds for one answer of an engine; what takes longer is asked of the next server."""
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _one_address(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _engine_keys_mean_something(self) -> "SamplingSection":
+        vllm, ours = self.engine == "vllm", "is of the server that is started here"
+        started = vllm and not self.url
+        asked = dict.fromkeys(("url", "timeout_s"), (vllm, "is of an engine: add engine: vllm"))
+        keys = ("engine_python", "gpu_memory_utilization", "max_model_len", "tensor_parallel_size")
+        self.needs(asked | dict.fromkeys(keys, (started, f"{ours}: engine: vllm without url")))
+        return self
+
+
+def replies_only(sampling: Mapping[str, Any]) -> dict[str, Any]:
+    """A dumped `SamplingSection` without what changes no reply: where an engine is, and how it is
+    started. The local sampler is the one that was there before there were engines."""
+    means = {"url", "engine_python", "gpu_memory_utilization", "max_model_len"}
+    means |= {"tensor_parallel_size", "timeout_s"}
+    means |= {"engine"} if sampling["engine"] == "local" else set()
+    return {key: value for key, value in sampling.items() if key not in means}
 
 
 class DistributedSection(Section):

@@ -5,7 +5,7 @@ with rollout_engine(setup) as engine:
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,10 +30,11 @@ class Here:
 
     def play(self, tasks: Sequence[Task], version: int) -> Rollout:
         """As `RolloutEngine` says."""
-        return play(tasks, self.setup.matches(), version=version)
+        return play(tasks, self.setup.matches(version), version=version)
 
 
 @contextmanager
 def rollout_engine(setup: RolloutSetup) -> Iterator[RolloutEngine]:
     """The engine that the stage asks for; what it has started is stopped at the end."""
-    yield Here(setup)
+    with closing(setup):
+        yield Here(setup)

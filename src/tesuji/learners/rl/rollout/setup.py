@@ -20,10 +20,12 @@ from tesuji.learners.rl.rollout.policy_players import (
     snapshot_players,
 )
 from tesuji.learners.rl.rollout.random_baseline import random_success
+from tesuji.learners.rl.rollout.vllm_policy import vllm_policy
 from tesuji.players.base import Player
 from tesuji.players.basic.random import RandomPlayer
 from tesuji.players.model import ModelPlayer
 from tesuji.players.registry import can_play
+from tesuji.players.sampling.base import Sampler
 from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.play import SNAPSHOT
 from tesuji.recipe.schema.recipe import Recipe
@@ -52,6 +54,7 @@ class RolloutSetup:
         self.snapshots = Snapshots(out / "snapshots", policy.model)
         self.fixed = fixed_opponents(self.schedule, stage.play.opponent_timeout_s)
         self.rewards = make_terms(stage.rewards, self.schedule.game_of, scorer)
+        self.vllm = vllm_policy(policy, recipe, out)
         self.random_successes: dict[str, float | None] = {}  # by the stage's number, as in JSON
         prompt = recipe.prompt
         self.rules = TurnRules(prompt.answer, prompt.retry, prompt.on_illegal, stage.play.max_moves)
@@ -65,21 +68,33 @@ class RolloutSetup:
         begin, end = (number * groups // processes * size for number in (mine, mine + 1))
         return tasks[begin:end]
 
-    def matches(self) -> MatchSetup:
-        """How the next rollout is played; what was read with older weights is forgotten."""
-        policy = WithinContext(POLICY, self._player(), self.precision)
-        return self._matches(policy, snapshot_players(self.snapshots, self._player))
+    def matches(self, version: int) -> MatchSetup:
+        """How the next rollout is played, by the weights as they are now: `version`; what was read
+        with older ones is forgotten. Snapshots sample here, whatever the engine."""
+        if self.vllm is not None:
+            self.vllm.sync(version)
+        sampler = self.vllm.sampler() if self.vllm else self._local()
+        policy = WithinContext(POLICY, self._player(sampler), self.precision)
+        snapshots = snapshot_players(self.snapshots, lambda: self._player(self._local()))
+        return self._matches(policy, snapshots)
 
-    def _player(self) -> ModelPlayer:
-        """The policy as a player that has read nothing yet."""
-        sampling, policy = self.recipe.sampling, self.policy
-        sampler = LocalSampler(
-            policy.model,
-            policy.tokenizer,
-            batch_size=sampling.batch_size,
+    def close(self) -> None:
+        """End what was started for the rollouts."""
+        if self.vllm is not None:
+            self.vllm.close()
+
+    def _local(self) -> LocalSampler:
+        """The model in this process, which has read nothing yet."""
+        return LocalSampler(
+            self.policy.model,
+            self.policy.tokenizer,
+            batch_size=self.recipe.sampling.batch_size,
             reuse=self.recipe.prompt.history == "full",
         )
-        return ModelPlayer(POLICY, sampler, policy.tokenizer, self.recipe.prompt, sampling)
+
+    def _player(self, sampler: Sampler) -> ModelPlayer:
+        recipe, tokenizer = self.recipe, self.policy.tokenizer
+        return ModelPlayer(POLICY, sampler, tokenizer, recipe.prompt, recipe.sampling)
 
     def _matches(self, policy: Player, snapshots: Mapping[str, Player]) -> MatchSetup:
         players = {POLICY: policy, **self.fixed, **snapshots}
