@@ -9,7 +9,7 @@ import pytest
 from tesuji.core.files import write_json, write_text
 from tesuji.core.run_folder import machine
 from tesuji.learners.model.tiny import build_model
-from tesuji.pipeline.estimate import estimate
+from tesuji.pipeline.earlier_runs import estimate
 from tesuji.pipeline.heading import heading, in_minutes
 from tesuji.pipeline.plan import make_plan
 from tesuji.recipe.reading.load import dump_recipe

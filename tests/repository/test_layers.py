@@ -20,17 +20,17 @@ ORDER = {
     "recipe": "schema reading reference",
     "players": "base prompting sampling basic search mafia poker endpoint vllm registry model "
     "guarded_player chat by_game",
-    "episodes": "store transcript show results reply_rules arena rewards schedule",
+    "episodes": "store transcript show results reply_rules arena rewards schedule cluster",
     "logs": "base numbers files opening json_values records summary poker formats synthetic "
     "registry accept importing",
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
     "learners": "hooks zero distributed model trainer sft reward_model pairs rl export",
     "evaluation": "prompt_files held_out results bfcl_summary matches questions metrics evaluate",
     "report": "words headline collect tables views page card",
-    "pipeline": "plan settings estimate heading step_context checks models steps workers forecast "
-    "run take_away",
-    "cli": "console progress pushing launch run play chat games doctor data evaluate browse "
-    "take_away main",
+    "pipeline": "plan settings earlier_runs heading step_context checks models steps workers "
+    "forecast memory run take_away",
+    "cli": "console progress pushing launch run estimate play chat games doctor data evaluate "
+    "browse take_away main",
 }
 ROOMS = tuple(ORDER[""].split())
 BESIDE = {  # what stands beside the rooms, and the rooms that it may see

@@ -25,6 +25,7 @@ EXTRAS = {
     "wandb": "wandb",
     "trackio": "trackio",
     "bitsandbytes": "quantize",
+    "ray": "ray",
 }
 TOKENS = ("HF_TOKEN", "WANDB_API_KEY", "OPENAI_API_KEY", "MODAL_TOKEN_ID", "RUNPOD_API_KEY")
 ROOM_GB = 5  # a small model's checkpoints and a copy of the best fit in it

@@ -36,6 +36,7 @@ INTERRUPTED = 130  # what a shell expects of a program stopped by Ctrl-C; typer 
 # Command → (its module in cli/, its words in the list).
 COMMANDS = {
     "run": ("run", "Run a recipe: data, training, evaluation, report."),
+    "estimate": ("estimate", "Estimate the memory of a run on each GPU, without weights."),
     "games": ("games", "List the games, or show one: rules, a sample prompt, a sample match."),
     "recipes": ("browse.recipes", "List, show or copy the recipes that come with Tesuji."),
     "data": ("data.commands", "Read logs, make a data set, look at one, push it to the Hub."),

@@ -9,7 +9,7 @@ from tesuji.learners.model.dtype import dtype_of
 from tesuji.learners.model.inspect import ModelFacts, inspect_model
 from tesuji.learners.model.load import device_of
 from tesuji.learners.model.sources import in_words
-from tesuji.pipeline.estimate import estimate
+from tesuji.pipeline.earlier_runs import estimate
 from tesuji.pipeline.plan import Step
 from tesuji.pipeline.settings import remarks
 from tesuji.recipe.schema.recipe import Recipe

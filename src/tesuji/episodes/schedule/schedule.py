@@ -252,6 +252,7 @@ class Schedule:
             "cursor": self._cursor,
             "fresh": self._fresh,
             "rotation": dict(self._rotation),
+            "replayed": self._replayed,
             "snapshots": list(self.snapshots),
             "curriculum": self.curriculum.state_dict() if self.curriculum else None,
             "failures": self.failures.state_dict() if self.failures is not None else None,
@@ -261,6 +262,7 @@ class Schedule:
         """Go on where `state_dict` was taken. Raises DataError for a stage that is not there."""
         self._cursor, self._fresh = state["cursor"], state["fresh"]
         self._rotation = {**self._rotation, **state["rotation"]}
+        self._replayed = state.get("replayed", 0.0)
         self.snapshots = list(state["snapshots"])
         if self.curriculum and state["curriculum"]:
             self.curriculum.load_state_dict(state["curriculum"])

@@ -5,6 +5,7 @@
       value_head.safetensors              the critic, where there is one
       optimizer.safetensors               by parameter name; or engine/, DeepSpeed's own files
       copies.safetensors                  moving average and reference, where there are any
+      rollouts.json                       played ahead of their steps, where there are any
       state.json                          everything else
       checksums.json                      of all of these, written last
 
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from tesuji.core.checksums import sealed_folder
@@ -25,11 +27,14 @@ from tesuji.core.errors import DataError
 from tesuji.core.files import discard, read_json, write_json
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.save import save_policy
+from tesuji.learners.rl.rollout.play import Rollout
 from tesuji.learners.rl.update.build import named_parameters
 from tesuji.learners.rl.update.optimizer_step import Learner
 from tesuji.learners.rl.weights import Weights, copy_of, load_tensors, put_into, save_tensors
 
 FORMAT = 1
+ROLLOUTS = "rollouts.json"
+BY_STEP = TypeAdapter(dict[int, Rollout])
 ENGINE = "engine"
 VALUE_HEAD = "value_head.safetensors"
 
@@ -40,6 +45,7 @@ def save_checkpoint(
     policy: Policy,
     learner: Learner,
     copies: Mapping[str, Weights],
+    rollouts: Mapping[int, Rollout],
     state: Mapping[str, Any],
 ) -> None:
     """Write `folder/step-NNNNNN`."""
@@ -52,6 +58,9 @@ def save_checkpoint(
             (folder / ENGINE).rename(aside / ENGINE)
         flat = {f"{kind}/{name}": t for kind, kept in copies.items() for name, t in kept.items()}
         save_tensors(aside / "copies.safetensors", flat)
+        if rollouts:
+            played = BY_STEP.dump_json(dict(rollouts), exclude={"__all__": {"seconds"}})
+            (aside / ROLLOUTS).write_bytes(played)
         write_json(aside / "state.json", {"format": FORMAT, "step": step, **state})
 
 
@@ -117,6 +126,12 @@ def load_copies(checkpoint: Path, device: torch.device) -> dict[str, Weights]:
         kind, _, name = key.partition("/")
         copies.setdefault(kind, {})[name] = tensor
     return copies
+
+
+def load_rollouts(checkpoint: Path) -> dict[int, Rollout]:
+    """The rollouts that were saved, by the steps they are for."""
+    path = checkpoint / ROLLOUTS
+    return BY_STEP.validate_json(path.read_bytes()) if path.exists() else {}
 
 
 def _optimizer_tensors(learner: Learner) -> Weights:

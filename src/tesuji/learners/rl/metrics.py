@@ -11,6 +11,7 @@ import torch
 
 from tesuji.core.files import read_beside
 from tesuji.core.statistics import wilson
+from tesuji.core.types import Trace
 from tesuji.episodes.results import rate
 from tesuji.episodes.schedule.schedule import PlayedTask
 
@@ -35,6 +36,7 @@ def rollout_metrics(
         "matches_failed": float(sums["failed"]),
         "matches_truncated": float(sums["truncated"]),
         "traces_too_long": float(sums["too_long"]),
+        "traces_too_stale": float(sums["too_stale"]),
     }
 
 
@@ -52,19 +54,29 @@ def _won(outcomes: Sequence[PlayedTask]) -> dict[str, float]:
     }
 
 
+def staleness(traces: Sequence[Trace], step: int) -> float:
+    """Steps between the versions that played the traces and the newest, in the mean, before the
+    update of `step`."""
+    return step - 1 - sum(trace.policy_version for trace in traces) / len(traces)
+
+
 def speed(
     sums: Mapping[str, float], playing: float, trained: int, updating: float
 ) -> dict[str, float]:
-    """How fast, from seconds of playing and updating, and how many tokens were trained on."""
+    """How fast, from seconds of playing (0: not known, of a checkpoint's rollout) and updating, and
+    how many tokens were trained on."""
     if torch.cuda.is_available():
         memory = torch.cuda.max_memory_allocated() / 2**30
     else:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {
+    rollout = {
         "speed/games_per_second": sums["matches"] / max(playing, 1e-9),
         "speed/sampled_tokens_per_second": sums["reply_tokens"] / max(playing, 1e-9),
-        "speed/update_tokens_per_second": trained / max(updating, 1e-9),
         "speed/rollout_seconds": playing,
+    }
+    return {
+        **(rollout if playing else {}),
+        "speed/update_tokens_per_second": trained / max(updating, 1e-9),
         "speed/update_seconds": updating,
         "speed/memory_gb": memory,
     }

@@ -2,10 +2,11 @@
 
     summary = train_rl(stage, policy, recipe=recipe, name="grpo", out=out, metrics=metrics)
 
-What it simplifies: rollout and update take turns in the same processes. Each of several plays its
-share of the matches, all know the whole rollout, and each scores and learns from its share of the
-rows. A run killed at any moment and started again ends with the same weights as one never killed
-(CPU): everything that is not in the checkpoint follows from the recipe and its seed.
+What it simplifies: rollouts and updates are made by the same processes, in turns or, with
+`max_staleness`, at the same time. Each of several plays its share of the matches, all know the
+whole rollout, and each scores and learns from its share of the rows. A run killed at any moment and
+started again ends with the same weights as one never killed (CPU): everything that is not in the
+checkpoint follows from the recipe and its seed.
 """
 
 import time
@@ -17,14 +18,16 @@ import torch
 
 from tesuji.core.metric_log import MetricLog, TextLog
 from tesuji.episodes.rewards.base import RewardModel
-from tesuji.learners.distributed import gathered, is_main
+from tesuji.learners.distributed import is_main
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
 from tesuji.learners.rl.checkpoint import copy_model, save_engine, save_model
-from tesuji.learners.rl.metrics import rollout_metrics, speed
+from tesuji.learners.rl.metrics import rollout_metrics, speed, staleness
 from tesuji.learners.rl.monitor import console_line
-from tesuji.learners.rl.rollout.engine import RolloutEngine, rollout_engine
-from tesuji.learners.rl.rollout.play import Rollout, joined
+from tesuji.learners.rl.rollout.ahead import Rollouts
+from tesuji.learners.rl.rollout.engine import rollout_engine
+from tesuji.learners.rl.rollout.play import Rollout
+from tesuji.learners.rl.rollout.ray_engine import Sources
 from tesuji.learners.rl.rollout.setup import RolloutSetup
 from tesuji.learners.rl.token_layout import Flat, flatten
 from tesuji.learners.rl.training_state import TrainingState
@@ -68,9 +71,11 @@ def train_rl(
     critic: Policy | None = None,
     scorer: RewardModel | None = None,
     hooks: Hooks | None = None,
+    sources: Sources | None = None,
 ) -> RLSummary:
     """Train `policy.model` in place and save what is handed on to `out/final`. `scorer` is the
-    learned reward model, where the rewards name it.
+    learned reward model, where the rewards name it; `sources` say where other processes load
+    both, for rollouts elsewhere.
 
     Goes on from the newest checkpoint in `out/checkpoints`, whose weights `policy` must then hold.
     Raises EngineError when training cannot go on; the last checkpoint stays.
@@ -82,10 +87,13 @@ def train_rl(
     state.resume()
     metrics.forget_after(name, state.step)
     text = TextLog(out, name) if is_main() else None
-    with rollout_engine(setup) as engine:
+    with (
+        rollout_engine(setup, sources, in_bf16=learner.in_bf16) as engine,
+        Rollouts(setup, engine, kept=state.rollouts) as rollouts,
+    ):
         loop = _Loop(
             stage, policy, recipe, name, out, metrics, text, hooks or Hooks(), learner, setup,
-            engine, state,
+            rollouts, state,
         )  # fmt: skip
         return loop.run()
 
@@ -104,7 +112,7 @@ class _Loop:
     hooks: Hooks
     learner: Learner
     setup: RolloutSetup
-    engine: RolloutEngine
+    rollouts: Rollouts
     state: TrainingState
 
     def run(self) -> RLSummary:
@@ -119,17 +127,20 @@ class _Loop:
 
     def step(self) -> None:
         """Play, estimate and update; follow, evaluate, log and save."""
-        state, setup = self.state, self.setup
+        state, stage = self.state, self.stage
         state.step += 1
-        mine = self.engine.play(setup.propose(), state.step - 1)
-        rollout = joined(gathered([mine]))
-        flat = flatten(rollout.short_enough(self.stage.max_length))
+        started = time.monotonic()
+        rollout = self.rollouts.take(state.step)
+        waited = time.monotonic() - started
+        oldest = state.step - 1 - stage.max_staleness
+        flat = flatten(rollout.learnable(longest=stage.max_length, oldest=oldest))
         sums = rollout.sums
-        values = rollout_metrics(sums, rollout.outcomes, can_be_won=setup.can_be_won)
+        values = rollout_metrics(sums, rollout.outcomes, can_be_won=self.setup.can_be_won)
+        lines = self.observe(rollout, values)
+        values["speed/wait_seconds"] = waited
+        self.rollouts.order(state.step)
         if flat.tokens:
             values |= self.learn(flat, rollout)
-        lines = setup.schedule.observe(rollout.outcomes)
-        values |= setup.schedule.metrics() | setup.random_success()
         state.matches += int(sums["matches"])
         state.tokens += int(sums["reply_tokens"])
         lines += self.learner.notices + state.alarms.look(state.step, values)
@@ -139,7 +150,16 @@ class _Loop:
         line = console_line(state.step, values)
         self.report(values, line, lines)
         self.stop_or_save()
-        self.hooks.on_step(state.step, self.stage.max_steps, line)
+        self.hooks.on_step(state.step, stage.max_steps, line)
+
+    def observe(self, rollout: Rollout, values: dict[str, float]) -> list[str]:
+        """The schedule sees how the rollout ended; lines for the console, and more `values`."""
+        setup = self.setup
+        lines = setup.schedule.observe(rollout.outcomes)
+        if setup.measures_random:
+            self.rollouts.settle()
+        values |= setup.schedule.metrics() | setup.random_success()
+        return lines
 
     def learn(self, flat: Flat, rollout: Rollout) -> dict[str, float]:
         """Estimate the advantages of the rollout's tokens and update the weights."""
@@ -161,6 +181,7 @@ class _Loop:
             **({} if kl is None else {"kl": kl}),
             "kl_coef": state.kl.beta,
             "learning_rate": float(learner.optimizer.param_groups[0]["lr"]),
+            "staleness": staleness(flat.traces, state.step),
             "micro_batch_tokens": learner.micro_batch_tokens,
             **speed(rollout.sums, rollout.seconds, flat.tokens, seconds),
         }
@@ -170,6 +191,7 @@ class _Loop:
         state, evaluate = self.state, self.hooks.evaluate
         if not evaluate or not self.stage.eval_steps or state.step % self.stage.eval_steps:
             return {}
+        self.rollouts.settle()
         with self.averaged():
             values = evaluate(state.step)
             if state.is_best(values["score"]) and is_main():
@@ -196,6 +218,7 @@ class _Loop:
         stage, state = self.stage, self.state
         due = state.step % stage.stop_check_steps == 0 or state.step == stage.max_steps
         if self.hooks.stop_when and due:
+            self.rollouts.settle()
             with self.averaged():
                 state.stopped = self.hooks.stop_when(state.step)
         if state.step % stage.save_steps == 0 or state.stopped:
@@ -203,6 +226,7 @@ class _Loop:
 
     def save(self) -> None:
         """A checkpoint; every process waits for it."""
+        self.state.rollouts = self.rollouts.keep()
         save_engine(self.state.folder, self.learner)
         if is_main():
             self.state.save()

@@ -14,10 +14,12 @@ from tesuji.learners.rl.checkpoint import (
     load_copies,
     load_critic,
     load_optimizer,
+    load_rollouts,
     read_state,
     save_checkpoint,
 )
 from tesuji.learners.rl.monitor import Alarms
+from tesuji.learners.rl.rollout.play import Rollout
 from tesuji.learners.rl.rollout.setup import RolloutSetup
 from tesuji.learners.rl.token_layout import Flat
 from tesuji.learners.rl.update.optimizer_step import Learner
@@ -40,6 +42,7 @@ class TrainingState:
         self.step = self.matches = self.tokens = self.best_step = self.saved_at = 0
         self.best_score: float | None = None
         self.stopped = False
+        self.rollouts: dict[int, Rollout] = {}  # played ahead, by their steps
         self.baseline = RoleBaseline()
         self.kl = KLControl(stage)
         self.alarms = Alarms()
@@ -75,7 +78,9 @@ class TrainingState:
     def save(self) -> None:
         """Write a checkpoint of this moment."""
         copies = {"ema": self.ema, "reference": self.reference.weights if self.reference else {}}
-        save_checkpoint(self.folder, self.step, self.policy, self.learner, copies, self._state())
+        save_checkpoint(
+            self.folder, self.step, self.policy, self.learner, copies, self.rollouts, self._state()
+        )
         self.saved_at = self.step
         self._tidy()
 
@@ -118,6 +123,7 @@ class TrainingState:
         self.learner.load_state_dict(state)
         load_critic(saved[-1], self.learner)
         load_optimizer(saved[-1], self.learner)
+        self.rollouts = load_rollouts(saved[-1])
         copies = load_copies(saved[-1], self.policy.model.device)
         self.ema = copies.get("ema", {})
         if self.reference is not None:

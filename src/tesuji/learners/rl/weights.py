@@ -5,6 +5,7 @@ nothing is ever merged and unmerged.
 """
 
 import contextlib
+import copy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from tesuji.core.errors import DataError
 from tesuji.core.files import atomic_path
+from tesuji.players.sampling.support_check import know_copy
 
 Weights = dict[str, Tensor]
 
@@ -20,6 +22,15 @@ Weights = dict[str, Tensor]
 def copy_of(module: nn.Module) -> Weights:
     """The module's trainable parameters, copied."""
     return {n: p.detach().clone() for n, p in module.named_parameters() if p.requires_grad}
+
+
+def frozen_copy(module: nn.Module) -> nn.Module:
+    """A second module that nobody trains: the trained parameters once more, the frozen ones (under
+    an adapter all of the base) shared with the first."""
+    shared = {id(p): p for p in module.parameters() if not p.requires_grad}
+    copied = copy.deepcopy(module, shared).requires_grad_(False)
+    know_copy(copied, module)
+    return copied
 
 
 @torch.no_grad()

@@ -27,6 +27,8 @@ def check_distributed(recipe: Recipe, facts: ModelFacts | None) -> None:
                 _check_fsdp(f"stages.{name}", stage, recipe)
             if section.zero_stage:
                 _check_zero(f"stages.{name}", stage, recipe, facts)
+            if isinstance(stage, RLStage) and stage.max_staleness:
+                _check_ahead(f"stages.{name}.max_staleness", recipe)
     if section.zero_stage:
         check_options(section)
 
@@ -62,6 +64,16 @@ def _check_zero(where: str, stage: Training, recipe: Recipe, facts: ModelFacts |
             where="model.dtype",
             hint=f"model.dtype=float32; or {HINT}",
         )
+
+
+def _check_ahead(where: str, recipe: Recipe) -> None:
+    if recipe.distributed and recipe.distributed.zero_stage:
+        what = "the copy of the policy that plays ahead is not made of DeepSpeed's weights"
+    elif recipe.sampling.engine == "vllm":
+        what = "the servers get new weights from all processes together, in turns with the updates"
+    else:
+        return
+    raise RecipeError(what, where=where, hint="set it to 0")
 
 
 def _check_fsdp(where: str, stage: Training, recipe: Recipe) -> None:

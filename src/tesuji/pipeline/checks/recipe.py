@@ -22,6 +22,7 @@ from tesuji.pipeline.checks.engine import check_engine
 from tesuji.pipeline.checks.lengths import check_lengths
 from tesuji.pipeline.checks.model import check_model, inspect_base
 from tesuji.pipeline.checks.rl import check_rl
+from tesuji.pipeline.checks.rollouts import check_rollouts
 from tesuji.pipeline.checks.steps import check_steps
 from tesuji.pipeline.settings import settled
 from tesuji.players.registry import find_player, make_player, players_of
@@ -68,6 +69,7 @@ def check(recipe: Recipe, progress: Progress = SILENT) -> Recipe:
     recipe = settled(recipe, facts)
     check_model(recipe, facts)
     check_distributed(recipe, facts)
+    check_rollouts(recipe)
     check_engine(recipe, facts)
     check_lengths(recipe, game, facts)
     return recipe

@@ -18,7 +18,7 @@ from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.prompts import NAME as PROMPTS
 from tesuji.learners.model.inspect import ModelFacts, inspect_model
-from tesuji.pipeline.estimate import remembered
+from tesuji.pipeline.earlier_runs import remembered
 from tesuji.pipeline.forecast.measure import LENGTH, Made, Speed, guess, made, measure
 from tesuji.pipeline.forecast.sample import SampledContext, samples_of
 from tesuji.pipeline.forecast.work import Rows, Work, work_of
@@ -62,7 +62,8 @@ def forecast(recipe: Recipe, plan: Sequence[Step], run: Path) -> list[Forecast]:
     model, why = _model(recipe, facts, left)
     with samples_of(recipe, [step for step in left if known[step.name] is None]) as samples:
         context = SampledContext(recipe, run, plan, samples)
-        works = _works(recipe, facts, context, left, model)
+        trees = model is not None and model.trees
+        works = works_of(recipe, facts, context, left, trees=trees)
     speed, how, factor = _speed(model, left, works, ends) if model else (None, why, MEASURED)
     forecasts = []
     for step in left:
@@ -98,14 +99,16 @@ def _model(
         return None, f"not measured: {first_line(error)}"
 
 
-def _works(
+def works_of(
     recipe: Recipe,
     facts: ModelFacts | None,
     context: SampledContext,
     steps: Sequence[Step],
-    model: Made | None,
+    *,
+    trees: bool,
 ) -> dict[str, Work | None]:
-    ends, trees = time.monotonic() + PLAYED, model is not None and model.trees
+    """Each of the steps in passes, by name; None where nothing can be said."""
+    ends = time.monotonic() + PLAYED
     works: dict[str, Work | None] = {}
     for step in steps:
         game, data = _game(context.recipe_for(step)), context.data_of(step)

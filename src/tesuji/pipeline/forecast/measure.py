@@ -94,7 +94,7 @@ def made(recipe: Recipe, facts: ModelFacts) -> Made:
         config, device = _two_layers(facts), device_of(section)
         dtype = dtype_of(section, device, size)
         times = facts.config.get_text_config().num_hidden_layers / 2
-        trees = _take_trees(config, dtype, device, facts.source)
+        trees = take_trees(facts, dtype, device)
         model = _empty(config, dtype, device)
         if trees:
             use_tree_attention(model)
@@ -185,16 +185,17 @@ def _empty(config: Any, dtype: Any, device: str) -> Any:
     return model
 
 
-def _take_trees(config: Any, dtype: Any, device: str, source: str) -> bool:
-    """Whether models of this kind read trees: a narrower one is drawn, and its code checked."""
+def take_trees(facts: ModelFacts, dtype: Any, device: str) -> bool:
+    """Whether models of this kind read trees: a narrower one is drawn, and its code checked. Raises
+    EngineError where that code cannot be run rightly."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    narrow = copy.deepcopy(config)
+    narrow = _two_layers(facts)
     narrow.get_text_config().intermediate_size = 256
     with torch.random.fork_rng():
         model = AutoModelForCausalLM.from_config(narrow, dtype=dtype).to(device)
-    require_support(model, source)
+    require_support(model, facts.source)
     return reads_trees(model)
 
 

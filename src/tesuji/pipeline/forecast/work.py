@@ -35,18 +35,21 @@ MATCHES, SECONDS = 64, 1.0  # at most played to see how long prompts and matches
 ROWS, AMONG = 100, 10_000  # rows of a file whose tokens are counted, drawn among its first
 
 Ids = tuple[int, ...]
+Turn = tuple[Ids, Ids]  # a prompt and a reply
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """A step in passes: `learn` and `read` are (how many a step, tokens computed in each); `tokens`
     are those that rows have, learned from in a step, or of one that only reads, read. `steps` is
-    None where it depends on rows that are not there yet."""
+    None where it depends on rows that are not there yet. `longest` is what is read in a pass of the
+    longest of the rows that were counted, or all that was shown in the matches that were."""
 
     steps: int | None
     tokens: float
     learn: tuple[tuple[float, float], ...] = ()
     read: tuple[tuple[float, float], ...] = ()
+    longest: tuple[Turn, ...] = ()
 
     @property
     def computed(self) -> float:
@@ -71,10 +74,10 @@ class Rows:
 class Shown:
     """What a model is shown in some matches: the turns of each, a prompt and a reply."""
 
-    matches: list[list[tuple[Ids, Ids]]]
+    matches: list[list[Turn]]
 
     @property
-    def turns(self) -> list[tuple[Ids, Ids]]:
+    def turns(self) -> list[Turn]:
         """Of all matches, one after the other."""
         return [turn for match in self.matches for turn in match]
 
@@ -110,11 +113,11 @@ def distinct(groups: Sequence[Sequence[Ids]], size: int) -> float:
 def shown_in(recipe: Recipe, game: Game, facts: ModelFacts, ends: float) -> Shown | None:
     """What a model is shown in this game, in matches played for a second, or one; None where there
     is nothing to play. At `ends` (monotonic seconds) a match is counted as far as it went."""
-    matches: list[list[tuple[Ids, Ids]]] = []
+    matches: list[list[Turn]] = []
     stop = min(ends, time.monotonic() + SECONDS)
     while len(matches) < MATCHES and (not matches or time.monotonic() < stop):
         match, draw = game.start(len(matches)), random.Random(len(matches))
-        turns: list[tuple[Ids, Ids]] = []
+        turns: list[Turn] = []
         while match.to_act and (not turns or time.monotonic() < (stop if matches else ends)):
             seat = match.to_act[0]
             legal = match.legal_moves(seat)
@@ -127,7 +130,7 @@ def shown_in(recipe: Recipe, game: Game, facts: ModelFacts, ends: float) -> Show
     return Shown(matches) if any(matches) else None
 
 
-def _turn(recipe: Recipe, facts: ModelFacts, messages: Any, move: Any) -> tuple[Ids, Ids]:
+def _turn(recipe: Recipe, facts: ModelFacts, messages: Any, move: Any) -> Turn:
     """Tokens of a prompt and of a move; where a reply can be any text (no move), of the longest."""
     thinking, most = recipe.prompt.enable_thinking, recipe.sampling.max_new_tokens
     prompt = tuple(render_prompt(facts.tokenizer, messages, enable_thinking=thinking))
@@ -183,22 +186,22 @@ def _of_file(
     return _of_rows(stage, count, [_texts(row, tokenizer) for row in sample], trees)
 
 
-def _texts(row: Any, tokenizer: Any) -> list[Ids]:
+def _texts(row: Any, tokenizer: Any) -> list[Turn]:
     """What is read of a row: one text, of a pair two."""
     replies = [row.reply] if isinstance(row, Example) else [row.chosen, row.rejected]
-    prompt = render_prompt(tokenizer, row.prompt)
-    return [(*prompt, *render_reply(tokenizer, reply)) for reply in replies]
+    prompt = tuple(render_prompt(tokenizer, row.prompt))
+    return [(prompt, tuple(render_reply(tokenizer, reply))) for reply in replies]
 
 
-def _rows_shown(stage: SftStage | PairTraining, shown: Shown) -> list[list[Ids]]:
+def _rows_shown(stage: SftStage | PairTraining, shown: Shown) -> list[list[Turn]]:
     """Turns as rows that are not there yet; as pairs, each with a second reply."""
     if isinstance(stage, SftStage):
-        return [[prompt + reply] for prompt, reply in shown.turns]
-    return [[prompt + reply, prompt + (-1,) * len(reply)] for prompt, reply in shown.turns]
+        return [[turn] for turn in shown.turns]
+    return [[(prompt, reply), (prompt, (-1,) * len(reply))] for prompt, reply in shown.turns]
 
 
 def _of_rows(
-    stage: SftStage | PairTraining, count: int | None, rows: list[list[Ids]], trees: bool
+    stage: SftStage | PairTraining, count: int | None, rows: list[list[Turn]], trees: bool
 ) -> Work | None:
     """Of `count` rows, of which some are given."""
     if not rows:
@@ -206,11 +209,16 @@ def _of_rows(
     batch = stage.batch_size * stage.gradient_accumulation_steps
     steps = math.ceil(count / batch * stage.epochs) if count else None
     steps = stage.max_steps if stage.max_steps > 0 else steps
-    size = stage.batch_size * _mean([sum(map(len, texts)) for texts in rows])
-    share = distinct(rows, stage.batch_size) if trees else 1.0
+    texts = [[prompt + reply for prompt, reply in row] for row in rows]
+    lengths = [sum(map(len, some)) for some in texts]
+    size = stage.batch_size * _mean(lengths)
+    share = distinct(texts, stage.batch_size) if trees else 1.0
     passes = ((float(stage.gradient_accumulation_steps), size * share),)
     reference = passes if isinstance(stage, DpoStage) else ()
-    return Work(steps, stage.gradient_accumulation_steps * size, passes, reference)
+    order = sorted(range(len(rows)), key=lambda number: -lengths[number])
+    longest = tuple(turn for number in order[: stage.batch_size] for turn in rows[number])
+    tokens = stage.gradient_accumulation_steps * size
+    return Work(steps, tokens, passes, reference, longest)
 
 
 def _of_play(stage: RLStage, shown: Shown, game: Game, trees: bool) -> Work:
@@ -227,7 +235,8 @@ def _of_play(stage: RLStage, shown: Shown, game: Game, trees: bool) -> Work:
     share = shown.share(stage.batch_size, replies=False) if trees else 1.0
     read = [(shown.moves, share * asked * shown.prompt), (shown.moves * shown.reply, asked)]
     read.append(((1 + bool(stage.beta)) * computed / size, size))
-    return Work(stage.max_steps, stage.num_iterations * tokens, (learn,), tuple(read))
+    tokens *= stage.num_iterations
+    return Work(stage.max_steps, tokens, (learn,), tuple(read), tuple(shown.turns))
 
 
 def _of_matches(
@@ -250,4 +259,4 @@ def _of_matches(
     read = [(count, size * prompt) for count, size in asked]
     read += [(count * reply, float(size)) for count, size in asked]
     tokens = sum(count * size * (shown.prompt + reply) for count, size in asked)
-    return Work(1, tokens, (), tuple(read))
+    return Work(1, tokens, (), tuple(read), tuple(shown.turns))

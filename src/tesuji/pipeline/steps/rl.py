@@ -14,6 +14,7 @@ from tesuji.learners.model.load import Policy
 from tesuji.learners.reward_model.critic import critic_from_reward
 from tesuji.learners.reward_model.scorer import load_scorer
 from tesuji.learners.rl.checkpoint import checkpoints
+from tesuji.learners.rl.rollout.ray_engine import Sources
 from tesuji.learners.rl.train import train_rl
 from tesuji.pipeline.step_context import say_how_run
 from tesuji.pipeline.steps.look import look
@@ -66,6 +67,7 @@ def run_rl(
         metrics=metrics,
         critic=_critic(stage, recipe, critic),
         scorer=scorer,
+        sources=Sources(source, reward_model),
         hooks=Hooks(
             on_step=lambda step, total, line: progress.update(step, line.partition(": ")[2]),
             say=progress.say,

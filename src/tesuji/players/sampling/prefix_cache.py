@@ -295,10 +295,12 @@ register_optimizer_step_post_hook(_Steps.note)
 
 def _state(model: Any) -> object:
     """Changes whenever a weight is written to or put in another's place, and with whatever else
-    decides what the model computes: the adapters in use, autocast."""
+    decides what the model computes: the adapters in use, autocast. No optimizer writes to a model
+    of which nothing is trained, whatever another thread takes steps of."""
     weights = tuple((p.data_ptr(), p._version) for p in model.parameters())
     names = ("_disable_adapters", "_active_adapter", "merged_adapters")
     switches = [vars(m).get(name) for m in model.modules() for name in names if name in vars(m)]
     device = model.device.type
     autocast = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
-    return weights, _Steps.count, repr(switches), autocast
+    steps = _Steps.count if any(p.requires_grad for p in model.parameters()) else 0
+    return weights, steps, repr(switches), autocast

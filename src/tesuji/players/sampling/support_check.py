@@ -49,6 +49,12 @@ _known: "WeakKeyDictionary[Any, Found]" = WeakKeyDictionary()
 _by_files: dict[Hashable, Found] = {}  # the stages of a run load the same files again and again
 
 
+def know_copy(copy: Any, model: Any) -> None:
+    """`copy` is a model of the same code, whatever its weights: it can do what `model` can."""
+    support_of(model)
+    _known[whole(copy)] = _known[whole(model)]
+
+
 def support_of(model: Any, files: Path | None = None) -> Support:
     """What the model can do; found out the first time, with a few tokens, and remembered where it
     was loaded from the folder `files`. An adapter changes nothing about it."""

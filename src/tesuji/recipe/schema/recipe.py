@@ -12,6 +12,7 @@ from tesuji.recipe.schema.sections import (
     ModelSection,
     PlayerSection,
     PromptSection,
+    RolloutsSection,
     SamplingSection,
     Section,
 )
@@ -86,6 +87,8 @@ class Recipe(Section):
     """How it is judged."""
     distributed: DistributedSection | None = None
     """How many processes learn, see scale.md. Default: one, or as many as torchrun starts."""
+    rollouts: RolloutsSection = RolloutsSection()
+    """Where reinforcement learning plays its matches, see scale.md."""
     report_to: Annotated[list[Tracker], Different] = []
     """Trackers fed beside `metrics.jsonl`, by transformers' names."""
 

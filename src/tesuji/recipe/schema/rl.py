@@ -33,6 +33,9 @@ class RLStage(Training):
     max_length: int = Field(4096, ge=8, le=10_000_000)
     """Longest segment learned from, in tokens; a seat's play with a longer one is left out of the
     update, and counted."""
+    max_staleness: int = Field(0, ge=0, le=100)
+    """Rollouts are played while updates run, by the policy of this many steps before (see rl.md);
+    0: they take turns."""
     num_iterations: int = Field(1, ge=1, le=1_000)
     """Passes over each rollout."""
     num_mini_batches: int = Field(1, ge=1, le=1_000_000)

@@ -4,6 +4,7 @@ The field descriptions are the documentation: `docs/recipe-reference.md`, the JS
 editors and the error messages are all made from them. Unknown keys are refused.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -32,6 +33,13 @@ def not_zero(steps: int) -> int:
     if steps == 0:
         raise ValueError("0 steps train nothing: leave it out, or write -1 for all epochs")
     return steps
+
+
+def of_ray(address: str) -> str:
+    """The address itself; ValueError for one that Ray does not know."""
+    if address not in ("local", "auto") and not re.fullmatch(r"(ray://)?[^\s/@]+:\d+", address):
+        raise ValueError("write local, auto, ray://HOST:PORT or HOST:PORT")
+    return address
 
 
 ENDPOINT = "openai"  # the player behind an endpoint
@@ -262,6 +270,25 @@ class DistributedSection(Section):
     def zero_stage(self) -> int:
         """DeepSpeed's `zero_optimization.stage`; 0 for what is not DeepSpeed's."""
         return int(self.strategy[4:]) if self.strategy.startswith("zero") else 0
+
+
+class RolloutsSection(Section):
+    """Where the matches of reinforcement learning are played. What is learned is the same."""
+
+    engine: Literal["here", "ray"] = "here"
+    """`here`: in the processes that learn. `ray`: in actors of Ray, each on a CPU core of this
+    machine or of others (needs `tesuji[ray]`)."""
+    address: Annotated[Text, AfterValidator(of_ray)] = "local"
+    """`local`: a Ray of its own on this machine, stopped at the end. `ray://HOST:10001` (from
+    anywhere), `HOST:6379` or `auto` (on one of its machines): a cluster that is there."""
+    actors: Annotated[int, Field(ge=1, le=65_536)] | Auto = "auto"
+    """How many play; each has the model in memory. `auto`: one a core, at most one a group."""
+
+    @model_validator(mode="after")
+    def _of_ray(self) -> "RolloutsSection":
+        why = "is of Ray: add engine: ray"
+        self.needs(dict.fromkeys(("address", "actors"), (self.engine == "ray", why)))
+        return self
 
 
 class NamedSection(Section):

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from tesuji.core.types import Task
 from tesuji.learners.rl.rollout.play import Rollout, play
+from tesuji.learners.rl.rollout.ray_engine import Sources, ray_engine
 from tesuji.learners.rl.rollout.setup import RolloutSetup
 
 
@@ -18,8 +19,9 @@ class RolloutEngine(Protocol):
     """Plays tasks, wherever it does."""
 
     def play(self, tasks: Sequence[Task], version: int) -> Rollout:
-        """Play the tasks, in their order, with the policy's weights as they are at the call, which
-        are those after step `version`. Raises EngineError as `rollout.play.play` does."""
+        """Play the tasks, in their order, with the weights that `setup.playing` has at the call,
+        which are those after step `version`. Called from one thread, not always the main one.
+        Raises EngineError as `rollout.play.play` does."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,15 @@ class Here:
 
 
 @contextmanager
-def rollout_engine(setup: RolloutSetup) -> Iterator[RolloutEngine]:
-    """The engine that the stage asks for; what it has started is stopped at the end."""
-    with closing(setup):
-        yield Here(setup)
+def rollout_engine(
+    setup: RolloutSetup, sources: Sources | None = None, *, in_bf16: bool = False
+) -> Iterator[RolloutEngine]:
+    """The engine that the recipe's `rollouts` asks for; what it has started is stopped at the end.
+    `sources` is what other processes load; `in_bf16`: the policy plays under autocast."""
+    if setup.recipe.rollouts.engine == "here":
+        with closing(setup):
+            yield Here(setup)
+        return
+    assert sources is not None
+    with ray_engine(setup, sources, in_bf16=in_bf16) as engine:
+        yield engine

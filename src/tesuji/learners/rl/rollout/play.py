@@ -27,13 +27,16 @@ class Rollout:
 
     traces: list[Trace]
     outcomes: list[PlayedTask]
-    sums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    sums: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     seconds: float = 0.0
 
-    def short_enough(self, longest: int) -> list[Trace]:
-        """The traces whose segments have at most `longest` tokens; the others are counted."""
-        fit = [t for t in self.traces if all(len(s.token_ids) <= longest for s in t.segments)]
-        self.sums["too_long"] += len(self.traces) - len(fit)
+    def learnable(self, *, longest: int, oldest: int) -> list[Trace]:
+        """The traces whose segments have at most `longest` tokens, played by versions from `oldest`
+        on; the others are counted."""
+        fresh = [trace for trace in self.traces if trace.policy_version >= oldest]
+        fit = [t for t in fresh if all(len(s.token_ids) <= longest for s in t.segments)]
+        self.sums["too_stale"] += len(self.traces) - len(fresh)
+        self.sums["too_long"] += len(fresh) - len(fit)
         return fit
 
 

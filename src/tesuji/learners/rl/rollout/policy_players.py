@@ -83,11 +83,11 @@ def fixed_opponents(schedule: Schedule, timeout_s: float) -> dict[str, Player]:
 
 
 def snapshot_players(
-    snapshots: Snapshots, player: Callable[[], ModelPlayer]
+    snapshots: Mapping[str, Weights], model: Any, player: Callable[[], ModelPlayer]
 ) -> Mapping[str, Player]:
-    """A player for each snapshot kept, by its label. `player` makes a fresh one: what one has read
-    of a match must not be taken for what another has."""
+    """A player for each snapshot, by its label, with `model` in its weights. `player` makes a fresh
+    one: what one has read of a match must not be taken for what another has."""
     return {
-        label: WithinContext(label, player(), partial(swapped, snapshots.model, weights))
-        for label, weights in snapshots.by_label().items()
+        label: WithinContext(label, player(), partial(swapped, model, weights))
+        for label, weights in snapshots.items()
     }

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from tesuji.core.types import Task
 from tesuji.episodes.reply_rules import TurnRules
@@ -21,6 +24,7 @@ from tesuji.learners.rl.rollout.policy_players import (
 )
 from tesuji.learners.rl.rollout.random_baseline import random_success
 from tesuji.learners.rl.rollout.vllm_policy import vllm_policy
+from tesuji.learners.rl.weights import Weights, copy_of, frozen_copy, put_into
 from tesuji.players.base import Player
 from tesuji.players.basic.random import RandomPlayer
 from tesuji.players.model import ModelPlayer
@@ -34,8 +38,22 @@ from tesuji.recipe.schema.rl import RLStage
 Precision = Callable[[], AbstractContextManager[Any]]
 
 
+@dataclass(frozen=True)
+class Version:
+    """The policy as it was after step `number`: its trained weights (none where it is itself what
+    plays), and its snapshots by label."""
+
+    number: int
+    weights: Weights
+    snapshots: Mapping[str, Weights]
+
+
 class RolloutSetup:
-    """Schedule, opponents, snapshots and rewards of one stage, from one rollout to the next."""
+    """Schedule, opponents, snapshots and rewards of one stage, from one rollout to the next.
+
+    `playing` is who holds the policy's seats: the policy, or where rollouts are played ahead of
+    their step (`max_staleness`) a frozen copy, in the weights that `play_as` was last called with.
+    """
 
     def __init__(
         self,
@@ -52,9 +70,12 @@ class RolloutSetup:
             stage.play, game=recipe.game, group_size=stage.num_generations, seed=recipe.seed
         )
         self.snapshots = Snapshots(out / "snapshots", policy.model)
+        ahead = stage.max_staleness > 0
+        self.playing = replace(policy, model=frozen_copy(policy.model)) if ahead else policy
+        self.present = Version(0, {}, {})
         self.fixed = fixed_opponents(self.schedule, stage.play.opponent_timeout_s)
         self.rewards = make_terms(stage.rewards, self.schedule.game_of, scorer)
-        self.vllm = vllm_policy(policy, recipe, out)
+        self.vllm = vllm_policy(self.playing, recipe, out)
         self.random_successes: dict[str, float | None] = {}  # by the stage's number, as in JSON
         prompt = recipe.prompt
         self.rules = TurnRules(prompt.answer, prompt.retry, prompt.on_illegal, stage.play.max_moves)
@@ -68,14 +89,29 @@ class RolloutSetup:
         begin, end = (number * groups // processes * size for number in (mine, mine + 1))
         return tasks[begin:end]
 
+    def version(self, number: int) -> Version:
+        """The policy as it is now, after step `number`."""
+        weights = copy_of(self.policy.model) if self.playing is not self.policy else {}
+        return Version(number, weights, self.snapshots.by_label())
+
+    def play_as(self, version: Version) -> None:
+        """From now on matches are played by this version, whose copied weights are given up."""
+        put_into(self.playing.model, version.weights)
+        if version.weights and torch.cuda.is_available():
+            torch.cuda.current_stream().synchronize()  # their memory is another stream's
+        version.weights.clear()
+        self.present = version
+
     def matches(self, version: int) -> MatchSetup:
-        """How the next rollout is played, by the weights as they are now: `version`; what was read
+        """How the next rollout is played, by the weights of `play_as`: `version`; what was read
         with older ones is forgotten. Snapshots sample here, whatever the engine."""
         if self.vllm is not None:
             self.vllm.sync(version)
         sampler = self.vllm.sampler() if self.vllm else self._local()
         policy = WithinContext(POLICY, self._player(sampler), self.precision)
-        snapshots = snapshot_players(self.snapshots, lambda: self._player(self._local()))
+        snapshots = snapshot_players(
+            self.present.snapshots, self.playing.model, lambda: self._player(self._local())
+        )
         return self._matches(policy, snapshots)
 
     def close(self) -> None:
@@ -86,8 +122,8 @@ class RolloutSetup:
     def _local(self) -> LocalSampler:
         """The model in this process, which has read nothing yet."""
         return LocalSampler(
-            self.policy.model,
-            self.policy.tokenizer,
+            self.playing.model,
+            self.playing.tokenizer,
             batch_size=self.recipe.sampling.batch_size,
             reuse=self.recipe.prompt.history == "full",
         )
@@ -107,17 +143,27 @@ class RolloutSetup:
         infos = (game.info for game in self.schedule.games.values())
         return any(info.max_utility > info.min_utility for info in infos)
 
+    @property
+    def _stage(self) -> str:
+        curriculum = self.schedule.curriculum
+        return str(curriculum.index if curriculum else 0)
+
+    @property
+    def measures_random(self) -> bool:
+        """Whether `random_success` has to play: once a stage of the curriculum. Not where any text
+        is a move: none is random."""
+        games = self.schedule.games.values()
+        return self._stage not in self.random_successes and all(
+            can_play("random", game.info) for game in games
+        )
+
     def random_success(self) -> dict[str, float]:
-        """`random/success`, measured against the same opponents once a stage of the curriculum.
-        Nothing where any text is a move: none is random; nor where nothing is won."""
-        if not all(can_play("random", game.info) for game in self.schedule.games.values()):
-            return {}
-        curriculum, player = self.schedule.curriculum, RandomPlayer()
-        stage = str(curriculum.index if curriculum else 0)
-        if stage not in self.random_successes:
+        """`random/success`, measured against the same opponents; nothing where nothing is won."""
+        player = RandomPlayer()
+        if self.measures_random:
             setup = self._matches(player, dict.fromkeys(self.snapshots.by_label(), player))
-            self.random_successes[stage] = on_main(random_success)(self.schedule, setup)
-        measured = self.random_successes[stage]
+            self.random_successes[self._stage] = on_main(random_success)(self.schedule, setup)
+        measured = self.random_successes.get(self._stage)
         return {} if measured is None else {"random/success": measured}
 
     def restore(self, schedule: Mapping[str, Any], successes: dict[str, float | None]) -> None:

@@ -84,6 +84,8 @@ def token_loss(
         "entropy": entropy,
         "approx_kl": (ratio - 1) - (logp - old),
         "sampler_gap": (old - data.behaviour).abs(),
+        "importance_weight": weight,
+        "importance_cut": (weight == MOST_WEIGHT).float(),
     }
     if data.reference is not None:
         kl = figures["kl"] = k3(logp, data.reference)

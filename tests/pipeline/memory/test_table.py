@@ -1,0 +1,34 @@
+"""The table of docs/scale.md is what the code says."""
+
+import importlib.util
+import re
+from types import ModuleType
+
+import pytest
+from places import ROOT
+
+from tesuji.learners.model.sources import gguf_of
+
+PAGE = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def memory() -> ModuleType:
+    """benchmarks/memory.py, whose command makes the table."""
+    spec = importlib.util.spec_from_file_location("memory", ROOT / "benchmarks" / "memory.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_recipe_of_a_large_model_stands_in_the_table(memory: ModuleType):
+    rows = re.findall(r"^\| `(\w+/[\w-]+)` \|", PAGE, re.MULTILINE)
+    assert rows == memory.large_recipes()
+
+
+@pytest.mark.parametrize("name", ["openspiel/ppo-lora-16gb"])
+def test_a_row_is_what_is_estimated_now(memory: ModuleType, name: str):
+    if gguf_of("smollm2") is None:
+        pytest.skip("tokens were counted with SmolLM2's tokenizer; `make install` has it")
+    assert memory.row(name) in PAGE
