@@ -115,6 +115,18 @@ def test_another_number_of_processes_than_asked_for_is_refused(
     assert not (tmp_path / "runs").exists()
 
 
+def test_what_accelerate_was_told_and_the_recipe_was_not_is_refused(
+    tmp_path: Path, monkeypatch
+) -> None:
+    """`accelerate launch --use_deepspeed --zero_stage 3`."""
+    recipe = load_recipe(write(tmp_path), ["distributed.processes=2"])
+    told = {"ACCELERATE_USE_DEEPSPEED": "true", "ACCELERATE_DEEPSPEED_ZERO_STAGE": "3"}
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", **told}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ComputeError, match="ZeRO stage 3, and the recipe asks for ddp"):
+        run_recipe(recipe, tmp_path / "runs")
+
+
 @pytest.mark.parametrize(
     "change, where",
     [
@@ -132,6 +144,12 @@ def test_what_cannot_be_shared_out_is_refused(change: str, where: str, tmp_path:
 def test_only_a_strategy_that_is_there_can_be_asked_for(tmp_path: Path) -> None:
     words = ["distributed.processes=2", "distributed.strategy=zero4"]
     with pytest.raises(RecipeError, match="ddp"):
+        load_recipe(write(tmp_path), words)
+
+
+def test_one_process_has_nothing_to_part(tmp_path: Path) -> None:
+    words = ["distributed.processes=1", "distributed.strategy=zero2"]
+    with pytest.raises(RecipeError, match="among several processes"):
         load_recipe(write(tmp_path), words)
 
 
