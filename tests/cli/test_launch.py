@@ -8,10 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from forked import tesuji
 
 from tesuji.cli import launch
 from tesuji.core.errors import ComputeError, EngineError
-from tesuji.learners.distributed import LostProcess
+from tesuji.learners.distributed import LostProcess, started_alone
 
 
 @pytest.fixture
@@ -30,6 +31,17 @@ def test_another_process_leaves_word_and_prints_nothing(second: Path, capsys) ->
     assert ended.value.code == launch.REFUSED
     assert "the loss is not a number" in json.loads(second.read_text())["message"]
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_deepspeeds_launcher_puts_in_front_is_left_out() -> None:
+    assert tesuji("--local_rank=1", "recipes").returncode == 0
+
+
+def test_one_process_that_accelerate_started_alone_is_noticed(second: Path, monkeypatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    assert not started_alone(), "it is one of two"
+    monkeypatch.delenv("WORLD_SIZE")
+    assert started_alone()
 
 
 def test_one_that_was_let_down_says_nothing(second: Path, capsys) -> None:

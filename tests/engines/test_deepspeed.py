@@ -129,6 +129,7 @@ def test_killed_while_a_checkpoint_is_gathered_the_older_one_is_used(tmp_path: P
     "changes, where",
     [
         (["stages.sft.optimizer=muon"], "stages.sft.optimizer"),
+        (["model.dtype=bfloat16"], "model.dtype"),
         (["distributed.zero_optimization={no_such_option: 1}"], "distributed.zero_optimization"),
     ],
 )
@@ -137,5 +138,5 @@ def test_what_deepspeed_cannot_do_is_refused(
 ) -> None:
     words = ["distributed.processes=2", "distributed.strategy=zero2", *changes]
     with pytest.raises(RecipeError, match="DeepSpeed") as caught:
-        check(load_recipe(write(tmp_path, SFT), words))
+        check(load_recipe(write(tmp_path), words))
     assert caught.value.where == where

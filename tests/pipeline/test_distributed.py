@@ -115,6 +115,18 @@ def test_another_number_of_processes_than_asked_for_is_refused(
     assert not (tmp_path / "runs").exists()
 
 
+def test_what_accelerate_was_told_and_the_recipe_was_not_is_refused(
+    tmp_path: Path, monkeypatch
+) -> None:
+    """`accelerate launch --use_deepspeed --zero_stage 3`."""
+    recipe = load_recipe(write(tmp_path), ["distributed.processes=2"])
+    told = {"ACCELERATE_USE_DEEPSPEED": "true", "ACCELERATE_DEEPSPEED_ZERO_STAGE": "3"}
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", **told}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ComputeError, match="ZeRO stage 3, and the recipe asks for ddp"):
+        run_recipe(recipe, tmp_path / "runs")
+
+
 @pytest.mark.parametrize(
     "change, where",
     [

@@ -70,7 +70,10 @@ def begin(line: list[str]) -> "subprocess.Popen[str]":
 def run(line: list[str], code: int = 0) -> tuple[str, str]:
     """Run it to its end; what it said, and what it said of errors."""
     process = begin(line)
-    out, err = process.communicate(timeout=300)
+    try:
+        out, err = process.communicate(timeout=300)
+    finally:
+        process.terminate()  # its processes end with the launcher
     assert process.returncode == code, out[-2000:] + err[-4000:]
     return out, err
 

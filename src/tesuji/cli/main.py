@@ -227,5 +227,7 @@ def _open_streams() -> None:
 def entry() -> None:
     """The console script."""
     _open_streams()
+    if len(sys.argv) > 1 and sys.argv[1].startswith("--local_rank="):
+        del sys.argv[1]  # `deepspeed` puts it in front; LOCAL_RANK says it too
     signal.signal(signal.SIGTERM, _terminate)
     sys.exit(main())

@@ -106,15 +106,13 @@ def refuse_other_engine(model: Any) -> None:
         )
 
 
-def step_config(section: DistributedSection, max_grad_norm: float, in_bf16: bool) -> dict[str, Any]:
-    """That of an engine whose every backward pass is told apart, with float32 weights; `in_bf16`:
-    computing in bfloat16."""
+def step_config(section: DistributedSection, max_grad_norm: float) -> dict[str, Any]:
+    """That of an engine whose every backward pass is told apart, in float32."""
     return engine_config(section) | {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
         "gradient_clipping": max_grad_norm,
         "bf16": {"enabled": False},
-        "torch_autocast": {"enabled": in_bf16, "dtype": "bfloat16"},
     }
 
 

@@ -97,7 +97,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
-def recipe_of(kind: str) -> dict:
+def recipe_of(kind: str, **changes: object) -> dict:
     return {
         "name": "killed",
         "seed": 5,
@@ -105,7 +105,7 @@ def recipe_of(kind: str) -> dict:
         "model": {"base": "tiny", "tiny": TINY},
         "prompt": {"style": "compact", "answer": "id", "retry": False},
         "sampling": {"max_new_tokens": 2},
-        "stages": {kind: {**COMMON, **KINDS[kind]}},
+        "stages": {kind: {**COMMON, **KINDS[kind], **changes}},
         "evaluation": {"opponents": ["random"], "episodes": 4, "positions": 0, "before": False},
     }
 
@@ -171,12 +171,16 @@ def test_damaged_checkpoints_are_told_and_the_one_before_is_gone_on_from(tmp_pat
     assert whole == torn
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_run_killed_ten_times_ends_as_one_never_killed(kind: str, tmp_path: Path) -> None:
-    recipe = recipe_of(kind)
+@pytest.mark.parametrize(
+    ("kind", "staleness", "kills"), [("grpo", 0, 10), ("ppo", 0, 10), ("grpo", 2, 5)]
+)
+def test_a_run_killed_often_ends_as_one_never_killed(
+    kind: str, staleness: int, kills: int, tmp_path: Path
+) -> None:
+    recipe = recipe_of(kind, max_staleness=staleness)
     run(recipe, tmp_path / "whole", kills=0)
-    killed, resumed = run(recipe, tmp_path / "torn", kills=10)
-    assert killed >= 5
+    killed, resumed = run(recipe, tmp_path / "torn", kills=kills)
+    assert killed >= kills // 2
     assert resumed >= 2, "no run went on from a checkpoint"
     whole, torn = what_stays(tmp_path / "whole"), what_stays(tmp_path / "torn")
     assert sorted(whole) == sorted(torn)

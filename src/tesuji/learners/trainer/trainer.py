@@ -42,7 +42,7 @@ def arguments(
 ) -> dict[str, Any]:
     """The TrainingArguments that every stage sets alike, on the model's device. `looking`: at
     held-out rows, every `eval_steps`; `in_bf16`: under autocast."""
-    on_gpu = model.device.type != "cpu"
+    on_gpu, engine = model.device.type != "cpu", trainer_options()
     return {
         **{key: getattr(stage, key) for key in SAME},
         **dict(zip(("adam_beta1", "adam_beta2"), stage.adam_betas(), strict=True)),
@@ -53,7 +53,7 @@ def arguments(
         "per_device_eval_batch_size": stage.batch_size,
         "lr_scheduler_kwargs": _schedule_options(stage, name),
         "activation_checkpointing": stage.gradient_checkpointing,
-        "bf16": in_bf16,
+        "bf16": in_bf16 and (on_gpu or not engine),  # on CPUs transformers refuses both at once
         "fp16": False,
         "use_cpu": not on_gpu,
         "include_num_input_tokens_seen": "non_padding",
@@ -67,7 +67,7 @@ def arguments(
         "log_level_replica": "error",
         "remove_unused_columns": False,
         "dataloader_pin_memory": on_gpu,
-        **trainer_options(),
+        **engine,
     }
 
 

@@ -21,7 +21,7 @@ def build_learner(
     steps of 1e-6 would be lost in bfloat16."""
     model = policy.model
     in_bf16 = model.dtype == torch.bfloat16 and not hasattr(model, "peft_config")
-    accelerator = _accelerator(stage, model, in_bf16)
+    accelerator = _accelerator(stage, model)
     if in_bf16:
         model.float()
     if stage.gradient_checkpointing:
@@ -51,12 +51,12 @@ def build_learner(
     return learner
 
 
-def _accelerator(stage: RLStage, model: Any, in_bf16: bool) -> Any:
+def _accelerator(stage: RLStage, model: Any) -> Any:
     from accelerate import Accelerator, DeepSpeedPlugin
 
     if (section := in_use()) is None:
         return Accelerator(cpu=model.device.type == "cpu")
-    config = step_config(section, stage.max_grad_norm, in_bf16)
+    config = step_config(section, stage.max_grad_norm)
     return Accelerator(deepspeed_plugin=DeepSpeedPlugin(hf_ds_config=config))
 
 
