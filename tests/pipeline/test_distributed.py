@@ -147,6 +147,12 @@ def test_only_a_strategy_that_is_there_can_be_asked_for(tmp_path: Path) -> None:
         load_recipe(write(tmp_path), words)
 
 
+def test_one_process_has_nothing_to_part(tmp_path: Path) -> None:
+    words = ["distributed.processes=1", "distributed.strategy=zero2"]
+    with pytest.raises(RecipeError, match="among several processes"):
+        load_recipe(write(tmp_path), words)
+
+
 FSDP = "distributed.strategy=fsdp"
 
 

@@ -106,9 +106,11 @@ def works_of(
     steps: Sequence[Step],
     *,
     trees: bool,
+    seconds: float = PLAYED,
 ) -> dict[str, Work | None]:
-    """Each of the steps in passes, by name; None where nothing can be said."""
-    ends = time.monotonic() + PLAYED
+    """Each of the steps in passes, by name; None where nothing can be said. Matches are played for
+    at most so many seconds."""
+    ends = time.monotonic() + seconds
     works: dict[str, Work | None] = {}
     for step in steps:
         game, data = _game(context.recipe_for(step)), context.data_of(step)

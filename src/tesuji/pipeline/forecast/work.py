@@ -31,7 +31,7 @@ from tesuji.recipe.schema.recipe import EvaluationSection, Recipe
 from tesuji.recipe.schema.rl import RLStage
 from tesuji.recipe.schema.stages import SftStage
 
-MATCHES, SECONDS = 64, 1.0  # at most played to see how long prompts and matches are
+MATCHES, TURNS = 64, 600  # played until so many to see how long prompts and matches are
 ROWS, AMONG = 100, 10_000  # rows of a file whose tokens are counted, drawn among its first
 
 Ids = tuple[int, ...]
@@ -111,14 +111,15 @@ def distinct(groups: Sequence[Sequence[Ids]], size: int) -> float:
 
 
 def shown_in(recipe: Recipe, game: Game, facts: ModelFacts, ends: float) -> Shown | None:
-    """What a model is shown in this game, in matches played for a second, or one; None where there
-    is nothing to play. At `ends` (monotonic seconds) a match is counted as far as it went."""
+    """What a model is shown in this game, in some matches; None where there is nothing to play. At
+    `ends` (monotonic seconds) a match is counted as far as it went, and none begins but one."""
     matches: list[list[Turn]] = []
-    stop = min(ends, time.monotonic() + SECONDS)
-    while len(matches) < MATCHES and (not matches or time.monotonic() < stop):
+    while len(matches) < MATCHES and sum(map(len, matches)) < TURNS:
+        if matches and time.monotonic() >= ends:
+            break
         match, draw = game.start(len(matches)), random.Random(len(matches))
         turns: list[Turn] = []
-        while match.to_act and (not turns or time.monotonic() < (stop if matches else ends)):
+        while match.to_act and (not turns or time.monotonic() < ends):
             seat = match.to_act[0]
             legal = match.legal_moves(seat)
             move = draw.choice(legal) if legal else None

@@ -38,6 +38,7 @@ from tesuji.recipe.schema.rl import PpoStage, RLStage
 from tesuji.recipe.schema.training import Training
 
 Parts = dict[str, float]
+PATIENCE = 60.0  # seconds of play at most: the same matches on a slow machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def estimate(recipe: Recipe, facts: ModelFacts, run: Path, machine: Machine) -> 
     trees = recipe.model.attn_implementation == "sdpa" and take_trees(facts, machine.dtype, "cpu")
     with samples_of(recipe, plan) as samples:
         context = SampledContext(recipe, run, plan, samples)
-        works = works_of(recipe, facts, context, learners, trees=trees)
+        works = works_of(recipe, facts, context, learners, trees=trees, seconds=PATIENCE)
     phases: list[Phase] = []
     for step in learners:
         phases += _phases(step, recipe, facts, machine, works[step.name], trees)

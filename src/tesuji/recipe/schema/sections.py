@@ -260,6 +260,8 @@ class DistributedSection(Section):
     def _only_zero(self) -> "DistributedSection":
         zero = self.zero_stage > 0, "is DeepSpeed's: it needs strategy zero1, zero2 or zero3"
         self.needs({"offload": zero, "zero_optimization": zero})
+        if self.processes == 1 and self.strategy != "ddp":
+            raise ValueError(f"strategy {self.strategy} parts a model among several processes")
         if self.offload == "all" and self.zero_stage < 3:
             raise ValueError("offload: all needs strategy zero3, which has the weights in parts")
         if "stage" in self.zero_optimization:
