@@ -81,10 +81,10 @@ def test_a_server_that_ends_at_once_is_quoted(tmp_path):
 
 
 def test_one_that_does_not_begin_to_answer_is_given_up_and_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr(start, "STARTS_IN_S", 1.0)
+    monkeypatch.setattr(start, "STARTS_IN_S", 10.0)
     program = script(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 600")
     with (
-        pytest.raises(EngineError, match="did not start within 1 s"),
+        pytest.raises(EngineError, match="did not start within 10 s"),
         started(section(engine_python=program), "folder", log=tmp_path / "log", **AS),
     ):
         pass
@@ -105,6 +105,18 @@ def test_it_answers_while_it_is_wanted_and_is_gone_with_all_its_processes(tmp_pa
     assert gone(child)
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"{url}/health")
+
+
+def test_nothing_is_left_where_the_keeper_is_killed_too(tmp_path):
+    tiny_policy(shape=WIDER).model.save_pretrained(tmp_path / "model")
+    python = python_with_it(tmp_path)
+    line = f'sleep 600 & echo $! > {tmp_path}/pid; exec {python} "$@"'
+    options = section(engine_python=script(tmp_path, line))
+    with started(options, str(tmp_path / "model"), log=tmp_path / "log", **AS):
+        child = int((tmp_path / "pid").read_text())
+        os.kill(os.getpgid(child), signal.SIGKILL)
+        assert not gone(child, 0.5)
+    assert gone(child)
 
 
 def test_nothing_is_left_when_whoever_started_it_is_killed(tmp_path):

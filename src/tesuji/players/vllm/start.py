@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -98,6 +99,8 @@ def started(
     finally:
         process.terminate()
         process.wait()
+        with contextlib.suppress(ProcessLookupError):  # the keeper may have been killed itself
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def command(
