@@ -128,6 +128,7 @@ def test_every_key_of_the_stages_is_known_to_these_tables() -> None:
         *("save_steps", "save_total_limit", "beta", "clip_range", "clip_range_high", "dual_clip"),
         *("entropy_coef", "whiten_advantages", "ema_decay", "eval_steps", "stop_when"),
         *("load_best_model_at_end", "gae_lambda", "vf_coef", "critic", "credit"),
+        "max_staleness",
     }
     tabled = {key for _, keys, _ in REFUSED for key in keys}
     stages: tuple[type[RLStage], ...] = (GrpoStage, PpoStage, ReinforceStage)

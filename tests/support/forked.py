@@ -48,6 +48,9 @@ class Forked:
             sys.stdin = io.TextIOWrapper(io.FileIO(0), "utf-8")
             sys.stdout = io.TextIOWrapper(io.FileIO(1, "w"), self._encoding)
             sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), self._encoding)
+            if torch := sys.modules.get("torch"):
+                # makes its threads anew, before several at once need them: it does not survive that
+                torch.set_num_threads(torch.get_num_threads())
             sys.argv = ["tesuji", *words]
             entry()
         except SystemExit as ended:
