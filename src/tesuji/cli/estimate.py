@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from tesuji.cli.console import console, say
 from tesuji.core.errors import EngineError, did_you_mean
@@ -99,15 +98,18 @@ def _print(
 
     section = recipe.distributed
     many = f"{section.processes} processes, {section.strategy}" if section else "one process"
-    title = f"Memory of {recipe.name} in GB, {'a GPU' if gpu else 'here'} ({many})"
+    most = max(phases, key=lambda one: one.total)
+    unit = "GB" if most.total >= 1e9 else "MB"
+    say(f"Memory of {recipe.name} in {unit}, {'a GPU' if gpu else 'here'} ({many})")
     for start in range(0, len(phases), 4):
-        console.print(_table(title, phases[start : start + 4]))
+        console.print(_table(unit, phases[start : start + 4]))
     if words:
         say(f"{recipe.model.base}: {words}.")
     if unseen := [one.stage for one in phases if not one.seen and not one.sampling]:
         say(f"No rows or matches to look at: as long as the recipe allows, in {', '.join(unseen)}.")
-    most = max(phases, key=lambda one: one.total)
-    say(f"Most: {most.name}, of that {most.largest} {most.parts[most.largest] / 1e9:.1f} GB.")
+    say(
+        f"Most: {most.name}, of that {most.largest} {_size(most.parts[most.largest], unit)} {unit}."
+    )
     if key := advice(most, recipe):
         say(f"To lower it: {key}")
     if gpu:
@@ -116,17 +118,21 @@ def _print(
         )
 
 
-def _table(title: str, phases: "list[Phase]") -> Table:
-    table = Table("part", title=Text(title))
+def _size(count: float, unit: str) -> str:
+    return f"{count / 1e9:,.2f}" if unit == "GB" else f"{count / 1e6:,.1f}"
+
+
+def _table(unit: str, phases: "list[Phase]") -> Table:
+    table = Table("part")
     for one in phases:
         table.add_column(one.name, justify="right")
     parts = dict.fromkeys(part for one in phases for part in one.parts)
     for part in parts:
         sizes = [one.parts.get(part, 0.0) for one in phases]
         if any(sizes):
-            table.add_row(part, *(f"{each / 1e9:.2f}" if each else "-" for each in sizes))
+            table.add_row(part, *(_size(each, unit) if each else "-" for each in sizes))
     table.add_section()
-    table.add_row("total", *(f"{one.total / 1e9:.2f}" for one in phases))
+    table.add_row("total", *(_size(one.total, unit) for one in phases))
     table.add_row("tokens a pass", *(f"{one.tokens:,}" for one in phases))
     steps = (f"{one.a_step:,.0f}" if one.a_step else "-" for one in phases)
     table.add_row("tokens a step", *steps)
