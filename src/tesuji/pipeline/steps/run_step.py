@@ -1,5 +1,6 @@
 """What each kind of step does: read the folders of the steps before it, write its own."""
 
+import sys
 from pathlib import Path
 
 from tesuji.core.metric_log import MetricLog
@@ -67,7 +68,17 @@ def run_step(
             metrics.forget_after(step.name, -1)
             metrics.log(step.name, 0, evaluation_metrics(result))
     end_engines()
+    _free_memory()
     progress.end()
+
+
+def _free_memory() -> None:
+    """Give back what the step's models took: a Trainer, its model and its optimizer refer to each
+    other, and would stand beside the next step's until Python happens to look for circles."""
+    if "torch" in sys.modules:
+        from accelerate.utils import release_memory
+
+        release_memory()
 
 
 def _evaluation(
