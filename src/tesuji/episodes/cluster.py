@@ -27,6 +27,7 @@ T = TypeVar("T")
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
 RETRIES = 2
 AGAIN = 2
+LATE = "Initialization failure from server"  # of Ray's client
 READY_S = 900.0  # for loading a large model from a slow disk
 TRY_LATER = "once more when this machine has less to do, or rollouts.engine=here"
 HINT = "rollouts.actors: fewer, where memory ran out; Ray's own logs say more"
@@ -42,14 +43,14 @@ def cluster(address: str, cpus: int) -> Iterator[int]:
     import ray
 
     try:
-        yield _begin(address, local, AGAIN if local else 0)
+        yield _begin(address, local, AGAIN)
     finally:
         ray.shutdown()
 
 
 def _begin(address: str, local: Mapping[str, Any], again: int) -> int:
     """Start or join; the cores there are. Ray gives its own parts 30 seconds, too few on a machine
-    with much to do, so starting is tried `again`."""
+    with much to do, so starting them is tried `again`: here, or what a head starts for a client."""
     import ray
 
     try:
@@ -57,7 +58,7 @@ def _begin(address: str, local: Mapping[str, Any], again: int) -> int:
         return int(ray.cluster_resources().get("CPU", 0))
     except Exception as error:  # of many kinds, from ConnectionError to Ray's own
         ray.shutdown()
-        if again:
+        if again and (local or LATE in str(error)):
             return _begin(address, local, again - 1)
         hint = TRY_LATER if local else "`ray status` on its head node; a token: RAY_AUTH_TOKEN_PATH"
         raise EngineError(
