@@ -36,16 +36,13 @@ from tesuji.learners.model.adapter import with_adapter
 from tesuji.learners.model.load import Policy, quiet_libraries
 from tesuji.learners.model.tiny import build_tokenizer
 from tesuji.learners.sft.tokens import TokenRow
+from tesuji.pipeline.memory.published import shape_of
 from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.rl import PpoStage
 from tesuji.recipe.schema.sections import LoraSection
 
 PEAK = {"H200": 989, "H100": 989, "A100": 312, "L40S": 362, "L4": 121, "4090": 165}  # TFLOP/s, bf16
-QWEN3 = {
-    "tiny": (64, 192, 2, 4, 2, 32, 512),
-    "0.6b": (1024, 3072, 28, 16, 8, 128, 151_936),
-    "4b": (2560, 9728, 36, 32, 8, 128, 151_936),
-}
+PUBLISHED = {"0.6b": "Qwen/Qwen3-0.6B", "4b": "Qwen/Qwen3-4B"}
 SFT_ROWS, TRL_ROWS = 8, 8
 
 
@@ -63,15 +60,16 @@ class Random(Shape):
 
     @property
     def config(self) -> Qwen3Config:
-        hidden, wide, depth, heads, groups, width, vocabulary = QWEN3[self.size]
+        if self.size in PUBLISHED:
+            return shape_of(PUBLISHED[self.size])
         return Qwen3Config(
-            vocab_size=vocabulary,
-            hidden_size=hidden,
-            intermediate_size=wide,
-            num_hidden_layers=depth,
-            num_attention_heads=heads,
-            num_key_value_heads=groups,
-            head_dim=width,
+            vocab_size=512,
+            hidden_size=64,
+            intermediate_size=192,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            head_dim=32,
             tie_word_embeddings=True,
         )
 
@@ -196,7 +194,7 @@ def main() -> None:
     """All shapes asked for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--shape", choices=QWEN3, action="append")
+    parser.add_argument("--shape", choices=("tiny", *PUBLISHED), action="append")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peak-tflops", type=float, default=0.0)
     args = parser.parse_args()
