@@ -13,6 +13,7 @@ from processes import (
     SAME,
     SFT,
     TWO,
+    assert_same_learning,
     begin,
     command,
     furthest,
@@ -63,13 +64,7 @@ def test_zero_learns_what_one_process_does(
 ) -> None:
     """The model handed on is whole, for it was loaded by the next stage, or played."""
     two, _ = parted
-    ours, theirs = metrics(alone, stage), metrics(two, stage)
-    assert len(ours) == len(theirs) >= 3
-    for one, other in zip(ours, theirs, strict=True):
-        assert one.keys() == other.keys()
-        assert other == pytest.approx(one, rel=SAME, abs=SAME)
-    assert furthest(alone / stage / "final", two / stage / "final") < SAME
-    assert furthest(alone / "base", two / stage / "final") > 10 * SAME, "it has learned"
+    assert_same_learning(alone, two, stage)
 
 
 def test_checkpoints_go_on_in_as_many_processes(parted: tuple[Path, str], tmp_path: Path) -> None:

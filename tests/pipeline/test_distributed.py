@@ -15,6 +15,7 @@ from processes import (
     SFT,
     TORCHRUN,
     TWO,
+    assert_same_learning,
     begin,
     command,
     furthest,
@@ -49,13 +50,7 @@ def both(alone: Path, tmp_path_factory) -> tuple[Path, Path, str]:
 @pytest.mark.parametrize("stage", LEARNERS)
 def test_two_processes_learn_what_one_does(stage: str, both: tuple[Path, Path, str]) -> None:
     alone, two, _ = both
-    ours, theirs = metrics(alone, stage), metrics(two, stage)
-    assert len(ours) == len(theirs) >= 3
-    for one, other in zip(ours, theirs, strict=True):
-        assert one.keys() == other.keys()
-        assert other == pytest.approx(one, rel=SAME, abs=SAME)
-    assert furthest(alone / stage / "final", two / stage / "final") < SAME
-    assert furthest(alone / "base", two / stage / "final") > 10 * SAME, "it has learned"
+    assert_same_learning(alone, two, stage)
 
 
 def test_one_of_the_processes_writes_and_talks(both: tuple[Path, Path, str]) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -103,6 +104,17 @@ def metrics(run: Path, stage: str) -> list[dict[str, float]]:
         for row in rows
         if row["stage"] == stage
     ]
+
+
+def assert_same_learning(alone: Path, two: Path, stage: str) -> None:
+    """A stage of two runs has logged the same figures, and made the same weights of its base."""
+    ours, theirs = metrics(alone, stage), metrics(two, stage)
+    assert len(ours) == len(theirs) >= 3
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.keys() == other.keys()
+        assert other == pytest.approx(one, rel=SAME, abs=SAME)
+    assert furthest(alone / stage / "final", two / stage / "final") < SAME
+    assert furthest(alone / "base", two / stage / "final") > 10 * SAME, "it has learned"
 
 
 def furthest(left: Path, right: Path) -> float:
