@@ -1,5 +1,6 @@
 """`tesuji sweep RECIPE key=value,value ...`: many runs of one recipe, then compared."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,8 +54,8 @@ def sweep(
 
     maximize = _direction(metric, direction, trials)
 
-    def load(changes: "list[str] | tuple[str, ...]") -> Recipe:
-        return load_with_places(recipe, list(changes), anywhere=include_anywhere)[0]
+    def load(changes: Sequence[str]) -> Recipe:
+        return load_with_places(recipe, changes, anywhere=include_anywhere)[0]
 
     with Bar() as bar:
         planned = plan_sweep(

@@ -60,7 +60,7 @@ def axes_of(words: Sequence[str], recipe: Recipe) -> tuple[list[Axis], list[Rang
             hint = "write key=value, or key=value,value: seed=1,2,3"
             raise RecipeError(f"cannot read {word!r}", where=COMMAND_LINE, hint=hint)
         full = full_key(key.strip(), recipe, word)
-        if any(one.key == full for one in (*axes, *ranges)):
+        if full in [*(one.key for one in axes), *(one.key for one in ranges)]:
             hint = "give all its values at once, with commas"
             raise RecipeError(f"{full} is set twice", where=f"{COMMAND_LINE}: {word}", hint=hint)
         if found := RANGE.fullmatch(text.strip()):
