@@ -26,7 +26,7 @@ ORDER = {
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
     "learners": "hooks zero distributed model trainer sft reward_model pairs rl export",
     "evaluation": "prompt_files held_out results bfcl_summary matches questions metrics evaluate",
-    "report": "words headline collect tables views compare page card",
+    "report": "words headline collect tables views page compare card",
     "pipeline": "plan settings earlier_runs heading step_context checks models steps workers "
     "forecast memory run sweep take_away",
     "cli": "console progress pushing launch run estimate experiments talk games doctor "
