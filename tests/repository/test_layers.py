@@ -29,8 +29,9 @@ ORDER = {
     "report": "words headline collect tables views page card",
     "pipeline": "plan settings earlier_runs heading step_context checks models steps workers "
     "forecast memory run take_away",
-    "cli": "console progress pushing launch run estimate play chat games doctor data evaluate "
-    "browse take_away main",
+    "compute/job": "folder wheel environment package",
+    "cli": "console progress pushing run play chat games doctor data evaluate "
+    "browse take_away machines main",
 }
 ROOMS = tuple(ORDER[""].split())
 BESIDE = {  # what stands beside the rooms, and the rooms that it may see
