@@ -29,8 +29,10 @@ ORDER = {
     "report": "words headline collect tables views page compare card",
     "pipeline": "plan settings earlier_runs heading step_context checks models steps workers "
     "forecast memory run sweep take_away",
-    "cli": "console progress pushing launch run estimate experiments talk games doctor "
-    "data evaluate browse take_away main",
+    "compute": "base remote job machine launch follow sweep registry",
+    "compute/job": "folder wheel environment package",
+    "cli": "console progress pushing run experiments talk games doctor "
+    "data evaluate browse take_away machines main",
 }
 ROOMS = tuple(ORDER[""].split())
 BESIDE = {  # what stands beside the rooms, and the rooms that it may see

@@ -35,8 +35,10 @@ INTERRUPTED = 130  # what a shell expects of a program stopped by Ctrl-C; typer 
 
 # Command → (its module in cli/, its words in the list).
 COMMANDS = {
-    "run": ("run", "Run a recipe: data, training, evaluation, report."),
-    "estimate": ("estimate", "Estimate the memory of a run on each GPU, without weights."),
+    "run": ("run.command", "Run a recipe: data, training, evaluation, report."),
+    "estimate": ("run.estimate", "Estimate the memory of a run on each GPU, without weights."),
+    "launch": ("machines.launch", "Run a recipe on a rented machine: Modal, RunPod, any by ssh."),
+    "jobs": ("machines.jobs", "What runs elsewhere: logs, results, cost; stop it."),
     "games": ("games", "List the games, or show one: rules, a sample prompt, a sample match."),
     "recipes": ("browse.recipes", "List, show or copy the recipes that come with Tesuji."),
     "data": ("data.commands", "Read logs, make a data set, look at one, push it to the Hub."),
