@@ -2,7 +2,7 @@
 
 import pytest
 
-from tesuji.cli.play import Table
+from tesuji.cli.talk.play import Table
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
 from tesuji.games.catalogue import load_game
 

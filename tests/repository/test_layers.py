@@ -26,11 +26,13 @@ ORDER = {
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
     "learners": "hooks zero distributed model trainer sft reward_model pairs rl export",
     "evaluation": "prompt_files held_out results bfcl_summary matches questions metrics evaluate",
-    "report": "words headline collect tables views page card",
+    "report": "words headline collect tables views compare page card",
     "pipeline": "plan settings earlier_runs heading step_context checks models steps workers "
-    "forecast memory run take_away",
-    "cli": "console progress pushing launch run estimate play chat games doctor data evaluate "
-    "browse take_away main",
+    "forecast memory run sweep take_away",
+    "compute": "base remote job machine launch follow sweep registry",
+    "compute/job": "folder wheel environment package",
+    "cli": "console progress pushing run experiments talk games doctor "
+    "data evaluate browse take_away machines main",
 }
 ROOMS = tuple(ORDER[""].split())
 BESIDE = {  # what stands beside the rooms, and the rooms that it may see

@@ -35,20 +35,23 @@ INTERRUPTED = 130  # what a shell expects of a program stopped by Ctrl-C; typer 
 
 # Command → (its module in cli/, its words in the list).
 COMMANDS = {
-    "run": ("run", "Run a recipe: data, training, evaluation, report."),
-    "estimate": ("estimate", "Estimate the memory of a run on each GPU, without weights."),
+    "run": ("run.command", "Run a recipe: data, training, evaluation, report."),
+    "estimate": ("run.estimate", "Estimate the memory of a run on each GPU, without weights."),
+    "launch": ("machines.launch", "Run a recipe on a rented machine: Modal, RunPod, any by ssh."),
+    "jobs": ("machines.jobs", "What runs elsewhere: logs, results, cost; stop it."),
     "games": ("games", "List the games, or show one: rules, a sample prompt, a sample match."),
     "recipes": ("browse.recipes", "List, show or copy the recipes that come with Tesuji."),
     "data": ("data.commands", "Read logs, make a data set, look at one, push it to the Hub."),
-    "play": ("play", "Play a match against a run's model."),
+    "play": ("talk.play", "Play a match against a run's model."),
     "eval": (
         "evaluate.command",
         "Evaluate a run's model against named opponents, or on a file of prompts.",
     ),
-    "chat": ("chat", "Talk with a run's model, or any other."),
+    "chat": ("talk.chat", "Talk with a run's model, or any other."),
     "merge": ("take_away.merge", "Merge a run's adapter into its base."),
     "export": ("take_away.export", "Write a run's model for other programs."),
     "push": ("take_away.push", "Push a run's model to the Hugging Face Hub."),
+    "sweep": ("experiments.sweep", "Run a recipe with many values of its keys, and compare."),
     "ladder": ("evaluate.ladder", "Rate a run's checkpoints and fixed players against each other."),
     "replay": ("browse.replay", "Show a recorded match turn by turn."),
     "report": ("browse.report", "Rebuild a run's report page."),

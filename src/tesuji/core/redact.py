@@ -6,11 +6,12 @@ Every pattern takes time linear in the text, whatever the text is.
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 MARK = "[redacted]"
+_HIDDEN: set[str] = set()  # values that this process was told to hide
 SHORTEST = 8  # a shorter value of a secret variable would blank ordinary words
 
 _SHAPES = re.compile(
@@ -40,6 +41,12 @@ _WORDS = "token|secret|password|passwd|key|credentials?"
 _SECRET_NAME = re.compile(rf"(?i)(?:^|_)(?:{_WORDS})(?:$|_)")
 _ENDS_SECRET = re.compile(rf"(?i)(?:{_WORDS})\d*$")  # OPENAIKEY: but MONKEY and HOTKEY, too
 _LIKE_A_KEY = re.compile(r"(?=.*[A-Za-z])(?=.*\d)\S{12,}")
+
+
+def hide(values: Iterable[str]) -> None:
+    """From here on these values are secrets in this process, whatever their variables are called;
+    those too short to stand for themselves are not."""
+    _HIDDEN.update(value for value in values if len(value) >= SHORTEST)
 
 
 def redact(text: str) -> str:
@@ -73,7 +80,8 @@ def secret_values() -> list[str]:
         if (_SECRET_NAME.search(name) and len(value) >= SHORTEST)
         or (_ENDS_SECRET.search(name) and _LIKE_A_KEY.fullmatch(value))
     }
-    return sorted((v for v in values if not _is_path(v)), key=len, reverse=True)
+    shown = {value for value in values if _is_path(value)}
+    return sorted((values - shown) | _HIDDEN, key=len, reverse=True)
 
 
 def _is_path(value: str) -> bool:

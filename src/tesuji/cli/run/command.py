@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from tesuji.cli.console import console, say
-from tesuji.cli.launch import choose_gpus, launch, one_of_several, talks
+from tesuji.cli.run.processes import choose_gpus, one_of_several, start_processes, talks
 from tesuji.learners.distributed import started, started_alone
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ def run(
                 _take_part(loaded, runs)
                 return
         anywhere = ["--include-anywhere"] if include_anywhere else []
-        raise typer.Exit(launch(wanted, ["run", recipe, *changes, "--runs", str(runs), *anywhere]))
+        raise typer.Exit(
+            start_processes(wanted, ["run", recipe, *changes, "--runs", str(runs), *anywhere])
+        )
 
 
 def _to_start(recipe: "Recipe") -> int:

@@ -26,7 +26,7 @@ BUG, REFUSED = 1, 2  # those of one that has shown its traceback, or knows why i
 GOES_ON = "the same command goes on from the last checkpoint"
 
 
-def launch(processes: int, arguments: list[str]) -> int:
+def start_processes(processes: int, arguments: list[str]) -> int:
     """Run `tesuji ARGUMENTS` in so many processes, to the end of all; the exit code.
 
     Raises ComputeError where one of them failed without a message of its own.

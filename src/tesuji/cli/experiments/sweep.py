@@ -1,0 +1,113 @@
+"""`tesuji sweep RECIPE key=value,value ...`: many runs of one recipe, then compared."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from tesuji.cli.console import console, say
+from tesuji.core.errors import RecipeError
+
+if TYPE_CHECKING:
+    from tesuji.pipeline.sweep.sweep import Sweep
+
+app = typer.Typer()
+SHOWN = 10  # of a search's runs, the best
+
+
+@app.command()
+def sweep(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")],
+    values: Annotated[
+        list[str],
+        typer.Argument(
+            help="Keys and their values: seed=1,2,3 learning_rate=1e-5,3e-5; with --trials a "
+            "range, learning_rate=1e-6:1e-3:log. One value is the same in every run."
+        ),
+    ],
+    parallel: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
+    runs: Annotated[Path, typer.Option(help="Folder in which the sweep's folder is made.")] = Path(
+        "runs"
+    ),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs, and stop.")] = False,
+    trials: Annotated[
+        int, typer.Option(min=0, help="Let Optuna choose the values of so many runs.")
+    ] = 0,
+    metric: Annotated[
+        str, typer.Option(help="What a search is for, such as random/win_rate or exploitability.")
+    ] = "",
+    direction: Annotated[
+        str, typer.Option(help="maximize or minimize; default: as the metric's name says.")
+    ] = "",
+    most: Annotated[int, typer.Option(min=1, help="Most runs of a grid.")] = 100,
+    include_anywhere: Annotated[
+        bool, typer.Option(help="Let the recipe include files outside its own folder.")
+    ] = False,
+) -> None:
+    """Run a recipe once for every combination of values, or as Optuna draws them, and compare."""
+    from tesuji.cli.progress import Bar
+    from tesuji.pipeline.sweep.sweep import plan_sweep
+    from tesuji.recipe.reading.load import load_with_places
+    from tesuji.recipe.schema.recipe import Recipe
+
+    maximize = _direction(metric, direction, trials)
+
+    def load(changes: Sequence[str]) -> Recipe:
+        return load_with_places(recipe, changes, anywhere=include_anywhere)[0]
+
+    with Bar() as bar:
+        planned = plan_sweep(
+            load,
+            values,
+            runs,
+            metric=metric,
+            trials=trials,
+            maximize=maximize,
+            most=most,
+            progress=bar,
+        )
+    _print_plan(planned)
+    if dry_run:
+        return
+    with Bar() as bar:
+        done = planned.run(parallel=parallel, progress=bar)
+    if done.failed:
+        say(f"failed: {', '.join(done.failed)}. The same command tries them again.")
+        raise typer.Exit(1)
+
+
+def _direction(metric: str, direction: str, trials: int) -> bool:
+    """Whether more is better. Raises RecipeError where nobody says, or what says it is wrong."""
+    from tesuji.report.compare.figures import higher_is_better
+
+    if trials and not metric:
+        hint = "--metric NAME, such as random/win_rate, exploitability or held_out/perplexity"
+        raise RecipeError("a search needs something to search for", where="--trials", hint=hint)
+    if direction not in ("", "maximize", "minimize"):
+        raise RecipeError(
+            f"no direction {direction!r}", where="--direction", hint="maximize or minimize"
+        )
+    better = higher_is_better(metric)
+    if trials and not direction and better is None:
+        hint = "--direction maximize, or minimize"
+        raise RecipeError(f"neither more nor less of {metric} is better", where=metric, hint=hint)
+    return direction == "maximize" if direction else better is not False
+
+
+def _print_plan(sweep: "Sweep") -> None:
+    say(f"sweep   {sweep.count} runs in {sweep.folder}")
+    if sweep.same:
+        say(f"same    {', '.join(sweep.same)}")
+    if sweep.aim:
+        say(f"search  {sweep.aim.direction} {sweep.aim.metric}, led by Optuna")
+        for one in sweep.ranges:
+            say(f"        {one.key} from {one.low:g} to {one.high:g}{', log' if one.log else ''}")
+        for axis in sweep.axes:
+            say(f"        {axis.key} one of {', '.join(axis.values)}")
+        return
+    table = Table("run", "what is left")
+    for run in sweep.runs:
+        table.add_row(run.name, f"{run.left} steps" if run.left else "nothing, it is done")
+    console.print(table)

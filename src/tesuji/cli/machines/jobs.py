@@ -1,0 +1,135 @@
+"""`tesuji jobs`: what runs elsewhere, what it costs, and its results."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from tesuji.cli.console import console, say
+from tesuji.cli.machines.launch import JOBS, said_ending, show
+
+if TYPE_CHECKING:
+    from tesuji.compute.job.folder import JobFolder
+    from tesuji.compute.machine import Machine
+
+app = typer.Typer(invoke_without_command=True)
+Name = Annotated[str, typer.Argument(help="The job's id, a part of it, or its run's name.")]
+Folder = Annotated[Path, typer.Option("--jobs", help="Folder of the jobs' folders.")]
+
+
+@app.callback()
+def jobs(context: typer.Context, folder: Folder = JOBS) -> None:
+    """What runs elsewhere. Without a command: the list."""
+    if context.invoked_subcommand is None:
+        list_jobs(folder)
+
+
+@app.command("list")
+def list_jobs(folder: Folder = JOBS) -> None:
+    """List the jobs, as they were last seen."""
+    from tesuji.compute.job.folder import all_jobs
+
+    table = Table("job", "on", "GPU", "phase", "minutes", "$")
+    now = time.time()
+    found = all_jobs(folder, say)
+    for job in found:
+        wish = job.job.wish
+        gpu = f"{wish.count} x {wish.gpu}" if wish.gpu else "-"
+        minutes, dollars = f"{job.held_seconds(now) / 60:.1f}", f"{job.cost(now):.2f}"
+        table.add_row(job.id, wish.on, gpu, _phase(job), minutes, dollars)
+    if found:
+        console.print(table)
+    else:
+        say(f"no jobs in {folder}: `tesuji launch RECIPE --on MACHINE` starts one")
+
+
+@app.command()
+def logs(name: Name = "", folder: Folder = JOBS) -> None:
+    """Print what a job has said, and, where it runs, what it says now."""
+    from tesuji.core.redact import redact, visible
+
+    job, machine = _job(name, folder)
+    for _, line in machine.logs(job, 0):
+        say(visible(redact(line)))
+
+
+@app.command()
+def attach(name: Name = "", folder: Folder = JOBS) -> None:
+    """Follow a job as `tesuji launch` does, from where it was left; Ctrl-C leaves it running."""
+    from tesuji.compute.job.environment import secrets_for
+    from tesuji.compute.launch import start
+    from tesuji.compute.remote import RECIPE
+    from tesuji.recipe.reading.load import load_recipe
+
+    job, machine = _job(name, folder)
+    if job.state.released:
+        said_ending(job)
+        return
+    start(job, machine, secrets_for(load_recipe(job.package / RECIPE), [], Path()))
+    show(job, machine, leave=True)
+
+
+@app.command()
+def stop(name: Name = "", folder: Folder = JOBS) -> None:
+    """Stop a job with a checkpoint, bring its results, give its machine back."""
+    from tesuji.compute.follow import end
+
+    job, machine = _job(name, folder)
+    end(job, machine, say, ask=True)
+    said_ending(job)
+
+
+@app.command()
+def fetch(name: Name = "", folder: Folder = JOBS) -> None:
+    """Bring what has come of a job so far."""
+    from tesuji.compute.follow import fetch as bring
+
+    job, machine = _job(name, folder)
+    say(f"results: {bring(job, machine)}")
+
+
+@app.command()
+def cost(name: Name = "", folder: Folder = JOBS) -> None:
+    """What a job has cost so far, or what it came to, beside what was expected."""
+    job, _ = _job(name, folder)
+    said_ending(job)
+    if (hours := job.job.expected_hours) is not None:
+        expected = job.job.price.cost(hours * 3600)
+        say(f"expected: {hours * 60:.1f} minutes, ${expected:.2f}")
+
+
+@app.command()
+def sweep(
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="End machines of ours that no job here knows, too.")
+    ] = False,
+    on: Annotated[str, typer.Option(help="Look there, too: modal, runpod, ssh:user@host.")] = "",
+    folder: Folder = JOBS,
+) -> None:
+    """Bring home what has ended; give back machines that nobody needs."""
+    from tesuji.compute.job.environment import load_own_keys
+    from tesuji.compute.job.folder import all_jobs
+    from tesuji.compute.registry import machine_for
+    from tesuji.compute.sweep import settle
+
+    load_own_keys(Path())
+    places = {job.job.wish.on for job in all_jobs(folder, say)} | ({on} if on else set())
+    ended = sum(settle(folder, machine_for(on), on, say, unknown=unknown) for on in sorted(places))
+    say(f"{ended} machines given back")
+
+
+def _job(name: str, folder: Path) -> "tuple[JobFolder, Machine]":
+    from tesuji.compute.job.environment import load_own_keys
+    from tesuji.compute.job.folder import find_job
+    from tesuji.compute.registry import machine_for
+
+    load_own_keys(Path())
+    job = find_job(folder, name)
+    return job, machine_for(job.job.wish.on)
+
+
+def _phase(job: "JobFolder") -> str:
+    state = job.state
+    return state.phase if state.released or state.phase == "new" else f"{state.phase}, held"

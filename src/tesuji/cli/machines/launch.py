@@ -1,0 +1,145 @@
+"""`tesuji launch RECIPE --on MACHINE`: the same `tesuji run`, on a machine rented or lent."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tesuji.cli.console import say
+from tesuji.core.errors import ComputeError
+
+if TYPE_CHECKING:
+    from tesuji.compute.job.folder import JobFolder
+    from tesuji.compute.machine import Machine
+
+app = typer.Typer()
+JOBS = Path("jobs")
+
+
+@app.command()
+def launch(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Changes as key=value, as for `tesuji run`.")
+    ] = None,
+    on: Annotated[str, typer.Option(help="modal, runpod, or ssh:user@host.")] = "",
+    gpu: Annotated[
+        str, typer.Option(help="GPU and how many, such as A100-40GB:2; default: none.")
+    ] = "",
+    cpus: Annotated[float, typer.Option(min=0, help="Cores; default: the machine's.")] = 0,
+    memory: Annotated[float, typer.Option(min=0, help="GB; default: the machine's.")] = 0,
+    disk: Annotated[float, typer.Option(min=0, help="GB; default: the machine's.")] = 0,
+    cloud: Annotated[str, typer.Option(help="RunPod: SECURE or COMMUNITY.")] = "",
+    option: Annotated[
+        list[str] | None, typer.Option(help="Another setting of the machine, as key=value.")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.01, help="Hours after which it stops, with a checkpoint.")
+    ] = 24,
+    retries: Annotated[
+        int, typer.Option(min=0, max=10, help="Times it is started again where it was lost.")
+    ] = 0,
+    max_cost: Annotated[
+        float | None, typer.Option(min=0, help="Dollars after which it stops, with a checkpoint.")
+    ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(help="A variable to hand on, beside HF_TOKEN, WANDB_API_KEY and .env."),
+    ] = None,
+    logs: Annotated[
+        Path | None, typer.Option(help="Files for the recipe's `logs` stage: its `paths`.")
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Start it and leave: `tesuji jobs attach` is later.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check, say what it costs, start nothing.")
+    ] = False,
+    include_anywhere: Annotated[
+        bool, typer.Option(help="Let the recipe include files outside its own folder.")
+    ] = False,
+    runs: Annotated[Path, typer.Option(help="Folder for the run folder.")] = Path("runs"),
+    jobs: Annotated[Path, typer.Option(help="Folder for the job's own folder.")] = JOBS,
+) -> None:
+    """Ship a recipe to another machine, follow it, bring its results, give the machine back."""
+    from tesuji.compute.base import Wish
+    from tesuji.compute.job.environment import load_own_keys, secrets_for
+    from tesuji.compute.launch import Folders, cheap, prepare, start
+    from tesuji.compute.registry import machine_for
+    from tesuji.compute.sweep import settle
+    from tesuji.recipe.reading.load import load_with_places
+
+    name, count = _gpu(gpu)
+    options = _options(option or []) | ({"cloud": cloud} if cloud else {})
+    wish = Wish(on, name, count, cpus, memory, disk, timeout, retries, max_cost, options)
+    load_own_keys(Path())
+    machine = machine_for(on)
+    given = [f"stages.logs.paths={logs}"] if logs else []
+    loaded, _ = load_with_places(recipe, [*(overrides or []), *given], anywhere=include_anywhere)
+    secrets = secrets_for(loaded, secret or [], Path())
+    machine.check(wish)
+    price = machine.price(wish)
+    say(f"{on}{f', {count} x {name}' if name else ''}: {cheap(price)}")
+    if dry_run:
+        say("nothing was started")
+        return
+    settle(jobs, machine, on, say)
+    folders = Folders(jobs, runs, Path())
+    command = shlex.join(["tesuji", *sys.argv[1:]])
+    job = prepare(loaded, wish, machine, folders, command=command)
+    say(f"job {job.id}")
+    start(job, machine, secrets)
+    show(job, machine, detach=detach)
+
+
+def show(
+    job: "JobFolder", machine: "Machine", *, detach: bool = False, leave: bool = False
+) -> None:
+    """Follow a job that was started, or say how to; exits with 1 where it did not end well."""
+    from tesuji.compute.follow import follow
+
+    if detach:
+        say(f"it goes on by itself: `tesuji jobs attach {job.id}` shows it and brings its results")
+        return
+    status = follow(job, machine, say, leave=leave)
+    said_ending(job)
+    if status.phase != "done" and not (leave and status.phase == "running"):
+        raise typer.Exit(1)
+
+
+def said_ending(job: "JobFolder") -> None:
+    """How it ended, where its results are, what it came to."""
+    import time
+
+    state, now = job.state, time.time()
+    minutes, dollars = job.held_seconds(now) / 60, job.cost(now)
+    why = f": {state.message}" if state.message else ""
+    say(f"{job.id}: {state.phase}{why}")
+    rate = f"${job.job.price.dollars_per_hour:g} an hour"
+    say(f"held for {minutes:.1f} minutes: ${dollars:.2f} at {rate}")
+    run = Path(job.job.runs) / job.job.run
+    if run.is_dir():
+        say(f"results: {run}")
+
+
+def _gpu(text: str) -> tuple[str, int]:
+    """`A100-40GB:2` → ("A100-40GB", 2)."""
+    name, colon, count = text.rpartition(":")
+    if not colon:
+        return text, 1
+    if not name or not count.isdecimal() or not 1 <= int(count) <= 8:
+        raise ComputeError(
+            f"{text!r} is not a GPU and how many of them, 1 to 8",
+            where="--gpu",
+            hint="such as A100-40GB, or A100-40GB:2",
+        )
+    return name, int(count)
+
+
+def _options(given: list[str]) -> dict[str, str]:
+    wrong = [text for text in given if not text.partition("=")[0] or "=" not in text]
+    if wrong:
+        raise ComputeError(f"{wrong[0]!r} is not key=value", where="--option")
+    return {text.partition("=")[0]: text.partition("=")[2] for text in given}

@@ -1,0 +1,185 @@
+"""Follow a job to its end: what it says, what has come of it so far, what it costs; and at the end
+its results here and its machine given back, whatever happened in between."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tesuji.compute.base import ENDS, Status
+from tesuji.compute.job.folder import JobFolder
+from tesuji.compute.launch import MARKER, Say
+from tesuji.compute.machine import Machine
+from tesuji.core.errors import ComputeError, TesujiError
+from tesuji.core.files import write_json
+from tesuji.core.redact import redact, visible
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds between looks."""
+
+    look: float = 5.0
+    fetch: float = 60.0
+    grace: float = 300.0
+    """What a run that is told to stop has for its checkpoint."""
+    tries: int = 5
+    """Of the last fetch, and of giving the machine back."""
+
+
+def follow(
+    job: JobFolder, machine: Machine, say: Say, *, leave: bool = False, pace: Pace | None = None
+) -> Status:
+    """Show the job's log and bring its results until it has ended; how it ended.
+
+    Ctrl-C stops the job, with its results; with `leave` it goes on without this. Raises DataError
+    where another process follows it, ComputeError where the machine cannot be given back.
+    """
+    pace = pace or Pace()
+    with job.followed():
+        try:
+            with _showing_log(job, machine, say, pace):
+                _watch(job, machine, say, pace)
+        except KeyboardInterrupt:
+            if leave:
+                say(f"{job.id} goes on: `tesuji jobs attach {job.id}` shows it again")
+                return Status(job.state.phase)
+            with _deaf(say):
+                return end(job, machine, say, pace, ask=True)
+        return end(job, machine, say, pace)
+
+
+def end(
+    job: JobFolder, machine: Machine, say: Say, pace: Pace | None = None, *, ask: bool = False
+) -> Status:
+    """Bring the results and give the machine back, for a job that has ended, or (`ask`) that is
+    told to stop now. May be called again where it was cut short."""
+    pace = pace or Pace()
+    if ask and job.state.phase not in ENDS:
+        _ask_to_stop(job, machine, say, pace)
+    _try(lambda: fetch(job, machine), say, pace, "the results cannot be fetched")
+    problem = _try(lambda: machine.stop(job), say, pace, "the machine cannot be given back")
+    if problem:
+        raise ComputeError(
+            f"it may still cost: {problem}", where=job.id, hint="`tesuji jobs sweep` tries again"
+        )
+    job.note(released=True)
+    state = job.state
+    return Status(state.phase, state.exit_code, state.message, state.started, state.ended)
+
+
+def fetch(job: JobFolder, machine: Machine) -> Path:
+    """Bring what has come of it to the run folder; where that is."""
+    run = Path(job.job.runs) / job.job.run
+    machine.fetch(job, run.parent)
+    job.note(fetched=time.time())
+    if run.is_dir():
+        write_json(run / MARKER, {"id": job.id, "on": job.job.wish.on, "gpu": job.job.wish.gpu})
+    return run
+
+
+def _watch(job: JobFolder, machine: Machine, say: Say, pace: Pace) -> None:
+    """Look until it has ended; fetch now and then; ask it to stop where it costs too much."""
+    fetched = time.monotonic()
+    silent = told = False
+    while True:
+        try:
+            state = job.note_status(machine.status(job))
+            silent = False
+        except ComputeError as error:
+            if not silent:
+                say(f"{error}\n  (trying again)")
+            silent, state = True, job.state
+        if state.phase in ENDS:
+            return
+        if not told and _too_dear(job):
+            told = True
+            say(f"${job.cost(time.time()):.2f} is the limit: it is told to stop")
+            with suppress(ComputeError):
+                machine.interrupt(job)
+        if state.phase == "running" and time.monotonic() - fetched >= pace.fetch:
+            fetched = time.monotonic()
+            with suppress(TesujiError):
+                fetch(job, machine)
+        time.sleep(pace.look)
+
+
+def _too_dear(job: JobFolder) -> bool:
+    most = job.job.wish.max_cost
+    return most is not None and job.cost(time.time()) >= most
+
+
+def _ask_to_stop(job: JobFolder, machine: Machine, say: Say, pace: Pace) -> None:
+    """Have it stop with a checkpoint, within the grace."""
+    say("stopping: its checkpoint and its results are brought first")
+    with suppress(ComputeError):
+        machine.interrupt(job)
+    until = time.monotonic() + pace.grace
+    while time.monotonic() < until and job.state.phase not in ENDS:
+        with suppress(ComputeError):
+            job.note_status(machine.status(job))
+        time.sleep(min(1.0, pace.look))
+    if job.state.phase not in ENDS:
+        job.note(phase="stopped", ended=time.time(), message="it did not stop when it was told to")
+
+
+def _try(call: Callable[[], object], say: Say, pace: Pace, words: str) -> str:
+    """Call, a few times; the last problem in words, or nothing."""
+    problem = ""
+    for attempt in range(pace.tries):
+        try:
+            call()
+        except TesujiError as error:
+            problem = str(error)
+            time.sleep(min(30.0, pace.look * 2**attempt))
+        else:
+            return ""
+    say(f"{words}: {problem}")
+    return problem
+
+
+@contextmanager
+def _showing_log(job: JobFolder, machine: Machine, say: Say, pace: Pace) -> Iterator[None]:
+    """Beside the block, lines of the job's log come here, and the last ones when it has ended."""
+    over = threading.Event()
+    thread = threading.Thread(target=_read_log, args=(job, machine, say, pace, over), daemon=True)
+    thread.start()
+    try:
+        yield
+        thread.join(timeout=30)
+    finally:
+        over.set()
+
+
+def _read_log(
+    job: JobFolder, machine: Machine, say: Say, pace: Pace, over: threading.Event
+) -> None:
+    while not over.is_set():
+        with suppress(ComputeError):
+            for offset, line in machine.logs(job, job.state.log_offset):
+                if over.is_set():
+                    return
+                with job.log.open("a", encoding="utf-8", errors="replace") as file:
+                    file.write(redact(line) + "\n")
+                job.note(log_offset=offset)
+                say(visible(redact(line)))
+            if job.state.phase in ENDS:
+                return
+        over.wait(pace.look)
+
+
+@contextmanager
+def _deaf(say: Say) -> Iterator[None]:
+    """Inside, Ctrl-C is answered and not obeyed: giving a machine back is not cut short."""
+
+    def answer(number: int, frame: object) -> None:
+        say("still stopping, so that nothing is left running")
+
+    before = signal.signal(signal.SIGINT, answer)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

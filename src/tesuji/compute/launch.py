@@ -1,0 +1,111 @@
+"""From a recipe to a job that runs on another machine: checked, priced, packed, started."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tesuji.compute.base import ENDS, Price, Wish
+from tesuji.compute.job.folder import Job, JobFolder, new_id
+from tesuji.compute.job.package import make_package
+from tesuji.compute.machine import Machine
+from tesuji.compute.remote import Order, write_order
+from tesuji.core.errors import ComputeError, TesujiError
+from tesuji.core.files import HALF
+from tesuji.recipe.schema.recipe import Recipe
+
+Say = Callable[[str], None]
+MARKER = "job.json"  # in a run folder that came from a job: which one
+LEAST_SECONDS = 60.0  # a limit that buys less is a mistake
+FOR_THE_RUN = 0.9  # of the seconds that --max-cost buys: setting up and fetching cost, too
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where things are on this side."""
+
+    jobs: Path
+    runs: Path
+    here: Path
+    """What the recipe's relative paths are relative to."""
+
+
+def prepare(
+    recipe: Recipe,
+    wish: Wish,
+    machine: Machine,
+    folders: Folders,
+    *,
+    command: str = "",
+    expected_hours: float | None = None,
+) -> JobFolder:
+    """Check everything that can be checked before anything is paid, and make the job. Raises
+    TesujiErrors; nothing is left then."""
+    _refuse_name(recipe.name, folders.runs)
+    machine.check(wish)
+    price = machine.price(wish)
+    most, why = _most_seconds(wish, price, expected_hours)
+    now = time.time()
+    id_ = new_id(recipe.name, now)
+    aside = JobFolder(folders.jobs / f".{id_}{HALF}")
+    versions = make_package(recipe, aside.package, folders.here)
+    write_order(aside.package, Order(id_, recipe.name, most_seconds=most, why=why))
+    runs = str(folders.runs.absolute())
+    job = Job(id_, recipe.name, wish, price, command, versions, runs, now, expected_hours)
+    return JobFolder.make(folders.jobs, job, aside)
+
+
+def start(job: JobFolder, machine: Machine, secrets: Mapping[str, str]) -> None:
+    """Ship and start it; for a job that was begun before: go on with that. Does nothing for one
+    that runs or has ended. Where it cannot be started nothing is left of it that costs."""
+    if job.state.phase in ENDS or job.state.phase == "running":
+        return
+    if job.state.phase == "new":
+        job.note(phase="shipping")
+    try:
+        machine.start(job, secrets)
+    except TesujiError as error:
+        machine.stop(job)
+        job.note(phase="failed", message=str(error), released=True)
+        raise
+    job.note_status(machine.status(job))
+
+
+def cheap(price: Price) -> str:
+    """`$2.10 an hour (table of 2026-07-01)`, in words."""
+    if price.source == "free":
+        return "costs nothing"
+    dated = f"table of {price.date}" if price.source == "table" else "asked just now"
+    return f"${price.dollars_per_hour:.2f} an hour ({dated})"
+
+
+def _refuse_name(run: str, runs: Path) -> None:
+    if (runs / run).exists():
+        raise ComputeError(
+            f"there is a run of that name: {runs / run}",
+            where="name",
+            hint="its results would be mixed with those of the job: name=another, or --runs",
+        )
+
+
+def _most_seconds(wish: Wish, price: Price, expected_hours: float | None) -> tuple[float, str]:
+    """Seconds that the run may take, and what sets them. Raises ComputeError where the limit buys
+    nothing, or less than is expected."""
+    timeout = wish.timeout_hours * 3600
+    if wish.max_cost is None:
+        return timeout, "timeout"
+    bought = FOR_THE_RUN * price.seconds(wish.max_cost)
+    if bought < LEAST_SECONDS:
+        raise ComputeError(
+            f"${wish.max_cost:g} buys {max(0, bought):.0f} s of this machine: {cheap(price)}",
+            where="--max-cost",
+            hint="a higher limit, or a cheaper GPU",
+        )
+    if expected_hours is not None and price.cost(expected_hours * 3600) > wish.max_cost:
+        raise ComputeError(
+            f"it is expected to cost ${price.cost(expected_hours * 3600):.2f}, over the limit of "
+            f"${wish.max_cost:g}",
+            where="--max-cost",
+            hint="a higher limit, fewer steps, or another GPU: `tesuji estimate` compares them",
+        )
+    return min(timeout, bought), "cost" if bought < timeout else "timeout"
