@@ -1,7 +1,7 @@
 """A real ssh server on 127.0.0.1 (asyncssh), for the system's `ssh`: a machine that one has.
 
-What a client asks for runs as a process of this machine, its home a folder of the server's own, in a
-clean environment: as sshd does, it hands on nothing of its own but what `env` names. `python
+What a client asks for runs as a process of this machine, its home a folder of the server's own, in
+a clean environment: as sshd does, it hands on nothing of its own but what `env` names. `python
 ssh_server.py '{...}'` is the whole machine: end it with `end`, and whatever it ran ends, too.
 """
 

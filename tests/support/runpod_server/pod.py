@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import ssh_server
-from runpod_server.bodies import NewPod
 from ssh_server import MARK, Machine
+
+from runpod_server.bodies import NewPod
 
 ALLOWED = {
     "PROVISIONING": ("stop", "terminate"),

@@ -1,7 +1,7 @@
 """RunPod's REST API, version 2, as its documents of 2026-08-20 describe it, on 127.0.0.1.
 
-The states and calls of pods, the catalogue of GPUs, the account's ssh keys, network volumes, logs as
-server-sent events, problems by RFC 9457, rate limits in headers. The real one was never asked.
+The states and calls of pods, the catalogue of GPUs, the account's ssh keys, network volumes, logs
+as server-sent events, problems by RFC 9457, rate limits in headers. The real one was never asked.
 """
 
 import asyncio
@@ -16,10 +16,11 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from served import served
+
 from runpod_server import catalog
 from runpod_server.bodies import Action, NewPod, NewVolume, SshKeys, rule_broken
 from runpod_server.pod import FREE, Pod
-from served import served
 
 KEY = "rpa_thisisnorealkeyofanyone"
 TITLES = {400: "Bad Request", 401: "Unauthorized", 402: "Payment Required", 403: "Forbidden"}

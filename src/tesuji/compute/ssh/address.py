@@ -15,8 +15,8 @@ HINT = "write ssh:user@host, ssh:user@host:port, or ssh:NAME of a Host in ~/.ssh
 class Address:
     """A machine that `ssh` reaches. What is empty stands in the user's own config.
 
-    `key` is the private key to use, and then no other; `known_hosts` a file in which a host's key is
-    kept when it is first seen (machines that are made for one job have a new one each).
+    `key` is the private key to use, and then no other; `known_hosts` a file in which a host's key
+    is kept when it is first seen (machines that are made for one job have a new one each).
     """
 
     host: str

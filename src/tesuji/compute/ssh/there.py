@@ -16,7 +16,7 @@ import sys
 import tarfile
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional  # noqa: UP035
+from typing import Any, Dict, Iterator, List, Optional
 
 HALF = ".half"
 CHUNK = 1 << 20
@@ -29,7 +29,8 @@ def probe(folder: Path) -> None:
         place = place.parent
     free = shutil.disk_usage(place).free
     has_venv = _has("venv") and _has("ensurepip")
-    _say({"python": list(sys.version_info[:3]), "free": free, "venv": has_venv, "cpus": _cpus()})
+    python = list(sys.version_info[:3])
+    _say({"python": python, "free": free, "venv": has_venv, "gpus": _gpus()})
 
 
 def _has(module: str) -> bool:
@@ -38,25 +39,32 @@ def _has(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+def _gpus() -> List[str]:
+    names = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(names, capture_output=True, text=True, timeout=30, check=False)
+        return done.stdout.split("\n")[:-1] if done.returncode == 0 else []
+    return []
 
 
 def listing(folder: Path) -> None:
-    """Every whole file below: path → [bytes, time of change in ns]."""
-    found = {}
-    for path in _files(folder):
+    """Every whole file below: path → [bytes, time of change in ns]; every link: path → target."""
+    found, links = {}, {}
+    for path in _entries(folder):
+        name = path.relative_to(folder).as_posix()
         with contextlib.suppress(FileNotFoundError):
-            stat = path.stat()
-            found[path.relative_to(folder).as_posix()] = [stat.st_size, stat.st_mtime_ns]
-    _say(found)
+            if path.is_symlink():
+                links[name] = os.readlink(str(path))  # noqa: PTH115 - Path has it since 3.9
+            elif path.is_file():
+                stat = path.stat()
+                found[name] = [stat.st_size, stat.st_mtime_ns]
+    _say({"files": found, "links": links})
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _entries(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        half = any(p.startswith(".") and p.endswith(HALF) for p in parts)
-        if path.is_file() and not half:
+        if not any(p.startswith(".") and p.endswith(HALF) for p in parts):
             yield path
 
 
@@ -132,7 +140,12 @@ def environment(folder: Path) -> None:
         (folder / "ready").touch()
 
 
-def _run(words: List[str]) -> None:  # noqa: UP006
+def absolute(folder: Path) -> None:
+    """A path from the root."""
+    _say(str(folder.absolute()))
+
+
+def _run(words: List[str]) -> None:
     done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)
     if done.returncode:
         raise SystemExit(done.returncode)
@@ -177,7 +190,7 @@ def _end_of(path: Path, lines: int = 5) -> str:
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
 
 
-def _read(path: Path) -> Dict[str, Any]:  # noqa: UP006
+def _read(path: Path) -> Dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
         found = json.loads(path.read_text())
         return found if isinstance(found, dict) else {}
@@ -187,12 +200,12 @@ def _read(path: Path) -> Dict[str, Any]:  # noqa: UP006
 def _born(pid: int) -> str:
     """When a process began, in the kernel's count: a number used again is another process."""
     with contextlib.suppress(OSError):
-        words = Path("/proc/%d/stat" % pid).read_text().rpartition(")")[2].split()  # noqa: UP031
+        words = Path("/proc/%d/stat" % pid).read_text().rpartition(")")[2].split()
         return "" if words[0] == "Z" else words[19]
     return ""
 
 
-def _alive(folder: Path) -> Optional[int]:  # noqa: UP045
+def _alive(folder: Path) -> Optional[int]:
     found = _read(folder / "pid.json")
     return found["pid"] if found and _born(found["pid"]) == found["born"] != "" else None
 
@@ -238,22 +251,47 @@ def _lines(path: Path, at: int, rest: bool) -> int:
     return at
 
 
+def interrupt(folder: Path) -> None:
+    """Ask the job to stop with a checkpoint."""
+    (folder / "stop").touch()
+    pid = _alive(folder)
+    if pid is not None:
+        _signal(pid, signal.SIGINT)
+
+
 def stop(folder: Path) -> None:
-    """SIGINT to all that the job started, and after some seconds SIGKILL to what is left."""
+    """SIGINT to the job, and after some seconds SIGKILL to all that it started."""
     with _locked(folder / ".lock"):
         pid = _alive(folder)
         if pid is None:
             return
         deadline = time.time() + float(sys.argv[3])
         _signal(pid, signal.SIGINT)
+        started = {pid: _born(pid)}
         while _alive(folder) is not None and time.time() < deadline:
+            started.update(_below(pid))
             time.sleep(0.1)
-        _signal(pid, signal.SIGKILL)  # the group, its leader gone or not
+        for child, born in started.items():
+            if _born(child) == born != "":
+                _signal(child, signal.SIGKILL)
 
 
-def _signal(group: int, number: int) -> None:
+def _below(pid: int) -> Dict[int, str]:
+    """The processes that descend from this one, with when they began."""
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            words = entry.read_text().rpartition(")")[2].split()
+            parents[int(entry.parent.name)] = int(words[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {child: _born(child) for child in found}
+
+
+def _signal(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, number)
+        os.kill(pid, number)
 
 
 def _asked() -> Any:
@@ -266,8 +304,9 @@ def _say(value: Any) -> None:
 
 WANTED = {
     function.__name__: function
-    for function in (probe, listing, digests, take, give, environment, begin, state, follow, stop)
+    for function in (probe, listing, digests, take, give, environment, begin, state, follow)
 }
+WANTED.update(interrupt=interrupt, stop=stop, absolute=absolute)
 
 if __name__ == "__main__":
     WANTED[sys.argv[1]](Path(sys.argv[2]))

@@ -14,6 +14,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -26,7 +27,7 @@ BROKEN = 255  # what `ssh` ends with where it is the line, not the command
 CODE = read_text(Path(__file__).with_name("there.py"))
 HOPELESS = {
     "permission denied": "see that `ssh {host}` lets you in without a password: a key, an agent",
-    "host key verification failed": "run `ssh {host}` once, and accept the host's key if it is right",
+    "host key verification failed": "run `ssh {host}` once, and look whether the key is right",
     "could not resolve hostname": "look at the name, or at its Host in ~/.ssh/config",
     "no route to host": "look at the address, and whether the machine is on",
     "bad configuration option": "mend ~/.ssh/config",
@@ -97,9 +98,12 @@ class Ssh:
         hint = "see that the machine is on; the same command goes on where this one stopped"
         return ComputeError(what, where=str(self.address), hint=hint)
 
-    def listing(self, folder: str) -> Sizes:
-        """Every whole file below a folder there; none where it is not."""
-        return {path: (size, at) for path, (size, at) in self.ask("listing", folder).items()}
+    def listing(self, folder: str) -> tuple[Sizes, dict[str, str]]:
+        """Every whole file below a folder there, and every link with what it names; none where the
+        folder is not."""
+        found = self.ask("listing", folder)
+        sizes = {path: (size, at) for path, (size, at) in found["files"].items()}
+        return sizes, found["links"]
 
     def digests(self, folder: str, paths: Iterable[str]) -> dict[str, str]:
         """Path → SHA-256, of those that are there."""
@@ -113,7 +117,7 @@ class Ssh:
 
     def _push(self, here: Path, there: str) -> int:
         ours = {path.relative_to(here).as_posix(): path for path in _files(here)}
-        theirs = self.listing(there)
+        theirs, _ = self.listing(there)
         alike = [p for p, f in ours.items() if p in theirs and theirs[p][0] == f.stat().st_size]
         seen = self.digests(there, alike) if alike else {}
         same = {path for path in alike if seen.get(path) == digest(ours[path])}
@@ -139,14 +143,16 @@ class Ssh:
         return self._lasting(lambda: self._pull(there, here, check))
 
     def _pull(self, there: str, here: Path, check: bool) -> int:
-        theirs = self.listing(there)
+        theirs, links = self.listing(there)
         alike = [p for p, (size, _) in theirs.items() if _size(here / p) == size]
         unsure = alike if check else [p for p in alike if _time(here / p) != theirs[p][1]]
         seen = self.digests(there, unsure) if unsure else {}
         other = {path for path in unsure if seen.get(path) != digest(here / path)}
-        missing = sorted((theirs.keys() - set(alike)) | other)
+        missing = sorted((theirs.keys() - set(alike)) | other, key=_marks_last)
         if missing:
             self._receive(missing, there, here)
+        for path, target in links.items():
+            _link(here / path, target)
         return len(missing)
 
     def _receive(self, paths: list[str], there: str, here: Path) -> None:
@@ -168,9 +174,9 @@ class Ssh:
         since = time.monotonic()
         while True:
             try:
-                for offset, line in self._follow(folder, offset):
-                    since = time.monotonic()
-                    yield offset, line
+                for at, line in self._follow(folder, offset):
+                    since, offset = time.monotonic(), at
+                    yield at, line
                 return
             except Broken as broken:
                 if time.monotonic() - since > self.patience:
@@ -214,10 +220,8 @@ class _Opened:
         self.process.wait()
         self.reader.join()
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-            try:
+            with suppress(BrokenPipeError):
                 _pipe(stream).close()
-            except BrokenPipeError:
-                pass
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
@@ -258,10 +262,24 @@ def _keep(tar: tarfile.TarFile, member: tarfile.TarInfo, here: Path, asked: set[
     os.utime(here / member.name, ns=(at, at))
 
 
+def _link(path: Path, target: str) -> None:
+    """A link as it is there, to what lies beside it or below."""
+    if target.startswith("/") or ".." in Path(target).parts or path.exists():
+        return
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+
+
 def digest(path: Path) -> str:
     """The SHA-256 of a file here."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _marks_last(path: str) -> tuple[bool, str]:
+    """What says that a step is done comes after what it is done with."""
+    return path.endswith("done.json"), path
 
 
 def _size(path: Path) -> int:
