@@ -60,7 +60,7 @@ COMMANDS = {
     "replay": ("browse.replay", "Show a recorded match turn by turn."),
     "report": ("browse.report", "Rebuild a run's report page."),
     "runs": ("browse.runs", "List the runs in this folder."),
-    "doctor": ("doctor", "Check this machine: versions, devices, extras, disk, tokens."),
+    "doctor": ("doctor.command", "Check this machine: versions, devices, extras, disk, tokens."),
 }
 
 
