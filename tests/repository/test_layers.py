@@ -33,8 +33,9 @@ ORDER = {
     "compute": "base prices hours remote job machine ssh launch follow sweep registry",
     "compute/job": "folder wheel environment package",
     "compute/ssh": "there address transport other_side machine",
+    "serve": "dialect guard engine choices app",
     "cli": "console progress pushing run experiments talk games doctor "
-    "data evaluate browse take_away machines main",
+    "data evaluate browse take_away machines serve main",
 }
 ROOMS = tuple(ORDER[""].split())
 BESIDE = {  # what stands beside the rooms, and the rooms that it may see
@@ -76,7 +77,9 @@ def entries(source: Path) -> dict[str, set[str]]:
     kept = (path for path in folders if path.name != "__pycache__" and not is_data(path, source))
     return {
         "/".join(folder.relative_to(source).parts): {
-            path.stem for path in folder.iterdir() if path.name not in NOT_COUNTED
+            path.stem
+            for path in folder.iterdir()
+            if path.name not in NOT_COUNTED and not is_data(path, source)
         }
         for folder in kept
     }
