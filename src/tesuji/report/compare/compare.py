@@ -2,8 +2,8 @@
 
     comparison = compare([Path("runs/a"), Path("runs/b")])
 
-Runs whose recipes differ in the seed alone are one variant. The first variant is what the others are
-held against.
+Runs whose recipes differ in the seed alone are one variant. The first variant is what the others
+are held against.
 """
 
 import json
@@ -81,7 +81,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure: a cell a variant (None: not measured there), and how each variant differs from the
+    """One figure: a cell a variant (None: not measured there), and how each differs from the
     first (None for the first itself, and where there is nothing to compare)."""
 
     name: str

@@ -1,4 +1,4 @@
-"""The learning curves of several runs, one over the other: a colour a variant, a thin line a run."""
+"""The learning curves of several runs, laid over each other: a colour a variant."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,8 @@
 """Whether two variants of runs differ by more than noise: over seeds, or within one seed each.
 
-Over seeds: Welch's t-test (the figures of a variant's seeds are about normal; the variants may scatter
-differently), and beside it the exact permutation test, which takes nothing for granted but that
-seeds are exchangeable, and which few seeds cannot satisfy: 3 against 3 give 0.1 at the least.
+Over seeds: Welch's t-test (the figures of a variant's seeds are about normal; the variants may
+scatter differently), and beside it the exact permutation test, which takes nothing for granted but
+that seeds are exchangeable, and which few seeds cannot satisfy: 3 against 3 give 0.1 at the least.
 Within one seed: the noise of matches, questions and positions alone. That says whether these two
 models differ, and nothing about the next seed.
 """
