@@ -29,8 +29,9 @@ ORDER = {
     "report": "words headline collect tables views compare page card",
     "pipeline": "plan settings earlier_runs heading step_context checks models steps workers "
     "forecast memory run sweep take_away",
-    "compute": "base remote job machine launch follow sweep registry",
+    "compute": "base remote job machine launch follow sweep modal registry",
     "compute/job": "folder wheel environment package",
+    "compute/modal": "errors gpus volumes image inside machine",
     "cli": "console progress pushing run experiments talk games doctor "
     "data evaluate browse take_away machines main",
 }

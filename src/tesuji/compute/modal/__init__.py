@@ -1,0 +1,1 @@
+"""Jobs on Modal (https://modal.com): begin at `machine.py`."""
