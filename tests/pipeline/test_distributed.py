@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from processes import (
-    CHAIN,
     LEARNERS,
     SAME,
     SFT,
@@ -27,6 +26,7 @@ from processes import (
 
 from tesuji.core.errors import ComputeError, DataError, RecipeError
 from tesuji.core.files import read_json
+from tesuji.pipeline.checks.distributed import check_distributed
 from tesuji.pipeline.checks.recipe import check
 from tesuji.pipeline.run import run_recipe
 from tesuji.recipe.reading.load import load_recipe
@@ -149,62 +149,73 @@ def test_one_process_has_nothing_to_part(tmp_path: Path) -> None:
 
 
 FSDP = "distributed.strategy=fsdp"
+SAVING = ["stages.dpo.save_steps=2", "stages.ppo.save_steps=2"]
 
 
 @pytest.fixture(scope="module")
 def sharded(tmp_path_factory) -> Path:
-    """The run folder of the SFT alone, its weights sharded over two processes."""
+    """The chain's run folder, its weights sharded over two processes."""
     folder = tmp_path_factory.mktemp("sharded")
-    said, _ = run(command(write(folder, SFT), FSDP, *TWO))
+    said, complaints = run(command(write(folder), FSDP, *SAVING, *TWO))
     assert "2 processes (fsdp)" in said
+    assert "arning" not in complaints
     return folder / "runs" / "alone"
 
 
-def test_sharded_weights_learn_what_whole_ones_do(alone: Path, sharded: Path) -> None:
-    """FSDP2; the model handed on is whole, for it was evaluated in one process."""
-    ours, theirs = metrics(alone, "sft"), metrics(sharded, "sft")
-    assert len(ours) == len(theirs)
-    for one, other in zip(ours, theirs, strict=True):
-        assert other == pytest.approx(one, rel=SAME, abs=SAME)
-    assert furthest(alone / "sft" / "final", sharded / "sft" / "final") < SAME
-    assert (sharded / "stages" / "02-after" / "evaluation.json").exists()
+@pytest.mark.parametrize("stage", LEARNERS)
+def test_sharded_weights_learn_what_whole_ones_do(stage: str, alone: Path, sharded: Path) -> None:
+    """FSDP2; the model handed on is whole, for it was loaded by the next stage, or played."""
+    assert_same_learning(alone, sharded, stage)
 
 
 def test_sharded_weights_go_on_from_a_checkpoint(sharded: Path, tmp_path: Path) -> None:
-    """... of theirs; whole ones do not."""
-    recipe, here = write(tmp_path, SFT), tmp_path / "runs" / "alone"
+    """... of theirs. Of rows and pairs, whole weights do not; of play, they do."""
+    recipe, here = write(tmp_path), tmp_path / "runs" / "alone"
     shutil.copytree(sharded, here, symlinks=True)
-    stage = here / "stages" / "01-sft"
-    (stage / "done.json").unlink()
-    shutil.rmtree(stage / "final")
-    shutil.rmtree(stage / "checkpoints" / "checkpoint-7")
+    newest = {"01-sft": "checkpoint-7", "02-dpo": "checkpoint-4", "05-ppo": "step-000003"}
+    for stage, last in newest.items():
+        (here / "stages" / stage / "done.json").unlink()
+        shutil.rmtree(here / "stages" / stage / "final")
+        shutil.rmtree(here / "stages" / stage / "checkpoints" / last)
+    shutil.copytree(here, tmp_path / "runs" / "whole", symlinks=True)
     with pytest.raises(DataError, match="checkpoint of sharded weights"):
         run_recipe(load_recipe(recipe), tmp_path / "runs")
-    said, _ = run(command(recipe, FSDP, *TWO))
-    assert "sft (goes on" in said
-    assert metrics(here, "sft") == [
-        pytest.approx(row, rel=SAME, abs=SAME) for row in metrics(sharded, "sft")
-    ]
-    assert furthest(sharded / "sft" / "final", stage / "final") < SAME
+    said, _ = run(command(recipe, FSDP, *SAVING, *TWO))
+    for stage in newest:
+        name = stage[3:]
+        assert f"{name} (goes on" in said
+        assert metrics(here, name) == [
+            pytest.approx(row, rel=SAME, abs=SAME) for row in metrics(sharded, name)
+        ]
+        assert furthest(sharded / name / "final", here / name / "final") < SAME
+    for stage in ("01-sft", "02-dpo", "04-grpo"):  # the others
+        shutil.copytree(here / "stages" / stage, tmp_path / "runs" / "whole" / "stages" / stage,
+                        symlinks=True, dirs_exist_ok=True)  # fmt: skip
+    alone = run_recipe(load_recipe(recipe, ["name=whole", *SAVING]), tmp_path / "runs").folder
+    assert furthest(sharded / "ppo" / "final", alone / "ppo" / "final") < SAME
 
 
 @pytest.mark.parametrize(
     "changes, where",
     [
-        ([], "stages.dpo.kind"),
-        (["model.lora={}"], "model.lora"),
         (["stages.sft.optimizer=muon"], "stages.sft.optimizer"),
         (["stages.sft.early_stopping_patience=1"], "stages.sft.early_stopping_patience"),
-        (["stages.sft.stop_when=certificate"], "stages.sft.stop_when"),
+        (["stages.grpo.max_staleness=1"], "stages.grpo.max_staleness"),
     ],
 )
 def test_what_sharded_weights_cannot_do_is_refused(
     changes: list[str], where: str, tmp_path: Path
 ) -> None:
-    recipe = write(tmp_path, SFT if changes else CHAIN)
-    with pytest.raises(RecipeError, match="fsdp") as caught:
-        check(load_recipe(recipe, [*changes, FSDP, "distributed.processes=2"]))
+    with pytest.raises(RecipeError, match=r"fsdp|in parts") as caught:
+        check(load_recipe(write(tmp_path), [*changes, FSDP, "distributed.processes=2"]))
     assert caught.value.where == where
+
+
+def test_weights_of_4_bits_are_not_sharded(tmp_path: Path) -> None:
+    """Refused where they could be loaded, too."""
+    words = ["model.lora={}", "model.load_in_4bit=true", FSDP, "distributed.processes=2"]
+    with pytest.raises(RecipeError, match="fsdp"):
+        check_distributed(load_recipe(write(tmp_path), words), None)
 
 
 def test_torchrun_is_recognised(tmp_path: Path) -> None:

@@ -24,14 +24,16 @@ ORDER = {
     "logs": "base numbers files opening json_values records summary poker formats synthetic "
     "registry accept importing",
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
-    "learners": "hooks zero distributed model trainer sft reward_model pairs rl export",
+    "learners": "hooks fsdp zero whole distributed optimizer_state model trainer sft reward_model "
+    "pairs rl export",
     "evaluation": "prompt_files held_out results bfcl_summary matches questions metrics evaluate",
-    "report": "words headline collect tables views compare page card",
+    "report": "words headline collect tables views page compare card",
     "pipeline": "plan settings earlier_runs heading step_context checks models steps workers "
     "forecast memory run sweep take_away",
-    "compute": "base remote job machine launch follow sweep modal registry",
+    "compute": "base prices hours remote job machine ssh launch follow sweep modal registry",
     "compute/job": "folder wheel environment package",
     "compute/modal": "errors gpus volumes image inside machine",
+    "compute/ssh": "there address transport other_side machine",
     "cli": "console progress pushing run experiments talk games doctor "
     "data evaluate browse take_away machines main",
 }

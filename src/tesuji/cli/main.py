@@ -52,11 +52,15 @@ COMMANDS = {
     "export": ("take_away.export", "Write a run's model for other programs."),
     "push": ("take_away.push", "Push a run's model to the Hugging Face Hub."),
     "sweep": ("experiments.sweep", "Run a recipe with many values of its keys, and compare."),
+    "compare": (
+        "experiments.compare",
+        "Compare runs: their figures over seeds, and the noise.",
+    ),
     "ladder": ("evaluate.ladder", "Rate a run's checkpoints and fixed players against each other."),
     "replay": ("browse.replay", "Show a recorded match turn by turn."),
     "report": ("browse.report", "Rebuild a run's report page."),
     "runs": ("browse.runs", "List the runs in this folder."),
-    "doctor": ("doctor", "Check this machine: versions, devices, extras, disk, tokens."),
+    "doctor": ("doctor.command", "Check this machine: versions, devices, extras, disk, tokens."),
 }
 
 

@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from tesuji.core.errors import ComputeError
+from tesuji.learners.fsdp import begin_fsdp
 from tesuji.learners.zero import USED, begin_deepspeed, in_use
 from tesuji.recipe.schema.sections import DistributedSection
 
@@ -58,6 +59,8 @@ def join(asked: DistributedSection | None, device: str) -> DistributedSection | 
     _refuse_launcher(asked)
     if count == 1:
         return asked
+    if asked and asked.strategy == "fsdp":
+        begin_fsdp(count)
     _refuse_device(device)
     state, kind = _meet(asked, device)
     if (state.num_processes, state.distributed_type.value) != (count, kind):

@@ -1,7 +1,4 @@
-"""DeepSpeed's ZeRO (Rajbhandari et al. 2020): what is asked of it, and weights made whole.
-
-    with whole_weights(model):      # in every process at the same moment
-        sampler.sample(...)         # inside, each process has all weights and waits for nobody
+"""DeepSpeed's ZeRO (Rajbhandari et al. 2020): what is asked of it, and its weights gathered.
 
 DeepSpeed compiles nothing for this: the optimizer is torch's AdamW, on the CPU too. What it
 simplifies: a model is loaded whole by every process, and parted (`zero3`) when training begins.
@@ -137,9 +134,9 @@ def end_engines() -> None:
 
 
 @contextlib.contextmanager
-def whole_weights(*models: Any) -> Iterator[None]:
-    """Inside, every process has all weights of these models (of those that ZeRO-3 has parted), and
-    a forward pass calls no other process. What is written to them is lost."""
+def gathered(*models: Any) -> Iterator[None]:
+    """Inside, every process has all weights of those of these models that ZeRO-3 has parted (see
+    `whole_weights`)."""
     parted = [p for model in models for p in model.parameters() if hasattr(p, "ds_id")]
     if not parted:
         yield

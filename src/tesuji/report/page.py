@@ -58,6 +58,12 @@ def render_html(page: dict[str, Any]) -> str:
     )
 
 
+def static_page(name: str, values: dict[str, Any]) -> str:
+    """A page of another template, in the same style and without scripts."""
+    style = Markup(_asset("style.css"))
+    return _environment(autoescape=True).get_template(name).render(values, style=style)
+
+
 def render_markdown(page: dict[str, Any]) -> str:
     """The same report without games and curves, for a terminal, a diff or a model card."""
     return markdown_template("page.md.j2").render(page)

@@ -1,17 +1,16 @@
 """Two processes train as one does, and a rollout without a choice stops neither."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from made_traces import STAGES, assert_same, gradient_of_step, policy
 from places import SUPPORT
+from processes import in_two_processes
 
 from tesuji.core.metric_log import MetricLog
+from tesuji.core.tensors import save_tensors
 from tesuji.learners.rl.train import train_rl
-from tesuji.learners.rl.weights import save_tensors
 from tesuji.recipe.schema.recipe import Recipe
 
 TWO = """
@@ -76,18 +75,6 @@ def test_a_rollout_without_any_choice_is_nothing_to_learn_from(kind: str, tmp_pa
     assert len(learned) == 25
     assert True in learned
     assert False in learned
-
-
-def in_two_processes(folder: Path, script: str, *arguments: str) -> None:
-    """Run a script in two processes on the CPU, over gloo. (`accelerate launch --cpu` starts one
-    process, however many it is asked for.)"""
-    path = folder / "two.py"
-    path.write_text(script)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    done = subprocess.run(
-        [*launch, str(path), *arguments], capture_output=True, text=True, timeout=180
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
 
 
 def test_two_processes_have_the_gradient_of_one(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from tesuji.cli.console import console, say
 from tesuji.core.errors import RecipeError
 
 if TYPE_CHECKING:
+    from tesuji.pipeline.sweep.grid import Grid
+    from tesuji.pipeline.sweep.search import Search
     from tesuji.pipeline.sweep.sweep import Sweep
 
 app = typer.Typer()
@@ -73,9 +75,34 @@ def sweep(
         return
     with Bar() as bar:
         done = planned.run(parallel=parallel, progress=bar)
+    _compare(planned, done)
     if done.failed:
         say(f"failed: {', '.join(done.failed)}. The same command tries them again.")
         raise typer.Exit(1)
+
+
+def _compare(planned: "Sweep", done: "Grid | Search") -> None:
+    """What the runs came to: of a search its best ones first."""
+    from tesuji.pipeline.sweep.search import Search
+    from tesuji.report.compare.compare import compare
+    from tesuji.report.compare.page import write_comparison
+    from tesuji.report.compare.table import comparison_table
+
+    names = [run.name for run in planned.runs]
+    if isinstance(done, Search):
+        ranked = done.ranked()[:SHOWN]
+        names = [name for name, _, _ in ranked]
+        table = Table("run", planned.metric)
+        for name, value, _ in ranked:
+            table.add_row(name, f"{value:.4g}")
+        console.print(table)
+    folders = [planned.folder / name for name in names if name not in done.failed]
+    if len(folders) < 2:
+        return
+    comparison, page = compare(folders), planned.folder / "comparison.html"
+    write_comparison(comparison, page)
+    console.print(comparison_table(comparison))
+    say(f"Curves, and all figures: {page}")
 
 
 def _direction(metric: str, direction: str, trials: int) -> bool:

@@ -5,10 +5,12 @@ that it is found again; its function has one container at most, so that a second
 because this side was killed before it noted the first, waits behind that and finds it done.
 """
 
-import os
+import io
+import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from tesuji.compute.modal.errors import speaking
 from tesuji.compute.modal.image import image_for
 from tesuji.compute.modal.inside import run_job
 from tesuji.compute.modal.volumes import CACHE, OUTPUTS, Names, bring, names, opened, read
+from tesuji.compute.prices import price_of
 from tesuji.compute.remote import EXIT, HEARTBEAT, LOG, ORDER, STOP
 from tesuji.core.errors import ComputeError, did_you_mean, first_line
 from tesuji.core.files import read_json, write_json
@@ -65,12 +68,9 @@ class ModalMachine:
 
     def price(self, wish: Wish) -> Price:
         """By the workspace's own rates; by the table where they cannot be had."""
-        live: dict[str, float] | None = None
-        with suppress(exception.Error, OSError, KeyError, ValueError):
-            rates = modal.Workspace.from_context().billing.rates()
-            live = {key: float(rates[key]) for key in rates}
-            return gpus.price(wish, live)
-        return gpus.price(wish, None)
+        gpus.checked(wish)
+        plain = replace(wish, gpu=wish.gpu.upper().rstrip("!"))
+        return price_of(plain, _live_price)
 
     def start(self, job: JobFolder, secrets: Mapping[str, str]) -> None:
         """Volumes, package, app, call: each noted as it is made, each found again."""
@@ -183,7 +183,7 @@ class ModalMachine:
                 modal.FunctionCall.from_id(handle["call"]).cancel(terminate_containers=True)
                 return
             with outputs.batch_upload(force=True) as batch:
-                batch.put_file(_bytes(b"stop"), f"/{job.id}/{STOP}")
+                batch.put_file(io.BytesIO(b"stop"), f"/{job.id}/{STOP}")
 
     def stop(self, job: JobFolder) -> None:
         """The app is stopped, and with it its containers; the volumes stay."""
@@ -201,6 +201,12 @@ class ModalMachine:
     def release(self, leftover: Leftover) -> None:
         """Its app is stopped."""
         _stop_app(leftover.id)
+
+
+def _live_price(wish: Wish) -> Price:
+    with speaking("--on modal"):
+        rates = modal.Workspace.from_context().billing.rates()
+    return gpus.live_price(wish, {key: float(rates[key]) for key in rates})
 
 
 def _stop_app(name: str) -> None:
@@ -236,8 +242,6 @@ def _call_says(call: modal.FunctionCall[Any]) -> str | None:
 
 
 def _json(volume: modal.Volume, path: str) -> Any:
-    import json
-
     text = read(volume, path)
     with suppress(ValueError):
         return json.loads(text) if text else None
@@ -249,9 +253,3 @@ def _ended(said: dict[str, Any]) -> Status:
         said["phase"], said.get("exit_code"), said.get("message", ""),
         said.get("started"), said.get("ended"),
     )  # fmt: skip
-
-
-def _bytes(content: bytes) -> Any:
-    import io
-
-    return io.BytesIO(content)

@@ -36,9 +36,9 @@ class Names:
 
 
 def names(wish: Wish, run: str, environment: Mapping[str, str] | None = None) -> Names:
-    """By who experiments and on what: the options `experimenter` and `experiment`, else EXPERIMENTER
-    and EXPERIMENT_NAME, else the user here and the run's name. No two experiments have the same:
-    WHO has no hyphen. Raises ComputeError for a name that cannot be one.
+    """By who experiments and on what: the options `experimenter` and `experiment`, else
+    EXPERIMENTER and EXPERIMENT_NAME, else the user here and the run's name. No two experiments
+    have the same: WHO has no hyphen. Raises ComputeError for a name that cannot be one.
     """
     known = os.environ if environment is None else environment
     who = wish.options.get("experimenter") or known.get("EXPERIMENTER")

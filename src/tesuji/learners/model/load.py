@@ -16,6 +16,7 @@ from typing import Any
 from tesuji.core.checksums import CHECKSUMS, damage
 from tesuji.core.errors import EngineError, TesujiError, first_line
 from tesuji.core.progress import SILENT, Progress
+from tesuji.learners.fsdp import reshard
 from tesuji.learners.model.dtype import computes_bfloat16, dtype_of, parameters_of
 from tesuji.learners.model.memory import ran_out_of_memory
 from tesuji.learners.model.rules import TINY
@@ -153,7 +154,7 @@ def load_model(
     fit_threads(model)
     require_support(model, source, Path(source))
     if shards > 1:
-        _reshard(model)
+        reshard(model)
     return model
 
 
@@ -164,15 +165,6 @@ def _sharding(shards: int) -> dict[str, Any]:
     from transformers.distributed import DistributedConfig
 
     return {"distributed_config": DistributedConfig(fsdp_size=shards)}
-
-
-def _reshard(model: Any) -> None:
-    """Put away what a forward pass has gathered: an optimizer would take it for the parameters."""
-    from torch.distributed.fsdp import FSDPModule
-
-    for module in model.modules():
-        if isinstance(module, FSDPModule):
-            module.reshard()
 
 
 def _dtype(section: ModelSection, source: str, device: str) -> Any:

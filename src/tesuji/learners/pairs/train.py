@@ -13,6 +13,7 @@ from typing import Any, NotRequired, TypedDict
 from tesuji.core.metric_log import MetricLog
 from tesuji.core.types import Pair
 from tesuji.learners.distributed import is_main
+from tesuji.learners.fsdp import is_parted
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.logprobs import Scored
@@ -23,7 +24,7 @@ from tesuji.learners.pairs.accuracy import Margin, Preference
 from tesuji.learners.pairs.summary import PairSummary, log_once, summarise
 from tesuji.learners.pairs.tokens import PairRow, PairTokens, tokenize_pairs, training_pairs
 from tesuji.learners.trainer.trainer import arguments, for_training, optimizer, run
-from tesuji.learners.zero import whole_weights
+from tesuji.learners.whole import whole_weights
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.sections import PromptSection
 
@@ -122,8 +123,11 @@ def train_pairs(
     trainer = make_trainer(learner, rows, held, name=name, out=out, seed=seed)
     log_once(metrics, name, 0, before)
     seconds = run(trainer, name, out, metrics, hooks)
+    if in_parts := is_parted(policy.model):
+        learner.hand_back(dtype)  # which would part them again
     with whole_weights(policy.model):
-        learner.hand_back(dtype)
+        if not in_parts:
+            learner.hand_back(dtype)
         ended = _scored(learner, held.rows, name)
         after, margin = learner.judge(ended, begun)
         log_once(metrics, name, trainer.state.global_step, after)

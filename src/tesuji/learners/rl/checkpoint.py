@@ -20,17 +20,18 @@ from typing import Any
 
 import torch
 from pydantic import TypeAdapter
-from torch import Tensor
 
 from tesuji.core.checksums import sealed_folder
 from tesuji.core.errors import DataError
 from tesuji.core.files import discard, read_json, write_json
+from tesuji.core.tensors import load_tensors, save_tensors
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.save import save_policy
+from tesuji.learners.optimizer_state import put_state, state_by_name
 from tesuji.learners.rl.rollout.play import Rollout
 from tesuji.learners.rl.update.build import named_parameters
 from tesuji.learners.rl.update.optimizer_step import Learner
-from tesuji.learners.rl.weights import Weights, copy_of, load_tensors, put_into, save_tensors
+from tesuji.learners.rl.weights import Weights, copy_of, put_into
 
 FORMAT = 1
 ROLLOUTS = "rollouts.json"
@@ -46,14 +47,15 @@ def save_checkpoint(
     learner: Learner,
     copies: Mapping[str, Weights],
     rollouts: Mapping[int, Rollout],
+    optimizer: Weights | None,
     state: Mapping[str, Any],
 ) -> None:
-    """Write `folder/step-NNNNNN`."""
+    """Write `folder/step-NNNNNN`; `optimizer` is what `gather_optimizer` gave."""
     target = folder / f"step-{step:06d}"
     with sealed_folder(target) as aside:
         _write_model(aside, policy, learner)
-        if learner.engine is None:
-            save_tensors(aside / "optimizer.safetensors", _optimizer_tensors(learner))
+        if optimizer is not None:
+            save_tensors(aside / "optimizer.safetensors", optimizer)
         else:
             (folder / ENGINE).rename(aside / ENGINE)
         flat = {f"{kind}/{name}": t for kind, kept in copies.items() for name, t in kept.items()}
@@ -64,11 +66,14 @@ def save_checkpoint(
         write_json(aside / "state.json", {"format": FORMAT, "step": step, **state})
 
 
-def save_engine(folder: Path, learner: Learner) -> None:
-    """Every process: write what only DeepSpeed knows, where `save_checkpoint` takes it from."""
-    if learner.engine is not None:
-        with learner.parted():
-            learner.engine.save_checkpoint(str(folder / ENGINE), tag=ENGINE)
+def gather_optimizer(folder: Path, learner: Learner) -> Weights | None:
+    """Every process: the optimizer's state for `save_checkpoint`; None where it is DeepSpeed's,
+    which has written it then to where that takes it from."""
+    with learner.parted():
+        if learner.engine is None:
+            return state_by_name(named_parameters(learner.module), learner.optimizer)
+        learner.engine.save_checkpoint(str(folder / ENGINE), tag=ENGINE)
+    return None
 
 
 def keep_newest(folder: Path, count: int) -> None:
@@ -116,7 +121,8 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
 def load_critic(checkpoint: Path, learner: Learner) -> None:
     """Give the learner's critic, if it has one, the weights that were saved."""
     if (critic := learner.module.critic_part()) is not None:
-        put_into(critic, load_tensors(checkpoint / VALUE_HEAD))
+        with learner.writing(critic):
+            put_into(critic, load_tensors(checkpoint / VALUE_HEAD))
 
 
 def load_copies(checkpoint: Path, device: torch.device) -> dict[str, Weights]:
@@ -134,34 +140,11 @@ def load_rollouts(checkpoint: Path) -> dict[int, Rollout]:
     return BY_STEP.validate_json(path.read_bytes()) if path.exists() else {}
 
 
-def _optimizer_tensors(learner: Learner) -> Weights:
-    """The optimizer's state, `parameter/key` → tensor; plain numbers become 0-d tensors."""
-    return {
-        f"{name}/{key}": torch.as_tensor(value).clone()
-        for name, parameter in named_parameters(learner.module).items()
-        for key, value in learner.optimizer.state.get(parameter, {}).items()
-        if value is not None
-    }
-
-
 def load_optimizer(checkpoint: Path, learner: Learner) -> None:
     """Give the optimizer (or each of its members) back the state it had."""
-    if learner.engine is not None:
-        with learner.parted():
+    with learner.parted():
+        if learner.engine is not None:
             learner.engine.load_checkpoint(str(checkpoint / ENGINE), tag=ENGINE)
-        return
-    saved: dict[str, Weights] = {}
-    for path, tensor in load_tensors(checkpoint / "optimizer.safetensors").items():
-        name, _, key = path.rpartition("/")
-        saved.setdefault(name, {})[key] = tensor
-    optimizer = learner.optimizer
-    names = {id(p): name for name, p in named_parameters(learner.module).items()}
-    for member in getattr(optimizer, "members", (optimizer,)):
-        for parameter in (p for group in member.param_groups for p in group["params"]):
-            if (state := saved.get(names[id(parameter)])) is not None:
-                member.state[parameter] = {k: _placed(k, v, parameter) for k, v in state.items()}
-
-
-def _placed(key: str, value: Tensor, parameter: Tensor) -> Tensor:
-    """Moments live where their parameter does; AdamW keeps its count of steps in float32."""
-    return value if key == "step" and value.ndim == 0 else value.to(parameter.device)
+            return
+        saved = load_tensors(checkpoint / "optimizer.safetensors")
+        put_state(named_parameters(learner.module), learner.optimizer, saved)

@@ -21,7 +21,7 @@ from tesuji.episodes.rewards.base import RewardModel
 from tesuji.learners.distributed import is_main
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
-from tesuji.learners.rl.checkpoint import copy_model, save_engine, save_model
+from tesuji.learners.rl.checkpoint import copy_model, gather_optimizer, save_model
 from tesuji.learners.rl.metrics import rollout_metrics, speed, staleness
 from tesuji.learners.rl.monitor import console_line
 from tesuji.learners.rl.rollout.ahead import Rollouts
@@ -227,9 +227,9 @@ class _Loop:
     def save(self) -> None:
         """A checkpoint; every process waits for it."""
         self.state.rollouts = self.rollouts.keep()
-        save_engine(self.state.folder, self.learner)
+        optimizer = gather_optimizer(self.state.folder, self.learner)
         if is_main():
-            self.state.save()
+            self.state.save(optimizer)
         self.state.saved_at = self.state.step
         self.learner.accelerator.wait_for_everyone()
 

@@ -1,4 +1,4 @@
-"""Weights as plain dictionaries of tensors: copies to go back to, averages, files.
+"""Weights as plain dictionaries of tensors: copies to go back to, averages.
 
 A copy of an adapter, or of a whole model, is swapped in for a while and out again, bit for bit;
 nothing is ever merged and unmerged.
@@ -7,13 +7,11 @@ nothing is ever merged and unmerged.
 import contextlib
 import copy
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from tesuji.core.errors import DataError
-from tesuji.core.files import atomic_path
+from tesuji.learners.optimizer_state import in_parts_like
 from tesuji.players.sampling.support_check import know_copy
 
 Weights = dict[str, Tensor]
@@ -38,7 +36,7 @@ def put_into(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Overwrite the module's parameters of these names."""
     parameters = dict(module.named_parameters())
     for name, value in weights.items():
-        parameters[name].copy_(value)
+        parameters[name].copy_(in_parts_like(parameters[name], value))
 
 
 @contextlib.contextmanager
@@ -61,24 +59,3 @@ def move_towards(weights: Weights, module: nn.Module, share: float) -> None:
     for name, parameter in module.named_parameters():
         if name in weights:
             weights[name].lerp_(parameter.detach().to(weights[name].dtype), share)
-
-
-def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors as one safetensors file, whole or not at all."""
-    from safetensors.torch import save_file
-
-    with atomic_path(path) as aside:
-        save_file(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, aside
-        )
-
-
-def load_tensors(path: Path, device: torch.device | str = "cpu") -> Weights:
-    """Read what `save_tensors` wrote. Raises DataError when it cannot be read."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path, device=str(device))
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"cannot read these weights: {error}", where=str(path)) from error

@@ -26,7 +26,7 @@ from tesuji.learners.trainer.trainer import (
     optimizer,
     run,
 )
-from tesuji.learners.zero import whole_weights
+from tesuji.learners.whole import whole_weights
 from tesuji.recipe.schema.sections import PromptSection
 from tesuji.recipe.schema.stages import SftStage
 
@@ -83,9 +83,12 @@ def train_sft(
         tokens=rows.tokens,
         **trainer_facts(trainer, out, seconds),
     )
-    with whole_weights(policy.model):
-        if is_main() or is_sharded(policy.model):
-            save_policy(policy, out / "final")
+    if is_sharded(policy.model):
+        save_policy(policy, out / "final")
+    else:
+        with whole_weights(policy.model):
+            if is_main():
+                save_policy(policy, out / "final")
     if is_main():
         summary.write(out)
     return summary

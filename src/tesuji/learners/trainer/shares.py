@@ -14,6 +14,7 @@ from accelerate.data_loader import prepare_data_loader
 from torch.utils.data import BatchSampler, DataLoader
 
 from tesuji.learners.distributed import process
+from tesuji.learners.fsdp import refuse_whole
 from tesuji.learners.zero import refuse_other_engine
 
 
@@ -51,6 +52,7 @@ class SharedBatches:
     def training_step(self: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
         """By the engine that was asked for."""
         refuse_other_engine(model)
+        refuse_whole(model)
         return super().training_step(model, *args, **kwargs)  # type: ignore[misc]
 
     def evaluation_loop(self: Any, *args: Any, **kwargs: Any) -> Any:

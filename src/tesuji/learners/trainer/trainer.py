@@ -12,6 +12,7 @@ from tesuji.core.errors import DataError, EngineError
 from tesuji.core.files import discard, read_json
 from tesuji.core.metric_log import MetricLog, TextLog
 from tesuji.learners.distributed import is_main, is_sharded, wait
+from tesuji.learners.fsdp import fsdp_in_use
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.memory import telling_memory
 from tesuji.learners.zero import in_use, trainer_options
@@ -20,7 +21,7 @@ from tesuji.recipe.schema.stages import SftStage
 from tesuji.recipe.schema.training import Training
 
 STOPPED = "stopped.json"
-BY_NAME = "optimizer_by_name.pt"  # the optimizer's state where weights are sharded
+BY_NAME = "optimizer_by_name.safetensors"  # the optimizer's state where weights are sharded
 WHOLE = "whole weights"
 ENGINE = "engine.json"  # which of DeepSpeed's engines wrote a checkpoint
 SAME = (  # keys of a stage that transformers calls so, too
@@ -124,7 +125,7 @@ def run(trainer: Any, name: str, out: Path, metrics: MetricLog, hooks: Hooks) ->
     """
     _listen(trainer, name, out, metrics, hooks)
     checkpoint = sound_checkpoint(out, hooks.say)
-    _refuse_other_kind(checkpoint, trainer.model)
+    _refuse_other_kind(checkpoint)
     metrics.forget_after(name, step_of(checkpoint))
     started = time.monotonic()
     if checkpoint is not None and _is_last(checkpoint, out):
@@ -145,15 +146,15 @@ def sound_checkpoint(out: Path, say: Callable[[str], None]) -> Path | None:
     return newest_checkpoint(folder)
 
 
-def _refuse_other_kind(checkpoint: Path | None, model: Any) -> None:
+def _refuse_other_kind(checkpoint: Path | None) -> None:
     """Every strategy keeps its optimizer's state in other files, DeepSpeed a file a process."""
     if checkpoint is not None:
-        refuse_kind(_kind_before(checkpoint), model, checkpoint)
+        refuse_kind(_kind_before(checkpoint), kind_of(), checkpoint)
 
 
-def refuse_kind(before: str, model: Any, checkpoint: Path) -> None:
+def refuse_kind(before: str, now: str, checkpoint: Path) -> None:
     """Raise DataError where a checkpoint of this kind cannot be gone on with."""
-    if before == (now := kind_of(model)):
+    if before == now:
         return
     raise DataError(
         f"a checkpoint of {before}, and this run is one of {now}",
@@ -162,11 +163,11 @@ def refuse_kind(before: str, model: Any, checkpoint: Path) -> None:
     )
 
 
-def kind_of(model: Any) -> str:
-    """What the checkpoints of this model are of, in words."""
+def kind_of() -> str:
+    """What the checkpoints of these processes are of, in words."""
     if (zero := in_use()) is not None:
         return f"{zero.strategy} in {zero.processes} processes"
-    return "sharded weights" if is_sharded(model) else WHOLE
+    return "sharded weights" if fsdp_in_use() else WHOLE
 
 
 def _kind_before(checkpoint: Path) -> str:

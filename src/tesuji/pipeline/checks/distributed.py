@@ -67,8 +67,8 @@ def _check_zero(where: str, stage: Training, recipe: Recipe, facts: ModelFacts |
 
 
 def _check_ahead(where: str, recipe: Recipe) -> None:
-    if recipe.distributed and recipe.distributed.zero_stage:
-        what = "the copy of the policy that plays ahead is not made of DeepSpeed's weights"
+    if recipe.distributed and recipe.distributed.strategy != "ddp":
+        what = "the copy of the policy that plays ahead is not made of weights in parts"
     elif recipe.sampling.engine == "vllm":
         what = "the servers get new weights from all processes together, in turns with the updates"
     else:
@@ -77,16 +77,12 @@ def _check_ahead(where: str, recipe: Recipe) -> None:
 
 
 def _check_fsdp(where: str, stage: Training, recipe: Recipe) -> None:
-    if not isinstance(stage, SftStage):
-        what, where = "only SFT learns", f"{where}.kind"
-    elif recipe.model.lora is not None or recipe.model.load_in_4bit:
-        what, where = "only whole models learn", "model.lora"
+    if recipe.model.load_in_4bit:
+        what, where = "no weights of 4 bits can be parted", "model.load_in_4bit"
     elif stage.optimizer != "adamw":
         what, where = "only adamw goes", f"{where}.optimizer"
-    elif stage.early_stopping_patience:
+    elif isinstance(stage, SftStage) and stage.early_stopping_patience:
         what, where = "there is no best model to go back to", f"{where}.early_stopping_patience"
-    elif stage.stop_when != "never":
-        what, where = "no model plays", f"{where}.stop_when"
     else:
         return
     raise RecipeError(f"{what} with sharded weights (fsdp)", where=where, hint=HINT)

@@ -19,7 +19,7 @@ from tesuji.learners.pairs.reward import train_reward
 from tesuji.learners.sft.train import train_sft
 from tesuji.learners.trainer.summary import TrainingSummary
 from tesuji.learners.trainer.trainer import sound_checkpoint
-from tesuji.learners.zero import whole_weights
+from tesuji.learners.whole import whole_weights
 from tesuji.pipeline.step_context import model_player, say_how_run
 from tesuji.pipeline.steps.data import rows_for
 from tesuji.recipe.schema.pairs import DpoStage, PairTraining, RewardStage
@@ -60,25 +60,27 @@ def run_training(
         summary = train_dpo(stage, policy, lora=lora, hooks=hooks, **shared)
     else:
         assert isinstance(stage, SftStage)
-        begun = sound_checkpoint(out, progress.say) if _shards(recipe) > 1 else None
-        policy = trainable(recipe, str(begun or source))
+        shards = _shards(recipe)
+        begun = sound_checkpoint(out, progress.say) if shards > 1 else None
+        policy = trainable(recipe, str(begun or source), shards)
         say_how_run(policy, progress)
         until = stop_when(stage.stop_when, name, policy, recipe, game, metrics)
         summary = train_sft(stage, policy, hooks=replace(hooks, stop_when=until), **shared)
     progress.say(summary.in_words())
 
 
-def trainable(recipe: Recipe, source: str) -> Policy:
+def trainable(recipe: Recipe, source: str, shards: int = 1) -> Policy:
     """The model in `source`, with the recipe's adapter on it where it asks for one."""
-    policy = load_policy(recipe.model, source, shards=_shards(recipe))
+    policy = load_policy(recipe.model, source, shards=shards)
     lora = recipe.model.adapters
     return policy if lora is None else with_adapter(policy, lora, recipe.seed)
 
 
 def _shards(recipe: Recipe) -> int:
-    """Among how many processes the weights are divided."""
-    section = recipe.distributed
-    return section.processes if section and section.strategy == "fsdp" else 1
+    """Among how many processes a model that learns from rows is parted as it is loaded: one with
+    an adapter is parted later, together with that."""
+    section, whole = recipe.distributed, recipe.model.adapters is None
+    return section.processes if section and section.strategy == "fsdp" and whole else 1
 
 
 def stop_when(

@@ -249,7 +249,7 @@ class DistributedSection(Section):
     strategy: Literal["ddp", "zero1", "zero2", "zero3", "fsdp"] = "ddp"
     """`ddp`: each has the whole model. DeepSpeed's ZeRO: each keeps its part of the optimizer
     state (`zero1`), of the gradients too (`zero2`), of the weights too (`zero3`). `fsdp`: its part
-    of all three (FSDP2); SFT of whole models only."""
+    of all three (FSDP2)."""
     offload: Literal["none", "optimizer", "all"] = "none"
     """What ZeRO keeps in the CPU's memory: the optimizer and its step, or (`zero3`) the weights
     that are not in use as well."""

@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tesuji.core.tensors import load_tensors, save_tensors
 from tesuji.episodes.schedule.schedule import Schedule
 from tesuji.learners.distributed import is_main
-from tesuji.learners.rl.weights import Weights, copy_of, load_tensors, save_tensors, swapped
+from tesuji.learners.rl.weights import Weights, copy_of, swapped
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.by_game import ByGame
 from tesuji.players.guarded_player import GuardedPlayer

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 
 from tesuji.core.files import discard, read_json, write_json
+from tesuji.core.tensors import save_tensors
 from tesuji.learners.distributed import is_main, on_main
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.sources import base_of, resolved
-from tesuji.learners.rl.weights import save_tensors
 from tesuji.players.sampling.local import stop_ids_of
 from tesuji.players.sampling.modes import evaluating
 from tesuji.players.vllm.generate import MOST_IDS, next_token_body, next_token_logprobs

@@ -130,7 +130,7 @@ class ActorCritic(nn.Module):
             frozen = hidden.detach()
             hidden = frozen + self.value_grad * (hidden - frozen) if self.value_grad else frozen
         before, after = self.value_head(hidden.float()).squeeze(-1)
-        return before, after
+        return before.clone(), after.clone()  # FSDP2 warns of views
 
     def _hidden(self, model: Any, batch: MicroBatch) -> Tensor:
         """Last hidden states [R * L, D]. Padding is on the right, where no causal model sees it;

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from tesuji.learners.fsdp import fsdp_in_use, part
 from tesuji.learners.model.load import Policy
 from tesuji.learners.rl.update.actor_critic import ActorCritic, critic_parameters, policy_parameters
 from tesuji.learners.rl.update.learning_rate import LearningRate
@@ -35,6 +36,8 @@ def build_learner(
         value_grad=stage.value_grad if isinstance(stage, PpoStage) else 0.0,
         entropy_grad=max(stage.entropy_coef, stage.entropy_coef_final or 0.0) > 0,
     )
+    if fsdp_in_use():
+        part(actor)
     optimizer = _optimizer(stage, actor)
     learning_rate = LearningRate(stage, optimizer)
     learner = Learner(
@@ -61,12 +64,14 @@ def _accelerator(stage: RLStage, model: Any) -> Any:
 
 
 def _prepared(accelerator: Any, actor: ActorCritic, optimizer: Any) -> Any:
-    """The actor as all processes learn with it: as it is, in DDP, or in an engine of DeepSpeed."""
+    """The actor as all processes learn with it: as it is (FSDP2's parts too), in DDP, or in an
+    engine of DeepSpeed."""
     if in_use() is not None:
         engine, _ = accelerator.prepare(actor, optimizer)
         refuse_other_engine(engine)
         return engine
-    return accelerator.prepare(actor) if accelerator.num_processes > 1 else actor
+    by_itself = accelerator.num_processes == 1 or fsdp_in_use()
+    return actor if by_itself else accelerator.prepare(actor)
 
 
 def loss_options(stage: RLStage, step: int, beta: float) -> LossOptions:

@@ -32,7 +32,6 @@ from tesuji.learners.rl.update.optimizer_step import (
     worth_a_pass,
 )
 from tesuji.learners.rl.update.reference import Reference
-from tesuji.learners.zero import keep_changes
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import GrpoStage, PpoStage, RLStage
 
@@ -78,9 +77,8 @@ def new_unit(learner: Learner, estimate: Estimate) -> float:
     head = learner.module.value_head
     if head is None or estimate.returns is None:
         return 1.0
-    learner.returns.observe(moments(estimate.returns), head)
-    if learner.engine is not None:
-        keep_changes(learner.engine, head.parameters())
+    with learner.writing(head):
+        learner.returns.observe(moments(estimate.returns), head)
     return learner.returns.unit
 
 

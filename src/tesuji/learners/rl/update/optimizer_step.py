@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from tesuji.core.errors import EngineError
 from tesuji.learners.distributed import gathered, gathered_sums, process
@@ -26,7 +27,8 @@ from tesuji.learners.rl.update.batch import MicroBatch, Row, collate, micro_batc
 from tesuji.learners.rl.update.learning_rate import LearningRate
 from tesuji.learners.rl.update.loss import LossOptions, TokenData, token_loss
 from tesuji.learners.rl.update.return_scale import ReturnScale
-from tesuji.learners.zero import in_use, whole_weights
+from tesuji.learners.whole import whole_weights
+from tesuji.learners.zero import in_use, keep_changes
 from tesuji.players.sampling.modes import evaluating, updating
 
 
@@ -64,10 +66,20 @@ class Learner:
 
     @contextlib.contextmanager
     def parted(self) -> Iterator[None]:
-        """Inside, ZeRO-3's weights are in parts: for whatever the engine itself does."""
+        """Inside, weights that are parted are in parts: as the optimizer knows them."""
         self.whole.close()
         yield
         self.gather()
+
+    @contextlib.contextmanager
+    def writing(self, module: nn.Module) -> Iterator[None]:
+        """Inside, what is written in place to the weights of this part of the actor is kept."""
+        if self.engine is None:
+            with self.parted():
+                yield
+        else:
+            yield
+            keep_changes(self.engine, module.parameters())
 
     @property
     def trees(self) -> bool:
@@ -264,7 +276,8 @@ def _clip(learner: Learner, loss: float) -> float:
         return float(engine.get_global_grad_norm())
     parameters = [p for p in learner.module.parameters() if p.grad is not None]
     most = learner.max_grad_norm or float("inf")
-    return float(torch.nn.utils.clip_grad_norm_(parameters, most))
+    norm = torch.nn.utils.clip_grad_norm_(parameters, most)
+    return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
 
 
 def _halve(learner: Learner, rows: Sequence[Row], error: Exception) -> None:

@@ -1,0 +1,58 @@
+"""An optimizer's state by the names of its parameters, whole, whatever has parted it.
+
+tensors = state_by_name(parameters, optimizer)       # in every process at the same moment
+put_state(parameters, optimizer, tensors)            # in any number of processes
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from tesuji.learners.distributed import is_main
+
+
+def state_by_name(parameters: Mapping[str, Tensor], optimizer: Any) -> dict[str, Tensor]:
+    """`parameter/key` → tensor, plain numbers 0-d; in the main process, for the others have it only
+    while it is gathered."""
+    kept: dict[str, Tensor] = {}
+    for name, parameter in parameters.items():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            if value is not None:
+                whole = value.full_tensor() if isinstance(value, DTensor) else value
+                if is_main():
+                    kept[f"{name}/{key}"] = torch.as_tensor(whole).clone()
+    return kept
+
+
+def put_state(
+    parameters: Mapping[str, Tensor], optimizer: Any, saved: Mapping[str, Tensor]
+) -> None:
+    """Give the optimizer (or each of its members) back the state it had."""
+    states: dict[str, dict[str, Tensor]] = {}
+    for path, tensor in saved.items():
+        name, _, key = path.rpartition("/")
+        states.setdefault(name, {})[key] = tensor
+    names = {id(parameter): name for name, parameter in parameters.items()}
+    for member in getattr(optimizer, "members", (optimizer,)):
+        for parameter in (p for group in member.param_groups for p in group["params"]):
+            if (state := states.get(names[id(parameter)])) is not None:
+                member.state[parameter] = {k: _placed(k, v, parameter) for k, v in state.items()}
+
+
+def _placed(key: str, value: Tensor, parameter: Tensor) -> Tensor:
+    """Moments live where their parameter does, in parts like its own; AdamW keeps its count of
+    steps in float32."""
+    if key == "step" and value.ndim == 0:
+        return value
+    return in_parts_like(parameter, value)
+
+
+def in_parts_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """The value where the parameter is, in parts if that is (FSDP2's)."""
+    value = value.to(parameter.device)
+    if not isinstance(parameter, DTensor):
+        return value
+    return distribute_tensor(value, parameter.device_mesh, parameter.placements)
