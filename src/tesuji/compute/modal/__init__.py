@@ -1,1 +1,0 @@
-"""Jobs on Modal (https://modal.com): begin at `machine.py`."""
