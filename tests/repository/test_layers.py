@@ -22,7 +22,7 @@ ORDER = {
     "guarded_player chat by_game",
     "episodes": "store transcript show results reply_rules arena rewards schedule cluster",
     "logs": "base numbers files opening json_values records summary poker formats synthetic "
-    "registry accept importing",
+    "registry accept jobs readers importing",
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
     "learners": "hooks fsdp zero whole distributed optimizer_state model trainer sft reward_model "
     "pairs rl export",
