@@ -70,7 +70,7 @@ def make_plan(recipe: Recipe, run: Path) -> list[Step]:
 
 def steps_of(recipe: Recipe) -> list[Step]:
     """The steps in order, whatever is done of them already."""
-    return _with_keys(recipe, _outline(recipe))
+    return _with_keys(recipe, outline(recipe))
 
 
 def decide(plan: Sequence[Step], run: Path) -> list[Step]:
@@ -103,8 +103,9 @@ def _lost(step: Step, run: Path, needed: bool) -> str:
     return f"its {result} is gone" if needed and not (folder / result).exists() else ""
 
 
-def _outline(recipe: Recipe) -> list[Step]:
-    """Stages in recipe order; "before" stands in front of the first learner, "after" at the end.
+def outline(recipe: Recipe) -> list[Step]:
+    """The steps without their keys: enough to find their results, without the files they were made
+    from. Stages in recipe order; "before" stands in front of the first learner, "after" at the end.
     A reward stage learns from the policy and leaves it as it was."""
     steps: list[Step] = []
     looks = recipe.evaluation
