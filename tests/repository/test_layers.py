@@ -22,7 +22,7 @@ ORDER = {
     "guarded_player chat by_game",
     "episodes": "store transcript show results reply_rules arena rewards schedule cluster",
     "logs": "base numbers files opening json_values records summary poker formats synthetic "
-    "registry accept importing",
+    "registry accept jobs readers importing",
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
     "learners": "hooks fsdp zero whole distributed optimizer_state model trainer sft reward_model "
     "pairs rl export",
@@ -30,8 +30,9 @@ ORDER = {
     "report": "words headline collect tables views page compare card",
     "pipeline": "plan settings earlier_runs heading step_context checks models steps workers "
     "forecast memory run sweep take_away",
-    "compute": "base prices hours remote job machine ssh launch follow sweep registry",
+    "compute": "base prices hours remote job machine ssh launch follow sweep modal registry",
     "compute/job": "folder wheel environment package",
+    "compute/modal": "errors gpus volumes image inside machine",
     "compute/ssh": "there address transport other_side machine",
     "serve": "dialect guard engine choices app",
     "cli": "console progress pushing run experiments talk games doctor "

@@ -24,6 +24,7 @@ from tesuji.recipe.schema.sections import Section, replies_only
 from tesuji.recipe.schema.stages import SftStage
 
 MAKES_DATA = (DataStage, LogsStage)
+WHO_READS = ("engine", "address", "processes")  # of logs: what changes nothing in the rows
 Decision = Literal["run", "resume", "skip"]
 WHY: Mapping[str, tuple[Decision, str]] = {
     "absent": ("run", "not done yet"),
@@ -144,6 +145,8 @@ def _with_keys(recipe: Recipe, steps: list[Step]) -> list[Step]:
             shared["model"]["base"] = content_of(recipe.model.base)
         shared["game"]["name"] = shared["game"]["name"].removeprefix(f"{OURS}:")  # the same game
         own = answers_only(step.section.model_dump(mode="json"))
+        if isinstance(step.section, LogsStage):
+            own = {key: own[key] for key in own if key not in WHO_READS} | {"processes": None}
         reads = [keys[step.model_from], keys[step.data_from], _files(step)]
         reads += [keys[step.reward_from]] if step.reward_from else []
         keys[step.name] = key_of(step.kind, own, shared, reads)
