@@ -30,7 +30,8 @@ ORDER = {
     "report": "words headline collect tables views page compare card",
     "pipeline": "plan settings earlier_runs heading step_context checks models steps workers "
     "forecast memory run sweep take_away",
-    "compute": "base prices hours remote job machine ssh launch follow sweep modal registry",
+    "compute": "base prices hours remote job machine ssh launch follow sweep modal registry "
+    "modal_app",
     "compute/job": "folder wheel environment package",
     "compute/modal": "errors gpus volumes image inside machine",
     "compute/ssh": "there address transport other_side machine",
