@@ -111,7 +111,10 @@ def test_the_best_weights_are_gone_back_to(tmp_path: Path) -> None:
     final, kept = two / "sft" / "final", (two / "sft" / "checkpoints").glob("checkpoint-*")
     newest = max(kept, key=lambda folder: int(folder.name[11:]))
     assert furthest(final, newest) > 10 * SAME, "it is an older one"
-    assert furthest(alone / "sft" / "final", final) < SAME
+    best = Path(read_json(newest / "trainer_state.json")["best_model_checkpoint"])
+    assert furthest(final, best) == 0
+    steps = [read_json(run / "sft" / "training.json")["steps"] for run in (alone, two)]
+    assert steps[0] == steps[1] < 7
 
 
 def _while_saving(stage: Path) -> bool:
