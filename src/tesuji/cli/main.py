@@ -48,6 +48,7 @@ COMMANDS = {
         "Evaluate a run's model against named opponents, or on a file of prompts.",
     ),
     "chat": ("talk.chat", "Talk with a run's model, or any other."),
+    "serve": ("serve", "Serve a run's model to other programs, in the OpenAI dialect."),
     "merge": ("take_away.merge", "Merge a run's adapter into its base."),
     "export": ("take_away.export", "Write a run's model for other programs."),
     "push": ("take_away.push", "Push a run's model to the Hugging Face Hub."),
@@ -60,7 +61,7 @@ COMMANDS = {
     "replay": ("browse.replay", "Show a recorded match turn by turn."),
     "report": ("browse.report", "Rebuild a run's report page."),
     "runs": ("browse.runs", "List the runs in this folder."),
-    "doctor": ("doctor", "Check this machine: versions, devices, extras, disk, tokens."),
+    "doctor": ("doctor.command", "Check this machine: versions, devices, extras, disk, tokens."),
 }
 
 

@@ -15,15 +15,15 @@ from tesuji.report.tables.layout import left_table
 from tesuji.report.words import SPLITS, number
 from tesuji.report.words import interval as share_interval
 
-AT_ONCE = 3  # groups in one table
+AT_ONCE = 3  # variants in one table
 SURE_MARK, OPEN_MARK = "*", "?"
 
 
 def comparison_table(comparison: Comparison) -> Lines:
-    """The groups, their figures, and what is more than noise."""
-    count, runs = len(comparison.groups), sum(len(one.runs) for one in comparison.groups)
-    title = Text(f"{comparison.game}: {runs} runs in {count} group{'s' if count > 1 else ''}")
-    parts: list[Table | Text] = [title, _groups(comparison)]
+    """The variants, their figures, and what is more than noise."""
+    count, runs = len(comparison.variants), sum(len(one.runs) for one in comparison.variants)
+    title = Text(f"{comparison.game}: {runs} runs in {count} variant{'s' if count > 1 else ''}")
+    parts: list[Table | Text] = [title, _variants(comparison)]
     if count == 2:
         parts.append(_of_two(comparison))
     else:
@@ -35,10 +35,10 @@ def comparison_table(comparison: Comparison) -> Lines:
     return Lines(*parts)
 
 
-def _groups(comparison: Comparison) -> Table:
+def _variants(comparison: Comparison) -> Table:
     grid = Table(box=None, show_header=False, pad_edge=False)
-    for group in comparison.groups:
-        grid.add_row(Text(group.name, "bold"), Text(group.words), Text(group.seeds, "dim"))
+    for variant in comparison.variants:
+        grid.add_row(Text(variant.name, "bold"), Text(variant.words), Text(variant.seeds, "dim"))
     return grid
 
 
@@ -56,7 +56,7 @@ def _of_two(comparison: Comparison) -> Table:
 
 
 def _of_many(comparison: Comparison, places: Sequence[int]) -> Table:
-    table = _empty(*(comparison.groups[place].name for place in places))
+    table = _empty(*(comparison.variants[place].name for place in places))
     for title, row in titled(comparison.rows):
         if row is None:
             table.add_row(Text(title, "bold"))
@@ -114,7 +114,7 @@ def cell_words(cell: Cell | None, name: str) -> str:
         return mean
     low, high = cell.interval.low * scale, cell.interval.high * scale
     if len(cell.values) > 1:
-        return f"{mean} ±{(high - low) / 2:.2g}"
+        return f"{mean} ±{_two_digits((high - low) / 2)}" if high > low else mean
     within = share_interval(cell.interval) if share else f"{_figure(low)}–{_figure(high)}"
     return f"{mean} ({within})"
 
@@ -122,13 +122,13 @@ def cell_words(cell: Cell | None, name: str) -> str:
 def difference_words(found: Difference, name: str) -> str:
     """`+1.7 (-2.5 to 5.9)`."""
     scale = 100.0 if is_share(name) else 1.0
-    value = f"{found.value * scale:+.2g}"
+    value = ("+" if found.value >= 0 else "") + _two_digits(found.value * scale)
     return f"{value} ({bounds(found.interval, scale)})" if finite(found.interval) else value
 
 
 def bounds(interval: Interval, scale: float) -> str:
     """`-2.5 to 5.9`."""
-    return f"{interval.low * scale:.2g} to {interval.high * scale:.2g}"
+    return f"{_two_digits(interval.low * scale)} to {_two_digits(interval.high * scale)}"
 
 
 def p_words(found: Difference | None) -> str:
@@ -139,6 +139,10 @@ def p_words(found: Difference | None) -> str:
         return OPEN_MARK
     p = "<0.001" if found.adjusted < 0.001 else f"{found.adjusted:.2g}"
     return f"{p} {SURE_MARK}" if found.sure else p
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2g}"
 
 
 def _figure(value: float) -> str:
