@@ -53,6 +53,9 @@ def launch(
     logs: Annotated[
         Path | None, typer.Option(help="Files for the recipe's `logs` stage: its `paths`.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Ship the run folder that is here, and go on with it.")
+    ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Start it and leave: `tesuji jobs attach` is later.")
     ] = False,
@@ -73,7 +76,7 @@ def launch(
     from tesuji.compute.sweep import settle
     from tesuji.recipe.reading.load import load_with_places
 
-    name, count = _gpu(gpu)
+    name, count = gpus_of(gpu)
     options = _options(option or []) | ({"cloud": cloud} if cloud else {})
     wish = Wish(on, name, count, cpus, memory, disk, timeout, retries, max_cost, options)
     load_own_keys(Path())
@@ -91,7 +94,9 @@ def launch(
     settle(jobs, machine, on, say)
     folders = Folders(jobs, runs, Path())
     command = shlex.join(["tesuji", *sys.argv[1:]])
-    job = prepare(loaded, wish, machine, folders, command=command, expected_hours=expected)
+    job = prepare(
+        loaded, wish, machine, folders, command=command, expected_hours=expected, resume=resume
+    )
     say(f"job {job.id}")
     start(job, machine, secrets)
     show(job, machine, detach=detach)
@@ -146,8 +151,8 @@ def said_ending(job: "JobFolder") -> None:
         say(f"results: {run}")
 
 
-def _gpu(text: str) -> tuple[str, int]:
-    """`A100-40GB:2` → ("A100-40GB", 2)."""
+def gpus_of(text: str) -> tuple[str, int]:
+    """`A100-40GB:2` → ("A100-40GB", 2). Raises ComputeError."""
     name, colon, count = text.rpartition(":")
     if not colon:
         return text, 1
