@@ -30,9 +30,10 @@ ORDER = {
     "report": "words headline collect tables views page compare card",
     "pipeline": "plan settings earlier_runs heading step_context checks models steps workers "
     "forecast memory run sweep take_away",
-    "compute": "base remote job machine ssh launch follow sweep registry",
+    "compute": "base remote job machine ssh runpod launch follow sweep registry",
     "compute/job": "folder wheel environment package",
     "compute/ssh": "there address transport other_side machine",
+    "compute/runpod": "guard api catalogue key pod machine",
     "cli": "console progress pushing run experiments talk games doctor "
     "data evaluate browse take_away machines main",
 }
