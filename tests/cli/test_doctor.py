@@ -1,8 +1,13 @@
 """`tesuji doctor`: what is here, what is missing, and never a token."""
 
 import json
+import stat
+from pathlib import Path
 
-from tesuji.cli import doctor
+import pytest
+from hub_server import serving, use_hub
+
+from tesuji.cli.doctor import command as doctor
 from tesuji.cli.main import main
 
 
@@ -41,5 +46,78 @@ def test_doctor_reports_a_part_that_does_not_load():
     def words():
         raise ImportError("libcudart.so not found")
 
-    finding = doctor._loaded("torch", words)
+    finding = doctor.loaded("torch", words, doctor.AGAIN)
     assert finding.state == "bad" and "libcudart" in finding.words
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def of(base: str) -> str:
+        text = f"name: some\ngame: tic_tac_toe\nmodel: {{base: {base}}}\nstages: {{data: }}\n"
+        (tmp_path / "some.yaml").write_text(text)
+        return "some.yaml"
+
+    return of
+
+
+def _looked_at(capsys, *words: str) -> dict[str, dict[str, str]]:
+    main(["doctor", "--json", *words])
+    return {found["part"]: found for found in json.loads(capsys.readouterr().out)}
+
+
+def test_a_gated_model_is_told_with_the_page_that_gives_it(recipe, tmp_path, monkeypatch, capsys):
+    with serving() as hub:
+        use_hub(monkeypatch, hub.url, tmp_path)
+        hub.gated, hub.sets = {"meta-llama/Llama-3.1-8B"}, {"Qwen/Qwen3-0.6B": {}}
+        gated = _looked_at(capsys, recipe("meta-llama/Llama-3.1-8B"), "--for", "gpu")["model"]
+        open_ = _looked_at(capsys, recipe("Qwen/Qwen3-0.6B"), "--for", "gpu")
+        none = _looked_at(capsys, recipe("nobody/nothing"), "--for", "gpu")["model"]
+    assert gated["state"] == "bad"
+    assert "https://huggingface.co/meta-llama/Llama-3.1-8B" in gated["words"]
+    assert open_["model"]["state"] == "ok" and "13 GB needed" in open_["disk for it"]["words"]
+    assert none["state"] == "bad" and "HF_TOKEN" in none["words"]
+
+
+def test_a_hub_that_does_not_answer_is_a_warning(recipe, tmp_path, monkeypatch, capsys):
+    use_hub(monkeypatch, "http://127.0.0.1:9", tmp_path)
+    found = _looked_at(capsys, recipe("Qwen/Qwen3-0.6B"), "--for", "gpu")
+    assert found["model"]["state"] == "warning"
+
+
+def test_a_gpu_is_looked_for_with_its_drivers_own_program(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert _looked_at(capsys, "--for", "gpu")["driver"]["state"] == "bad"
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'NVIDIA A40, 46068 MiB, 570.124.06'\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    found = _looked_at(capsys, "--for", "gpu")
+    assert found["driver"] == {
+        "part": "driver",
+        "state": "ok",
+        "words": "NVIDIA A40, 46068 MiB, 570.124.06",
+    }
+    assert (
+        found["torch and CUDA"]["state"] == "bad" and "for CPUs" in found["torch and CUDA"]["words"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("purpose", "part"),
+    [("modal", "MODAL_TOKEN_ID and MODAL_TOKEN_SECRET"), ("runpod", "RUNPOD_API_KEY")],
+)
+def test_a_missing_key_is_told_with_the_way_to_one(
+    purpose: str, part: str, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for name in part.split(" and "):
+        monkeypatch.delenv(name, raising=False)
+    found = _looked_at(capsys, "--for", purpose)
+    assert found[part]["state"] == "bad" and "not set: " in found[part]["words"]
+
+
+def test_another_purpose_is_refused(capsys):
+    assert main(["doctor", "--for", "gp"]) == 2
+    assert "did you mean gpu?" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Runs compared: groups over seeds, what differs, what is more than noise, table and page."""
+"""Runs compared: variants over seeds, what differs, what is more than noise, table and page."""
 
 import json
 import random
@@ -53,10 +53,10 @@ def row_of(folders: list[Path], name: str):
     return next(row for row in compare(folders).rows if row.name == name)
 
 
-def test_runs_that_differ_in_their_seed_alone_are_one_group(tmp_path):
+def test_runs_that_differ_in_their_seed_alone_are_one_variant(tmp_path):
     found = compare(runs(tmp_path, GOOD))
-    assert [[run.seed for run in group.runs] for group in found.groups] == [list("1234")] * 2
-    assert [dict(group.differs) for group in found.groups] == [
+    assert [[run.seed for run in variant.runs] for variant in found.variants] == [list("1234")] * 2
+    assert [dict(variant.differs) for variant in found.variants] == [
         {"stages.sft.learning_rate": "0.02"}, {"stages.sft.learning_rate": "0.03"}
     ]  # fmt: skip
 
@@ -98,7 +98,7 @@ def test_one_seed_each_is_held_against_its_own_matches_and_said_to_be_one(tmp_pa
     assert "One seed says what this model is worth" in text and "another seed" in text
 
 
-def test_a_group_of_one_seed_against_one_of_several_is_not_judged(tmp_path):
+def test_a_variant_of_one_seed_against_one_of_several_is_not_judged(tmp_path):
     made = runs(tmp_path, {"0.02": {1: 4}, "0.03": {1: 18, 2: 19}})
     assert row_of(made, "random/win_rate").differences[1].sure is None
 
@@ -116,7 +116,7 @@ def test_holm_s_correction():
     assert done == pytest.approx([3 * p[0], max(3 * p[0], 2 * p[1]), max(2 * p[1], p[2])])
 
 
-def test_the_table_fits_80_columns_with_two_groups_and_with_many(tmp_path):
+def test_the_table_fits_80_columns_with_two_variants_and_with_many(tmp_path):
     made = runs(tmp_path, GOOD | {"0.04": {1: 3, 2: 4}, "0.05": {1: 2, 2: 3}})
     for some in (made[:8], made):
         lines = shown(some).splitlines()
@@ -163,7 +163,7 @@ def test_the_command_prints_json_and_takes_a_sweep_s_folder(tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     row = next(one for one in found["figures"] if one["name"] == "random/win_rate")
     assert row["differences_from_A"]["B"]["more_than_noise"] is True
-    assert len(found["groups"][0]["runs"]) == 4
+    assert len(found["variants"][0]["runs"]) == 4
     assert main(["compare", str(tmp_path / "0.02-1")]) == 2
     assert "two runs" in capsys.readouterr().err
 

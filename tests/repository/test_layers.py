@@ -30,7 +30,7 @@ ORDER = {
     "report": "words headline collect tables views page compare card",
     "pipeline": "plan settings earlier_runs heading step_context checks models steps workers "
     "forecast memory run sweep take_away",
-    "compute": "base remote job machine ssh runpod launch follow sweep registry",
+    "compute": "base prices hours remote job machine ssh runpod launch follow sweep sky registry",
     "compute/job": "folder wheel environment package",
     "compute/ssh": "there address transport other_side machine",
     "compute/runpod": "guard api catalogue key pod machine",

@@ -29,6 +29,7 @@ class Hub:
         self.sets: dict[str, dict[str, Any]] = {}
         self.asked: list[str] = []
         self.large: dict[str, bytes] = {}
+        self.gated: set[str] = set()  # models whose licence this account has not accepted
         self.fail_after = 1_000_000
         self.url = ""
         self.app = FastAPI()
@@ -38,6 +39,7 @@ class Hub:
         self.app.post("/api/datasets/{owner}/{name}/preupload/main")(self.modes)
         self.app.post("/api/datasets/{owner}/{name}/commit/main")(self.commit)
         self.app.get("/api/models/{owner}/{name}")(self.info)
+        self.app.get("/api/models/{owner}/{name}/auth-check")(self.auth)
         self.app.post("/api/models/{owner}/{name}/preupload/main")(self.modes)
         self.app.post("/api/models/{owner}/{name}/commit/main")(self.commit)
         self.app.post("/{owner}/{name}.git/info/lfs/objects/batch")(self.batch)
@@ -74,6 +76,15 @@ class Hub:
         if found is None:
             return JSONResponse({"error": "Repository not found"}, status_code=404)
         return JSONResponse({"id": f"{owner}/{name}", "private": found["private"], "sha": "0"})
+
+    async def auth(self, owner: str, name: str) -> Response:
+        if f"{owner}/{name}" in self.gated:
+            said = {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted."}
+            return JSONResponse({"error": "restricted"}, status_code=403, headers=said)
+        if f"{owner}/{name}" not in self.sets:
+            said = {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}
+            return JSONResponse({"error": "not found"}, status_code=404, headers=said)
+        return JSONResponse({})
 
     async def modes(self, request: Request) -> Response:
         files = (await request.json())["files"]

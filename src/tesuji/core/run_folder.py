@@ -22,6 +22,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -241,7 +242,16 @@ def versions() -> dict[str, str]:
 
 def machine() -> dict[str, Any]:
     """What this run ran on: system and processor, no host or user name."""
-    return {"system": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()}
+    plain = {"system": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()}
+    return {**plain, **({"gpus": gpus} if (gpus := _gpus()) else {})}
+
+
+def _gpus() -> list[str]:
+    """The CUDA devices' names, as torch says them, where it is at work here."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return []
+    return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
 
 
 def git_commit() -> str | None:

@@ -1,6 +1,7 @@
-"""`tesuji estimate RECIPE`: how much memory a run takes, before there is a GPU for it."""
+"""`tesuji estimate RECIPE`: memory, hours and dollars of a run, before there is a GPU."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,10 +9,11 @@ import typer
 from rich.table import Table
 
 from tesuji.cli.console import console, say
-from tesuji.core.errors import EngineError, did_you_mean
+from tesuji.core.errors import EngineError
 
 if TYPE_CHECKING:
     from tesuji.pipeline.memory.estimate import Phase
+    from tesuji.recipe.reading.yaml_lines import Places
     from tesuji.recipe.schema.recipe import Recipe
 
 app = typer.Typer()
@@ -28,8 +30,20 @@ def estimate(
     ] = None,
     gpu: Annotated[
         str | None,
-        typer.Option(help="A GPU such as H100, to see whether it fits; default: this machine."),
+        typer.Option(
+            help="A GPU such as H100, or H100:2, to see whether it fits; default: this machine."
+        ),
     ] = None,
+    on: Annotated[
+        str,
+        typer.Option(
+            help="Time and cost on modal, runpod or ssh:user@host, too; `here`: time here."
+        ),
+    ] = "",
+    cloud: Annotated[str, typer.Option(help="RunPod: SECURE or COMMUNITY.")] = "",
+    calibrate: Annotated[
+        int, typer.Option(min=0, help="Run so many steps of each stage here first: --on here.")
+    ] = 0,
     config: Annotated[
         Path | None, typer.Option(help="The model's config.json, where the model is not here.")
     ] = None,
@@ -41,38 +55,75 @@ def estimate(
     ] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
 ) -> None:
-    """Estimate the memory of each process (GPU) by stage, without loading weights."""
-    from tesuji.cli.progress import Bar
+    """Estimate a run, without loading weights: memory of each process (GPU); time and cost."""
+    from tesuji.cli.run import times
     from tesuji.recipe.reading.load import load_with_places
+
+    name, count = gpu_and_count(gpu or "")
+    processes = processes or (count if count > 1 else None)
+    wish = None if on in ("", times.HERE) else times.wish_of(on, name, count, cloud)
+    changes = [*(overrides or []), *([f"distributed.processes={processes}"] if processes else [])]
+
+    def load(more: Sequence[str] = ()) -> "tuple[Recipe, Places]":
+        told = (lambda text: None) if as_json or more else say
+        every = [*changes, *more]
+        return load_with_places(recipe, every, anywhere=include_anywhere, say=told)
+
+    loaded, places = load()
+    learned, phases, words, size = _memory(loaded, places, recipe, runs, name, config)
+    if calibrate:
+        times.calibrate(lambda more: load(more)[0], loaded, runs, calibrate)
+    here = times.times_here(loaded, runs) if calibrate or on == times.HERE else []
+    bill = times.bill(loaded, wish, runs, config) if wish else None
+    if as_json:
+        plain = {**_plain(phases, size), **({"here": times.plain_times(here)} if here else {})}
+        print(json.dumps({**plain, **({"bill": bill.plain()} if bill else {})}, indent=2))
+        return
+    _print(learned, phases, words, name, size)
+    if here:
+        times.print_times(here)
+    if bill and wish:
+        times.print_bill(bill, wish)
+
+
+def gpu_and_count(text: str) -> tuple[str, int]:
+    """`A100-40GB:2` → ("A100-40GB", 2). Raises EngineError."""
+    name, colon, count = text.rpartition(":")
+    if not colon:
+        return text, 1
+    if not name or not count.isdecimal() or not 1 <= int(count) <= 64:
+        hint = "such as A100-40GB, or A100-40GB:2"
+        raise EngineError(f"{text!r} is no GPU and how many of them", where="--gpu", hint=hint)
+    return name, int(count)
+
+
+def _memory(
+    loaded: "Recipe", places: "Places", recipe: str, runs: Path, gpu: str, config: Path | None
+) -> "tuple[Recipe, list[Phase], str, float]":
+    """The recipe settled, its phases, how its model is known, and the GPU's bytes (0: none)."""
+    from tesuji.cli.progress import Bar
     from tesuji.recipe.reading.problems import telling_places
 
-    changes = [*(overrides or []), *([f"distributed.processes={processes}"] if processes else [])]
-    told = (lambda text: None) if as_json else say
-    loaded, places = load_with_places(recipe, changes, anywhere=include_anywhere, say=told)
     with telling_places(places, recipe), Bar() as bar:
         bar.begin("counting")
-        size = _memory_of(gpu)
+        known, size = _memory_of(gpu)
         from tesuji.learners.model.load import quiet_libraries
         from tesuji.pipeline.memory.estimate import estimate_recipe
 
         quiet_libraries()
-        loaded, phases, words = estimate_recipe(loaded, runs, gpu=gpu, config=config)
-    if as_json:
-        print(json.dumps(_plain(phases, size), indent=2))
-        return
-    _print(loaded, phases, words, gpu, size)
+        return *estimate_recipe(loaded, runs, gpu=known, config=config), size
 
 
-def _memory_of(gpu: str | None) -> float:
-    """Bytes; 0 where no GPU is named. Raises EngineError for one that is not known."""
+def _memory_of(gpu: str) -> tuple[str | None, float]:
+    """Our name of a GPU, and its bytes; None and 0 where none is named. Raises EngineError for one
+    that is not known."""
+    if not gpu:
+        return None, 0.0
+    from tesuji.pipeline.forecast.gpus import known_gpu
     from tesuji.pipeline.memory.published import GPUS
 
-    if gpu is None:
-        return 0.0
-    if gpu not in GPUS:
-        hint = did_you_mean(gpu, GPUS) or f"one of {', '.join(GPUS)}"
-        raise EngineError(f"no GPU {gpu!r} is known", where="--gpu", hint=hint)
-    return GPUS[gpu] * 1e9
+    name = known_gpu(gpu).name
+    return name, GPUS[name] * 1e9
 
 
 def _plain(phases: "list[Phase]", size: float) -> dict[str, Any]:
@@ -91,9 +142,7 @@ def _plain(phases: "list[Phase]", size: float) -> dict[str, Any]:
     return {"phases": rows, **({"gpu": fits(phases, size)} if size else {})}
 
 
-def _print(
-    recipe: "Recipe", phases: "list[Phase]", words: str, gpu: str | None, size: float
-) -> None:
+def _print(recipe: "Recipe", phases: "list[Phase]", words: str, gpu: str, size: float) -> None:
     from tesuji.pipeline.memory.advice import advice, fits
 
     section = recipe.distributed

@@ -68,6 +68,8 @@ def forecast(recipe: Recipe, plan: Sequence[Step], run: Path) -> list[Forecast]:
     forecasts = []
     for step in left:
         work, memory = works[step.name], 0.0
+        if known[step.name] is None and work and work.steps:
+            known[step.name] = remembered(recipe, step, run.parent, steps=work.steps)
         if work and speed and isinstance(step.section, Training):
             memory = speed.resident + speed.per_token * work.largest
         if (took := known[step.name]) is not None:

@@ -19,7 +19,8 @@ from tesuji.recipe.schema.sections import ModelSection
 
 GPUS: Mapping[str, int] = {  # 10^9 bytes, as sold
     "T4": 16, "L4": 24, "A10": 24, "RTX-4090": 24, "RTX-5090": 32, "A100-40GB": 40, "A40": 48,
-    "L40S": 48, "A100-80GB": 80, "H100": 80, "RTX-PRO-6000": 96, "H200": 141, "B200": 180,
+    "L40S": 48, "A100-80GB": 80, "H100": 80, "H100-PCIe": 80,
+    "RTX-PRO-6000": 96, "H200": 141, "B200": 180,
 }  # fmt: skip
 NO_BFLOAT16 = ("T4",)
 

@@ -1,9 +1,9 @@
-"""Runs side by side: which keys differ, the figures of each group, and what is more than noise.
+"""Runs side by side: which keys differ, the figures of each variant, and what is more than noise.
 
     comparison = compare([Path("runs/a"), Path("runs/b")])
 
-Runs whose recipes differ in the seed alone are one group. The first group is what the others are
-held against.
+Runs whose recipes differ in the seed alone are one variant. The first variant is what the others
+are held against.
 """
 
 import json
@@ -44,7 +44,7 @@ class OneRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Variant:
     """Runs that differ in their seeds alone. `differs` has the keys that tell it from others."""
 
     name: str
@@ -71,7 +71,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A figure of a group: every run's value, their mean, and its 95% interval: over seeds where
+    """A figure of a variant: every run's value, their mean, and its 95% interval: over seeds where
     there are several, else by what was played (infinite where that tells nothing)."""
 
     values: tuple[float, ...]
@@ -81,7 +81,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure: a cell a group (None: not measured there), and how each group differs from the
+    """One figure: a cell a variant (None: not measured there), and how each differs from the
     first (None for the first itself, and where there is nothing to compare)."""
 
     name: str
@@ -95,7 +95,7 @@ class Comparison:
     """Everything that is shown. `notes` are what to keep in mind."""
 
     game: str
-    groups: tuple[Group, ...]
+    variants: tuple[Variant, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
 
@@ -109,9 +109,9 @@ def compare(folders: Sequence[Path]) -> Comparison:
     given = {folder.resolve(): folder for folder in folders}
     runs = [_read(given[path]) for path in paths]
     game = _game(runs)
-    groups = _groups(runs)
-    rows = _rows(groups)
-    return Comparison(game, groups, rows, tuple(_notes(groups, rows)))
+    variants = _variants(runs)
+    rows = _rows(variants)
+    return Comparison(game, variants, rows, tuple(_notes(variants, rows)))
 
 
 def _read(folder: Path) -> OneRun:
@@ -149,7 +149,7 @@ def _game(runs: Sequence[OneRun]) -> str:
     return next(iter(played))
 
 
-def _groups(runs: Sequence[OneRun]) -> tuple[Group, ...]:
+def _variants(runs: Sequence[OneRun]) -> tuple[Variant, ...]:
     alike: dict[str, list[OneRun]] = {}
     for run in runs:
         kept = {key: v for key, v in run.keys.items() if key.partition(".")[0] not in ASIDE}
@@ -163,20 +163,22 @@ def _groups(runs: Sequence[OneRun]) -> tuple[Group, ...]:
     ]
     names = [*NAMES, *(f"G{number}" for number in range(len(NAMES), len(every)))]
     return tuple(
-        Group(name, tuple(some), {key: some[0].keys.get(key, "not there") for key in differs})
+        Variant(name, tuple(some), {key: some[0].keys.get(key, "not there") for key in differs})
         for name, some in zip(names, every, strict=False)
     )
 
 
-def _rows(groups: Sequence[Group]) -> tuple[Row, ...]:
-    names = list(dict.fromkeys(n for group in groups for run in group.runs for n in run.figures))
+def _rows(variants: Sequence[Variant]) -> tuple[Row, ...]:
+    names = list(
+        dict.fromkeys(n for variant in variants for run in variant.runs for n in run.figures)
+    )
     last = [name for name in names if "/" not in name and name in ("steps", "minutes")]
     names = [name for name in names if name not in last and not name.endswith("/turns")] + last
-    known = {name: [_measured(group, name) for group in groups] for name in names}
+    known = {name: [_measured(variant, name) for variant in variants] for name in names}
     tests = {
         (name, place): difference(some[0], some[place])
         for name, some in known.items()
-        for place in range(1, len(groups))
+        for place in range(1, len(variants))
         if higher_is_better(name) is not None and some[0] and some[place]
     }
     sure = dict(zip(tests, corrected(list(tests.values())), strict=True))
@@ -185,14 +187,14 @@ def _rows(groups: Sequence[Group]) -> tuple[Row, ...]:
             name,
             higher_is_better(name),
             tuple(_cell(some) if some else None for some in known[name]),
-            tuple(sure.get((name, place)) for place in range(len(groups))),
+            tuple(sure.get((name, place)) for place in range(len(variants))),
         )
         for name in names
     )
 
 
-def _measured(group: Group, name: str) -> list[Measured]:
-    return [run.figures[name] for run in group.runs if name in run.figures]
+def _measured(variant: Variant, name: str) -> list[Measured]:
+    return [run.figures[name] for run in variant.runs if name in run.figures]
 
 
 def _cell(some: Sequence[Measured]) -> Cell:
@@ -201,18 +203,18 @@ def _cell(some: Sequence[Measured]) -> Cell:
     return Cell(values, fmean(values), interval)
 
 
-def _notes(groups: Sequence[Group], rows: Sequence[Row]) -> Iterator[str]:
-    for group in groups:
-        seeds = [run.seed for run in group.runs]
+def _notes(variants: Sequence[Variant], rows: Sequence[Row]) -> Iterator[str]:
+    for variant in variants:
+        seeds = [run.seed for run in variant.runs]
         if len(set(seeds)) < len(seeds):
-            yield f"{group.name} has a seed twice: these are not two independent runs"
-        for run in group.runs:
+            yield f"{variant.name} has a seed twice: these are not two independent runs"
+        for run in variant.runs:
             if run.summary.after is None:
                 yield f"{run.summary.path.name} has no evaluation after training"
-    judged = [k for k in groups[0].differs if k.startswith(JUDGES) or k.startswith("game.")]
+    judged = [k for k in variants[0].differs if k.startswith(JUDGES) or k.startswith("game.")]
     if judged:
         yield f"not judged alike: {', '.join(judged)}"
-    few = min(len(group.runs) for group in groups)
+    few = min(len(variant.runs) for variant in variants)
     if few == 1:
         yield "one seed says what this model is worth, not what the recipe is: add seeds"
     elif few < 5:

@@ -1,8 +1,8 @@
-"""Whether two groups of runs differ by more than noise: over seeds, or within one seed each.
+"""Whether two variants of runs differ by more than noise: over seeds, or within one seed each.
 
-Over seeds: Welch's t-test (the figures of a group's seeds are about normal; the groups may scatter
-differently), and beside it the exact permutation test, which takes nothing for granted but that
-seeds are exchangeable, and which few seeds cannot satisfy: 3 against 3 give 0.1 at the least.
+Over seeds: Welch's t-test (the figures of a variant's seeds are about normal; the variants may
+scatter differently), and beside it the exact permutation test, which takes nothing for granted but
+that seeds are exchangeable, and which few seeds cannot satisfy: 3 against 3 give 0.1 at the least.
 Within one seed: the noise of matches, questions and positions alone. That says whether these two
 models differ, and nothing about the next seed.
 """
@@ -39,7 +39,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Second group minus first. `p` and `by_order` (the permutation test's) are two-sided, None
+    """Second variant minus first. `p` and `by_order` (the permutation test's) are two-sided, None
     where there is no such test; `adjusted` is p after Holm's correction for all that were made."""
 
     value: float
@@ -68,14 +68,14 @@ def mean_over_seeds(values: Sequence[float]) -> Interval:
 
 
 def difference(first: Sequence[Measured], second: Sequence[Measured]) -> Difference:
-    """The second group's mean minus the first's, and how sure that is."""
+    """The second variant's mean minus the first's, and how sure that is."""
     a, b = [one.value for one in first], [one.value for one in second]
     value = fmean(b) - fmean(a)
     if len(a) > 1 and len(b) > 1:
         return _over_seeds(a, b, value)
     if len(a) == len(b) == 1:
         return _within(first[0], second[0])
-    return Difference(value, UNKNOWN, None, "one group has one seed only")
+    return Difference(value, UNKNOWN, None, "one variant has one seed only")
 
 
 def _over_seeds(a: Sequence[float], b: Sequence[float], value: float) -> Difference:
@@ -83,7 +83,7 @@ def _over_seeds(a: Sequence[float], b: Sequence[float], value: float) -> Differe
 
     by_order, least = _by_order(a, b)
     if not stdev(a) and not stdev(b):
-        words = "the permutation test: no group's seeds differ"
+        words = "the permutation test: no variant's seeds differ"
         return Difference(value, UNKNOWN, by_order, words, by_order, least)
     found = ttest_ind(b, a, equal_var=False)
     low, high = found.confidence_interval(0.95)

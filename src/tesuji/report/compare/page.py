@@ -27,21 +27,21 @@ from tesuji.report.words import duration, number
 def write_comparison(comparison: Comparison, path: Path) -> None:
     """Write the page. Raises DataError when it cannot be written."""
     values: dict[str, Any] = json_safe(safe_all(_values(comparison)))
-    values["curves"] = [asdict(chart) for chart in draw_over_each_other(comparison.groups)]
+    values["curves"] = [asdict(chart) for chart in draw_over_each_other(comparison.variants)]
     write_text(path, static_page("compare.html.j2", values))
 
 
 def _values(comparison: Comparison) -> dict[str, Any]:
-    groups = comparison.groups
+    variants = comparison.variants
     return {
         "game": comparison.game,
-        "groups": [
+        "variants": [
             {"name": one.name, "words": one.words, "seeds": one.seeds, "keys": dict(one.differs)}
-            for one in groups
+            for one in variants
         ],
         "lines": [_line(title, row) for title, row in titled(comparison.rows)],
         "differences": [
-            _told(row, groups[place].name, one)
+            _told(row, variants[place].name, one)
             for row in comparison.rows
             for place, one in enumerate(row.differences)
             if one is not None
@@ -49,7 +49,7 @@ def _values(comparison: Comparison) -> dict[str, Any]:
         "conclusions": conclusions(comparison),
         "runs": [
             {
-                "group": group.name,
+                "variant": variant.name,
                 "name": run.summary.name,
                 "path": str(run.summary.path),
                 "seed": run.seed,
@@ -58,8 +58,8 @@ def _values(comparison: Comparison) -> dict[str, Any]:
                 if "minutes" in run.figures
                 else "–",
             }
-            for group in groups
-            for run in group.runs
+            for variant in variants
+            for run in variant.runs
         ],
     }
 
@@ -77,13 +77,13 @@ def _line(title: str, row: Row | None) -> dict[str, Any]:
     }
 
 
-def _told(row: Row, group: str, found: Difference) -> dict[str, str]:
+def _told(row: Row, variant: str, found: Difference) -> dict[str, str]:
     scale = 100.0 if is_share(row.name) else 1.0
     sure = {True: "more than noise", False: "not more than noise", None: "cannot be told"}
     order = "" if found.by_order is None else f"{found.by_order:.2g}"
     return {
         "figure": row.name + (" (%)" if is_share(row.name) else ""),
-        "group": group,
+        "variant": variant,
         "difference": difference_words(found, row.name).partition(" (")[0],
         "interval": bounds(found.interval, scale) if finite(found.interval) else "–",
         "p": "–" if found.p is None else f"{found.p:.2g}",
@@ -95,14 +95,14 @@ def _told(row: Row, group: str, found: Difference) -> dict[str, str]:
 
 
 def plain_comparison(comparison: Comparison) -> dict[str, Any]:
-    """For other programs: the groups, every figure and every difference."""
-    groups = comparison.groups
+    """For other programs: the variants, every figure and every difference."""
+    variants = comparison.variants
     plain = {
         "game": comparison.game,
-        "groups": [
+        "variants": [
             {
-                "name": group.name,
-                "differs": dict(group.differs),
+                "name": variant.name,
+                "differs": dict(variant.differs),
                 "runs": [
                     {
                         "name": run.summary.name,
@@ -110,23 +110,23 @@ def plain_comparison(comparison: Comparison) -> dict[str, Any]:
                         "seed": run.seed,
                         "figures": {name: one.value for name, one in run.figures.items()},
                     }
-                    for run in group.runs
+                    for run in variant.runs
                 ],
             }
-            for group in groups
+            for variant in variants
         ],
         "figures": [
             {
                 "name": row.name,
                 "higher_is_better": row.better,
-                "groups": {
-                    group.name: asdict(cell)
-                    for group, cell in zip(groups, row.cells, strict=True)
+                "variants": {
+                    variant.name: asdict(cell)
+                    for variant, cell in zip(variants, row.cells, strict=True)
                     if cell
                 },
                 "differences_from_A": {
-                    group.name: {**asdict(found), "more_than_noise": found.sure}
-                    for group, found in zip(groups, row.differences, strict=True)
+                    variant.name: {**asdict(found), "more_than_noise": found.sure}
+                    for variant, found in zip(variants, row.differences, strict=True)
                     if found
                 },
             }

