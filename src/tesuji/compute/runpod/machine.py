@@ -73,7 +73,7 @@ class RunpodMachine:
     def start(self, job: JobFolder, secrets: Mapping[str, str]) -> None:
         """Make the pod or find it again, wait for it, ship, start."""
         pod = self.pods.make(job)
-        job.note(phase="starting", started=seconds_of(pod["createdAt"]))
+        job.note(started=seconds_of(pod["createdAt"]))
         self._there(job, self.pods.ready(job, pod["id"])).start(secrets)
 
     def status(self, job: JobFolder) -> Status:
