@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tesuji.compute.base import Wish
-from tesuji.compute.hours import Bill, bill_of
+from tesuji.compute.hours import Bill, bill_by, work_of
 from tesuji.compute.prices import table_price
 from tesuji.core.errors import ComputeError, TesujiError, first_line
 from tesuji.learners.model.load import quiet_libraries
 from tesuji.learners.model.sources import KNOWN
+from tesuji.pipeline.forecast.elsewhere import Counted
 from tesuji.pipeline.memory.advice import fits
 from tesuji.pipeline.memory.estimate import estimate_recipe
 from tesuji.pipeline.memory.published import GPUS, NO_BFLOAT16
@@ -45,10 +46,10 @@ def row(name: str) -> str:
     recipe = load_recipe(name)
     _, phases, _ = estimate_recipe(recipe, NOWHERE, gpu="H100")
     enough = [g for g in GPUS if g not in NO_BFLOAT16 and fits(phases, GPUS[g] * 1e9) == "fits"]
-    cells, missing = [], ""
+    cells, missing, work = [], "", work_of(recipe, NOWHERE)
     for on in LENDERS:
         try:
-            bill, gpu = cheapest(name, on, enough)
+            bill, gpu = cheapest(work, on, enough)
         except TesujiError as error:
             cells.append(first_line(error))
             continue
@@ -57,7 +58,7 @@ def row(name: str) -> str:
     return f"| `{name}` | {' | '.join(cells)} | {missing or '-'} |"
 
 
-def cheapest(name: str, on: str, enough: list[str]) -> tuple[Bill, str]:
+def cheapest(work: Counted, on: str, enough: list[str]) -> tuple[Bill, str]:
     """The bill that is smallest, of all GPUs that are large enough and have a price."""
     bills = []
     for gpu in enough:
@@ -66,7 +67,7 @@ def cheapest(name: str, on: str, enough: list[str]) -> tuple[Bill, str]:
             price = table_price(wish)
         except ComputeError:
             continue
-        bill, _ = bill_of(load_recipe(name), wish, price, NOWHERE)
+        bill = bill_by(work, wish, price)
         bills.append((price.cost(bill.seconds), gpu, bill))
     if not bills:
         raise ComputeError("nothing large enough")

@@ -7,7 +7,14 @@ import pytest
 from tesuji.core.files import write_json, write_jsonl, write_text
 from tesuji.core.run_folder import machine
 from tesuji.pipeline.earlier_runs import remembered
-from tesuji.pipeline.forecast.elsewhere import FORMULA, Expected, Formula, expected_on, on_gpu
+from tesuji.pipeline.forecast.elsewhere import (
+    FORMULA,
+    Expected,
+    Formula,
+    counted,
+    expected_on,
+    on_gpu,
+)
 from tesuji.pipeline.forecast.gpus import GPUS, gpu_of
 from tesuji.pipeline.forecast.work import Work
 from tesuji.pipeline.memory.published import GPUS as MEMORY
@@ -59,7 +66,8 @@ def on(gpu: str, count: int, runs: Path, recipe: Recipe) -> dict[str, Expected]:
     facts, _ = facts_of(recipe.model)
     known = gpu_of(gpu)
     assert known is not None
-    return {one.name: one for one in expected_on(known, count, recipe, facts, runs, trees=True)}
+    work = counted(recipe, facts, runs, trees=True)
+    return {one.name: one for one in expected_on(known, count, work)}
 
 
 def test_a_run_on_such_gpus_is_remembered_and_no_other(tmp_path):

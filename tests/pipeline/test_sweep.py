@@ -1,5 +1,6 @@
 """A sweep: what its words mean, what it refuses, and that it goes on after any end."""
 
+import json
 import os
 import signal
 import subprocess
@@ -131,26 +132,28 @@ def finished(folder: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_sweep_that_is_killed_goes_on_where_it_was(recipe):
+def test_a_sweep_that_is_killed_takes_its_runs_along_and_goes_on_where_they_were(recipe):
     folder = recipe.parent / "runs" / "small-sweep"
-    words = ("seed=1,2", "stages.sft.max_steps=4000", "--parallel", "2")
-    first = subprocess.Popen(command(recipe, *words), stdout=subprocess.DEVNULL)
-    logs = [folder / f"seed-{seed}" / "stages" / "01-sft" / "checkpoints" for seed in (1, 2)]
-    _wait(lambda: all(any(log.glob("*")) for log in logs))
+    words = ("seed=1,2", "stages.sft.max_steps=300", "stages.sft.save_steps=10")
+    first = subprocess.Popen(command(recipe, *words, "--parallel", "2"), stdout=subprocess.DEVNULL)
+    kept = [folder / f"seed-{seed}" / "stages" / "01-sft" / "checkpoints" for seed in (1, 2)]
+    _wait(lambda: all(any(path.glob("*")) for path in kept))
     first.send_signal(signal.SIGKILL)
     first.wait()
     _wait(lambda: all(_free(folder / f"seed-{seed}") for seed in (1, 2)))
     assert finished(folder) == []
-    words = ("seed=1,2", "stages.sft.max_steps=4", "--parallel", "2")
-    done = subprocess.run(command(recipe, *words), capture_output=True, text=True, check=False)
+    again = command(recipe, *words, "--parallel", "2")
+    done = subprocess.run(again, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert finished(folder) == ["seed-1", "seed-2"]
-    before = {path: path.stat().st_mtime for path in folder.glob("*/manifest.json")}
-    again = plan(recipe, "seed=1,2,3", "stages.sft.max_steps=4")
-    assert [run.left for run in again.runs] == [0, 0, 3]
-    assert again.run().failed == []
-    assert finished(folder) == ["seed-1", "seed-2", "seed-3"]
-    assert all(path.stat().st_mtime == when for path, when in before.items())
+    assert "2 runs in 1 variant" in done.stdout and (folder / "comparison.html").exists()
+    manifests = {path: path.read_text() for path in folder.glob("*/manifest.json")}
+    stages = [json.loads(text)["stages"]["sft"] for text in manifests.values()]
+    assert [stage["resumed"] for stage in stages] == [True, True]
+    more = plan(recipe, "seed=1,2,3", *words[1:])
+    assert [run.left for run in more.runs] == [0, 0, 3]
+    assert plan(recipe, *words).run().failed == []
+    assert all(path.read_text() == text for path, text in manifests.items())
 
 
 def _free(run: Path) -> bool:
@@ -161,7 +164,7 @@ def _free(run: Path) -> bool:
         return False
 
 
-def _wait(ready, seconds: float = 120) -> None:
+def _wait(ready, seconds: float = 300) -> None:
     ends = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < ends, "it never came"

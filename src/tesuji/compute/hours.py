@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tesuji.compute.base import Price, Wish
-from tesuji.pipeline.forecast.elsewhere import Expected, expected_on
+from tesuji.pipeline.forecast.elsewhere import Counted, Expected, counted, expected_on
 from tesuji.pipeline.forecast.gpus import known_gpu
 from tesuji.pipeline.forecast.measure import take_trees
 from tesuji.pipeline.memory.kinds import machine_of
@@ -75,16 +75,26 @@ class Bill:
 
 def bill_of(
     recipe: Recipe, wish: Wish, price: Price, runs: Path, config: Path | None = None
-) -> tuple[Bill, str]:
-    """What the recipe will take on the machine wished for, and where its model's shape is known
-    from. Raises EngineError where the GPU or the model's shape is not known."""
-    gpu = known_gpu(wish.gpu)
-    facts, words = facts_of(recipe.model, config)
+) -> Bill:
+    """What the recipe will take on the machine wished for. Raises EngineError where the GPU or the
+    model's shape is not known."""
+    known_gpu(wish.gpu)
+    return bill_by(work_of(recipe, runs, config), wish, price)
+
+
+def work_of(recipe: Recipe, runs: Path, config: Path | None = None) -> Counted:
+    """What the recipe's steps have to do on a GPU. Raises EngineError where the model's shape is
+    not known."""
+    facts, _ = facts_of(recipe.model, config)
     recipe = settled(recipe, facts)
-    dtype = machine_of(recipe.model, facts, gpu.name).dtype
+    dtype = machine_of(recipe.model, facts, "H100").dtype
     trees = recipe.model.attn_implementation == "sdpa" and take_trees(facts, dtype, "cpu")
-    steps = expected_on(gpu, wish.count, recipe, facts, runs, trees=trees)
-    weights = 2.0 * facts.parameters
-    ready = SET_UP + weights / DOWNLOAD
+    return counted(recipe, facts, runs, trees=trees)
+
+
+def bill_by(work: Counted, wish: Wish, price: Price) -> Bill:
+    """What this work will take on the machine wished for."""
+    steps = expected_on(known_gpu(wish.gpu), wish.count, work)
+    ready = SET_UP + 2.0 * work.facts.parameters / DOWNLOAD
     first = Expected("setting up", "machine", ready, 2.0, "taken to be 5 min, and the download")
-    return Bill([first, *steps], price, wish.count), words
+    return Bill([first, *steps], price, wish.count)

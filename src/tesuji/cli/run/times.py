@@ -99,7 +99,7 @@ def bill(recipe: "Recipe", wish: "Wish | None", runs: Path, config: Path | None)
         return None
     from tesuji.compute.hours import bill_of
 
-    return bill_of(recipe, wish, price_now(wish), runs, config)[0]
+    return bill_of(recipe, wish, price_now(wish), runs, config)
 
 
 def print_bill(bill: "Bill", wish: "Wish") -> None:

@@ -53,25 +53,39 @@ class Expected:
     by: str
 
 
-def expected_on(
-    gpu: Gpu, count: int, recipe: Recipe, facts: ModelFacts, runs: Path, *, trees: bool
-) -> list[Expected]:
-    """Every step of a run of this recipe on `count` such GPUs. `trees`: the model reads trees.
-    Nothing on disk changes."""
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A run's steps and what each has to do, wherever that is; `sampled` are the seconds here of
+    those that read logs, `runs` the folder of earlier runs."""
+
+    recipe: Recipe
+    facts: ModelFacts
+    runs: Path
+    plan: list[Step]
+    works: dict[str, Work | None]
+    sampled: dict[str, float]
+
+
+def counted(recipe: Recipe, facts: ModelFacts, runs: Path, *, trees: bool) -> Counted:
+    """The work of every step. `trees`: the model reads trees. Nothing on disk changes."""
     with suppress(ComputeError):  # an engine that is not installed here may be there
         check_distributed(recipe, facts)
     plan = steps_of(recipe)
-    known = {step.name: remembered(recipe, step, runs, on_gpu(gpu, count)) for step in plan}
-    left = [step for step in plan if known[step.name] is None]
-    with samples_of(recipe, left) as samples:
+    with samples_of(recipe, plan) as samples:
         context = SampledContext(recipe, runs / recipe.name, plan, samples)
         works = works_of(recipe, facts, context, plan, trees=trees, seconds=PLAYED)
     sampled = {n: s.seconds * s.times for n, s in samples.items() if not s.why}
-    for step in left:
-        steps = work.steps if (work := works[step.name]) else None
-        known[step.name] = remembered(recipe, step, runs, on_gpu(gpu, count), steps)
-    formula = Formula(gpu, count, recipe, facts)
-    return list(_each(plan, known, works, sampled, formula))
+    return Counted(recipe, facts, runs, plan, works, sampled)
+
+
+def expected_on(gpu: Gpu, count: int, run: Counted) -> list[Expected]:
+    """Every step of the run on `count` such GPUs."""
+    formula = Formula(gpu, count, run.recipe, run.facts)
+    known: dict[str, tuple[float, str] | None] = {}
+    for step in run.plan:
+        steps = work.steps if (work := run.works[step.name]) else None
+        known[step.name] = remembered(run.recipe, step, run.runs, on_gpu(gpu, count), steps)
+    return list(_each(run.plan, known, run.works, run.sampled, formula))
 
 
 def on_gpu(gpu: Gpu, count: int) -> Platform:

@@ -59,7 +59,7 @@ class Variant:
         short = {key.rpartition(".")[2] for key in self.differs}
         cut = len(short) == len(self.differs)
         return ", ".join(
-            f"{key.rpartition('.')[2] if cut else key}={value}"
+            f"{key.rpartition('.')[2] if cut else key}={_short(value)}"
             for key, value in self.differs.items()
         )
 
@@ -112,6 +112,14 @@ def compare(folders: Sequence[Path]) -> Comparison:
     variants = _variants(runs)
     rows = _rows(variants)
     return Comparison(game, variants, rows, tuple(_notes(variants, rows)))
+
+
+def _short(value: str) -> str:
+    """A number of many digits with four of them."""
+    try:
+        return value if len(value) < 9 else f"{float(value):.4g}"
+    except ValueError:
+        return value
 
 
 def _read(folder: Path) -> OneRun:

@@ -114,7 +114,7 @@ def cell_words(cell: Cell | None, name: str) -> str:
         return mean
     low, high = cell.interval.low * scale, cell.interval.high * scale
     if len(cell.values) > 1:
-        return f"{mean} ±{(high - low) / 2:.2g}"
+        return f"{mean} ±{_two_digits((high - low) / 2)}" if high > low else mean
     within = share_interval(cell.interval) if share else f"{_figure(low)}–{_figure(high)}"
     return f"{mean} ({within})"
 
@@ -122,13 +122,13 @@ def cell_words(cell: Cell | None, name: str) -> str:
 def difference_words(found: Difference, name: str) -> str:
     """`+1.7 (-2.5 to 5.9)`."""
     scale = 100.0 if is_share(name) else 1.0
-    value = f"{found.value * scale:+.2g}"
+    value = ("+" if found.value >= 0 else "") + _two_digits(found.value * scale)
     return f"{value} ({bounds(found.interval, scale)})" if finite(found.interval) else value
 
 
 def bounds(interval: Interval, scale: float) -> str:
     """`-2.5 to 5.9`."""
-    return f"{interval.low * scale:.2g} to {interval.high * scale:.2g}"
+    return f"{_two_digits(interval.low * scale)} to {_two_digits(interval.high * scale)}"
 
 
 def p_words(found: Difference | None) -> str:
@@ -139,6 +139,10 @@ def p_words(found: Difference | None) -> str:
         return OPEN_MARK
     p = "<0.001" if found.adjusted < 0.001 else f"{found.adjusted:.2g}"
     return f"{p} {SURE_MARK}" if found.sure else p
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2g}"
 
 
 def _figure(value: float) -> str:
