@@ -22,7 +22,7 @@ from tesuji.compute.job.folder import JobFolder, all_jobs
 from tesuji.compute.launch import Folders, prepare, start
 from tesuji.compute.runpod import guard
 from tesuji.compute.runpod import pod as pods
-from tesuji.compute.runpod.api import Api
+from tesuji.compute.runpod.calls import Api
 from tesuji.compute.runpod.key import folder_of
 from tesuji.compute.runpod.machine import RunpodMachine
 from tesuji.compute.sweep import settle

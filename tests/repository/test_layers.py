@@ -33,7 +33,7 @@ ORDER = {
     "compute": "base prices hours remote job machine ssh runpod launch follow sweep sky registry",
     "compute/job": "folder wheel environment package",
     "compute/ssh": "there address transport other_side machine",
-    "compute/runpod": "guard api catalogue key pod machine",
+    "compute/runpod": "guard calls catalogue key pod machine",
     "cli": "console progress pushing run experiments talk games doctor "
     "data evaluate browse take_away machines main",
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 from tesuji.compute.base import ENDS, PREFIX, Leftover, Price, Status, Wish
 from tesuji.compute.job.folder import JobFolder
-from tesuji.compute.runpod.api import KEY, Api
+from tesuji.compute.runpod.calls import KEY, Api
 from tesuji.compute.runpod.catalogue import CLOUDS, dollars, has_stock, no_capacity, pick
 from tesuji.compute.runpod.key import NAME, folder_of, forget, refuse_without_tools
 from tesuji.compute.runpod.pod import MOUNT, Pods, regions_of, seconds_of

@@ -9,7 +9,7 @@ from typing import Any
 from tesuji.compute.base import PREFIX
 from tesuji.compute.job.folder import JobFolder
 from tesuji.compute.runpod import guard
-from tesuji.compute.runpod.api import Api, Refused, Unsure
+from tesuji.compute.runpod.calls import Api, Refused, Unsure
 from tesuji.compute.runpod.catalogue import no_capacity, pick
 from tesuji.compute.runpod.key import public_key
 from tesuji.compute.ssh.other_side import FOLDER
