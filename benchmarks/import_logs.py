@@ -1,6 +1,6 @@
 """From a folder of game logs to data sets: seconds, and the most memory taken on the way.
 
-    python benchmarks/import_logs.py [--logs 10000] [--processes 2] [--gigabytes 1]
+    python benchmarks/import_logs.py [--logs 10000] [--processes 2] [--gigabytes 1] [--ray]
 
 The logs are competitor's SecretMafia files of 30 turns each, every turn with the whole transcript
 before it (260 kB a file): a few hundred views of games played here on TextArena, written again and
@@ -16,11 +16,15 @@ turn, loaded, filtered to winners' legal replies, mapped to instruction, input a
 written; beside it our selection and writing of the same rows (which also writes prompts,
 statistics and a card), without pairs, the reading of logs not counted for either.
 
+`--ray` imports the same files by actors of Ray too, as many as `--processes`, and compares what was
+written; Ray's start (seconds) is counted.
+
 `--gigabytes` adds the import of single files of that size: MGC2025 rows as JSON lines and as
 Parquet, and episodes.
 """
 
 import argparse
+import filecmp
 import multiprocessing
 import random
 import resource
@@ -30,14 +34,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import psutil
 
 from tesuji.core.progress import Progress
 from tesuji.datasets.from_logs.stage import make_data_from_logs
+from tesuji.logs.files import OUTPUTS, SUMMARY
 from tesuji.logs.importing import import_logs
+from tesuji.logs.readers import Readers
 from tesuji.logs.synthetic.mafia_files import competitor_record, file_name, mgc_rows, older_record
 from tesuji.logs.synthetic.mafia_play import play
 from tesuji.recipe.reading.load import load_recipe
@@ -124,10 +130,12 @@ def _lines(path: Path) -> int:
         return sum(1 for _ in file)
 
 
-def import_only(logs: Path, out: Path, processes: int) -> dict[str, Any]:
+def import_only(
+    logs: Path, out: Path, processes: int, engine: Literal["here", "ray"] = "here"
+) -> dict[str, Any]:
     """Import alone."""
     began = time.perf_counter()
-    summary = import_logs([logs], out, processes=processes)
+    summary = import_logs([logs], out, readers=Readers(engine, processes=processes))
     return {"seconds": {"all": time.perf_counter() - began}, "imported": summary.as_json()}
 
 
@@ -268,6 +276,20 @@ def large_files(scratch: Path, gigabytes: float, processes: int) -> None:
             rows = (out / "episodes.jsonl").read_bytes().splitlines()[:VIEWS]
 
 
+def by_ray(logs: Path, scratch: Path, processes: int) -> None:
+    """One process, several, and as many actors of Ray, on the same files."""
+    ways: dict[str, tuple[int, Literal["here", "ray"]]] = {
+        "one": (1, "here"),
+        "processes": (processes, "here"),
+        "ray": (processes, "ray"),
+    }
+    for name, (count, engine) in ways.items():
+        show(f"import_{name}", measured(import_only, logs, scratch / name, count, engine))
+        for file in (*OUTPUTS, SUMMARY):
+            same = filecmp.cmp(scratch / name / file, scratch / "one" / file, shallow=False)
+            assert same, (name, file)
+
+
 def _lines_file(file: Path, rows: list[bytes], copies: int) -> None:
     with file.open("wb") as into:
         for number in range(copies):
@@ -291,6 +313,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--peer-logs", type=int, default=1_000, help="0: no peer")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--ray", action="store_true")
     parser.add_argument("--gigabytes", type=float, default=0.0)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -301,6 +324,8 @@ def main() -> None:
         show("import_logs", result)
         if args.peer_logs:
             beside_the_peer(cached(args.peer_logs), scratch, args.processes, args.rounds)
+        if args.ray:
+            by_ray(cached(args.logs), scratch, args.processes)
         if args.gigabytes:
             large_files(scratch, args.gigabytes, args.processes)
 

@@ -72,6 +72,9 @@ def test_what_a_row_holds_is_shown_as_it_is_and_cannot_steer_the_terminal(tmp_pa
             "must be less than 1",
         ),
         (["data", "show", "nowhere.jsonl"], "nowhere.jsonl"),
+        (["data", "import", ".", "--engine", "spark"], "one of: here, ray"),
+        (["data", "import", ".", "--address", "auto"], "add --engine ray"),
+        (["data", "import", ".", "--engine", "ray", "--address", "me@there"], "ray://HOST:PORT"),
     ],
 )
 def test_what_cannot_be_is_one_message(words, message, capsys, tmp_path, monkeypatch):

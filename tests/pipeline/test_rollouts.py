@@ -9,6 +9,7 @@ from made_recipes import recipe_of
 
 from tesuji.core.errors import EngineError, RecipeError, TesujiError
 from tesuji.pipeline.checks.rollouts import check_rollouts
+from tesuji.pipeline.plan import steps_of
 from tesuji.pipeline.run import run_recipe
 from tesuji.recipe.schema.recipe import Recipe
 
@@ -101,3 +102,30 @@ def test_what_actors_cannot_do_is_refused(installed: None) -> None:
 def test_keys_that_mean_nothing(rollouts: dict[str, Any], words: str) -> None:
     with pytest.raises((ValueError, TesujiError), match=words):
         with_ray(rollouts)
+
+
+def logs_recipe(tmp_path: Path, **stage: Any) -> Recipe:
+    plain = recipe_of().model_dump(mode="json")
+    if not (log := tmp_path / "a.json").exists():
+        log.write_text("{}")
+    return Recipe.model_validate({**plain, "stages": {"logs": {"paths": [str(log)], **stage}}})
+
+
+def test_who_reads_logs_changes_nothing_in_the_key(tmp_path: Path) -> None:
+    by_ray = {"engine": "ray", "address": "ray://there:10001", "processes": 64}
+    (ours, *_), (theirs, *_) = (steps_of(logs_recipe(tmp_path, **stage)) for stage in ({}, by_ray))
+    assert ours.key == theirs.key
+    assert ours.key != steps_of(logs_recipe(tmp_path, include=["error"]))[0].key
+
+
+def test_logs_by_ray_are_refused_where_it_is_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n == "ray" else find(n))
+    with pytest.raises(EngineError, match="Ray is not installed") as caught:
+        run_recipe(logs_recipe(tmp_path, engine="ray"), tmp_path / "runs")
+    assert caught.value.where == "stages.logs.engine"
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(ValueError, match="address is of Ray: add engine: ray"):
+        logs_recipe(tmp_path, address="auto")

@@ -49,6 +49,7 @@ COMMANDS = {
         "Evaluate a run's model against named opponents, or on a file of prompts.",
     ),
     "chat": ("talk.chat", "Talk with a run's model, or any other."),
+    "serve": ("serve", "Serve a run's model to other programs, in the OpenAI dialect."),
     "merge": ("take_away.merge", "Merge a run's adapter into its base."),
     "export": ("take_away.export", "Write a run's model for other programs."),
     "push": ("take_away.push", "Push a run's model to the Hugging Face Hub."),

@@ -24,6 +24,7 @@ from tesuji.recipe.schema.sections import Section, replies_only
 from tesuji.recipe.schema.stages import SftStage
 
 MAKES_DATA = (DataStage, LogsStage)
+WHO_READS = ("engine", "address", "processes")  # of logs: what changes nothing in the rows
 Decision = Literal["run", "resume", "skip"]
 WHY: Mapping[str, tuple[Decision, str]] = {
     "absent": ("run", "not done yet"),
@@ -69,7 +70,7 @@ def make_plan(recipe: Recipe, run: Path) -> list[Step]:
 
 def steps_of(recipe: Recipe) -> list[Step]:
     """The steps in order, whatever is done of them already."""
-    return _with_keys(recipe, _outline(recipe))
+    return _with_keys(recipe, outline(recipe))
 
 
 def decide(plan: Sequence[Step], run: Path) -> list[Step]:
@@ -102,8 +103,9 @@ def _lost(step: Step, run: Path, needed: bool) -> str:
     return f"its {result} is gone" if needed and not (folder / result).exists() else ""
 
 
-def _outline(recipe: Recipe) -> list[Step]:
-    """Stages in recipe order; "before" stands in front of the first learner, "after" at the end.
+def outline(recipe: Recipe) -> list[Step]:
+    """The steps without their keys: enough to find their results, without the files they were made
+    from. Stages in recipe order; "before" stands in front of the first learner, "after" at the end.
     A reward stage learns from the policy and leaves it as it was."""
     steps: list[Step] = []
     looks = recipe.evaluation
@@ -143,6 +145,8 @@ def _with_keys(recipe: Recipe, steps: list[Step]) -> list[Step]:
             shared["model"]["base"] = content_of(recipe.model.base)
         shared["game"]["name"] = shared["game"]["name"].removeprefix(f"{OURS}:")  # the same game
         own = answers_only(step.section.model_dump(mode="json"))
+        if isinstance(step.section, LogsStage):
+            own = {key: own[key] for key in own if key not in WHO_READS} | {"processes": None}
         reads = [keys[step.model_from], keys[step.data_from], _files(step)]
         reads += [keys[step.reward_from]] if step.reward_from else []
         keys[step.name] = key_of(step.kind, own, shared, reads)

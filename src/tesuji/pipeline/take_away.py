@@ -19,7 +19,7 @@ from tesuji.learners.export.whole import WholeModel, config_of, save_whole, whol
 from tesuji.learners.model.load import quiet_libraries, refuse_damaged
 from tesuji.learners.model.sources import ADAPTER
 from tesuji.pipeline.models.of_run import finished
-from tesuji.pipeline.plan import MAKES_DATA, make_plan
+from tesuji.pipeline.plan import MAKES_DATA, outline
 from tesuji.recipe.reading.load import load_recipe
 from tesuji.recipe.schema.pairs import RewardStage
 from tesuji.recipe.schema.recipe import Recipe
@@ -58,7 +58,7 @@ def find_trained(name: str, stage: str = "") -> TrainedStage:
     quiet_libraries()
     run = find_run(name)
     recipe = load_recipe(run / "recipe.yaml")
-    plan = make_plan(recipe, run)
+    plan = outline(recipe)
     steps = {
         s.name: s for s in plan if s.kind != "evaluate" and not isinstance(s.section, MAKES_DATA)
     }

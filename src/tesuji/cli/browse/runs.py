@@ -49,11 +49,11 @@ def _row(run: Path) -> tuple[str, ...]:
 
 def _how_far(run: Path, stages: dict[str, Any]) -> str:
     """How many of the recipe's steps are done; of those begun, where the recipe cannot be read."""
-    from tesuji.pipeline.plan import make_plan
+    from tesuji.pipeline.plan import outline
     from tesuji.recipe.reading.load import load_recipe
 
     try:
-        names = [step.name for step in make_plan(load_recipe(run / "recipe.yaml"), run)]
+        names = [step.name for step in outline(load_recipe(run / "recipe.yaml"))]
     except TesujiError:
         names = list(stages)
     done = sum(stages.get(name, {}).get("status") == "done" for name in names)

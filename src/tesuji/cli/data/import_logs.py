@@ -2,7 +2,7 @@
 
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,8 +10,13 @@ from tesuji.cli.console import console, print_facts, say
 from tesuji.core.errors import DataError, RecipeError
 from tesuji.core.files import read_jsonl
 from tesuji.logs.summary import ImportSummary
+from tesuji.recipe.schema.sections import of_ray
+
+if TYPE_CHECKING:
+    from tesuji.logs.readers import Readers
 
 QUARANTINED = 5
+ENGINES = ("here", "ray")
 EPILOG = (
     "KINDS: auto (found out, record by record), mafia, mgc, textarena, episodes, chat, pairs, phh, "
     "pokerstars, pokerbench."
@@ -28,14 +33,21 @@ def import_(
         typer.Option(help="Take these games too: no_actions, error, timeout; may be repeated."),
     ] = None,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Processes; default: one a core.")
+        int | None, typer.Option(min=1, help="Processes, or actors of Ray; default: one a core.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="Who reads: here, or ray (on this machine's cores or others').")
+    ] = "here",
+    address: Annotated[
+        str, typer.Option(help="Of Ray: local, auto, ray://HOST:PORT or HOST:PORT.")
+    ] = "local",
 ) -> None:
     """Read game logs, hand histories, chats and pairs; nothing is dropped without a reason."""
     from tesuji.cli.progress import Bar
     from tesuji.logs.importing import import_logs
 
     kind, paths = _kind_and_paths(what)
+    readers = _readers(engine, address, processes)
     with Bar() as bar:
         bar.begin("reading")
         summary = import_logs(
@@ -43,7 +55,7 @@ def import_(
             out,
             format=kind,
             include=_included(include or []),
-            processes=processes,
+            readers=readers,
             progress=bar,
         )
     print_summary(summary, out)
@@ -59,6 +71,26 @@ def _kind_and_paths(what: list[str]) -> tuple[str, list[Path]]:
         hint = f"tesuji data import {what[0]} FOLDER"
         raise DataError("no file or folder to read", where=what[0], hint=hint)
     return (what[0] if named else "auto"), paths
+
+
+def _readers(engine: str, address: str, processes: int | None) -> "Readers":
+    from tesuji.episodes.cluster import check_installed
+    from tesuji.logs.readers import OF_COMMAND, Readers
+
+    if engine not in ENGINES:
+        hint = f"one of: {', '.join(ENGINES)}"
+        raise RecipeError(f"there is no engine {engine!r}", where="--engine", hint=hint)
+    if engine == "here" and address != "local":
+        raise RecipeError("an address is of Ray", where="--address", hint="add --engine ray")
+    try:
+        of_ray(address)
+    except ValueError as error:
+        raise RecipeError(
+            f"no address of Ray: {address!r}", where="--address", hint=str(error)
+        ) from error
+    if engine == "ray":
+        check_installed("--engine", "leave it out")
+    return Readers("ray" if engine == "ray" else "here", address, processes, OF_COMMAND)
 
 
 def _included(names: list[str]) -> list[str]:

@@ -36,6 +36,7 @@ from tesuji.datasets.from_logs.statistics import statistics, warnings
 from tesuji.datasets.from_logs.writer import Writer, write_all
 from tesuji.logs.files import Named, files
 from tesuji.logs.importing import import_logs
+from tesuji.logs.readers import Readers
 from tesuji.recipe.schema.data import LogsStage
 from tesuji.recipe.schema.recipe import Recipe
 
@@ -58,7 +59,7 @@ def make_data_from_logs(
         processed,
         format=stage.format,
         include=stage.include,
-        processes=stage.processes,
+        readers=Readers(stage.engine, stage.address, stage.processes),
         progress=progress,
     )
     known = {"imported": summary.as_json(), "made": made}

@@ -7,6 +7,7 @@ from typing import Any
 
 from tesuji.core.errors import DataError, RecipeError, did_you_mean
 from tesuji.datasets.files import read_pairs, read_rows
+from tesuji.episodes.cluster import check_installed
 from tesuji.games.base import Game
 from tesuji.logs.files import files
 from tesuji.logs.registry import KINDS
@@ -28,6 +29,8 @@ def check_logs(name: str, stage: LogsStage) -> None:
             where=f"{where}.format",
             hint=f"{did_you_mean(stage.format, KINDS)}one of: auto, {', '.join(KINDS)}",
         )
+    if stage.engine == "ray":
+        check_installed(f"{where}.engine", "{engine: here}")
     for place, path in enumerate(stage.paths):
         _check_path(f"{where}.paths.{place}", path)
     if stage.pairs is not None:

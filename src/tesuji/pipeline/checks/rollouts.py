@@ -1,10 +1,10 @@
 """Whether the matches of a recipe can be played where its `rollouts` say."""
 
-import importlib.util
 from collections.abc import Iterator
 from typing import Any
 
-from tesuji.core.errors import EngineError, RecipeError
+from tesuji.core.errors import RecipeError
+from tesuji.episodes.cluster import check_installed
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import RLStage
 from tesuji.recipe.schema.sections import ENDPOINT
@@ -25,12 +25,7 @@ def check_rollouts(recipe: Recipe) -> None:
             where="rollouts.engine",
             hint="leave it out, or add a stage such as grpo",
         )
-    if importlib.util.find_spec("ray") is None:
-        raise EngineError(
-            "Ray is not installed",
-            where="rollouts.engine",
-            hint=f"pip install 'tesuji[ray]', or {HERE}",
-        )
+    check_installed("rollouts.engine", HERE)
     if recipe.model.load_in_4bit:
         raise RecipeError(
             "actors play on CPUs, where no model is loaded in 4 bits",

@@ -63,7 +63,7 @@ def _sample(recipe: Recipe, stage: LogsStage, out: Path) -> Sample:
         pairs = pairs.model_copy(update={"by": by}) if by else None
     try:
         some, times = _some_made(stage) if stage.played else _some_read(stage, out)
-        alone = {"pairs": pairs, "processes": 1}
+        alone = {"pairs": pairs, "processes": 1, "engine": "here", "address": "local"}
         make_data_from_logs(recipe, some.model_copy(update=alone), out)
     except (TesujiError, OSError) as error:
         return Sample(out, why=first_line(error))

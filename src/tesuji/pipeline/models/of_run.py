@@ -9,7 +9,7 @@ from tesuji.evaluation.evaluate import judged_game
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.learners.model.load import load_policy, quiet_libraries
-from tesuji.pipeline.plan import Step, make_plan
+from tesuji.pipeline.plan import Step, outline
 from tesuji.pipeline.step_context import model_player
 from tesuji.players.model import ModelPlayer
 from tesuji.recipe.reading.load import load_recipe
@@ -30,7 +30,7 @@ class Trained:
     @property
     def data(self) -> Path | None:
         """The folder of the run's last data stage, if it has one."""
-        plan = make_plan(self.recipe, self.run)
+        plan = outline(self.recipe)
         return next(
             (s.folder(self.run).path for s in plan[::-1] if s.kind in ("data", "logs")), None
         )
@@ -63,7 +63,7 @@ def open_run(run: Path) -> Trained:
 
 def beware(run: Path, recipe: Recipe) -> str:
     """In words that the run has not ended, or that the model is the one it began with; else ""."""
-    plan = make_plan(recipe, run)
+    plan = outline(recipe)
     done = [step for step in plan if finished(step, run)]
     trained = [step.name for step in done if step.kind not in NO_POLICY]
     which = f"this is the model after {trained[-1]}" if trained else "this is its base model"
@@ -87,7 +87,7 @@ def newest_model(run: Path, recipe: Recipe) -> str:
 
 def learners(run: Path, recipe: Recipe) -> list[Step]:
     """The steps that train the policy, done or not."""
-    return [step for step in make_plan(recipe, run) if step.kind not in NO_POLICY]
+    return [step for step in outline(recipe) if step.kind not in NO_POLICY]
 
 
 def finished(step: Step, run: Path) -> bool:

@@ -79,11 +79,16 @@ class LocalSampler:
             Row(tuple(prompt), seed, stop_ids, max_new_tokens, branch)
             for prompt, seed, branch in zip(prompts, seeds, branches, strict=True)
         ]
+        self.decode(rows, temperature, top_p)
+        return [row.sampled() for row in rows]
+
+    def decode(self, rows: "Sequence[Row]", temperature: float, top_p: float) -> None:
+        """Draw these rows to their ends, in place. A row may end itself before (`done`): it then
+        leaves its batch."""
         ordered = self._ordered([row for row in rows if not row.done])
         with evaluating(self.model), torch.inference_mode():
             for batch in self._batches(ordered):
                 self._decode(batch, temperature, top_p)
-        return [row.sampled() for row in rows]
 
     def score(
         self, prompts: Sequence[Sequence[int]], choices: Sequence[Choices]

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tesuji.recipe.schema.endpoint import EndpointSection
-from tesuji.recipe.schema.sections import Different, PlayerSection, Section, Text
+from tesuji.recipe.schema.sections import Different, PlayerSection, Section, Text, of_ray
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -142,7 +142,17 @@ class LogsStage(Section):
     """`strict`: rules about legality and outcome only, no heuristics, for competitions that ask
     for it. Either way METHODOLOGY.md says what was done."""
     processes: int | None = Field(None, ge=1, le=1_024)
-    """Processes that read files; default: one a core."""
+    """Processes, or actors of Ray, that read files; default: one a core."""
+    engine: Literal["here", "ray"] = "here"
+    """Who reads the files: processes of this machine, or actors of Ray on its cores or those of
+    other machines, which see logs and run folder under the same paths (needs `tesuji[ray]`)."""
+    address: Annotated[Text, AfterValidator(of_ray)] = "local"
+    """Of Ray, as in `rollouts`: `local`, `ray://HOST:10001`, `HOST:6379` or `auto`."""
+
+    @model_validator(mode="after")
+    def _of_ray(self) -> "LogsStage":
+        self.needs({"address": (self.engine == "ray", "is of Ray: add engine: ray")})
+        return self
 
     @field_validator("paths", mode="before")
     @classmethod

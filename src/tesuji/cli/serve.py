@@ -1,0 +1,90 @@
+"""`tesuji serve RUN`: a run's model for other programs, in the OpenAI dialect."""
+
+import os
+import secrets
+import socket
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tesuji.cli.console import loading, say, warn
+from tesuji.core.errors import ComputeError
+from tesuji.core.run_folder import find_run
+
+app = typer.Typer()
+KEY = "TESUJI_API_KEY"
+
+
+@app.command()
+def serve(
+    run: Annotated[str, typer.Argument(help="A run folder, or its name under runs/.")],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others than this machine's own need a key.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any that is free.")] = 8000,
+    name: Annotated[str, typer.Option(help="What the model is called; default: the run.")] = "",
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0, max=100, help="Where a request has none; default: the recipe's."),
+    ] = None,
+) -> None:
+    """Serve a run's model: /v1/models, /v1/chat/completions, /v1/completions, /health."""
+    folder = find_run(run)
+    listener = _listen(host, port)
+    loading(str(folder))
+    from tesuji.cli.progress import Bar
+    from tesuji.pipeline.models.of_run import open_run
+
+    try:
+        import uvicorn
+
+        from tesuji.serve.app import Offer, make_app
+        from tesuji.serve.guard import is_local
+    except ModuleNotFoundError as error:
+        hint = "pip install 'tesuji[web]'"
+        raise ComputeError(f"serving needs {error.name}, which is not here", hint=hint) from None
+    trained = open_run(folder)
+    key = os.environ.get(KEY) or (None if is_local(host) else secrets.token_urlsafe(24))
+    with Bar() as bar:
+        player = trained.player(temperature, bar)
+    warn(trained.beware)
+    made = int((Path(folder) / "manifest.json").stat().st_mtime)
+    offer = Offer(name or folder.resolve().name, player, trained.game, made)
+    _tell(listener, offer.name, key)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            make_app(offer, host=host, key=key), log_level="warning", timeout_graceful_shutdown=5
+        )
+    )
+    with suppress(KeyboardInterrupt):  # raised again once all has been closed
+        server.run(sockets=[listener])
+    say("served; goodbye")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket on that address, before anything slow is done. Raises ComputeError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        hint = "another --port, or 0 for any; is one served there already?"
+        raise ComputeError(
+            f"{host}:{port} cannot be used: {error.strerror}", where="--port", hint=hint
+        ) from None
+    return listener
+
+
+def _tell(listener: socket.socket, name: str, key: str | None) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    say(f"{name} at http://{shown}:{port}/v1 (Ctrl-C ends it)")
+    if key and KEY in os.environ:
+        say(f"requests need the key in {KEY}")
+    elif key:
+        say(f"requests need this key: {key}")
