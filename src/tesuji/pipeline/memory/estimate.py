@@ -79,7 +79,7 @@ def estimate_recipe(
     facts, words = facts_of(recipe.model, config)
     recipe = settled(recipe, facts)
     with suppress(ComputeError):  # an engine that is not installed here may be elsewhere
-        check_distributed(recipe, facts)
+        check_distributed(recipe)
     phases = estimate(recipe, facts, runs / recipe.name, machine_of(recipe.model, facts, gpu))
     if not phases:
         raise RecipeError("no stage learns, so that nothing is to be estimated", where="stages")
