@@ -76,6 +76,8 @@ def cheapest(work: Counted, on: str, enough: list[str]) -> tuple[Bill, str]:
 
 
 def words(bill: Bill, gpu: str) -> str:
+    if len(bill.unknown) == len(bill.steps) - 1:  # all but setting up
+        return f"{gpu}, not counted"
     low, high = (bill.price.cost(seconds) for seconds in bill.bounds)
     hours = (
         f"{bill.seconds / 3600:.1f} h" if bill.seconds > 3600 else f"{bill.seconds / 60:.0f} min"

@@ -1,13 +1,17 @@
 """DeepSpeed's ZeRO in two processes, through `tesuji run`: the losses, gradients and weights of one
 process; what its checkpoints go on with. (gloo, CPU)"""
 
+import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+from places import SUPPORT
 from processes import (
     LEARNERS,
     SAME,
@@ -17,13 +21,15 @@ from processes import (
     begin,
     command,
     furthest,
+    in_two_processes,
     metrics,
     ranks_below,
     run,
     write,
 )
 
-from tesuji.core.errors import DataError, RecipeError
+from tesuji.core.errors import RecipeError
+from tesuji.core.files import read_json
 from tesuji.pipeline.checks.recipe import check
 from tesuji.pipeline.run import run_recipe
 from tesuji.recipe.reading.load import load_recipe
@@ -37,7 +43,11 @@ ZERO = {
 }
 
 
-SAVING = ["stages.ppo.save_steps=2", "stages.grpo.save_steps=2"]
+SAVING = [f"stages.{stage}.save_steps=2" for stage in ("dpo", "ppo", "grpo")]
+RISING = [  # the loss falls, and then rises
+    "learning_rate=1.0", "warmup_steps=7", "early_stopping_patience=1", "save_steps=1",
+    "eval_steps=1",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -67,29 +77,44 @@ def test_zero_learns_what_one_process_does(
     assert_same_learning(alone, two, stage)
 
 
-def test_checkpoints_go_on_in_as_many_processes(parted: tuple[Path, str], tmp_path: Path) -> None:
-    """... and in no other number, nor with whole weights."""
+def test_checkpoints_go_on_with_any_strategy(parted: tuple[Path, str], tmp_path: Path) -> None:
+    """With that which wrote them, and in one process without DeepSpeed; they are whole."""
     before, strategy = parted
     recipe, here = write(tmp_path), tmp_path / "runs" / "alone"
     shutil.copytree(before, here, symlinks=True)
-    sft, ppo = (here / "stages" / name for name in ("01-sft", "05-ppo"))
-    for stage, newest in ((sft, "checkpoint-7"), (ppo, "step-000003")):
-        (stage / "done.json").unlink()
-        shutil.rmtree(stage / "final")
-        shutil.rmtree(stage / "checkpoints" / newest)
-    parts = list(sft.glob("checkpoints/checkpoint-6/global_step6/*_model_states.pt"))
-    assert len(parts) == (2 if strategy == "zero3" else 1), "whose weights are parted"
-    with pytest.raises(DataError, match=f"checkpoint of {strategy} in 2 processes"):
-        run_recipe(load_recipe(recipe), tmp_path / "runs")
+    newest = {"01-sft": "checkpoint-7", "02-dpo": "checkpoint-4", "05-ppo": "step-000003"}
+    for stage, last in newest.items():
+        (here / "stages" / stage / "done.json").unlink()
+        shutil.rmtree(here / "stages" / stage / "final")
+        shutil.rmtree(here / "stages" / stage / "checkpoints" / last)
+    assert not list(here.rglob("*_states.pt")), "DeepSpeed's"
+    shutil.copytree(here, tmp_path / "runs" / "whole", symlinks=True)
     said, _ = run(command(recipe, *ZERO[strategy], *SAVING, *TWO))
-    assert "sft (goes on" in said
-    assert "ppo (goes on" in said
-    for stage in (sft, ppo):
-        name = stage.name[3:]
-        assert metrics(here, name) == [
-            pytest.approx(row, rel=SAME, abs=SAME) for row in metrics(before, name)
-        ]
-        assert furthest(before / name / "final", stage / "final") < SAME
+    whole = run_recipe(load_recipe(recipe, ["name=whole", *SAVING]), tmp_path / "runs").folder
+    for stage in newest:
+        name = stage[3:]
+        assert f"{name} (goes on" in said
+        for after in (here, whole):
+            assert metrics(after, name) == [
+                pytest.approx(row, rel=SAME, abs=SAME) for row in metrics(before, name)
+            ]
+            assert furthest(before / name / "final", after / name / "final") < SAME
+
+
+def test_the_best_weights_are_gone_back_to(tmp_path: Path) -> None:
+    recipe = write(tmp_path, SFT)
+    early = [f"stages.sft.{change}" for change in RISING]
+    alone = run_recipe(load_recipe(recipe, early), tmp_path / "runs").folder
+    run(command(recipe, *ZERO["zero3"], *early, "name=two", *TWO))
+    two = tmp_path / "runs" / "two"
+    assert "stopped improving" in read_json(two / "sft" / "training.json")["stopped_because"]
+    final, kept = two / "sft" / "final", (two / "sft" / "checkpoints").glob("checkpoint-*")
+    newest = max(kept, key=lambda folder: int(folder.name[11:]))
+    assert furthest(final, newest) > 10 * SAME, "it is an older one"
+    best = Path(read_json(newest / "trainer_state.json")["best_model_checkpoint"])
+    assert furthest(final, best) == 0
+    steps = [read_json(run / "sft" / "training.json")["steps"] for run in (alone, two)]
+    assert steps[0] == steps[1] < 7
 
 
 def _while_saving(stage: Path) -> bool:
@@ -120,11 +145,54 @@ def test_killed_while_a_checkpoint_is_gathered_the_older_one_is_used(tmp_path: P
     assert furthest(alone / "sft" / "final", stage / "final") < SAME
 
 
+IN_BFLOAT16 = """
+import json, sys, torch
+torch.set_num_threads(1)
+sys.path[:0] = {tests!r}
+from pathlib import Path
+from made_traces import STAGES, made_traces, policy, tokens_of
+from tesuji.learners.distributed import is_main, join, leave, started
+from tesuji.learners.rl.token_layout import flatten
+from tesuji.learners.rl.update.build import build_learner, loss_options
+from tesuji.learners.rl.update.optimizer_step import rows_of, step
+from tesuji.recipe.schema.sections import DistributedSection
+
+strategy, name, adapted, out = sys.argv[1:]
+options = {{"stage3_param_persistence_threshold": 0}} if strategy == "zero3" else {{}}
+if started():
+    join(DistributedSection(processes=2, strategy=strategy, zero_optimization=options), "cpu")
+made, stage = policy(adapted == "adapter", torch.bfloat16), STAGES[name]
+flat = flatten(made_traces())
+learner = build_learner(stage, made, temperature=0.7)
+rows, figures = rows_of(learner, flat), []
+for _ in range(3):
+    options = loss_options(stage, 9, 0.0)
+    figures.append(step(learner, rows, tokens_of(flat), flat.tokens, options))
+if is_main():
+    Path(out).write_text(json.dumps(figures))
+if started():
+    leave()
+"""
+
+
+@pytest.mark.parametrize("name", ["grpo", "ppo"])
+@pytest.mark.parametrize("strategy, what", [("zero1", "whole"), ("zero3", "adapter")])
+def test_play_is_learned_from_in_bfloat16(
+    strategy: str, what: str, name: str, tmp_path: Path
+) -> None:
+    """With the losses and gradients of one process, within what bfloat16 can tell apart."""
+    script, words = IN_BFLOAT16.format(tests=[str(SUPPORT)]), [strategy, name, what]
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
+    subprocess.run([sys.executable, "-c", script, *words, str(one)], check=True)
+    in_two_processes(tmp_path, script, *words, str(two))
+    for ours, theirs in zip(json.loads(one.read_text()), json.loads(two.read_text()), strict=True):
+        assert theirs == pytest.approx(ours, rel=2**-7, abs=1e-4)
+
+
 @pytest.mark.parametrize(
     "changes, where",
     [
         (["stages.sft.optimizer=muon"], "stages.sft.optimizer"),
-        (["model.dtype=bfloat16"], "model.dtype"),
         (["distributed.zero_optimization={no_such_option: 1}"], "distributed.zero_optimization"),
     ],
 )

@@ -24,7 +24,7 @@ from processes import (
     write,
 )
 
-from tesuji.core.errors import ComputeError, DataError, RecipeError
+from tesuji.core.errors import ComputeError, RecipeError
 from tesuji.core.files import read_json
 from tesuji.pipeline.checks.distributed import check_distributed
 from tesuji.pipeline.checks.recipe import check
@@ -169,7 +169,7 @@ def test_sharded_weights_learn_what_whole_ones_do(stage: str, alone: Path, shard
 
 
 def test_sharded_weights_go_on_from_a_checkpoint(sharded: Path, tmp_path: Path) -> None:
-    """... of theirs. Of rows and pairs, whole weights do not; of play, they do."""
+    """... of theirs, and whole ones do, too."""
     recipe, here = write(tmp_path), tmp_path / "runs" / "alone"
     shutil.copytree(sharded, here, symlinks=True)
     newest = {"01-sft": "checkpoint-7", "02-dpo": "checkpoint-4", "05-ppo": "step-000003"}
@@ -178,21 +178,25 @@ def test_sharded_weights_go_on_from_a_checkpoint(sharded: Path, tmp_path: Path) 
         shutil.rmtree(here / "stages" / stage / "final")
         shutil.rmtree(here / "stages" / stage / "checkpoints" / last)
     shutil.copytree(here, tmp_path / "runs" / "whole", symlinks=True)
-    with pytest.raises(DataError, match="checkpoint of sharded weights"):
-        run_recipe(load_recipe(recipe), tmp_path / "runs")
     said, _ = run(command(recipe, FSDP, *SAVING, *TWO))
+    whole = run_recipe(load_recipe(recipe, ["name=whole", *SAVING]), tmp_path / "runs").folder
     for stage in newest:
         name = stage[3:]
         assert f"{name} (goes on" in said
-        assert metrics(here, name) == [
-            pytest.approx(row, rel=SAME, abs=SAME) for row in metrics(sharded, name)
-        ]
-        assert furthest(sharded / name / "final", here / name / "final") < SAME
-    for stage in ("01-sft", "02-dpo", "04-grpo"):  # the others
-        shutil.copytree(here / "stages" / stage, tmp_path / "runs" / "whole" / "stages" / stage,
-                        symlinks=True, dirs_exist_ok=True)  # fmt: skip
-    alone = run_recipe(load_recipe(recipe, ["name=whole", *SAVING]), tmp_path / "runs").folder
-    assert furthest(sharded / "ppo" / "final", alone / "ppo" / "final") < SAME
+        for after in (here, whole):
+            assert metrics(after, name) == [
+                pytest.approx(row, rel=SAME, abs=SAME) for row in metrics(sharded, name)
+            ]
+            assert furthest(sharded / name / "final", after / name / "final") < SAME
+
+
+def test_sharded_weights_do_not_go_on_from_whole_ones(alone: Path, tmp_path: Path) -> None:
+    """A Trainer keeps its optimizer's state by number, and pickled."""
+    recipe, here = write(tmp_path), tmp_path / "runs" / "alone"
+    shutil.copytree(alone, here, symlinks=True)
+    (here / "stages" / "02-dpo" / "done.json").unlink()
+    _, said = run(command(recipe, FSDP, *TWO), code=2)
+    assert "had the whole optimizer" in said
 
 
 @pytest.mark.parametrize(
@@ -215,7 +219,7 @@ def test_weights_of_4_bits_are_not_sharded(tmp_path: Path) -> None:
     """Refused where they could be loaded, too."""
     words = ["model.lora={}", "model.load_in_4bit=true", FSDP, "distributed.processes=2"]
     with pytest.raises(RecipeError, match="fsdp"):
-        check_distributed(load_recipe(write(tmp_path), words), None)
+        check_distributed(load_recipe(write(tmp_path), words))
 
 
 def test_torchrun_is_recognised(tmp_path: Path) -> None:

@@ -217,3 +217,13 @@ def test_times_are_told_with_how_far_they_may_be_off():
     assert Forecast(step, None, 20.0, 0.0, 2.0, "").time == "20 s (10 to 40)"
     assert Forecast(step, None, 600.0, 0.0, 2.0, "").time == "10 min (5 to 20)"
     assert Line(1.0, 0.5)(4) == 3.0
+
+
+def test_every_game_of_a_stage_is_counted_not_the_recipe_s_alone(tmp_path: Path):
+    games = {"games": ["tic_tac_toe", "kuhn_poker"]}
+    stage = {"max_steps": 2, "batch_size": 8, "num_generations": 4}
+    alone = recipe_of(stages={"grpo": stage})
+    both = recipe_of(stages={"grpo": {**stage, "play": games}})
+    one, two = (forecasts(recipe, tmp_path)["grpo"].work for recipe in (alone, both))
+    assert one is not None and two is not None
+    assert two.tokens < 0.8 * one.tokens, "a match of Kuhn poker has two or three turns"

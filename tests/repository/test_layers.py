@@ -24,15 +24,18 @@ ORDER = {
     "logs": "base numbers files opening json_values records summary poker formats synthetic "
     "registry accept jobs readers importing",
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
-    "learners": "hooks fsdp zero whole distributed optimizer_state model trainer sft reward_model "
-    "pairs rl export",
+    "learners": "hooks fsdp zero whole distributed zero_state optimizer_state model trainer sft "
+    "reward_model pairs rl export",
     "evaluation": "prompt_files held_out results bfcl_summary matches questions metrics evaluate",
     "report": "words headline collect tables views page compare card",
     "pipeline": "plan settings earlier_runs heading step_context checks models steps workers "
     "forecast memory run sweep take_away",
-    "compute": "base prices hours remote job machine ssh launch follow sweep registry",
+    "compute": "base prices hours remote job machine ssh runpod launch follow sweep modal "
+    "sky registry modal_app",
     "compute/job": "folder wheel environment package",
+    "compute/modal": "errors gpus volumes image inside machine",
     "compute/ssh": "there address transport other_side machine",
+    "compute/runpod": "guard calls catalogue key pod machine",
     "serve": "dialect guard engine choices app",
     "cli": "console progress pushing run experiments talk games doctor "
     "data evaluate browse take_away machines serve main",

@@ -21,8 +21,8 @@ SHAPE = TinyModel(
 )  # fmt: skip
 
 
-def policy(lora: bool = False) -> Policy:
-    made = Policy(build_model(SHAPE, seed=2), build_tokenizer(), "")
+def policy(lora: bool = False, dtype: torch.dtype = torch.float32) -> Policy:
+    made = Policy(build_model(SHAPE, seed=2).to(dtype), build_tokenizer(), "")
     if not lora:
         return made
     torch.manual_seed(5)

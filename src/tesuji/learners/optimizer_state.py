@@ -12,11 +12,15 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from tesuji.learners.distributed import is_main
+from tesuji.learners.zero import in_use
+from tesuji.learners.zero_state import MASTER, STEP, gathered_state, put_state_in
 
 
 def state_by_name(parameters: Mapping[str, Tensor], optimizer: Any) -> dict[str, Tensor]:
     """`parameter/key` → tensor, plain numbers 0-d; in the main process, for the others have it only
-    while it is gathered."""
+    while it is gathered. With DeepSpeed the optimizer is its engine's."""
+    if in_use() is not None:
+        return gathered_state(parameters, optimizer)
     kept: dict[str, Tensor] = {}
     for name, parameter in parameters.items():
         for key, value in optimizer.state.get(parameter, {}).items():
@@ -30,24 +34,35 @@ def state_by_name(parameters: Mapping[str, Tensor], optimizer: Any) -> dict[str,
 def put_state(
     parameters: Mapping[str, Tensor], optimizer: Any, saved: Mapping[str, Tensor]
 ) -> None:
-    """Give the optimizer (or each of its members) back the state it had."""
+    """Give the optimizer (or each of its members) back the state it had, whoever kept it."""
     states: dict[str, dict[str, Tensor]] = {}
     for path, tensor in saved.items():
         name, _, key = path.rpartition("/")
         states.setdefault(name, {})[key] = tensor
+    if in_use() is not None:
+        put_state_in(parameters, optimizer, states)
+        return
     names = {id(parameter): name for name, parameter in parameters.items()}
     for member in getattr(optimizer, "members", (optimizer,)):
-        for parameter in (p for group in member.param_groups for p in group["params"]):
-            if (state := states.get(names[id(parameter)])) is not None:
-                member.state[parameter] = {k: _placed(k, v, parameter) for k, v in state.items()}
+        for group in member.param_groups:
+            for parameter in group["params"]:
+                if (state := states.get(names[id(parameter)])) is not None:
+                    member.state[parameter] = _placed(state, parameter, group)
 
 
-def _placed(key: str, value: Tensor, parameter: Tensor) -> Tensor:
-    """Moments live where their parameter does, in parts like its own; AdamW keeps its count of
-    steps in float32."""
-    if key == "step" and value.ndim == 0:
-        return value
-    return in_parts_like(parameter, value)
+def _placed(
+    state: Mapping[str, Tensor], parameter: Tensor, group: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    """Moments live where their parameter does, in parts like its own; so does the count of steps
+    where torch wants it there."""
+    on_device = group.get("fused") or group.get("capturable")
+    placed = {}
+    for key, value in state.items():
+        if key == STEP and value.ndim == 0:
+            placed[key] = value.to(parameter.device) if on_device else value
+        elif key != MASTER:
+            placed[key] = in_parts_like(parameter, value)
+    return placed
 
 
 def in_parts_like(parameter: Tensor, value: Tensor) -> Tensor:

@@ -122,6 +122,20 @@ def keep_changes(engine: Any, parameters: Iterable[Any]) -> None:
     engine.optimizer.refresh_fp32_params()
 
 
+@contextlib.contextmanager
+def written_by_main(model: Any) -> Iterator[bool]:
+    """Inside, a process that is told so may write to the weights: the main one for all to those of
+    ZeRO-3; each to its own, where it has them whole. What the engine steps on does not follow."""
+    parted = [p for p in model.parameters() if hasattr(p, "ds_id")]
+    if not parted:
+        yield True
+        return
+    import deepspeed
+
+    with deepspeed.zero.GatheredParameters(parted, modifier_rank=0):
+        yield os.environ["RANK"] == "0"
+
+
 def end_engines() -> None:
     """After a stage: what is loaded next is whole again, and the next engine has other options."""
     if in_use() is None:

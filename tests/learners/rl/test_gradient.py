@@ -28,6 +28,18 @@ def test_the_gradient_does_not_depend_on_the_micro_batch(stage, changes) -> None
     assert_same(plain, other)
 
 
+@pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
+def test_bfloat16_has_the_figures_of_float32(stage) -> None:
+    """Also where most tokens are out of the question: what they add to the entropy is 0."""
+    flat, figures = flatten(made_traces()), []
+    for dtype in (torch.float32, torch.bfloat16):
+        learner = build_learner(stage, policy(dtype=dtype), temperature=0.7)
+        assert learner.in_bf16 == (dtype == torch.bfloat16)
+        options = loss_options(stage, 9, 0.0)
+        figures.append(step(learner, rows_of(learner, flat), tokens_of(flat), flat.tokens, options))
+    assert figures[1] == pytest.approx(figures[0], rel=0.05, abs=0.05)
+
+
 def run_out_of_memory(learner: Learner, most: int) -> None:
     forward = learner.module.forward
 

@@ -1,11 +1,14 @@
 """The addresses that blocks and blobs are put to and got from."""
 
+import asyncio
 import hashlib
 from base64 import b64encode
 
 from aiohttp import web
 
 from .state import World
+
+BODY_SECONDS = 2.0
 
 
 def application(world: World) -> web.Application:
@@ -15,7 +18,10 @@ def application(world: World) -> web.Application:
             world.faults.drop_uploads -= 1
             await request.content.read(1)
             return _cut(request)
-        data = await request.read()
+        try:
+            data = await asyncio.wait_for(request.read(), BODY_SECONDS)
+        except TimeoutError:  # a client's second try on a cut connection may come without a body
+            return web.Response(status=408, text="the body did not arrive")
         digest = hashlib.sha256(data).hexdigest()
         if not name.endswith(digest):
             return web.Response(status=400, text="the content is not what its name says")

@@ -34,7 +34,11 @@ class Faults:
     volume_bytes: int | None = None
     """What a volume holds at most: uploads and commits beyond it are refused."""
 
+    watching: Callable[[str], None] = lambda method: None
+    """Told of each call before it is answered."""
+
     def check(self, method: str) -> None:
+        self.watching(method)
         for name in (method, "*"):
             if self.answers.get(name):
                 status = self.answers[name].pop(0)

@@ -58,14 +58,15 @@ def reload(task: Task, volume: Volume) -> None:
     """What was committed since, and not changed here, into the container's copy."""
     folder = task.folder / "volumes" / volume.id
     here, there = seen_in(folder), seen_in(volume.folder)
-    base = task.seen.get(volume.id, {})
+    base = task.seen.setdefault(volume.id, {})
     for name, stamp in there.items():
         if here.get(name) != stamp and here.get(name) == base.get(name):
             _copy(volume.folder, folder, name)
+            base[name] = stamp
     for name in set(base) - set(there):
         if here.get(name) == base[name]:
             (folder / name).unlink(missing_ok=True)
-    task.seen[volume.id] = seen_in(folder)
+            del base[name]
 
 
 def commit(world: World, task: Task, volume: Volume) -> None:

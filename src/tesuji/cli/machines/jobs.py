@@ -95,9 +95,6 @@ def cost(name: Name = "", folder: Folder = JOBS) -> None:
     """What a job has cost so far, or what it came to, beside what was expected."""
     job, _ = _job(name, folder)
     said_ending(job)
-    if (hours := job.job.expected_hours) is not None:
-        expected = job.job.price.cost(hours * 3600)
-        say(f"expected: {hours * 60:.1f} minutes, ${expected:.2f}")
 
 
 @app.command()

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tesuji.cli.console import say
-from tesuji.core.errors import ComputeError
+from tesuji.core.errors import ComputeError, TesujiError
 
 if TYPE_CHECKING:
+    from tesuji.compute.base import Price, Wish
     from tesuji.compute.job.folder import JobFolder
     from tesuji.compute.machine import Machine
+    from tesuji.recipe.schema.recipe import Recipe
 
 app = typer.Typer()
 JOBS = Path("jobs")
@@ -71,7 +73,7 @@ def launch(
     from tesuji.compute.sweep import settle
     from tesuji.recipe.reading.load import load_with_places
 
-    name, count = _gpu(gpu)
+    name, count = gpu_and_count(gpu)
     options = _options(option or []) | ({"cloud": cloud} if cloud else {})
     wish = Wish(on, name, count, cpus, memory, disk, timeout, retries, max_cost, options)
     load_own_keys(Path())
@@ -82,16 +84,34 @@ def launch(
     machine.check(wish)
     price = machine.price(wish)
     say(f"{on}{f', {count} x {name}' if name else ''}: {cheap(price)}")
+    expected = _expected(loaded, wish, price, runs)
     if dry_run:
         say("nothing was started")
         return
     settle(jobs, machine, on, say)
     folders = Folders(jobs, runs, Path())
     command = shlex.join(["tesuji", *sys.argv[1:]])
-    job = prepare(loaded, wish, machine, folders, command=command)
+    job = prepare(loaded, wish, machine, folders, command=command, expected_hours=expected)
     say(f"job {job.id}")
     start(job, machine, secrets)
     show(job, machine, detach=detach)
+
+
+def _expected(recipe: "Recipe", wish: "Wish", price: "Price", runs: Path) -> float | None:
+    """Say what it will take and cost, by step; the hours. None without a GPU, and where the model's
+    shape or the GPU's speed is not known."""
+    from tesuji.cli.run.times import print_bill
+    from tesuji.compute.hours import bill_of
+
+    if not wish.gpu:
+        return None
+    try:
+        bill = bill_of(recipe, wish, price, runs)
+    except TesujiError as error:
+        say(f"how long it will take is not known: {error.what}")
+        return None
+    print_bill(bill, wish)
+    return bill.seconds / 3600
 
 
 def show(
@@ -118,13 +138,15 @@ def said_ending(job: "JobFolder") -> None:
     why = f": {state.message}" if state.message else ""
     say(f"{job.id}: {state.phase}{why}")
     rate = f"${job.job.price.dollars_per_hour:g} an hour"
-    say(f"held for {minutes:.1f} minutes: ${dollars:.2f} at {rate}")
+    expected = job.job.expected_hours
+    beside = f", expected ${job.job.price.cost(expected * 3600):.2f}" if expected else ""
+    say(f"held for {minutes:.1f} minutes: ${dollars:.2f} at {rate}{beside}")
     run = Path(job.job.runs) / job.job.run
     if run.is_dir():
         say(f"results: {run}")
 
 
-def _gpu(text: str) -> tuple[str, int]:
+def gpu_and_count(text: str) -> tuple[str, int]:
     """`A100-40GB:2` → ("A100-40GB", 2)."""
     name, colon, count = text.rpartition(":")
     if not colon:

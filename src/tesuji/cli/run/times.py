@@ -1,5 +1,6 @@
 """What `tesuji estimate` says of time and money: here, or on a rented machine."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tesuji.recipe.schema.recipe import Recipe
 
 HERE = "here"
+BUSY = 1.5  # programs a processor that want to run, from which on it is said
 KEPT = ("eval_steps", "early_stopping_patience", "stop_check_steps")  # not made fewer
 
 
@@ -61,6 +63,10 @@ def print_times(forecasts: "list[Forecast]") -> None:
     unknown = [one.step.name for one in forecasts if one.seconds is None]
     beside = f", without {', '.join(unknown)}" if unknown else ""
     say(f"In all {sum(known) / 60:.1f} minutes{beside}.")
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load > BUSY * cores:
+        words = f"This machine is busy (load {load:.1f} on {cores} processors)"
+        say(f"{words}: what was measured now is slower than on an idle one.")
 
 
 def plain_times(forecasts: "list[Forecast]") -> list[dict[str, Any]]:
@@ -119,7 +125,8 @@ def print_bill(bill: "Bill", wish: "Wish") -> None:
     low, high = (bill.price.cost(seconds) for seconds in bill.bounds)
     table.add_section()
     total = f"{bill.seconds / 3600:.2f}", "", f"{bill.price.cost(bill.seconds):.2f}"
-    table.add_row("in all", *total, f"${low:.2f} to ${high:.2f}")
+    words = "in all, known" if bill.unknown else "in all"
+    table.add_row(words, *total, f"${low:.2f} to ${high:.2f}")
     console.print(table)
     say(f"The machine costs {words_of(bill.price)}.")
     beside = ["search players", "the certificate"]

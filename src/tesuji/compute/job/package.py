@@ -140,7 +140,7 @@ def _copy(path: Path, target: Path) -> None:
         left = shutil.ignore_patterns(*ALWAYS_LEFT)
         shutil.copytree(path, target, ignore=left, dirs_exist_ok=True)
     else:
-        shutil.copyfile(path, target)
+        shutil.copy2(path, target)  # its time, too: a run's keys have it
 
 
 def _replaced(values: Any, moved: dict[str, str]) -> Any:

@@ -3,14 +3,14 @@
     step-000100/
       config.json, model.safetensors      the policy, loadable by itself (or adapter_* for LoRA)
       value_head.safetensors              the critic, where there is one
-      optimizer.safetensors               by parameter name; or engine/, DeepSpeed's own files
+      optimizer.safetensors               by parameter name, whole, whatever parts it
       copies.safetensors                  moving average and reference, where there are any
       rollouts.json                       played ahead of their steps, where there are any
       state.json                          everything else
       checksums.json                      of all of these, written last
 
-But for DeepSpeed's files, nothing is pickled. What is not in the folder follows from the recipe and
-its seed.
+Nothing is pickled. What is not in the folder follows from the recipe and its seed; so any number of
+processes may go on, with any strategy.
 """
 
 import shutil
@@ -36,7 +36,6 @@ from tesuji.learners.rl.weights import Weights, copy_of, put_into
 FORMAT = 1
 ROLLOUTS = "rollouts.json"
 BY_STEP = TypeAdapter(dict[int, Rollout])
-ENGINE = "engine"
 VALUE_HEAD = "value_head.safetensors"
 
 
@@ -47,17 +46,14 @@ def save_checkpoint(
     learner: Learner,
     copies: Mapping[str, Weights],
     rollouts: Mapping[int, Rollout],
-    optimizer: Weights | None,
+    optimizer: Weights,
     state: Mapping[str, Any],
 ) -> None:
     """Write `folder/step-NNNNNN`; `optimizer` is what `gather_optimizer` gave."""
     target = folder / f"step-{step:06d}"
     with sealed_folder(target) as aside:
         _write_model(aside, policy, learner)
-        if optimizer is not None:
-            save_tensors(aside / "optimizer.safetensors", optimizer)
-        else:
-            (folder / ENGINE).rename(aside / ENGINE)
+        save_tensors(aside / "optimizer.safetensors", optimizer)
         flat = {f"{kind}/{name}": t for kind, kept in copies.items() for name, t in kept.items()}
         save_tensors(aside / "copies.safetensors", flat)
         if rollouts:
@@ -66,14 +62,10 @@ def save_checkpoint(
         write_json(aside / "state.json", {"format": FORMAT, "step": step, **state})
 
 
-def gather_optimizer(folder: Path, learner: Learner) -> Weights | None:
-    """Every process: the optimizer's state for `save_checkpoint`; None where it is DeepSpeed's,
-    which has written it then to where that takes it from."""
+def gather_optimizer(learner: Learner) -> Weights:
+    """Every process: the optimizer's state, which the main one has then for `save_checkpoint`."""
     with learner.parted():
-        if learner.engine is None:
-            return state_by_name(named_parameters(learner.module), learner.optimizer)
-        learner.engine.save_checkpoint(str(folder / ENGINE), tag=ENGINE)
-    return None
+        return state_by_name(named_parameters(learner.module), learner.stepping)
 
 
 def keep_newest(folder: Path, count: int) -> None:
@@ -143,8 +135,5 @@ def load_rollouts(checkpoint: Path) -> dict[int, Rollout]:
 def load_optimizer(checkpoint: Path, learner: Learner) -> None:
     """Give the optimizer (or each of its members) back the state it had."""
     with learner.parted():
-        if learner.engine is not None:
-            learner.engine.load_checkpoint(str(checkpoint / ENGINE), tag=ENGINE)
-            return
         saved = load_tensors(checkpoint / "optimizer.safetensors")
-        put_state(named_parameters(learner.module), learner.optimizer, saved)
+        put_state(named_parameters(learner.module), learner.stepping, saved)

@@ -227,7 +227,7 @@ class _Loop:
     def save(self) -> None:
         """A checkpoint; every process waits for it."""
         self.state.rollouts = self.rollouts.keep()
-        optimizer = gather_optimizer(self.state.folder, self.learner)
+        optimizer = gather_optimizer(self.learner)
         if is_main():
             self.state.save(optimizer)
         self.state.saved_at = self.state.step

@@ -25,16 +25,9 @@ from tesuji.learners.rl.token_layout import Flat
 from tesuji.learners.rl.update.optimizer_step import Learner
 from tesuji.learners.rl.update.reference import KLControl, Reference
 from tesuji.learners.rl.weights import Weights, copy_of, move_towards
-from tesuji.learners.trainer.trainer import WHOLE, kind_of, refuse_kind
-from tesuji.learners.zero import in_use
 from tesuji.recipe.schema.rl import RLStage
 
 PLAIN = ("step", "matches", "tokens", "best_score", "best_step", "stopped")
-
-
-def kind_of_state() -> str:
-    """What the checkpoints of these processes are of: FSDP2's are made whole."""
-    return WHOLE if in_use() is None else kind_of()
 
 
 class TrainingState:
@@ -81,7 +74,7 @@ class TrainingState:
         self.best_score, self.best_step = score, self.step
         return True
 
-    def save(self, optimizer: Weights | None) -> None:
+    def save(self, optimizer: Weights) -> None:
         """Write a checkpoint of this moment; `optimizer` is what `gather_optimizer` gave."""
         copies = {"ema": self.ema, "reference": self.reference.weights if self.reference else {}}
         save_checkpoint(
@@ -113,7 +106,6 @@ class TrainingState:
             "beta": self.kl.beta,
             "alarms": self.alarms.state_dict(),
             **self.learner.state_dict(),
-            "kind": kind_of_state(),
             "torch_rng": torch.get_rng_state().tolist(),
         }
 
@@ -123,7 +115,6 @@ class TrainingState:
         if not (saved := checkpoints(self.folder)):
             return
         state = read_state(saved[-1])
-        refuse_kind(state.get("kind", WHOLE), kind_of_state(), saved[-1])
         for name in PLAIN:
             setattr(self, name, state[name])
         self.saved_at = self.step

@@ -130,6 +130,6 @@ def _score(logits: Tensor, targets: Targets) -> tuple[Tensor, Tensor, Tensor]:
     loss = (shares * (norm[at] - logits[at, ids])).sum()
     with torch.no_grad():
         probs = (logits - norm.unsqueeze(-1)).exp()
-        entropy = (norm - (probs * logits).sum(-1)) @ counts.to(logits.dtype)
+        entropy = ((norm - (probs * logits).sum(-1)) * counts).sum()  # autocast rounds no products
         hits = (logits.argmax(-1)[at] == ids).sum()
     return loss, entropy, hits

@@ -21,9 +21,7 @@ from tesuji.recipe.schema.stages import SftStage
 from tesuji.recipe.schema.training import Training
 
 STOPPED = "stopped.json"
-BY_NAME = "optimizer_by_name.safetensors"  # the optimizer's state where weights are sharded
-WHOLE = "whole weights"
-ENGINE = "engine.json"  # which of DeepSpeed's engines wrote a checkpoint
+BY_NAME = "optimizer_by_name.safetensors"  # the optimizer's state where it is parted
 SAME = (  # keys of a stage that transformers calls so, too
     "max_steps", "gradient_accumulation_steps", "lr_scheduler_type",
     "warmup_steps", "weight_decay", "max_grad_norm", "logging_steps", "save_steps",
@@ -147,33 +145,15 @@ def sound_checkpoint(out: Path, say: Callable[[str], None]) -> Path | None:
 
 
 def _refuse_other_kind(checkpoint: Path | None) -> None:
-    """Every strategy keeps its optimizer's state in other files, DeepSpeed a file a process."""
-    if checkpoint is not None:
-        refuse_kind(_kind_before(checkpoint), kind_of(), checkpoint)
-
-
-def refuse_kind(before: str, now: str, checkpoint: Path) -> None:
-    """Raise DataError where a checkpoint of this kind cannot be gone on with."""
-    if before == now:
-        return
-    raise DataError(
-        f"a checkpoint of {before}, and this run is one of {now}",
-        where=str(checkpoint),
-        hint="go on with the `distributed` it was made with, or delete the stage's folder",
-    )
-
-
-def kind_of() -> str:
-    """What the checkpoints of these processes are of, in words."""
-    if (zero := in_use()) is not None:
-        return f"{zero.strategy} in {zero.processes} processes"
-    return "sharded weights" if fsdp_in_use() else WHOLE
-
-
-def _kind_before(checkpoint: Path) -> str:
-    if (note := checkpoint / ENGINE).exists():
-        return str(read_json(note)["kind"])
-    return "sharded weights" if (checkpoint / BY_NAME).exists() else WHOLE
+    """A Trainer's own file of the optimizer's state is of one that has all of it. Raises
+    DataError."""
+    in_parts = fsdp_in_use() or in_use() is not None
+    if checkpoint is not None and in_parts and not (checkpoint / BY_NAME).exists():
+        raise DataError(
+            "a checkpoint of a process that had the whole optimizer, and this run has it in parts",
+            where=str(checkpoint),
+            hint="go on with the `distributed` it was made with, or delete the stage's folder",
+        )
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

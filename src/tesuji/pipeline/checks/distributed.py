@@ -1,9 +1,6 @@
 """Whether several processes can learn what the recipe says, each from its share."""
 
 from tesuji.core.errors import RecipeError
-from tesuji.learners.model.dtype import dtype_of
-from tesuji.learners.model.inspect import ModelFacts
-from tesuji.learners.model.load import device_of
 from tesuji.learners.zero import check_options
 from tesuji.recipe.schema.pairs import PairTraining
 from tesuji.recipe.schema.recipe import Recipe
@@ -14,9 +11,8 @@ from tesuji.recipe.schema.training import Training
 HINT = "distributed.strategy: ddp can"
 
 
-def check_distributed(recipe: Recipe, facts: ModelFacts | None) -> None:
-    """Raise RecipeError where batches cannot be shared out, or the strategy cannot do a stage with
-    a model of which this is known."""
+def check_distributed(recipe: Recipe) -> None:
+    """Raise RecipeError where batches cannot be shared out, or the strategy cannot do a stage."""
     section = recipe.distributed
     if section is None or section.processes == 1:
         return
@@ -26,7 +22,7 @@ def check_distributed(recipe: Recipe, facts: ModelFacts | None) -> None:
             if section.strategy == "fsdp":
                 _check_fsdp(f"stages.{name}", stage, recipe)
             if section.zero_stage:
-                _check_zero(f"stages.{name}", stage, recipe, facts)
+                _check_zero(f"stages.{name}", stage)
             if isinstance(stage, RLStage) and stage.max_staleness:
                 _check_ahead(f"stages.{name}.max_staleness", recipe)
     if section.zero_stage:
@@ -51,19 +47,10 @@ def _check_shares(where: str, stage: Training, processes: int) -> None:
         )
 
 
-def _check_zero(where: str, stage: Training, recipe: Recipe, facts: ModelFacts | None) -> None:
+def _check_zero(where: str, stage: Training) -> None:
     if stage.optimizer != "adamw":
         where = f"{where}.optimizer"
         raise RecipeError("only adamw goes with DeepSpeed", where=where, hint=HINT)
-    size = facts.parameters if facts else None
-    dtype = dtype_of(recipe.model, device_of(recipe.model), size)
-    if isinstance(stage, RLStage) and "bfloat16" in str(dtype):
-        raise RecipeError(
-            "reinforcement learning with DeepSpeed computes in float32 only, and this model would "
-            "be in bfloat16",
-            where="model.dtype",
-            hint=f"model.dtype=float32; or {HINT}",
-        )
 
 
 def _check_ahead(where: str, recipe: Recipe) -> None:

@@ -68,7 +68,7 @@ def check(recipe: Recipe, progress: Progress = SILENT) -> Recipe:
     facts = inspect_base(recipe, progress)
     recipe = settled(recipe, facts)
     check_model(recipe, facts)
-    check_distributed(recipe, facts)
+    check_distributed(recipe)
     check_rollouts(recipe)
     check_engine(recipe, facts)
     check_lengths(recipe, game, facts)

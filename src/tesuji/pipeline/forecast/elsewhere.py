@@ -69,7 +69,7 @@ class Counted:
 def counted(recipe: Recipe, facts: ModelFacts, runs: Path, *, trees: bool) -> Counted:
     """The work of every step. `trees`: the model reads trees. Nothing on disk changes."""
     with suppress(ComputeError):  # an engine that is not installed here may be there
-        check_distributed(recipe, facts)
+        check_distributed(recipe)
     plan = steps_of(recipe)
     with samples_of(recipe, plan) as samples:
         context = SampledContext(recipe, runs / recipe.name, plan, samples)

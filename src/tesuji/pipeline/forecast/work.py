@@ -4,8 +4,9 @@ from a few matches played at random.
 Where a model reads token trees, what texts begin with in common counts once, as in a sample of the
 rows or of the matches.
 
-What it simplifies: matches at random; a batch larger than its sample has more in common than is
-counted; what search players and the certificate take is not counted.
+What it simplifies: matches at random, of all games of a stage alike, whatever its curriculum; a
+batch larger than its sample has more in common than is counted; what search players and the
+certificate take is not counted.
 """
 
 import math
@@ -20,6 +21,7 @@ from typing import Any
 from tesuji.core.types import Example
 from tesuji.datasets.files import read_pairs, read_rows
 from tesuji.games.base import Game
+from tesuji.games.catalogue import load_game
 from tesuji.learners.model.inspect import ModelFacts
 from tesuji.pipeline.plan import Step
 from tesuji.players.prompting.chat_template import render_prompt, render_reply
@@ -110,14 +112,16 @@ def distinct(groups: Sequence[Sequence[Ids]], size: int) -> float:
     return sum(len(plant(some)) for some in texts) / sum(len(t) for some in texts for t in some)
 
 
-def shown_in(recipe: Recipe, game: Game, facts: ModelFacts, ends: float) -> Shown | None:
-    """What a model is shown in this game, in some matches; None where there is nothing to play. At
-    `ends` (monotonic seconds) a match is counted as far as it went, and none begins but one."""
+def shown_in(recipe: Recipe, games: Sequence[Game], facts: ModelFacts, ends: float) -> Shown | None:
+    """What a model is shown in these games, in some matches of each in turn; None where there is
+    nothing to play. At `ends` (monotonic seconds) a match is counted as far as it went, and none
+    begins but one."""
     matches: list[list[Turn]] = []
     while len(matches) < MATCHES and sum(map(len, matches)) < TURNS:
         if matches and time.monotonic() >= ends:
             break
-        match, draw = game.start(len(matches)), random.Random(len(matches))
+        game, draw = games[len(matches) % len(games)], random.Random(len(matches))
+        match = game.start(len(matches))
         turns: list[Turn] = []
         while match.to_act and (not turns or time.monotonic() < ends):
             seat = match.to_act[0]
@@ -152,21 +156,27 @@ def work_of(
     *,
     trees: bool,
     ends: float,
+    every_game: bool = True,
 ) -> Work | None:
     """The step in passes, of a model that reads `trees` or none; None for one that makes data, or
-    about which nothing can be said. Nothing is played after `ends`, but a move."""
+    about which nothing can be said. Nothing is played after `ends`, but a move. `every_game`: what
+    a stage plays beside the recipe's game counts, too."""
     section = step.section
     if isinstance(section, SftStage | PairTraining):
         file = _file(section, data.folder)
         if file is not None and file.exists():
             times = 1.0 if section.data else data.times
             return _of_file(section, file, times, facts.tokenizer, trees)
-        if shown := shown_in(recipe, game, facts, ends):
+        if shown := shown_in(recipe, [game], facts, ends):
             return _of_rows(section, None, _rows_shown(section, shown), trees)
     elif isinstance(section, RLStage):
-        if shown := shown_in(recipe, game, facts, ends):
-            return _of_play(section, shown, game, trees)
-    elif isinstance(section, EvaluationSection) and (shown := shown_in(recipe, game, facts, ends)):
+        others = section.play.games if every_game else []
+        games = [load_game(one.name, one.options) for one in others] or [game]
+        if shown := shown_in(recipe, games, facts, ends):
+            return _of_play(section, shown, _mean([one.num_players for one in games]), trees)
+    elif isinstance(section, EvaluationSection) and (
+        shown := shown_in(recipe, [game], facts, ends)
+    ):
         return _of_matches(section, recipe, shown, game, bool(step.model_from), trees)
     return None
 
@@ -222,8 +232,7 @@ def _of_rows(
     return Work(steps, tokens, passes, reference, longest)
 
 
-def _of_play(stage: RLStage, shown: Shown, game: Game, trees: bool) -> Work:
-    seats = game.num_players
+def _of_play(stage: RLStage, shown: Shown, seats: float, trees: bool) -> Work:
     weight = sum(one.weight for one in stage.play.opponents) or 1.0
     own = sum(one.weight for one in stage.play.opponents if one.player == SELF) / weight
     turns = shown.moves * (own + (1 - own) / seats) * stage.batch_size  # of the policy, in all

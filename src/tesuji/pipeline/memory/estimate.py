@@ -81,7 +81,7 @@ def estimate_recipe(
     facts, words = facts_of(recipe.model, config)
     recipe = settled(recipe, facts)
     with suppress(ComputeError):  # an engine that is not installed here may be elsewhere
-        check_distributed(recipe, facts)
+        check_distributed(recipe)
     phases = estimate(recipe, facts, runs / recipe.name, machine_of(recipe.model, facts, gpu))
     if not phases:
         raise RecipeError("no stage learns, so that nothing is to be estimated", where="stages")
@@ -95,7 +95,9 @@ def estimate(recipe: Recipe, facts: ModelFacts, run: Path, machine: Machine) -> 
     trees = recipe.model.attn_implementation == "sdpa" and take_trees(facts, machine.dtype, "cpu")
     with samples_of(recipe, plan) as samples:
         context = SampledContext(recipe, run, plan, samples)
-        works = works_of(recipe, facts, context, learners, trees=trees, seconds=PATIENCE)
+        works = works_of(  # a curriculum may come to play its largest game alone
+            recipe, facts, context, learners, trees=trees, seconds=PATIENCE, every_game=False
+        )
     phases: list[Phase] = []
     for step in learners:
         phases += _phases(step, recipe, facts, machine, works[step.name], trees)

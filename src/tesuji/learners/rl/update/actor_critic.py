@@ -37,7 +37,8 @@ class PerToken(NamedTuple):
 class ActorCritic(nn.Module):
     """A causal LM, and if asked for a value head on it or on a critic model of its own.
 
-    `value_grad` is the share of the value's gradient that reaches the policy's own weights.
+    `value_grad` is the share of the value's gradient that reaches the policy's own weights;
+    `in_bf16` computes under autocast, whatever an engine around it says (DeepSpeed's ends that).
     """
 
     def __init__(
@@ -49,8 +50,10 @@ class ActorCritic(nn.Module):
         with_values: bool = False,
         value_grad: float = 0.0,
         entropy_grad: bool = False,
+        in_bf16: bool = False,
     ) -> None:
         super().__init__()
+        self.in_bf16 = in_bf16
         self.model = model
         self.critic = critic
         self.temperature = temperature
@@ -74,6 +77,12 @@ class ActorCritic(nn.Module):
 
     def forward(self, batch: MicroBatch) -> PerToken:
         """Score the trained tokens of one micro-batch."""
+        if not self.in_bf16:
+            return self._tokens(batch)
+        with torch.autocast(batch.ids.device.type, dtype=torch.bfloat16):
+            return self._tokens(batch)
+
+    def _tokens(self, batch: MicroBatch) -> PerToken:
         if self.support.own_head:
             hidden = self._hidden(self.model, batch)
             logp, entropy = self._score(hidden[batch.places], batch)
@@ -113,7 +122,7 @@ class ActorCritic(nn.Module):
             logits = logits.masked_fill(ban, torch.finfo(logits.dtype).min)
         logps = logits.log_softmax(-1)
         with torch.set_grad_enabled(self.entropy_grad and torch.is_grad_enabled()):
-            entropy = -torch.linalg.vecdot(logps.exp(), logps)
+            entropy = _entropy(logps)
         return logps[asked, targets], entropy[asked]
 
     def _values(
@@ -138,6 +147,13 @@ class ActorCritic(nn.Module):
         inputs = {"input_ids": batch.ids} if batch.tree is None else tree_inputs(model, batch.tree)
         hidden: Tensor = layers(model)(**inputs, use_cache=False).last_hidden_state.flatten(0, 1)
         return hidden
+
+
+def _entropy(logps: Tensor) -> Tensor:
+    """Of distributions [P, V] in float32: autocast would take the product in bfloat16,
+    where the logarithm of a token that is out of the question is minus infinity."""
+    with torch.autocast(logps.device.type, enabled=False):
+        return -torch.linalg.vecdot(logps.exp(), logps)
 
 
 def value_head(model: Any) -> nn.Linear:

@@ -35,6 +35,7 @@ def build_learner(
         with_values=isinstance(stage, PpoStage),
         value_grad=stage.value_grad if isinstance(stage, PpoStage) else 0.0,
         entropy_grad=max(stage.entropy_coef, stage.entropy_coef_final or 0.0) > 0,
+        in_bf16=in_bf16,
     )
     if fsdp_in_use():
         part(actor)

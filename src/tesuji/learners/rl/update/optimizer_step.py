@@ -60,6 +60,11 @@ class Learner:
         """DeepSpeed's engine, where it is in use."""
         return self.actor if in_use() is not None else None
 
+    @property
+    def stepping(self) -> Any:
+        """What has the optimizer's state: DeepSpeed's, where it is in use."""
+        return self.optimizer if self.engine is None else self.engine.optimizer
+
     def gather(self) -> None:
         """Have all weights in every process from now on, until they are `parted`."""
         self.whole.enter_context(whole_weights(self.module))
