@@ -13,6 +13,7 @@ import psutil
 import pytest
 import yaml
 from places import ROOT
+from processes import TWO, furthest, metrics
 from sampled_alike import compare, free, furthest_score, gap, vllm_sampler
 from vllm_server import serving
 
@@ -276,6 +277,28 @@ def test_a_run_with_adapters_samples_with_each_step_s_own(url, tmp_path, legal_o
     line = recipe(tmp_path, lora={"r": 4, "alpha": 8}, url=url, legal_only=legal_only)
     subprocess.run(line, check=True, timeout=PATIENCE_S)
     assert len(gaps(tmp_path)) == 3 and max(gaps(tmp_path)) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("staleness", "words"), [(1, []), (0, TWO)], ids=["played ahead", "two processes"]
+)
+def test_a_run_learns_what_it_learns_with_the_local_sampler(url, tmp_path, staleness, words):
+    """Rollouts of the next step while this one's update runs; two processes that learn, and ask
+    the same server."""
+    ours, theirs = tmp_path / "local", tmp_path / "vllm"
+    for folder, engine in ((ours, {"engine": "local"}), (theirs, {"url": url})):
+        folder.mkdir()
+        lora = {"r": 4, "alpha": 8}
+        line = recipe(folder, lora=lora, staleness=staleness, legal_only=True, **engine)
+        subprocess.run([*line, *words], check=True, timeout=PATIENCE_S)
+    ours, theirs = (folder / "runs" / "small" for folder in (ours, theirs))
+    logged = [metrics(run, "grpo") for run in (ours, theirs)]
+    for one, other in zip(*logged, strict=True):
+        assert one["success"] == other["success"]
+        assert other["loss"] == pytest.approx(one["loss"], abs=1e-3)
+    assert [row["staleness"] for row in logged[1]] == ([0, 1, 1] if staleness else [0, 0, 0])
+    [final] = ours.glob("stages/*-grpo/final")
+    assert furthest(final, theirs / final.relative_to(ours)) < 1e-3
 
 
 def test_whole_weights_arrive_and_a_killed_server_ends_the_run_in_words(python, tmp_path):
