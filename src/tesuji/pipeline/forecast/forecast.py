@@ -109,9 +109,11 @@ def works_of(
     *,
     trees: bool,
     seconds: float = PLAYED,
+    every_game: bool = True,
 ) -> dict[str, Work | None]:
     """Each of the steps in passes, by name; None where nothing can be said. Matches are played for
-    at most so many seconds."""
+    at most so many seconds; of stages with several games of the recipe's alone unless
+    `every_game`."""
     ends = time.monotonic() + seconds
     works: dict[str, Work | None] = {}
     for step in steps:
@@ -120,7 +122,9 @@ def works_of(
         if facts is not None and game is not None:
             sample = context.samples.get(step.data_from)
             rows = Rows(data, sample.times if sample else 1.0)
-            works[step.name] = work_of(step, recipe, game, facts, rows, trees=trees, ends=ends)
+            works[step.name] = work_of(
+                step, recipe, game, facts, rows, trees=trees, ends=ends, every_game=every_game
+            )
     return works
 
 

@@ -156,9 +156,11 @@ def work_of(
     *,
     trees: bool,
     ends: float,
+    every_game: bool = True,
 ) -> Work | None:
     """The step in passes, of a model that reads `trees` or none; None for one that makes data, or
-    about which nothing can be said. Nothing is played after `ends`, but a move."""
+    about which nothing can be said. Nothing is played after `ends`, but a move. `every_game`: what
+    a stage plays beside the recipe's game counts, too."""
     section = step.section
     if isinstance(section, SftStage | PairTraining):
         file = _file(section, data.folder)
@@ -168,7 +170,8 @@ def work_of(
         if shown := shown_in(recipe, [game], facts, ends):
             return _of_rows(section, None, _rows_shown(section, shown), trees)
     elif isinstance(section, RLStage):
-        games = [load_game(one.name, one.options) for one in section.play.games] or [game]
+        others = section.play.games if every_game else []
+        games = [load_game(one.name, one.options) for one in others] or [game]
         if shown := shown_in(recipe, games, facts, ends):
             return _of_play(section, shown, _mean([one.num_players for one in games]), trees)
     elif isinstance(section, EvaluationSection) and (
