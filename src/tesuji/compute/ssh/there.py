@@ -263,6 +263,7 @@ def interrupt(folder: Path) -> None:
 
 def mark(folder: Path) -> None:
     """Put an empty file there."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / sys.argv[3]).touch()
 
 
