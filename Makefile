@@ -32,7 +32,9 @@ test: $(STAMP) ## all tests (meant to take under 12 minutes on 2 cores)
 
 test-engines: $(STAMP) .venv-vllm/.installed ## the tests that need DeepSpeed, Ray or a vLLM server, which this installs
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[deepspeed,ray]'
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m engines tests/engines
+	@echo "Real DeepSpeed, FSDP2, Ray and vLLM on this machine's CPUs: some 20 minutes on 2 free cores."
+	@echo "Never here: CUDA, NCCL, several machines. What is skipped is said at the end, with its reason."
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m engines -rs --durations=10 tests/engines
 
 .venv-vllm/.installed: # 5 minutes, 3.5 GB; an environment of its own, for it pins other versions
 	$(PYTHON) -m venv .venv-vllm

@@ -58,6 +58,7 @@ def test_estimate_refuses_what_cannot_be_priced(more, message, capsys):
 @pytest.mark.slow
 def test_a_short_run_here_is_what_minutes_are_told_by(tmp_path, capsys):
     changes = ["stages.sft.max_steps=60", "evaluation.episodes=4", "evaluation.positions=50"]
+    changes += ["stages.sft.eval_steps=12"]  # a look more seldom than the short run is long
     words = ["estimate", "tictactoe/tiny", *changes, "--runs", str(tmp_path), "--json"]
     assert main([*words, "--calibrate", "8"]) == 0
     text = capsys.readouterr().out

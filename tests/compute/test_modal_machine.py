@@ -191,7 +191,7 @@ def test_a_start_that_was_killed_goes_on_and_makes_no_second_machine(
     assert child.wait(60) == -signal.SIGKILL
     server.faults.watching = lambda method: None
     start(job, ModalMachine(), {})
-    until(lambda: latest(server))
+    until(lambda: any(task.current for task in server.running()))
     assert len(server.running()) + len(server.world.past_tasks) == 1
     ModalMachine().stop(job)
     until(lambda: not server.running())

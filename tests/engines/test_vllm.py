@@ -13,18 +13,27 @@ import psutil
 import pytest
 import yaml
 from places import ROOT
+from processes import TWO, furthest, metrics
 from sampled_alike import compare, free, furthest_score, gap, vllm_sampler
 from vllm_server import serving
 
+from tesuji.core.errors import EndpointError
+from tesuji.core.types import Task
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
+from tesuji.games.catalogue import load_game
 from tesuji.learners.model.load import Policy
 from tesuji.learners.model.tiny import build_model, build_tokenizer
+from tesuji.players.basic.random import RandomPlayer
+from tesuji.players.endpoint.player import EndpointPlayer
 from tesuji.players.endpoint.transport import wait_for
+from tesuji.players.model import ModelPlayer
 from tesuji.players.sampling.local import LocalSampler
 from tesuji.players.vllm.generate import next_token_body, next_token_logprobs, reply_body
 from tesuji.players.vllm.server import Server
 from tesuji.players.vllm.servers import GENERATE, Servers
 from tesuji.players.vllm.start import started
-from tesuji.recipe.schema.sections import SamplingSection, TinyModel
+from tesuji.recipe.schema.sections import PromptSection, SamplingSection, TinyModel
 
 pytestmark = pytest.mark.engines
 
@@ -164,8 +173,62 @@ async def failing(server, path, body):
     return "nothing was wrong"
 
 
-def recipe(folder, *, lora, steps=3, **sampling):
-    stage = {"max_steps": steps, "batch_size": 8, "save_steps": 1, "learning_rate": 0.01}
+def behind(url, **options):
+    """The player that anybody would write who has this server."""
+    asked = {"model": "policy", "base_url": f"{url}/v1", "max_tokens": 5, "cache": None}
+    return EndpointPlayer(**{**asked, "style": "compact", "answer": "id", **options})
+
+
+def replies(player):
+    """All that a player says in eight matches against chance, in both seats."""
+    tasks = [
+        Task("tic_tac_toe", seed, ("it", "random") if seed % 2 else ("random", "it"))
+        for seed in range(8)
+    ]
+    rules = TurnRules("id", on_illegal="random")
+    players = {"it": player, "random": RandomPlayer()}
+    episodes = play_matches(tasks, game=load_game("tic_tac_toe"), players=players, rules=rules)
+    return {
+        (episode.seed, number, place): attempt.reply
+        for episode in episodes
+        for number, turn in enumerate(episode.turns)
+        if episode.players[turn.seat] == "it"
+        for place, attempt in enumerate(turn.attempts)
+    }
+
+
+def test_a_player_behind_the_endpoint_is_the_model_itself(url, local):
+    """Chat template, tokens and text: the server's own words are those of the same model here."""
+    sampling = SamplingSection(temperature=0.0, max_new_tokens=5)
+    prompt = PromptSection(style="compact", answer="id")
+    here = ModelPlayer("it", local[0], build_tokenizer(), prompt, sampling)
+    said = replies(behind(url, temperature=0.0))
+    assert len(said) > 40
+    assert said == replies(here)
+
+
+def test_the_endpoint_takes_each_decision_s_seed_and_its_budget(url):
+    drawn = replies(behind(url, temperature=1.0))
+    assert len({*drawn.values()}) > len(drawn) / 2
+    assert replies(behind(url, temperature=1.0)) == drawn
+    with pytest.raises(EndpointError, match="max_requests"):
+        replies(behind(url, max_requests=12))
+
+
+def test_a_model_that_the_server_does_not_have_stops_it_at_once(url):
+    with pytest.raises(EndpointError, match="nobody"):
+        replies(behind(url, model="nobody"))
+
+
+def recipe(folder, *, lora, steps=3, staleness=0, **sampling):
+    server = {} if sampling.get("engine") == "local" else {"engine": "vllm", "timeout_s": 300}
+    stage = {
+        "max_steps": steps,
+        "max_staleness": staleness,
+        "batch_size": 8,
+        "save_steps": 1,
+        "learning_rate": 0.01,
+    }
     stage |= {"num_generations": 4, "play": {"opponents": ["random", "self"]}}
     whole = {
         "name": "small",
@@ -173,7 +236,7 @@ def recipe(folder, *, lora, steps=3, **sampling):
         "game": "tic_tac_toe",
         "model": {"base": "tiny", "tiny": HEADS_OF_32, "lora": lora, "dtype": "float32"},
         "prompt": {"style": "compact", "answer": "id", "retry": False},
-        "sampling": {"max_new_tokens": 3, "engine": "vllm", "timeout_s": 300, **sampling},
+        "sampling": {"max_new_tokens": 3, **server, **sampling},
         "stages": {"grpo": stage},
         "evaluation": {"episodes": 2, "positions": 0, "before": False},
     }
@@ -214,6 +277,28 @@ def test_a_run_with_adapters_samples_with_each_step_s_own(url, tmp_path, legal_o
     line = recipe(tmp_path, lora={"r": 4, "alpha": 8}, url=url, legal_only=legal_only)
     subprocess.run(line, check=True, timeout=PATIENCE_S)
     assert len(gaps(tmp_path)) == 3 and max(gaps(tmp_path)) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("staleness", "words"), [(1, []), (0, TWO)], ids=["played ahead", "two processes"]
+)
+def test_a_run_learns_what_it_learns_with_the_local_sampler(url, tmp_path, staleness, words):
+    """Rollouts of the next step while this one's update runs; two processes that learn, and ask
+    the same server."""
+    ours, theirs = tmp_path / "local", tmp_path / "vllm"
+    for folder, engine in ((ours, {"engine": "local"}), (theirs, {"url": url})):
+        folder.mkdir()
+        lora = {"r": 4, "alpha": 8}
+        line = recipe(folder, lora=lora, staleness=staleness, legal_only=True, **engine)
+        subprocess.run([*line, *words], check=True, timeout=PATIENCE_S)
+    ours, theirs = (folder / "runs" / "small" for folder in (ours, theirs))
+    logged = [metrics(run, "grpo") for run in (ours, theirs)]
+    for one, other in zip(*logged, strict=True):
+        assert one["success"] == other["success"]
+        assert other["loss"] == pytest.approx(one["loss"], abs=1e-3)
+    assert [row["staleness"] for row in logged[1]] == ([0, 1, 1] if staleness else [0, 0, 0])
+    [final] = ours.glob("stages/*-grpo/final")
+    assert furthest(final, theirs / final.relative_to(ours)) < 1e-3
 
 
 def test_whole_weights_arrive_and_a_killed_server_ends_the_run_in_words(python, tmp_path):

@@ -39,6 +39,7 @@ COMMANDS = {
     "estimate": ("run.estimate", "Estimate the memory of a run on each GPU, without weights."),
     "launch": ("machines.launch", "Run a recipe on a rented machine: Modal, RunPod, any by ssh."),
     "jobs": ("machines.jobs", "What runs elsewhere: logs, results, cost; stop it."),
+    "sky": ("machines.sky", "Write a task file for SkyPilot; nothing is started."),
     "games": ("games", "List the games, or show one: rules, a sample prompt, a sample match."),
     "recipes": ("browse.recipes", "List, show or copy the recipes that come with Tesuji."),
     "data": ("data.commands", "Read logs, make a data set, look at one, push it to the Hub."),

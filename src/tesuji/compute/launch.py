@@ -67,9 +67,16 @@ def prepare(
 
 def start(job: JobFolder, machine: Machine, secrets: Mapping[str, str]) -> None:
     """Ship and start it; for a job that was begun before: go on with that. Does nothing for one
-    that runs or has ended. Where it cannot be started nothing is left of it that costs."""
+    that runs or has ended. Where it cannot be started nothing is left of it that costs. Meanwhile
+    the job is held, so that nobody takes its start for one that was cut short; raises DataError
+    where another process does so."""
     if job.state.phase in ENDS or job.state.phase == "running":
         return
+    with job.followed():
+        _start(job, machine, secrets)
+
+
+def _start(job: JobFolder, machine: Machine, secrets: Mapping[str, str]) -> None:
     if job.state.phase == "new":
         job.note(phase="shipping")
     try:

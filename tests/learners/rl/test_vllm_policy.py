@@ -26,9 +26,13 @@ def base(tmp_path_factory):
     return folder
 
 
-def recipe(folder, *, lora=None, kind="grpo", **sampling):
+def recipe(folder, *, lora=None, kind="grpo", ahead=0, **sampling):
     stage = {"kind": kind, "max_steps": 3, "batch_size": 8, "save_steps": 1, "learning_rate": 0.01}
-    stage |= {"num_generations": 4, "play": {"opponents": ["random", "self"]}}
+    stage |= {
+        "num_generations": 4,
+        "max_staleness": ahead,
+        "play": {"opponents": ["random", "self"]},
+    }
     whole = {
         "name": "small",
         "seed": 1,
@@ -68,6 +72,20 @@ def test_every_step_samples_with_the_adapter_of_its_own_version(tmp_path, base):
         here, there = (logged(tmp_path / one, name) for one in ("here", "there"))
         assert there == pytest.approx(here, abs=1e-3)
     assert not [*(tmp_path / "there/runs/small").rglob("tesuji-*")]
+
+
+@pytest.mark.parametrize("lora", [LORA, None])
+def test_rollouts_ahead_of_their_step_play_a_version_twice(tmp_path, base, lora):
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    play(recipe(tmp_path / "here", lora=lora, ahead=1))
+    with serving(base) as server:
+        play(recipe(tmp_path / "there", lora=lora, ahead=1, engine="vllm", url=server.url))
+    assert [*server.models] == ["policy"]
+    assert logged(tmp_path / "there", "staleness") == [0, 1, 1]
+    for name in ("reward", "loss", "reply_length"):
+        here, there = (logged(tmp_path / one, name) for one in ("here", "there"))
+        assert there == pytest.approx(here, abs=1e-3)
 
 
 def test_whole_weights_are_read_again_and_the_cache_is_forgotten(tmp_path, base):

@@ -14,6 +14,7 @@ from tesuji.pipeline.memory.advice import advice, fits
 from tesuji.pipeline.memory.batches import kv_bytes
 from tesuji.pipeline.memory.estimate import Phase, estimate_recipe
 from tesuji.pipeline.memory.held import FOUR_BITS, Sizes, held, sizes_of
+from tesuji.pipeline.memory.moment import moment
 from tesuji.pipeline.memory.passes import Batch, Kind, Pass, learning, reading, shaped
 from tesuji.pipeline.memory.published import shape_of
 from tesuji.recipe.schema.recipe import Recipe
@@ -65,8 +66,35 @@ def test_what_a_process_holds_by_strategy():
     }
     adam = (160 + 80) / 4
     assert zero["zero1"] == {"weights": 100, "gradients": 80, "optimizer": adam, "gathered": 80}
-    assert zero["zero2"] == zero["zero1"] | {"gradients": 20}
-    assert zero["zero3"] == {"weights": 25, "gradients": 20, "optimizer": 0, "gathered": 180}
+    assert zero["zero2"] == zero["zero1"] | {"gradients": 20, "gathered": 0}
+    assert zero["zero3"] == {"weights": 25, "gradients": 20, "optimizer": 0, "gathered": 100 + 100}
+    little = {"stage3_prefetch_bucket_size": 1, "stage3_max_live_parameters": 15}
+    section = DistributedSection(processes=4, strategy="zero3", zero_optimization=little)
+    assert held(sizes, section)["gathered"] == 60 + 4
+
+
+@pytest.mark.parametrize(
+    ("strategy", "reserved", "gradients"),
+    [("ddp", False, 30), ("fsdp", False, 30 / 4), ("zero2", False, 30), ("zero3", False, 80 + 20)],
+)
+def test_gradients_of_a_pass_whose_activations_are_most(strategy, reserved, gradients):
+    made = Pass(activations=200, logits=50, early=30, end=10, last=5)
+    sizes = Sizes(weights=100, trained=80, optimizer=160)
+    section = DistributedSection(processes=4, strategy=strategy)
+    parts = moment(made, sizes, section, again=False, reserved=reserved)
+    assert parts == {"gradients": gradients, "activations": 200, "logits": 50}
+
+
+def test_a_bucket_of_gradients_is_all_there_on_a_gpu_and_what_is_used_of_it_on_a_cpu():
+    sizes = Sizes(weights=100, trained=80, optimizer=160)
+    section = DistributedSection(processes=4, strategy="zero2")
+    small = Pass(activations=10, logits=0, early=30, end=10, last=5)
+    after = {"gradients": 80 + 80, "activations": 0, "logits": 0}
+    assert moment(small, sizes, section, again=False, reserved=False) == after
+    assert moment(small, sizes, section, again=False, reserved=True)["gradients"] == 2e9 + 80
+    tight = section.model_copy(update={"zero_optimization": {"reduce_bucket_size": 10}})
+    full = moment(small, sizes, tight, again=False, reserved=True)
+    assert full == {"gradients": 40 + 40 + 20, "activations": 0, "logits": 0}
 
 
 def test_sizes_of_whole_models_of_adapters_and_of_four_bits():

@@ -96,12 +96,12 @@ def sweep(
 def _there(folder: Path, jobs: Path, on: str, gpu: str, max_cost: float | None) -> "Start":
     """How runs are started on that machine. Raises ComputeError where it cannot be had."""
     from tesuji.cli.experiments.elsewhere import run_there
-    from tesuji.cli.machines.launch import gpus_of
+    from tesuji.cli.machines.launch import gpu_and_count
     from tesuji.compute.base import Wish
     from tesuji.compute.job.environment import load_own_keys
     from tesuji.compute.registry import machine_for
 
-    name, count = gpus_of(gpu)
+    name, count = gpu_and_count(gpu)
     load_own_keys(Path())
     machine_for(on).check(Wish(on, name, count))
     given = {"--on": on, "--gpu": gpu, "--max-cost": max_cost}

@@ -76,7 +76,7 @@ def launch(
     from tesuji.compute.sweep import settle
     from tesuji.recipe.reading.load import load_with_places
 
-    name, count = gpus_of(gpu)
+    name, count = gpu_and_count(gpu)
     options = _options(option or []) | ({"cloud": cloud} if cloud else {})
     wish = Wish(on, name, count, cpus, memory, disk, timeout, retries, max_cost, options)
     load_own_keys(Path())
@@ -151,8 +151,8 @@ def said_ending(job: "JobFolder") -> None:
         say(f"results: {run}")
 
 
-def gpus_of(text: str) -> tuple[str, int]:
-    """`A100-40GB:2` → ("A100-40GB", 2). Raises ComputeError."""
+def gpu_and_count(text: str) -> tuple[str, int]:
+    """`A100-40GB:2` → ("A100-40GB", 2)."""
     name, colon, count = text.rpartition(":")
     if not colon:
         return text, 1

@@ -34,7 +34,8 @@ def calibrate(
     for name, stage in recipe.stages.items():
         if isinstance(stage, Training):
             most = getattr(stage, "max_steps", -1)
-            wanted = min(steps, most) if most > 0 else steps
+            least = max(steps, getattr(stage, "eval_steps", None) or 0)  # one look at the least
+            wanted = min(least, most) if most > 0 else least
             changes += [f"stages.{name}.max_steps={wanted}", f"stages.{name}.logging_steps=1"]
             kept = {key: getattr(stage, key, None) for key in KEPT}
             changes += [f"stages.{name}.{key}={v}" for key, v in kept.items() if v is not None]

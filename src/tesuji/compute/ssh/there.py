@@ -118,6 +118,7 @@ def give(folder: Path) -> None:
     """Pack the files named on the way in as a tar; what is gone meanwhile is left out."""
     with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as tar:
         for name in _asked():
+            _seen(folder)
             with contextlib.suppress(FileNotFoundError), (folder / name).open("rb") as file:
                 stat = os.fstat(file.fileno())
                 member = tarfile.TarInfo(name)
@@ -212,6 +213,7 @@ def _alive(folder: Path) -> Optional[int]:
 
 def state(folder: Path) -> None:
     """How the job stands there."""
+    _seen(folder)
     alive = _alive(folder)  # before exit.json, or one that ends now would be lost
     _say(
         {
@@ -259,6 +261,12 @@ def interrupt(folder: Path) -> None:
         _signal(pid, signal.SIGINT)
 
 
+def mark(folder: Path) -> None:
+    """Put an empty file there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / sys.argv[3]).touch()
+
+
 def stop(folder: Path) -> None:
     """SIGINT to the job, and after some seconds SIGKILL to all that it started."""
     with _locked(folder / ".lock"):
@@ -294,6 +302,13 @@ def _signal(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
+def _seen(folder: Path) -> None:
+    """Somebody looks after the job: that its machine knows."""
+    for place in (folder, *folder.parents):
+        if (place / "pid.json").exists():
+            (place / "seen").touch()
+
+
 def _asked() -> Any:
     return json.loads(sys.stdin.readline())
 
@@ -306,7 +321,7 @@ WANTED = {
     function.__name__: function
     for function in (probe, listing, digests, take, give, environment, begin, state, follow)
 }
-WANTED.update(interrupt=interrupt, stop=stop, absolute=absolute)
+WANTED.update(interrupt=interrupt, stop=stop, absolute=absolute, mark=mark)
 
 if __name__ == "__main__":
     WANTED[sys.argv[1]](Path(sys.argv[2]))

@@ -27,6 +27,7 @@ from tesuji.pipeline.forecast.work import Work
 from tesuji.pipeline.memory.batches import Batches, batches_of, kv_bytes
 from tesuji.pipeline.memory.held import Sizes, held, sizes_of
 from tesuji.pipeline.memory.kinds import Machine, kind_of, machine_of
+from tesuji.pipeline.memory.moment import moment
 from tesuji.pipeline.memory.passes import Kind, learning, reading, shaped
 from tesuji.pipeline.memory.published import facts_of
 from tesuji.pipeline.plan import Step, steps_of
@@ -35,6 +36,7 @@ from tesuji.recipe.schema.pairs import DpoStage
 from tesuji.recipe.schema.play import SNAPSHOT
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import PpoStage, RLStage
+from tesuji.recipe.schema.sections import DistributedSection
 from tesuji.recipe.schema.training import Training
 
 Parts = dict[str, float]
@@ -112,28 +114,33 @@ def _phases(
     four = recipe.model.load_in_4bit
     sizes = sizes_of(shaped(facts.config, kind), optimizer=stage.optimizer, four_bits=four)
     constant = dict(held(sizes, recipe.distributed)) | _beside(stage, sizes)
-    moment = _update(stage, facts, kind, batches, sizes, constant)
+    made = _update(stage, facts, kind, batches, sizes, recipe.distributed, machine)
     a_step = work.tokens if work else None
-    yield Phase(step.name, False, constant | moment, batches.learned.tokens, a_step, batches.seen)
+    yield Phase(step.name, False, constant | made, batches.learned.tokens, a_step, batches.seen)
     if isinstance(stage, RLStage):
         kept = {part: size for part, size in constant.items() if part != "gradients"}
-        moment = _sampling(facts, kind, batches)
-        yield Phase(step.name, True, kept | moment, batches.asked.tokens, None, batches.seen)
+        made = _sampling(facts, kind, batches)
+        yield Phase(step.name, True, kept | made, batches.asked.tokens, None, batches.seen)
 
 
 def _update(
-    stage: Training, facts: ModelFacts, kind: Kind, batches: Batches, sizes: Sizes, constant: Parts
+    stage: Training,
+    facts: ModelFacts,
+    kind: Kind,
+    batches: Batches,
+    sizes: Sizes,
+    section: DistributedSection | None,
+    machine: Machine,
 ) -> Parts:
     """Gradients, activations and logits where they are most; with a critic's own among them."""
     made = learning(facts.config, batches.learned, kind)
-    share = constant["gradients"] / sizes.trained
-    moment = made.peak(sizes.trained, again=batches.several)
-    moment["gradients"] *= share
+    on_gpu = machine.device != "cpu"
+    parts = moment(made, sizes, section, again=batches.several, reserved=on_gpu)
     if isinstance(stage, PpoStage) and stage.critic:
         judged = learning(facts.config, batches.learned, kind.judging())
-        moment["activations"] += judged.activations
-        moment["gradients"] += constant["gradients"]
-    return moment
+        parts["activations"] += judged.activations
+        parts["gradients"] += held(sizes, section)["gradients"]
+    return parts
 
 
 def _sampling(facts: ModelFacts, kind: Kind, batches: Batches) -> Parts:

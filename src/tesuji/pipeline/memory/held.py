@@ -15,7 +15,12 @@ from tesuji.recipe.schema.sections import DistributedSection
 
 FOUR_BITS = (4 + 8 / 64 + 32 / (64 * 256)) / 8  # bytes a number: NF4, doubly quantised scales
 
-BUCKET, LIVE = 4 * 500_000_000, 4 * 1_000_000_000  # DeepSpeed's defaults, of float32
+WIDTH = 4  # bytes of a number that DeepSpeed gathers or reduces: float32
+DEFAULTS = {  # DeepSpeed's own, in numbers
+    "reduce_bucket_size": 500_000_000,
+    "stage3_max_live_parameters": 1_000_000_000,
+    "stage3_prefetch_bucket_size": 50_000_000,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +79,32 @@ def held(sizes: Sizes, section: DistributedSection | None) -> Mapping[str, float
 
 
 def _by_deepspeed(sizes: Sizes, section: DistributedSection) -> Mapping[str, float]:
-    """Its optimizer steps on a copy in float32 of its part of what is trained; gradients go through
-    a bucket, and ZeRO-3 may have as many weights whole as are in use soon."""
+    """Its optimizer steps on a copy in float32 of its part of what is trained. ZeRO-3 may have as
+    many weights whole as are in use soon, and the next ones once more, as they came."""
     share, stage = 1 / section.processes, section.zero_stage
+    live = min(sizes.weights, most(section, "stage3_max_live_parameters"))
+    ahead = min(sizes.weights, most(section, "stage3_prefetch_bucket_size"))
     parts = {
         "weights": sizes.weights if stage < 3 else sizes.weights * share,
         "gradients": sizes.trained if stage < 2 else sizes.trained * share,
         "optimizer": (sizes.optimizer + sizes.trained) * share,
-        "gathered": min(sizes.trained, BUCKET) + (min(sizes.weights, LIVE) if stage == 3 else 0.0),
+        "gathered": (0.0, bucket_of(sizes, section), 0.0, live + ahead)[stage],
     }
     away = {"none": (), "optimizer": ("optimizer",), "all": ("optimizer", "weights")}
     return parts | dict.fromkeys(away[section.offload], 0.0)
+
+
+def bucket_of(sizes: Sizes, section: DistributedSection, *, reserved: bool = False) -> float:
+    """Bytes of the bucket that gradients are reduced in: what is used of it, or where memory is
+    `reserved` as it is asked for, all of it."""
+    whole = most(section, "reduce_bucket_size")
+    return whole if reserved else min(sizes.trained, whole)
+
+
+def most(section: DistributedSection, option: str) -> float:
+    """Bytes of one of DeepSpeed's limits, as the recipe or its default has it."""
+    said = section.zero_optimization.get(option, DEFAULTS[option])
+    return WIDTH * float(DEFAULTS[option] if isinstance(said, str) else said)
 
 
 def _bytes(parameters: list[Any]) -> float:

@@ -110,6 +110,8 @@ class VllmPolicy:
         async def hand(server: Server) -> None:
             await server.meet()
             if version.adapter:
+                if old and old.number == version.number:  # it plays again, ahead of its step
+                    await _unload(server, old)
                 await _load_adapter(server, version.adapter, files)
                 await probe.ask(server, version)
                 if old and old.number != version.number:
