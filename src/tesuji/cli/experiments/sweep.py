@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -49,6 +49,9 @@ def sweep(
         str, typer.Option(help="Run each as a job there: modal, runpod, or ssh:user@host.")
     ] = "",
     gpu: Annotated[str, typer.Option(help="With --on: the GPU of each, such as A100-40GB.")] = "",
+    option: Annotated[
+        list[str] | None, typer.Option(help="With --on: a setting of the machine, key=value.")
+    ] = None,
     max_cost: Annotated[
         float | None, typer.Option(min=0, help="With --on: dollars after which each one stops.")
     ] = None,
@@ -82,7 +85,8 @@ def sweep(
             progress=bar,
         )
     _print_plan(planned)
-    there = _there(planned.folder, jobs, on, gpu, max_cost) if on else None
+    limits = {"--gpu": gpu, "--max-cost": max_cost}
+    there = _there(planned.folder, jobs, on, limits, option or []) if on else None
     if dry_run:
         return
     with Bar() as bar:
@@ -93,19 +97,21 @@ def sweep(
         raise typer.Exit(1)
 
 
-def _there(folder: Path, jobs: Path, on: str, gpu: str, max_cost: float | None) -> "Start":
+def _there(
+    folder: Path, jobs: Path, on: str, limits: dict[str, Any], settings: Sequence[str]
+) -> "Start":
     """How runs are started on that machine. Raises ComputeError where it cannot be had."""
     from tesuji.cli.experiments.elsewhere import run_there
-    from tesuji.cli.machines.launch import gpu_and_count
+    from tesuji.cli.run.estimate import gpu_and_count
     from tesuji.compute.base import Wish
     from tesuji.compute.job.environment import load_own_keys
     from tesuji.compute.registry import machine_for
 
-    name, count = gpu_and_count(gpu)
     load_own_keys(Path())
-    machine_for(on).check(Wish(on, name, count))
-    given = {"--on": on, "--gpu": gpu, "--max-cost": max_cost}
+    machine_for(on).check(Wish(on, *gpu_and_count(limits["--gpu"])))
+    given = {"--on": on, **limits}
     options = [text for key, value in given.items() if value for text in (key, str(value))]
+    options += [text for setting in settings for text in ("--option", setting)]
     return run_there(folder, jobs, options)
 
 

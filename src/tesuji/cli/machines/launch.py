@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tesuji.cli.console import say
+from tesuji.cli.run.estimate import gpu_and_count
 from tesuji.core.errors import ComputeError, TesujiError
 
 if TYPE_CHECKING:
@@ -149,20 +150,6 @@ def said_ending(job: "JobFolder") -> None:
     run = Path(job.job.runs) / job.job.run
     if run.is_dir():
         say(f"results: {run}")
-
-
-def gpu_and_count(text: str) -> tuple[str, int]:
-    """`A100-40GB:2` → ("A100-40GB", 2)."""
-    name, colon, count = text.rpartition(":")
-    if not colon:
-        return text, 1
-    if not name or not count.isdecimal() or not 1 <= int(count) <= 8:
-        raise ComputeError(
-            f"{text!r} is not a GPU and how many of them, 1 to 8",
-            where="--gpu",
-            hint="such as A100-40GB, or A100-40GB:2",
-        )
-    return name, int(count)
 
 
 def _options(given: list[str]) -> dict[str, str]:
