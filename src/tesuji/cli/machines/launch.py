@@ -24,10 +24,10 @@ JOBS = Path("jobs")
 @app.command()
 def launch(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")],
+    on: Annotated[str, typer.Option(help="modal, runpod, or ssh:user@host.")],
     overrides: Annotated[
         list[str] | None, typer.Argument(help="Changes as key=value, as for `tesuji run`.")
     ] = None,
-    on: Annotated[str, typer.Option(help="modal, runpod, or ssh:user@host.")] = "",
     gpu: Annotated[
         str, typer.Option(help="GPU and how many, such as A100-40GB:2; default: none.")
     ] = "",
