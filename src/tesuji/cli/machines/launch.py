@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tesuji.cli.console import say
+from tesuji.cli.run.estimate import gpu_and_count
 from tesuji.core.errors import ComputeError, TesujiError
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ def launch(
     logs: Annotated[
         Path | None, typer.Option(help="Files for the recipe's `logs` stage: its `paths`.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Ship the run folder that is here, and go on with it.")
+    ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Start it and leave: `tesuji jobs attach` is later.")
     ] = False,
@@ -91,7 +95,9 @@ def launch(
     settle(jobs, machine, on, say)
     folders = Folders(jobs, runs, Path())
     command = shlex.join(["tesuji", *sys.argv[1:]])
-    job = prepare(loaded, wish, machine, folders, command=command, expected_hours=expected)
+    job = prepare(
+        loaded, wish, machine, folders, command=command, expected_hours=expected, resume=resume
+    )
     say(f"job {job.id}")
     start(job, machine, secrets)
     show(job, machine, detach=detach)
@@ -144,20 +150,6 @@ def said_ending(job: "JobFolder") -> None:
     run = Path(job.job.runs) / job.job.run
     if run.is_dir():
         say(f"results: {run}")
-
-
-def gpu_and_count(text: str) -> tuple[str, int]:
-    """`A100-40GB:2` → ("A100-40GB", 2)."""
-    name, colon, count = text.rpartition(":")
-    if not colon:
-        return text, 1
-    if not name or not count.isdecimal() or not 1 <= int(count) <= 8:
-        raise ComputeError(
-            f"{text!r} is not a GPU and how many of them, 1 to 8",
-            where="--gpu",
-            hint="such as A100-40GB, or A100-40GB:2",
-        )
-    return name, int(count)
 
 
 def _options(given: list[str]) -> dict[str, str]:
