@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tesuji.compute.base import ENDS, Price, Wish
@@ -30,6 +30,18 @@ class Folders:
     """What the recipe's relative paths are relative to."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A run folder over there that several jobs work on, one after the other."""
+
+    runs: str
+    """The folder that it is in, over there."""
+    arguments: list[str]
+    """More for `tesuji run`; `{job}` is the job's id."""
+    links: dict[str, str]
+    readers: int = 0
+
+
 def prepare(
     recipe: Recipe,
     wish: Wish,
@@ -38,10 +50,12 @@ def prepare(
     *,
     command: str = "",
     expected_hours: float | None = None,
+    shared: Shared | None = None,
 ) -> JobFolder:
-    """Check everything that can be checked before anything is paid, and make the job. Raises
-    TesujiErrors; nothing is left then."""
-    _refuse_name(recipe.name, folders.runs)
+    """Check everything that can be checked before anything is paid, and make the job; with `shared`
+    one that goes on with a run of earlier jobs. Raises TesujiErrors; nothing is left then."""
+    if not (shared and (folders.runs / recipe.name / MARKER).exists()):
+        _refuse_name(recipe.name, folders.runs)
     machine.check(wish)
     price = machine.price(wish)
     most, why = _most_seconds(wish, price, expected_hours)
@@ -49,7 +63,8 @@ def prepare(
     id_ = new_id(recipe.name, now)
     aside = JobFolder(folders.jobs / f".{id_}{HALF}")
     versions = make_package(recipe, aside.package, folders.here)
-    write_order(aside.package, Order(id_, recipe.name, most_seconds=most, why=why))
+    order = Order(id_, recipe.name, most_seconds=most, why=why)
+    write_order(aside.package, _sharing(order, shared) if shared else order)
     runs = str(folders.runs.absolute())
     job = Job(id_, recipe.name, wish, price, command, versions, runs, now, expected_hours)
     return JobFolder.make(folders.jobs, job, aside)
@@ -69,6 +84,16 @@ def start(job: JobFolder, machine: Machine, secrets: Mapping[str, str]) -> None:
         job.note(phase="failed", message=str(error), released=True)
         raise
     job.note_status(machine.status(job))
+
+
+def _sharing(order: Order, shared: Shared) -> Order:
+    return replace(
+        order,
+        runs=shared.runs,
+        arguments=[word.format(job=order.job) for word in shared.arguments],
+        links=shared.links,
+        readers=shared.readers,
+    )
 
 
 def cheap(price: Price) -> str:
