@@ -1,5 +1,6 @@
 """From launch to the end: results here, nothing held, whatever happens in between."""
 
+import json
 import os
 import signal
 import threading
@@ -17,7 +18,7 @@ from tesuji.compute.follow import Pace, end, follow
 from tesuji.compute.job.folder import JobFolder, all_jobs, find_job
 from tesuji.compute.launch import Folders, prepare, start
 from tesuji.compute.sweep import settle
-from tesuji.core.errors import ComputeError, DataError
+from tesuji.core.errors import ComputeError, DataError, RecipeError
 from tesuji.core.files import read_json
 from tesuji.recipe.reading.load import load_recipe
 
@@ -198,3 +199,68 @@ def test_secrets_stand_nowhere(made, machine, tmp_path, monkeypatch) -> None:
     for file in [*job.path.rglob("*"), *(tmp_path / "runs").rglob("*")]:
         assert not file.is_file() or b"swordfish-1234" not in file.read_bytes(), file
     end(job, machine, lambda line: None, PACE)
+
+
+def test_a_run_that_is_here_is_shipped_and_gone_on_with(made, machine, tmp_path, monkeypatch):
+    monkeypatch.setattr(remote, "BEATS", 0.2)
+    job = made(machine, steps=400)
+    start(job, machine, {})
+    while not _begun(machine, job):
+        time.sleep(0.05)
+    end(job, machine, lambda line: None, PACE, ask=True)
+    kept = sorted((tmp_path / "runs/small/stages").glob("*/checkpoint*"))
+    assert job.state.phase == "stopped" and kept
+    folders = Folders(tmp_path / "jobs", tmp_path / "runs", tmp_path)
+    recipe = load_recipe(tmp_path / "small.yaml")
+    second = prepare(recipe, Wish("folder"), machine, folders, resume=True)
+    start(second, machine, {})
+    assert follow(second, machine, lambda line: None, pace=PACE).phase == "done"
+    assert "all steps done" in second.log.read_text()
+    rows = (tmp_path / "runs/small/metrics.jsonl").read_text().splitlines()
+    steps = [json.loads(row)["step"] for row in rows if '"loss"' in row]
+    assert steps == sorted(set(steps)) and steps[-1] == 400  # none was done twice
+
+
+def test_there_must_be_a_run_to_go_on_with(made, machine, tmp_path) -> None:
+    recipe = load_recipe(write_recipe(tmp_path))
+    folders = Folders(tmp_path / "jobs", tmp_path / "runs", tmp_path)
+    with pytest.raises(ComputeError, match="no run to go on with"):
+        prepare(recipe, Wish("folder"), machine, folders, resume=True)
+    assert all_jobs(tmp_path / "jobs") == []
+
+
+def test_files_that_are_not_here_are_told_before_anything_is_paid(machine, tmp_path) -> None:
+    recipe = load_recipe(write_recipe(tmp_path), ["stages.sft.data=elsewhere.jsonl"])
+    folders = Folders(tmp_path / "jobs", tmp_path / "runs", tmp_path)
+    with pytest.raises(RecipeError, match=r"elsewhere\.jsonl"):
+        prepare(recipe, Wish("folder"), machine, folders)
+
+
+def test_a_start_under_way_is_left_alone_by_others(made, machine) -> None:
+    job = made(machine)
+    job.note(phase="shipping")
+    (machine.root / job.id).mkdir()
+    (machine.root / job.id / "costs").touch()
+    with job.followed():
+        settle(job.path.parent, machine, "folder", lambda line: None)
+    assert job.state.phase == "shipping" and machine.leftovers()
+
+
+def test_the_last_lines_of_a_log_are_not_lost(made, machine) -> None:
+    job = made(machine)
+    start(job, machine, {})
+    while machine.status(job).phase == "running":
+        time.sleep(0.2)
+    machine.fails = {"logs": 3}
+    follow(job, machine, lambda line: None, pace=PACE)
+    assert "Now play it" in job.log.read_text()
+
+
+def test_one_that_ignores_its_limit_is_ended(made, machine, monkeypatch) -> None:
+    job = made(machine, steps=LONG, max_cost=0.1)
+    start(job, machine, {})
+    monkeypatch.setattr(machine, "interrupt", lambda job: None)
+    os.utime(machine.root / job.id / "costs", (0, time.time() - 120))
+    pace = Pace(look=0.1, fetch=60, grace=1, tries=3)
+    assert follow(job, machine, lambda line: None, pace=pace).phase == "stopped"
+    assert machine.leftovers() == []

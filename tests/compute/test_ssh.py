@@ -17,6 +17,7 @@ from poker_jobs import CHANGES, RECIPE, weights
 from ssh_server import Running, new_key, ssh_machine
 from tiny_jobs import write_recipe
 
+from tesuji.cli.main import main
 from tesuji.compute.base import Wish
 from tesuji.compute.follow import Pace, end, follow
 from tesuji.compute.job.folder import JobFolder, all_jobs
@@ -25,6 +26,7 @@ from tesuji.compute.registry import machine_for
 from tesuji.compute.ssh.address import Address, parse
 from tesuji.compute.ssh.transport import Ssh
 from tesuji.core.errors import ComputeError
+from tesuji.core.files import read_json
 from tesuji.recipe.reading.load import load_recipe
 
 QUICK = Pace(look=0.2, fetch=1.0, grace=60.0, tries=2)
@@ -194,3 +196,15 @@ def test_a_job_that_cannot_start_says_why(there: Running, tmp_path: Path) -> Non
     with pytest.raises(ComputeError, match="No module named"):
         start(job, machine_for("ssh:stand-in"), {})
     assert job.state.phase == "failed" and job.state.released
+
+
+def test_a_sweep_runs_there_and_is_compared_here(there: Running, tmp_path: Path, capsys) -> None:
+    recipe = str(write_recipe(tmp_path))
+    words = ["sweep", recipe, "seed=1,2", "--on", "ssh:stand-in", "--parallel", "2"]
+    assert main([*words, "--option", f"python={sys.executable}"]) == 0
+    folder = tmp_path / "runs/small-sweep"
+    assert (folder / "comparison.html").exists()
+    assert {job.job.run for job in all_jobs(tmp_path / "jobs")} == {"seed-1", "seed-2"}
+    assert all(job.state.released for job in all_jobs(tmp_path / "jobs"))
+    for run in ("seed-1", "seed-2"):
+        assert read_json(folder / run / "job.json")["on"] == "ssh:stand-in"

@@ -37,8 +37,8 @@ ORDER = {
     "compute/ssh": "there address transport other_side machine",
     "compute/runpod": "guard calls catalogue key pod machine",
     "serve": "dialect guard engine choices app",
-    "cli": "console progress pushing run experiments talk games doctor "
-    "data evaluate browse take_away machines serve main",
+    "cli": "console progress pushing data run machines experiments talk games doctor "
+    "evaluate browse take_away serve main",
 }
 ROOMS = tuple(ORDER[""].split())
 BESIDE = {  # what stands beside the rooms, and the rooms that it may see

@@ -72,7 +72,10 @@ class FolderMachine:
         self._maybe_fail("fetch")
         there = self._there(job) / "runs" / job.job.run
         if there.exists():
-            shutil.copytree(there, runs / job.job.run, dirs_exist_ok=True, symlinks=False)
+            try:
+                shutil.copytree(there, runs / job.job.run, dirs_exist_ok=True)
+            except (shutil.Error, OSError) as error:  # it was just being written
+                raise ComputeError(f"not whole: {error}") from None
 
     def interrupt(self, job: JobFolder) -> None:
         (self._there(job) / STOP).touch()

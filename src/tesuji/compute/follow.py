@@ -83,8 +83,7 @@ def fetch(job: JobFolder, machine: Machine) -> Path:
 
 def _watch(job: JobFolder, machine: Machine, say: Say, pace: Pace) -> None:
     """Look until it has ended; fetch now and then; ask it to stop where it costs too much."""
-    fetched = time.monotonic()
-    silent = told = False
+    fetched, told_at, silent = time.monotonic(), 0.0, False
     while True:
         try:
             state = job.note_status(machine.status(job))
@@ -95,11 +94,14 @@ def _watch(job: JobFolder, machine: Machine, say: Say, pace: Pace) -> None:
             silent, state = True, job.state
         if state.phase in ENDS:
             return
-        if not told and _too_dear(job):
-            told = True
+        if not told_at and _too_dear(job):
+            told_at = time.monotonic()
             say(f"${job.cost(time.time()):.2f} is the limit: it is told to stop")
             with suppress(ComputeError):
                 machine.interrupt(job)
+        if told_at and time.monotonic() - told_at > pace.grace:
+            _give_up(job)
+            return
         if state.phase == "running" and time.monotonic() - fetched >= pace.fetch:
             fetched = time.monotonic()
             with suppress(TesujiError):
@@ -123,7 +125,11 @@ def _ask_to_stop(job: JobFolder, machine: Machine, say: Say, pace: Pace) -> None
             job.note_status(machine.status(job))
         time.sleep(min(1.0, pace.look))
     if job.state.phase not in ENDS:
-        job.note(phase="stopped", ended=time.time(), message="it did not stop when it was told to")
+        _give_up(job)
+
+
+def _give_up(job: JobFolder) -> None:
+    job.note(phase="stopped", ended=time.time(), message="it did not stop when it was told to")
 
 
 def _try(call: Callable[[], object], say: Say, pace: Pace, words: str) -> str:
@@ -158,7 +164,7 @@ def _read_log(
     job: JobFolder, machine: Machine, say: Say, pace: Pace, over: threading.Event
 ) -> None:
     while not over.is_set():
-        with suppress(ComputeError):
+        try:
             for offset, line in machine.logs(job, job.state.log_offset):
                 if over.is_set():
                     return
@@ -168,6 +174,8 @@ def _read_log(
                 say(visible(redact(line)))
             if job.state.phase in ENDS:
                 return
+        except ComputeError:  # `_watch` tells it; what is left of the log is asked for again
+            pass
         over.wait(pace.look)
 
 

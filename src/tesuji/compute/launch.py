@@ -1,5 +1,6 @@
 """From a recipe to a job that runs on another machine: checked, priced, packed, started."""
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -10,11 +11,14 @@ from tesuji.compute.job.folder import Job, JobFolder, new_id
 from tesuji.compute.job.package import make_package
 from tesuji.compute.machine import Machine
 from tesuji.compute.remote import Order, write_order
-from tesuji.core.errors import ComputeError, TesujiError
+from tesuji.core.errors import ComputeError, RecipeError, TesujiError
 from tesuji.core.files import HALF
+from tesuji.pipeline.checks.data import check_logs
+from tesuji.recipe.schema.data import LogsStage
 from tesuji.recipe.schema.recipe import Recipe
 
 Say = Callable[[str], None]
+RUNS = "runs"  # in a package: where run folders are made
 MARKER = "job.json"  # in a run folder that came from a job: which one
 LEAST_SECONDS = 60.0  # a limit that buys less is a mistake
 FOR_THE_RUN = 0.9  # of the seconds that --max-cost buys: setting up and fetching cost, too
@@ -50,12 +54,16 @@ def prepare(
     *,
     command: str = "",
     expected_hours: float | None = None,
+    resume: bool = False,
     shared: Shared | None = None,
 ) -> JobFolder:
-    """Check everything that can be checked before anything is paid, and make the job; with `shared`
-    one that goes on with a run of earlier jobs. Raises TesujiErrors; nothing is left then."""
-    if not (shared and (folders.runs / recipe.name / MARKER).exists()):
+    """Check everything that can be checked before anything is paid, and make the job. With
+    `resume` the run folder that is here is shipped, and gone on with; with `shared` it is that of
+    earlier jobs over there. Raises TesujiErrors; nothing is left then."""
+    if not resume and not (shared and (folders.runs / recipe.name / MARKER).exists()):
         _refuse_name(recipe.name, folders.runs)
+    if not shared:
+        _check_inputs(recipe)
     machine.check(wish)
     price = machine.price(wish)
     most, why = _most_seconds(wish, price, expected_hours)
@@ -63,6 +71,8 @@ def prepare(
     id_ = new_id(recipe.name, now)
     aside = JobFolder(folders.jobs / f".{id_}{HALF}")
     versions = make_package(recipe, aside.package, folders.here)
+    if resume:
+        _ship_run(folders.runs / recipe.name, aside.package / RUNS / recipe.name)
     order = Order(id_, recipe.name, most_seconds=most, why=why)
     write_order(aside.package, _sharing(order, shared) if shared else order)
     runs = str(folders.runs.absolute())
@@ -72,9 +82,16 @@ def prepare(
 
 def start(job: JobFolder, machine: Machine, secrets: Mapping[str, str]) -> None:
     """Ship and start it; for a job that was begun before: go on with that. Does nothing for one
-    that runs or has ended. Where it cannot be started nothing is left of it that costs."""
+    that runs or has ended. Where it cannot be started nothing is left of it that costs. Meanwhile
+    the job is held, so that nobody takes its start for one that was cut short; raises DataError
+    where another process does so."""
     if job.state.phase in ENDS or job.state.phase == "running":
         return
+    with job.followed():
+        _start(job, machine, secrets)
+
+
+def _start(job: JobFolder, machine: Machine, secrets: Mapping[str, str]) -> None:
     if job.state.phase == "new":
         job.note(phase="shipping")
     try:
@@ -109,8 +126,25 @@ def _refuse_name(run: str, runs: Path) -> None:
         raise ComputeError(
             f"there is a run of that name: {runs / run}",
             where="name",
-            hint="its results would be mixed with those of the job: name=another, or --runs",
+            hint="--resume ships it and goes on with it; else name=another, or --runs",
         )
+
+
+def _check_inputs(recipe: Recipe) -> None:
+    """What the recipe reads is here. Raises RecipeError."""
+    for name, stage in recipe.stages.items():
+        if isinstance(stage, LogsStage):
+            check_logs(name, stage)
+        elif (data := getattr(stage, "data", None)) and not Path(data).is_file():
+            raise RecipeError(f"no such file: {data!r}", where=f"stages.{name}.data")
+
+
+def _ship_run(run: Path, place: Path) -> None:
+    """Copy a run folder as it stands. Raises ComputeError where there is none."""
+    if not run.is_dir():
+        hint = "without --resume it begins anew"
+        raise ComputeError(f"there is no run to go on with: {run}", where="--resume", hint=hint)
+    shutil.copytree(run, place, symlinks=True)
 
 
 def _most_seconds(wish: Wish, price: Price, expected_hours: float | None) -> tuple[float, str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -12,6 +12,7 @@ from tesuji.core.errors import RecipeError
 
 if TYPE_CHECKING:
     from tesuji.pipeline.sweep.grid import Grid
+    from tesuji.pipeline.sweep.processes import Start
     from tesuji.pipeline.sweep.search import Search
     from tesuji.pipeline.sweep.sweep import Sweep
 
@@ -44,6 +45,19 @@ def sweep(
         str, typer.Option(help="maximize or minimize; default: as the metric's name says.")
     ] = "",
     most: Annotated[int, typer.Option(min=1, help="Most runs of a grid.")] = 100,
+    on: Annotated[
+        str, typer.Option(help="Run each as a job there: modal, runpod, or ssh:user@host.")
+    ] = "",
+    gpu: Annotated[str, typer.Option(help="With --on: the GPU of each, such as A100-40GB.")] = "",
+    option: Annotated[
+        list[str] | None, typer.Option(help="With --on: a setting of the machine, key=value.")
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(min=0, help="With --on: dollars after which each one stops.")
+    ] = None,
+    jobs: Annotated[Path, typer.Option(help="With --on: folder of the jobs' folders.")] = Path(
+        "jobs"
+    ),
     include_anywhere: Annotated[
         bool, typer.Option(help="Let the recipe include files outside its own folder.")
     ] = False,
@@ -71,14 +85,34 @@ def sweep(
             progress=bar,
         )
     _print_plan(planned)
+    limits = {"--gpu": gpu, "--max-cost": max_cost}
+    there = _there(planned.folder, jobs, on, limits, option or []) if on else None
     if dry_run:
         return
     with Bar() as bar:
-        done = planned.run(parallel=parallel, progress=bar)
+        done = planned.run(parallel=parallel, start=there, progress=bar)
     _compare(planned, done)
     if done.failed:
         say(f"failed: {', '.join(done.failed)}. The same command tries them again.")
         raise typer.Exit(1)
+
+
+def _there(
+    folder: Path, jobs: Path, on: str, limits: dict[str, Any], settings: Sequence[str]
+) -> "Start":
+    """How runs are started on that machine. Raises ComputeError where it cannot be had."""
+    from tesuji.cli.experiments.elsewhere import run_there
+    from tesuji.cli.run.estimate import gpu_and_count
+    from tesuji.compute.base import Wish
+    from tesuji.compute.job.environment import load_own_keys
+    from tesuji.compute.registry import machine_for
+
+    load_own_keys(Path())
+    machine_for(on).check(Wish(on, *gpu_and_count(limits["--gpu"])))
+    given = {"--on": on, **limits}
+    options = [text for key, value in given.items() if value for text in (key, str(value))]
+    options += [text for setting in settings for text in ("--option", setting)]
+    return run_there(folder, jobs, options)
 
 
 def _compare(planned: "Sweep", done: "Grid | Search") -> None:

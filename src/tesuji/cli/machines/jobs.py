@@ -56,7 +56,13 @@ def logs(name: Name = "", folder: Folder = JOBS) -> None:
 
 
 @app.command()
-def attach(name: Name = "", folder: Folder = JOBS) -> None:
+def attach(
+    name: Name = "",
+    stop: Annotated[
+        bool, typer.Option("--stop", help="Let Ctrl-C stop the job, as in `tesuji launch`.")
+    ] = False,
+    folder: Folder = JOBS,
+) -> None:
     """Follow a job as `tesuji launch` does, from where it was left; Ctrl-C leaves it running."""
     from tesuji.compute.job.environment import secrets_for
     from tesuji.compute.launch import start
@@ -68,11 +74,11 @@ def attach(name: Name = "", folder: Folder = JOBS) -> None:
         said_ending(job)
         return
     start(job, machine, secrets_for(load_recipe(job.package / RECIPE), [], Path()))
-    show(job, machine, leave=True)
+    show(job, machine, leave=not stop)
 
 
-@app.command()
-def stop(name: Name = "", folder: Folder = JOBS) -> None:
+@app.command("stop")
+def stop_job(name: Name = "", folder: Folder = JOBS) -> None:
     """Stop a job with a checkpoint, bring its results, give its machine back."""
     from tesuji.compute.follow import end
 

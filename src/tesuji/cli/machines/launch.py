@@ -11,6 +11,7 @@ import typer
 from tesuji.cli.console import say
 from tesuji.cli.machines.logs_report import report_logs
 from tesuji.cli.machines.parts import Asked, launch_parts, names_of
+from tesuji.cli.run.estimate import gpu_and_count
 from tesuji.core.errors import ComputeError, TesujiError
 
 if TYPE_CHECKING:
@@ -63,6 +64,9 @@ def launch(
     every: Annotated[
         bool, typer.Option("--all", help="Modal: all these parts, each a job of its own.")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Ship the run folder that is here, and go on with it.")
+    ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Start it and leave: `tesuji jobs attach` is later.")
     ] = False,
@@ -83,7 +87,7 @@ def launch(
     from tesuji.compute.sweep import settle
     from tesuji.recipe.reading.load import load_with_places
 
-    parts = names_of(only, every) if only or every else []
+    parts = names_of(only, every, detach=detach, resume=resume)
     name, count = gpu_and_count(gpu)
     options = _options(option or []) | ({"cloud": cloud} if cloud else {})
     wish = Wish(on, name, count, cpus, memory, disk, timeout, retries, max_cost, options)
@@ -127,7 +131,9 @@ def launch(
         say("nothing was started")
         return
     settle(jobs, machine, on, say)
-    job = prepare(loaded, wish, machine, folders, command=command, expected_hours=expected)
+    job = prepare(
+        loaded, wish, machine, folders, command=command, expected_hours=expected, resume=resume
+    )
     say(f"job {job.id}")
     start(job, machine, secrets)
     show(job, machine, detach=detach)
@@ -183,20 +189,6 @@ def said_ending(job: "JobFolder") -> None:
     run = Path(job.job.runs) / job.job.run
     if run.is_dir():
         say(f"results: {run}")
-
-
-def gpu_and_count(text: str) -> tuple[str, int]:
-    """`A100-40GB:2` → ("A100-40GB", 2)."""
-    name, colon, count = text.rpartition(":")
-    if not colon:
-        return text, 1
-    if not name or not count.isdecimal() or not 1 <= int(count) <= 8:
-        raise ComputeError(
-            f"{text!r} is not a GPU and how many of them, 1 to 8",
-            where="--gpu",
-            hint="such as A100-40GB, or A100-40GB:2",
-        )
-    return name, int(count)
 
 
 def _options(given: list[str]) -> dict[str, str]:

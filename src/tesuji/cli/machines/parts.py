@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from tesuji.cli.console import say
 from tesuji.cli.machines.logs_report import report_logs
 from tesuji.core.errors import ComputeError, RecipeError, did_you_mean
@@ -44,9 +42,15 @@ class Asked:
     dry_run: bool
 
 
-def names_of(only: str, every: bool) -> list[str]:
-    """The parts that `--only` and `--all` name, in order. Raises RecipeError."""
+def names_of(only: str, every: bool, *, detach: bool, resume: bool) -> list[str]:
+    """The parts that `--only` and `--all` name, in order; none where neither is given. Raises
+    RecipeError."""
     known = [UPLOAD, *PARTS]
+    if not only and not every:
+        return []
+    if resume or (every and detach):
+        why = "each part goes on with what is in the volume" if resume else "--all waits for each"
+        raise RecipeError(why, where="--resume" if resume else "--detach")
     if every and only:
         raise RecipeError("one of --only and --all", where="--only")
     if only and only not in known:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tesuji.cli.console import say
-from tesuji.cli.machines.launch import gpu_and_count
+from tesuji.cli.run.estimate import gpu_and_count
 
 app = typer.Typer()
 

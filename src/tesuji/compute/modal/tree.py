@@ -1,7 +1,7 @@
 """What the parts of one run share in the outputs volume, so that each finds what the ones before it
 have left:
 
-    data/raw_logs/...       the logs as they were uploaded; data/raw_logs.json says which, written last
+    data/raw_logs/...       the logs as they were uploaded; raw_logs.json, written last, says which
     data/processed, final   links to what the run has made of them
     models/RUN/             the run folder: sft/final, dpo/final, training_summary_sft.json, ...
 """
