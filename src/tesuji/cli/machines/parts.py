@@ -1,5 +1,5 @@
-"""`tesuji launch RECIPE --on modal --only upload|preprocess|train|evaluate`, or `--all` of them: each
-a job of its own over one run folder in the experiment's volume, so that reading holds no GPU."""
+"""`tesuji launch RECIPE --on modal --only upload|preprocess|train|evaluate`, or `--all` of them:
+each a job of its own over one run folder in the volume, so that reading holds no GPU."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
