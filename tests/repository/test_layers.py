@@ -29,17 +29,17 @@ ORDER = {
     "evaluation": "shares prompt_files held_out results bfcl_summary matches questions metrics "
     "evaluate",
     "report": "words headline collect tables views page compare card",
-    "pipeline": "plan settings earlier_runs heading step_context checks models steps workers "
+    "pipeline": "plan parts settings earlier_runs heading step_context checks models steps workers "
     "forecast memory run sweep take_away",
     "compute": "base prices hours remote job machine ssh runpod launch follow sweep modal "
     "sky registry modal_app",
     "compute/job": "folder wheel environment package",
-    "compute/modal": "errors gpus volumes image inside machine",
+    "compute/modal": "errors gpus volumes tree image inside machine",
     "compute/ssh": "there address transport other_side machine",
     "compute/runpod": "guard calls catalogue key pod machine",
     "serve": "dialect guard engine choices app",
-    "cli": "console progress pushing run machines experiments talk games doctor "
-    "data evaluate browse take_away serve main",
+    "cli": "console progress pushing data run machines experiments talk games doctor "
+    "evaluate browse take_away serve main",
 }
 ROOMS = tuple(ORDER[""].split())
 BESIDE = {  # what stands beside the rooms, and the rooms that it may see
