@@ -1,7 +1,9 @@
 """Games of questions in a run: asked on both sides, counted by category, learned from, reported."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
@@ -21,9 +23,11 @@ from tesuji.report.headline import headline
 from tesuji.report.tables.questions import tasks_view
 
 KEY = PlayerSection(player="answer_key")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
-def look(game_options: dict[str, object], episodes: int = 30) -> Evaluation:
+def look(game_options: dict[str, object], episodes: int = 30, **how: Any) -> Evaluation:
     game = load_game("bfcl", game_options)
     return evaluate(
         Subject("now", "the key", make_player(KEY, game=game)),
@@ -32,6 +36,7 @@ def look(game_options: dict[str, object], episodes: int = 30) -> Evaluation:
         prompt=PromptSection(retry=False),
         questions=(),
         seed=3,
+        **how,
     )
 
 
@@ -60,6 +65,19 @@ def test_both_sides_are_counted_by_category(tmp_path: Path) -> None:
     assert load_evaluation(tmp_path / "e.json") == found
     words = headline(found).sentence
     assert "held-out questions right" in words and words.startswith("It answers")
+
+
+def test_questions_are_answered_in_their_order_wherever_they_are_asked() -> None:
+    """As by one process, with an empty share too."""
+
+    def split(items: Sequence[T], do: Callable[[Sequence[T]], Sequence[R]]) -> list[R]:
+        return [*do(items[:0]), *do(items[:7]), *do(items[7:])]
+
+    one, other = [], []
+    found = look({"category": "simple,java"}, record=one.append)
+    parts = look({"category": "simple,java"}, record=other.append, share=split)
+    assert len(one) == 60 and one == other
+    assert parts.tasks == found.tasks
 
 
 def test_questions_without_a_key_are_errors_and_not_counted() -> None:

@@ -76,10 +76,20 @@ def play_opponent(
     on_episode: Callable[[Episode], None] = lambda episode: None,
 ) -> list[Episode]:
     """Play `player` against `opponent` from all seats; `on_episode` sees each as it ends."""
-    label = opponent.name if opponent.name != EVALUATED else "opponent"
+    tasks = tasks_against(game, opponent, episodes, seed)
+    players = {EVALUATED: player, label_of(opponent): opponent}
+    return play_tasks(tasks, game, players, rules, on_episode)
+
+
+def label_of(opponent: Player) -> str:
+    """Under which name it plays against the evaluated player."""
+    return opponent.name if opponent.name != EVALUATED else "opponent"
+
+
+def tasks_against(game: Game, opponent: Player, episodes: int, seed: int) -> list[Task]:
+    """The matches against this opponent, by the design that fits the game."""
     design = dealt_tasks if game.roles else rotated_tasks
-    tasks = design(game, label, episodes, seed)
-    return play_tasks(tasks, game, {EVALUATED: player, label: opponent}, rules, on_episode)
+    return design(game, label_of(opponent), episodes, seed)
 
 
 def play_tasks(
