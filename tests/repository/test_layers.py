@@ -34,7 +34,7 @@ ORDER = {
     "compute": "base prices hours remote job machine ssh runpod launch follow sweep modal "
     "sky registry modal_app",
     "compute/job": "folder wheel environment package",
-    "compute/modal": "errors gpus volumes tree image inside machine",
+    "compute/modal": "defaults errors gpus volumes tree image inside machine",
     "compute/ssh": "there address transport other_side machine",
     "compute/runpod": "guard calls catalogue key pod machine",
     "serve": "dialect guard engine choices app",

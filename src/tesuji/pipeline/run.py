@@ -80,7 +80,11 @@ def _lead(
         run.open(name=recipe.name, recipe=text, seed=recipe.seed, command=command, say=progress.say)
         config = {"recipe": text, "seed": recipe.seed}
         metrics = MetricLog(
-            run.path, report_to=recipe.report_to, run_name=recipe.name, config=config
+            run.path,
+            report_to=recipe.report_to,
+            run_name=recipe.name,
+            config=config,
+            wandb=recipe.wandb.options() if recipe.wandb else None,
         )
         if metrics.lost:
             progress.say(f"metrics.jsonl: {metrics.lost} damaged lines left out")

@@ -42,8 +42,9 @@ def launch(
         list[str] | None, typer.Option(help="Another setting of the machine, as key=value.")
     ] = None,
     timeout: Annotated[
-        float, typer.Option(min=0.01, help="Hours after which it stops, with a checkpoint.")
-    ] = 24,
+        float | None,
+        typer.Option(min=0.01, help="Hours after which it stops, with a checkpoint; default: 24."),
+    ] = None,
     retries: Annotated[
         int, typer.Option(min=0, max=10, help="Times it is started again where it was lost.")
     ] = 0,
@@ -83,6 +84,7 @@ def launch(
     from tesuji.compute.base import Wish
     from tesuji.compute.job.environment import load_own_keys, secrets_for
     from tesuji.compute.launch import Folders, cheap, prepare, start
+    from tesuji.compute.modal.defaults import by_recipe
     from tesuji.compute.registry import machine_for
     from tesuji.compute.sweep import settle
     from tesuji.recipe.reading.load import load_with_places
@@ -90,7 +92,6 @@ def launch(
     parts = names_of(only, every, detach=detach, resume=resume)
     name, count = gpu_and_count(gpu)
     options = _options(option or []) | ({"cloud": cloud} if cloud else {})
-    wish = Wish(on, name, count, cpus, memory, disk, timeout, retries, max_cost, options)
     load_own_keys(Path())
     machine = machine_for(on)
     given = [f"stages.logs.paths={logs}"] if logs else []
@@ -100,6 +101,10 @@ def launch(
         words = [*(overrides or []), *given, *changes]
         return load_with_places(recipe, words, anywhere=include_anywhere)[0]
 
+    hours = 24 if timeout is None else timeout
+    wish = Wish(on, name, count, cpus, memory, disk, hours, retries, max_cost, options)
+    loaded = load([])
+    wish = by_recipe(wish, loaded, timeout=timeout)
     if parts:
         if not dry_run:
             settle(jobs, machine, on, say)
@@ -119,7 +124,6 @@ def launch(
             ),
         )
         return
-    loaded = load([])
     if logs:
         report_logs(loaded, logs, jobs / f"logs-of-{loaded.name}")
     secrets = secrets_for(loaded, secret or [], Path())
