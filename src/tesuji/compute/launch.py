@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tesuji.compute.base import ENDS, Price, Wish
@@ -34,6 +34,18 @@ class Folders:
     """What the recipe's relative paths are relative to."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A run folder over there that several jobs work on, one after the other."""
+
+    runs: str
+    """The folder that it is in, over there."""
+    arguments: list[str]
+    """More for `tesuji run`; `{job}` is the job's id."""
+    links: dict[str, str]
+    readers: int = 0
+
+
 def prepare(
     recipe: Recipe,
     wish: Wish,
@@ -43,13 +55,15 @@ def prepare(
     command: str = "",
     expected_hours: float | None = None,
     resume: bool = False,
+    shared: Shared | None = None,
 ) -> JobFolder:
     """Check everything that can be checked before anything is paid, and make the job. With
-    `resume` the run folder that is here is shipped, and gone on with. Raises TesujiErrors; nothing
-    is left then."""
-    if not resume:
+    `resume` the run folder that is here is shipped, and gone on with; with `shared` it is that of
+    earlier jobs over there. Raises TesujiErrors; nothing is left then."""
+    if not resume and not (shared and (folders.runs / recipe.name / MARKER).exists()):
         _refuse_name(recipe.name, folders.runs)
-    _check_inputs(recipe)
+    if not shared:
+        _check_inputs(recipe)
     machine.check(wish)
     price = machine.price(wish)
     most, why = _most_seconds(wish, price, expected_hours)
@@ -59,7 +73,8 @@ def prepare(
     versions = make_package(recipe, aside.package, folders.here)
     if resume:
         _ship_run(folders.runs / recipe.name, aside.package / RUNS / recipe.name)
-    write_order(aside.package, Order(id_, recipe.name, most_seconds=most, why=why))
+    order = Order(id_, recipe.name, most_seconds=most, why=why)
+    write_order(aside.package, _sharing(order, shared) if shared else order)
     runs = str(folders.runs.absolute())
     job = Job(id_, recipe.name, wish, price, command, versions, runs, now, expected_hours)
     return JobFolder.make(folders.jobs, job, aside)
@@ -86,6 +101,16 @@ def _start(job: JobFolder, machine: Machine, secrets: Mapping[str, str]) -> None
         job.note(phase="failed", message=str(error), released=True)
         raise
     job.note_status(machine.status(job))
+
+
+def _sharing(order: Order, shared: Shared) -> Order:
+    return replace(
+        order,
+        runs=shared.runs,
+        arguments=[word.format(job=order.job) for word in shared.arguments],
+        links=shared.links,
+        readers=shared.readers,
+    )
 
 
 def cheap(price: Price) -> str:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import modal
@@ -165,10 +165,12 @@ class ModalMachine:
         handle = job.state.handle
         if "outputs" not in handle:
             return
-        seen_path = job.path / SEEN
-        seen = dict(read_json(seen_path)) if seen_path.exists() else {}
         order = read_json(job.package / ORDER)
-        place = f"{job.id}/{order['runs']}/{job.job.run}"
+        where = PurePosixPath(OUTPUTS, job.id, order["runs"], job.job.run)
+        place = where.relative_to(OUTPUTS).as_posix()
+        alone = place.startswith(job.id)  # else others have brought some of it
+        seen_path = job.path / SEEN if alone else runs / job.job.run / f".{SEEN}"
+        seen = dict(read_json(seen_path)) if seen_path.exists() else {}
         write_json(seen_path, bring(opened(handle["outputs"]), place, runs / job.job.run, seen))
 
     def interrupt(self, job: JobFolder) -> None:
