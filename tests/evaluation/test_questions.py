@@ -9,10 +9,12 @@ import pytest
 
 from tesuji.core.statistics import Interval
 from tesuji.core.types import Ending, Episode
+from tesuji.episodes.arena import play_matches
 from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.bfcl_summary import composites
 from tesuji.evaluation.evaluate import Subject, evaluate, judged_game
-from tesuji.evaluation.questions import ask, asks_questions, score_tasks, tasks_of
+from tesuji.evaluation.matches.against import EVALUATED
+from tesuji.evaluation.questions import asks_questions, score_tasks, tasks_of
 from tesuji.evaluation.results import Evaluation, TaskScore, load_evaluation, save_evaluation
 from tesuji.games.catalogue import load_game
 from tesuji.pipeline.run import run_recipe
@@ -82,9 +84,9 @@ def test_questions_are_answered_in_their_order_wherever_they_are_asked() -> None
 
 def test_questions_without_a_key_are_errors_and_not_counted() -> None:
     game = load_game("bfcl", {"category": "live_relevance", "split": "all"})
-    asked = ask(
-        game, make_player(KEY, game=game), episodes=99, seed=1, rules=TurnRules(retry=False)
-    )
+    players = {EVALUATED: make_player(KEY, game=game)}
+    rules = TurnRules(retry=False)
+    asked = list(play_matches(tasks_of(game, 99, 1), game=game, players=players, rules=rules))
     [row] = score_tasks(game, [("all", asked)]).rows
     assert (row.tasks, row.errors, row.right) == (0, 16, 0)
     assert {episode.ending for episode in asked} == {Ending.ERROR}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from other_packages import install
-from processes import SAME, TWO, command, run, write
+from processes import SAME, TWO, command, metrics, run, write
 
 from tesuji.core.files import read_json
 from tesuji.pipeline.run import run_recipe
@@ -41,6 +41,8 @@ prompt: {style: compact, answer: id}
 sampling: {max_new_tokens: 2, legal_only: true}
 stages:
   data: {positions: sampled, num_positions: 40, held_out: 0.2}
+  grpo: {max_steps: 1, batch_size: 8, num_generations: 4, learning_rate: 1.0e-9, eval_steps: 1,
+         eval_episodes: 6, play: {opponents: [random]}}
 evaluation: {opponents: [minimax, witness], beside: [witness], episodes: 7, positions: 31,
              temperature: 1.0, certificate: true}
 """
@@ -96,6 +98,10 @@ def test_each_process_plays_its_share_and_one_that_dies_there_ends_all(
     assert played == theirs
     assert as_likely == pytest.approx(likely, abs=SAME)
     assert len(likely) > 60
+    assert metrics(runs / "two", "grpo") == [
+        pytest.approx(row, rel=SAME, abs=SAME) for row in metrics(alone, "grpo")
+    ]
     turns = {file.name: Counter(file.read_text().split()) for file in seen.iterdir()}
-    assert (turns["0"]["0"], turns["1"]["0"]) == (15, 20), "3 and 4 matches of every 7, in 5 seats"
+    mine, its = turns["0"]["0"], turns["1"]["0"]
+    assert (mine, its) == (2 * 15 + 6, 2 * 20 + 6), "3 and 4 of 7 matches in 5 seats; 3 of 6 twice"
     assert turns["0"] + turns["1"] == turns["alone"], "nothing was played twice"

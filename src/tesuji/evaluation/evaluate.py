@@ -9,13 +9,12 @@ from typing import Any, Literal
 from tesuji.core.progress import SILENT, Progress
 from tesuji.core.seeds import stream
 from tesuji.core.types import Episode, Task
-from tesuji.episodes.in_order import in_order
 from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.matches.against import (
     ALONE,
     EVALUATED,
     label_of,
-    play_tasks,
+    play_shared,
     score_matches,
     tasks_against,
 )
@@ -179,13 +178,15 @@ class _Look:
         self, game: Game, tasks: Sequence[Task], players: Mapping[str, Player], words: str
     ) -> list[Episode]:
         """The tasks' episodes, in their order, whoever has played them."""
-
-        def play(mine: Sequence[Task]) -> list[Episode]:
-            self.progress.begin(words, len(mine))
-            ended = play_tasks(mine, game, players, self.rules, lambda _: self.progress.advance())
-            return in_order(ended, mine)
-
-        return self.share(tasks, play)
+        return play_shared(
+            tasks,
+            game,
+            players,
+            self.rules,
+            self.share,
+            begin=lambda count: self.progress.begin(words, count),
+            on_episode=lambda _: self.progress.advance(),
+        )
 
     def line_ups(self) -> Iterator[_LineUp]:
         """All that is played; nothing where a reply pays nothing."""
