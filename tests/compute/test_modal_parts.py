@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from made_logs import game, write
 from mafia_jobs import CHANGES, LOGS, tesuji, write_logs
 from modal_server import ModalServer, can_run, served_modal
 
@@ -33,11 +34,17 @@ def digests(run: Path, pattern: str) -> dict[str, str]:
     }
 
 
+def write_many(folder: Path, files: int) -> None:
+    """More logs than one container reads."""
+    for number in range(files):
+        write(folder / f"{number}.json", game(number % 6, game_id=f"m{number}"))
+
+
 def test_all_parts_give_what_a_run_here_gives(server: ModalServer, tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     for folder in (here, there):
         folder.mkdir()
-        write_logs(folder)
+        write_many(write_logs(folder) / "more", 200)
     tesuji(here, "run", "mafia/tiny", *CHANGES, f"stages.logs.paths={LOGS}")
     said = tesuji(there, *LAUNCH, "--logs", LOGS, "--all")
     assert "not taken, each with its reason" in said and "in all" in said
@@ -50,6 +57,8 @@ def test_all_parts_give_what_a_run_here_gives(server: ModalServer, tmp_path: Pat
     ):
         ours = digests(alone, pattern)
         assert len(ours) >= least and digests(brought, pattern) == ours, pattern
+    readers = [c for c in server.world.calls.values() if c.function.name == "read"]
+    assert sum(len(call.inputs) for call in readers) >= 2
     volume = volume_of(server)
     for name in (
         f"data/raw_logs/{LOGS}",

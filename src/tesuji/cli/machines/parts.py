@@ -110,6 +110,8 @@ def _told(part: Part, wish: "Wish", asked: Asked, there: "Recipe") -> float | No
     price = asked.machine.price(wish)
     gpus = f", {wish.count} x {wish.gpu}" if wish.gpu else ", no GPU"
     say(f"{part}: modal{gpus}: {cheap(price)}")
+    if part == "preprocess":
+        say("  and up to 8 containers of one core and 2 GiB while they read, where logs are many")
     return asked.expect(there, wish, price, part)
 
 

@@ -26,6 +26,7 @@ from tesuji.recipe.schema.recipe import Recipe
 
 DATA, MODELS, RAW = "data", "models", "raw_logs"
 UPLOADED = f"{DATA}/{RAW}.json"
+READERS = 8  # containers that read logs at once, at most
 OF_LOGS = ("processed", "final")  # folders of the stage that reads logs
 
 
@@ -78,7 +79,12 @@ def shared(recipe: Recipe, part: Part) -> Shared:
     step = next(step for step in outline(recipe) if step.name == name)
     run = f"../{MODELS}/{recipe.name}/{_folder(step)}"
     links = {f"{OUTPUTS}/{DATA}/{made}": f"{run}/{made}" for made in OF_LOGS}
-    return Shared(f"{OUTPUTS}/{MODELS}", ["--only", part], links)
+    words = ["--only", part]
+    if part == "preprocess":
+        return Shared(
+            f"{OUTPUTS}/{MODELS}", [*words, f"stages.{name}.engine=modal"], links, READERS
+        )
+    return Shared(f"{OUTPUTS}/{MODELS}", words, links)
 
 
 def refuse_missing(recipe: Recipe, part: Part, outputs: modal.Volume) -> None:
