@@ -163,7 +163,8 @@ def test_a_poker_job_comes_to_the_same_as_here(
     assert weights(run) == weights(poker_here) and len(weights(run)) == 4
     assert (run / "report.html").exists() and (run / "ppo").is_symlink()
     assert any("all steps done" in line for line in said)
-    assert first and there.jobs() == [] and job.state.released
+    assert first and job.state.released
+    until(lambda: there.jobs() == [])  # a last look of this side may just be ending there
     kept = [*job.path.rglob("*"), *there.home.rglob("*"), *run.rglob("*")]
     assert not [f for f in kept if f.is_file() and b"nosuchtoken" in f.read_bytes()]
 
