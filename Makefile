@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-llm test test-engines check format bench docs site clean
+.PHONY: help install demo demo-llm test test-machines test-engines check format bench docs site clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ demo-llm: $(STAMP) ## SmolLM2-135M learns tic-tac-toe until it never loses (abou
 
 test: $(STAMP) ## all tests (meant to take under 12 minutes on 2 cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-machines: $(STAMP) ## jobs on stand-ins of Modal, RunPod and ssh, killed at many moments (minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m machines --durations=10 tests/compute
 
 test-engines: $(STAMP) .venv-vllm/.installed ## the tests that need DeepSpeed, Ray or a vLLM server, which this installs
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[deepspeed,ray]'

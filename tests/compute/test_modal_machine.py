@@ -115,6 +115,7 @@ def test_a_job_gives_what_a_run_here_gives(
     assert ModalMachine().leftovers() == []
 
 
+@pytest.mark.machines
 def test_a_job_that_died_and_was_taken_away_ends_as_if_it_had_not(
     server: ModalServer, made: Callable[..., JobFolder], at_home: Path, tmp_path: Path
 ) -> None:
@@ -174,6 +175,7 @@ start(JobFolder(Path(sys.argv[1])), ModalMachine(), {})
 """
 
 
+@pytest.mark.machines
 @pytest.mark.parametrize(
     "moment", ["VolumePutFiles2", "ImageGetOrCreate", "AppPublish", "FunctionMap"]
 )

@@ -281,6 +281,7 @@ def test_results_that_cannot_be_fetched_stay_on_a_stopped_pod(
     assert [p.status for p in service.pods.values()] == ["TERMINATED"]
 
 
+@pytest.mark.machines
 def test_the_next_launch_ends_what_a_killed_one_left(
     service: RunPod, machine: RunpodMachine, tmp_path: Path
 ) -> None:

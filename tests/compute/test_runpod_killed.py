@@ -77,6 +77,7 @@ MOMENTS: dict[str, Callable[[Path, RunPod], object]] = {
 }
 
 
+@pytest.mark.machines
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_attach_goes_on_after_a_kill(tmp_path: Path, service: RunPod, moment: str) -> None:
     process = launch(tmp_path, service)

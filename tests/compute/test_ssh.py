@@ -199,6 +199,7 @@ def test_a_job_that_cannot_start_says_why(there: Running, tmp_path: Path) -> Non
     assert job.state.phase == "failed" and job.state.released
 
 
+@pytest.mark.machines
 def test_a_sweep_runs_there_and_is_compared_here(there: Running, tmp_path: Path, capsys) -> None:
     recipe = str(write_recipe(tmp_path))
     words = ["sweep", recipe, "seed=1,2", "--on", "ssh:stand-in", "--parallel", "2"]
