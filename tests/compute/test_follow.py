@@ -12,7 +12,6 @@ from folder_machine import FolderMachine
 from tiny_jobs import write_recipe
 
 from tesuji.compute import follow as following
-from tesuji.compute import remote
 from tesuji.compute.base import Wish
 from tesuji.compute.follow import Pace, end, follow
 from tesuji.compute.job.folder import JobFolder, all_jobs, find_job
@@ -92,9 +91,8 @@ def test_what_cannot_be_started_leaves_nothing(made, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_stops_it_with_its_checkpoint_and_a_second_one_does_no_harm(
-    made, machine, tmp_path: Path, monkeypatch
+    made, machine, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(remote, "BEATS", 0.2)
     job, told = made(machine, steps=LONG), []
 
     def press() -> None:
@@ -201,9 +199,8 @@ def test_secrets_stand_nowhere(made, machine, tmp_path, monkeypatch) -> None:
     end(job, machine, lambda line: None, PACE)
 
 
-def test_a_run_that_is_here_is_shipped_and_gone_on_with(made, machine, tmp_path, monkeypatch):
-    monkeypatch.setattr(remote, "BEATS", 0.2)
-    job = made(machine, steps=400)
+def test_a_run_that_is_here_is_shipped_and_gone_on_with(made, machine, tmp_path):
+    job = made(machine, steps=800)
     start(job, machine, {})
     while not _begun(machine, job):
         time.sleep(0.05)
@@ -218,7 +215,7 @@ def test_a_run_that_is_here_is_shipped_and_gone_on_with(made, machine, tmp_path,
     assert "all steps done" in second.log.read_text()
     rows = (tmp_path / "runs/small/metrics.jsonl").read_text().splitlines()
     steps = [json.loads(row)["step"] for row in rows if '"loss"' in row]
-    assert steps == sorted(set(steps)) and steps[-1] == 400  # none was done twice
+    assert steps == sorted(set(steps)) and steps[-1] == 800  # none was done twice
 
 
 def test_there_must_be_a_run_to_go_on_with(made, machine, tmp_path) -> None:

@@ -30,6 +30,7 @@ RECIPE, ORDER = "recipe.yaml", "remote.json"
 LOG, HEARTBEAT, EXIT, STOP = "log.txt", "heartbeat.json", "exit.json", "stop"
 INTERRUPTED = 130
 BEATS = 20.0  # seconds from one heartbeat to the next
+LOOKS = 0.5  # seconds between looks at whether it is time to stop
 PATIENCE = 600.0  # seconds that a stopped run has for its checkpoint
 IN_WORDS = {
     "timeout": "the time it was given is over",
@@ -126,18 +127,20 @@ def _wait(
     """Wait for the run's end, and tell it to stop when it is time or somebody asks; which it was:
     `time`, `asked`, or empty."""
     started = float(read_json(folder / HEARTBEAT)["started"])
-    why, told_at = "", 0.0
+    why, told_at, beaten = "", 0.0, 0.0
     while child.poll() is None:
         now = time.time()
-        write_json(folder / HEARTBEAT, {"started": started, "at": now})
-        beat()
+        if now >= beaten + BEATS:
+            write_json(folder / HEARTBEAT, {"started": started, "at": now})
+            beat()
+            beaten = now
         if not why and (why := _reason(folder, until)):
             told_at = now
             _signal(child, signal.SIGINT)
         elif why and now >= told_at + PATIENCE:
             _signal(child, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
-            child.wait(max(0.1, min(BEATS, until - now)) if not why else 5.0)
+            child.wait(LOOKS)
     return why
 
 
