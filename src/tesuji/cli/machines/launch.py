@@ -72,7 +72,7 @@ def launch(
     """Ship a recipe to another machine, follow it, bring its results, give the machine back."""
     from tesuji.compute.base import Wish
     from tesuji.compute.job.environment import load_own_keys, secrets_for
-    from tesuji.compute.launch import Folders, cheap, prepare, start
+    from tesuji.compute.launch import Folders, cheap, prepare, refuse, start
     from tesuji.compute.registry import machine_for
     from tesuji.compute.sweep import settle
     from tesuji.recipe.reading.load import load_with_places
@@ -89,17 +89,18 @@ def launch(
     price = machine.price(wish)
     say(f"{on}{f', {count} x {name}' if name else ''}: {cheap(price)}")
     expected = _expected(loaded, wish, price, runs)
+    folders = Folders(jobs, runs, Path())
+    refuse(loaded, wish, price, folders, expected, resume=resume)
     if dry_run:
         say("nothing was started")
         return
     settle(jobs, machine, on, say)
-    folders = Folders(jobs, runs, Path())
     command = shlex.join(["tesuji", *sys.argv[1:]])
     job = prepare(
         loaded, wish, machine, folders, command=command, expected_hours=expected, resume=resume
     )
     say(f"job {job.id}")
-    start(job, machine, secrets)
+    start(job, machine, secrets, say)
     show(job, machine, detach=detach)
 
 
