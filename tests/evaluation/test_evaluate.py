@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -239,3 +241,32 @@ def test_a_whole_evaluation_has_its_baseline_beside_it():
     assert [row.opponent for row in found.baseline] == [row.opponent for row in found.matches]
     assert len(found.certificates) == 2
     assert found.positions[0].positions == 50
+
+
+def test_matches_and_positions_may_be_played_in_parts_anywhere():
+    """Some matches wait for a place, and they end in another order than they begin in."""
+    section = EvaluationSection.model_validate(
+        {"opponents": ["random"], "beside": ["random"], "episodes": 300}
+    )
+
+    def look(**how):
+        recorded = []
+        found = evaluate(
+            Subject("before", "none", RandomPlayer()),
+            section,
+            game=TTT,
+            prompt=PromptSection(),
+            questions=questions()[:50],
+            seed=1,
+            record=recorded.append,
+            **how,
+        )
+        return replace(found, seconds=0.0), recorded
+
+    def in_parts(items, do):
+        ends = [0, len(items) // 3, len(items) // 3, len(items)]
+        parts = {end: do(items[start:end]) for start, end in reversed(list(pairwise(ends)))}
+        return [one for end in sorted(parts) for one in parts[end]]
+
+    assert look(share=in_parts) == look()
+    assert len(look()[1]) == 300

@@ -1,16 +1,20 @@
 """Games of questions in a run: asked on both sides, counted by category, learned from, reported."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
 from tesuji.core.statistics import Interval
 from tesuji.core.types import Ending, Episode
+from tesuji.episodes.arena import play_matches
 from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.bfcl_summary import composites
 from tesuji.evaluation.evaluate import Subject, evaluate, judged_game
-from tesuji.evaluation.questions import ask, asks_questions, score_tasks, tasks_of
+from tesuji.evaluation.matches.against import EVALUATED
+from tesuji.evaluation.questions import asks_questions, score_tasks, tasks_of
 from tesuji.evaluation.results import Evaluation, TaskScore, load_evaluation, save_evaluation
 from tesuji.games.catalogue import load_game
 from tesuji.pipeline.run import run_recipe
@@ -21,9 +25,11 @@ from tesuji.report.headline import headline
 from tesuji.report.tables.questions import tasks_view
 
 KEY = PlayerSection(player="answer_key")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
-def look(game_options: dict[str, object], episodes: int = 30) -> Evaluation:
+def look(game_options: dict[str, object], episodes: int = 30, **how: Any) -> Evaluation:
     game = load_game("bfcl", game_options)
     return evaluate(
         Subject("now", "the key", make_player(KEY, game=game)),
@@ -32,6 +38,7 @@ def look(game_options: dict[str, object], episodes: int = 30) -> Evaluation:
         prompt=PromptSection(retry=False),
         questions=(),
         seed=3,
+        **how,
     )
 
 
@@ -62,11 +69,24 @@ def test_both_sides_are_counted_by_category(tmp_path: Path) -> None:
     assert "held-out questions right" in words and words.startswith("It answers")
 
 
+def test_questions_are_answered_in_their_order_wherever_they_are_asked() -> None:
+    """As by one process, with an empty share too."""
+
+    def split(items: Sequence[T], do: Callable[[Sequence[T]], Sequence[R]]) -> list[R]:
+        return [*do(items[:0]), *do(items[:7]), *do(items[7:])]
+
+    one, other = [], []
+    found = look({"category": "simple,java"}, record=one.append)
+    parts = look({"category": "simple,java"}, record=other.append, share=split)
+    assert len(one) == 60 and one == other
+    assert parts.tasks == found.tasks
+
+
 def test_questions_without_a_key_are_errors_and_not_counted() -> None:
     game = load_game("bfcl", {"category": "live_relevance", "split": "all"})
-    asked = ask(
-        game, make_player(KEY, game=game), episodes=99, seed=1, rules=TurnRules(retry=False)
-    )
+    players = {EVALUATED: make_player(KEY, game=game)}
+    rules = TurnRules(retry=False)
+    asked = list(play_matches(tasks_of(game, 99, 1), game=game, players=players, rules=rules))
     [row] = score_tasks(game, [("all", asked)]).rows
     assert (row.tasks, row.errors, row.right) == (0, 16, 0)
     assert {episode.ending for episode in asked} == {Ending.ERROR}

@@ -29,6 +29,7 @@ def small(name: str) -> Recipe:
     """The recipe as shipped, but for the model's size and how long everything takes."""
     plain = load_recipe(str(RECIPES / name)).model_dump(mode="json")
     plain["model"] |= {"base": "tiny", "tiny": TINY, "load_in_4bit": False}
+    plain |= {"wandb": None, "report_to": []}
     plain["prompt"]["on_illegal"] = "random"
     if plain["game"]["name"] == "prompts":
         plain["prompt"] |= {"max_length": 100, "on_illegal": "forfeit"}

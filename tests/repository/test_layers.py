@@ -20,25 +20,26 @@ ORDER = {
     "recipe": "schema reading reference",
     "players": "base prompting sampling basic search mafia poker endpoint vllm registry model "
     "guarded_player chat by_game",
-    "episodes": "store transcript show results reply_rules arena rewards schedule cluster",
+    "episodes": "store transcript show results reply_rules arena in_order rewards schedule cluster",
     "logs": "base numbers files opening json_values records summary poker formats synthetic "
     "registry accept jobs readers importing",
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
     "learners": "hooks fsdp zero whole distributed zero_state optimizer_state model trainer sft "
     "reward_model pairs rl export",
-    "evaluation": "prompt_files held_out results bfcl_summary matches questions metrics evaluate",
+    "evaluation": "shares prompt_files held_out results bfcl_summary matches questions metrics "
+    "evaluate",
     "report": "words headline collect tables views page compare card",
-    "pipeline": "plan settings earlier_runs heading step_context checks models steps workers "
+    "pipeline": "plan parts settings earlier_runs heading step_context checks models steps workers "
     "forecast memory run sweep take_away",
     "compute": "base prices hours remote job machine ssh runpod launch follow sweep modal "
     "sky registry modal_app",
     "compute/job": "folder wheel environment package",
-    "compute/modal": "errors gpus volumes image inside machine",
+    "compute/modal": "defaults errors gpus volumes tree image inside machine",
     "compute/ssh": "there address transport other_side machine",
     "compute/runpod": "guard calls catalogue key pod machine",
     "serve": "dialect guard engine choices app",
-    "cli": "console progress pushing run machines experiments talk games doctor "
-    "data evaluate browse take_away serve main",
+    "cli": "console progress pushing data run machines experiments talk games doctor "
+    "evaluate browse take_away serve main",
 }
 ROOMS = tuple(ORDER[""].split())
 BESIDE = {  # what stands beside the rooms, and the rooms that it may see

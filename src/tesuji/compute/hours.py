@@ -4,7 +4,7 @@ The hours are those of an earlier run there, or of a formula (`pipeline/forecast
 machine is held from its setting up until its results are fetched.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ from tesuji.pipeline.forecast.gpus import known_gpu
 from tesuji.pipeline.forecast.measure import take_trees
 from tesuji.pipeline.memory.kinds import machine_of
 from tesuji.pipeline.memory.published import facts_of
+from tesuji.pipeline.parts import part_of
 from tesuji.pipeline.settings import settled
 from tesuji.recipe.schema.recipe import Recipe
 
 SET_UP = 300.0  # seconds: a machine, its image and packages
+MACHINE = "machine"  # the kind of step that is no step of the recipe
 DOWNLOAD = 2e8  # bytes a second, of a model's weights
 
 
@@ -38,6 +40,11 @@ class Bill:
     def unknown(self) -> list[str]:
         """The steps of which no time is known."""
         return [step.name for step in self.steps if step.seconds is None]
+
+    def of_part(self, part: str) -> "Bill":
+        """That of one part of the run: its steps, and the machine's setting up."""
+        ours = [s for s in self.steps if s.kind == MACHINE or part_of(s.kind) == part]
+        return replace(self, steps=ours)
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -96,5 +103,5 @@ def bill_by(work: Counted, wish: Wish, price: Price) -> Bill:
     """What this work will take on the machine wished for."""
     steps = expected_on(known_gpu(wish.gpu), wish.count, work)
     ready = SET_UP + 2.0 * work.facts.parameters / DOWNLOAD
-    first = Expected("setting up", "machine", ready, 2.0, "taken to be 5 min, and the download")
+    first = Expected("setting up", MACHINE, ready, 2.0, "taken to be 5 min, and the download")
     return Bill([first, *steps], price, wish.count)

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tesuji.compute.base import ENDS, Phase, Price, Wish
@@ -37,6 +37,18 @@ class Folders:
     """What the recipe's relative paths are relative to."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A run folder over there that several jobs work on, one after the other."""
+
+    runs: str
+    """The folder that it is in, over there."""
+    arguments: list[str]
+    """More for `tesuji run`; `{job}` is the job's id."""
+    links: dict[str, str]
+    readers: int = 0
+
+
 def prepare(
     recipe: Recipe,
     wish: Wish,
@@ -46,13 +58,14 @@ def prepare(
     command: str = "",
     expected_hours: float | None = None,
     resume: bool = False,
+    shared: Shared | None = None,
 ) -> JobFolder:
     """Check everything that can be checked before anything is paid, and make the job. With
-    `resume` the run folder that is here is shipped, and gone on with. Raises TesujiErrors; nothing
-    is left then."""
+    `resume` the run folder that is here is shipped, and gone on with; with `shared` it is that of
+    earlier jobs over there. Raises TesujiErrors; nothing is left then."""
     machine.check(wish)
     price = machine.price(wish)
-    most, why = refuse(recipe, wish, price, folders, expected_hours, resume=resume)
+    most, why = refuse(recipe, wish, price, folders, expected_hours, resume=resume, shared=shared)
     now = time.time()
     id_ = new_id(recipe.name, now)
     aside = JobFolder(folders.jobs / f".{id_}{HALF}")
@@ -60,7 +73,8 @@ def prepare(
     if resume:
         run = aside.package / RUNS / recipe.name
         shutil.copytree(folders.runs / recipe.name, run, symlinks=True)
-    write_order(aside.package, Order(id_, recipe.name, most_seconds=most, why=why))
+    order = Order(id_, recipe.name, most_seconds=most, why=why)
+    write_order(aside.package, _sharing(order, shared) if shared else order)
     runs = str(folders.runs.absolute())
     job = Job(id_, recipe.name, wish, price, command, versions, runs, now, expected_hours)
     return JobFolder.make(folders.jobs, job, aside)
@@ -74,15 +88,18 @@ def refuse(
     expected_hours: float | None = None,
     *,
     resume: bool = False,
+    shared: Shared | None = None,
 ) -> tuple[float, str]:
     """Raise a TesujiError for what is wrong on this side; else the seconds that the run may take,
     and what sets them. Leaves nothing."""
-    if not resume:
+    of_a_job = shared and (folders.runs / recipe.name / MARKER).exists()
+    if not resume and not of_a_job:
         _refuse_name(recipe.name, folders.runs)
-    elif not (run := folders.runs / recipe.name).is_dir():
+    if resume and not (run := folders.runs / recipe.name).is_dir():
         hint = "without --resume it begins anew"
         raise ComputeError(f"there is no run to go on with: {run}", where="--resume", hint=hint)
-    _check_inputs(recipe)
+    if not shared:
+        _check_inputs(recipe)
     for option, folder in (("--runs", folders.runs), ("--jobs", folders.jobs)):
         _check_writable(option, folder)
     return _most_seconds(wish, price, expected_hours)
@@ -140,6 +157,16 @@ def deaf(say: Say) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _sharing(order: Order, shared: Shared) -> Order:
+    return replace(
+        order,
+        runs=shared.runs,
+        arguments=[word.format(job=order.job) for word in shared.arguments],
+        links=shared.links,
+        readers=shared.readers,
+    )
 
 
 def cheap(price: Price) -> str:

@@ -21,6 +21,7 @@ from tesuji.compute.base import Wish
 from tesuji.compute.follow import follow
 from tesuji.compute.job.environment import load_own_keys, secrets_for
 from tesuji.compute.launch import Folders, prepare, start
+from tesuji.compute.modal.defaults import by_recipe
 from tesuji.compute.modal.machine import ModalMachine
 from tesuji.compute.prices import words_of
 from tesuji.compute.sweep import settle
@@ -43,7 +44,7 @@ def train(
     overrides: str = "",
     gpu_type: str = "",
     gpu_count: int = 1,
-    timeout_hours: float = HOURS,
+    timeout_hours: float = 0.0,
     retries: int = 0,
     max_cost: float = 0.0,
     leave: bool = False,
@@ -55,8 +56,9 @@ def train(
     if steps:
         more = f"stages.{_said(lambda: _last_training(recipe))}.max_steps={steps}"
         recipe = _said(lambda: load_recipe(_source(env, config_path), [*given, more]))
-    wish = Wish("modal", gpu_type, gpu_count, timeout_hours=timeout_hours, retries=retries)
-    _launch(recipe, _limited(wish, max_cost), leave)
+    hours = timeout_hours or HOURS
+    wish = Wish("modal", gpu_type, gpu_count, timeout_hours=hours, retries=retries)
+    _launch(recipe, _limited(wish, max_cost), leave, timeout_hours or None)
 
 
 @app.local_entrypoint()
@@ -83,8 +85,9 @@ def evaluate(
     _launch(recipe, Wish("modal", gpu_type, timeout_hours=HOURS), leave)
 
 
-def _launch(recipe: Recipe, wish: Wish, leave: bool) -> None:
+def _launch(recipe: Recipe, wish: Wish, leave: bool, timeout: float | None = None) -> None:
     """As `tesuji launch`: checked, priced, started, followed; exits with 1 where it ends badly."""
+    wish = by_recipe(wish, recipe, timeout=timeout)
     load_own_keys(Path())
     machine, folders = ModalMachine(), Folders(JOBS, RUNS, Path())
 

@@ -50,6 +50,10 @@ class Order:
     """Where run folders are made; relative to the package."""
     arguments: list[str] = field(default_factory=list)
     """More for `tesuji run`."""
+    links: dict[str, str] = field(default_factory=dict)
+    """Links to be made over there: path → where it leads."""
+    readers: int = 0
+    """Containers that read logs for the run, at most, on a machine that has such."""
     most_seconds: float = 86_400
     """Seconds, from the first start on, after which the run is stopped with a checkpoint."""
     why: str = "timeout"
@@ -68,6 +72,7 @@ def run_order(folder: Path, beat: Callable[[], None] = lambda: None) -> dict[str
         return dict(read_json(folder / EXIT))
     order = Order(**read_json(folder / ORDER))
     began = _first_start(folder)
+    _make_links(order.links)
     with (folder / LOG).open("ab") as log:
         child = _start(folder, order, log)
         with _passing_signals(child):
@@ -76,6 +81,14 @@ def run_order(folder: Path, beat: Callable[[], None] = lambda: None) -> dict[str
     write_json(folder / EXIT, {**ended, "started": began, "ended": time.time()})
     beat()
     return dict(read_json(folder / EXIT))
+
+
+def _make_links(links: dict[str, str]) -> None:
+    for path, leads in links.items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        if not Path(path).exists() or Path(path).is_symlink():
+            Path(path).unlink(missing_ok=True)
+            Path(path).symlink_to(leads)
 
 
 def _first_start(folder: Path) -> float:

@@ -38,10 +38,13 @@ class MetricLog:
         report_to: Sequence[str] = (),
         run_name: str = "tesuji",
         config: Mapping[str, Any] | None = None,
+        wandb: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = folder / "metrics.jsonl"
         self.lost = self._drop_damaged_lines()
-        self._trackers = [_open_tracker(name, folder, run_name, config) for name in report_to]
+        self._trackers = [
+            _open_tracker(name, folder, run_name, config, wandb or {}) for name in report_to
+        ]
         self._offset, self._stage, self._last = 0, "", 0
 
     def log(self, stage: str, step: int, metrics: Mapping[str, float]) -> None:
@@ -132,13 +135,20 @@ def _plain(value: float) -> float | None:
     return int(number) if number.is_integer() and isinstance(value, int) else number
 
 
-def _open_tracker(name: str, folder: Path, run_name: str, config: Mapping[str, Any] | None) -> Any:
+def _open_tracker(
+    name: str,
+    folder: Path,
+    run_name: str,
+    config: Mapping[str, Any] | None,
+    wandb: Mapping[str, Any],
+) -> Any:
     from accelerate import PartialState, tracking
 
+    own = {key: value for key, value in wandb.items() if key != "project"}
     PartialState()  # the trackers ask it which process is the main one
     project, options = {
         "tensorboard": ("tensorboard", {"logging_dir": str(folder)}),
-        "wandb": ("tesuji", {"name": run_name, "dir": str(folder)}),
+        "wandb": (wandb.get("project", "tesuji"), {"name": run_name, "dir": str(folder), **own}),
         "trackio": ("tesuji", {"name": run_name}),
     }[name]
     tracker = getattr(tracking, TRACKER_CLASSES[name])(project, **options)

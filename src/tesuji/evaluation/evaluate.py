@@ -2,21 +2,29 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from tesuji.core.progress import SILENT, Progress
 from tesuji.core.seeds import stream
-from tesuji.core.types import Episode
+from tesuji.core.types import Episode, Task
 from tesuji.episodes.reply_rules import TurnRules
-from tesuji.evaluation.matches.against import ALONE, play_opponent, score_matches
+from tesuji.evaluation.matches.against import (
+    ALONE,
+    EVALUATED,
+    label_of,
+    play_shared,
+    score_matches,
+    tasks_against,
+)
 from tesuji.evaluation.matches.certificate import certify
 from tesuji.evaluation.matches.exploitability import exploitability
 from tesuji.evaluation.matches.position_moves import PositionQuestion, score_moves
 from tesuji.evaluation.matches.roles import score_roles
-from tesuji.evaluation.questions import ask, asks_questions, score_tasks, sides
+from tesuji.evaluation.questions import asks_questions, score_tasks, sides, tasks_of
 from tesuji.evaluation.results import Evaluation
+from tesuji.evaluation.shares import Share, all_here
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.games.poker.game import MBB
@@ -65,8 +73,14 @@ def evaluate(
     seed: int,
     record: Callable[[Episode], None] = lambda episode: None,
     progress: Progress = SILENT,
+    share: Share = all_here,
+    leads: bool = True,
 ) -> Evaluation:
-    """Play every opponent, answer every question, walk the tree if asked; `record` each episode.
+    """Play every opponent, answer every question, walk the tree if asked; `record` each episode, in
+    the order of the matches.
+
+    `share` says who plays and asks what. Of several processes that share it out, only the one that
+    `leads` walks the tree and has the whole result.
 
     `game` is the one to judge it at (`judged_game`); of `prompts`, which pay nothing, none is
     played. A random player is put through the same matches, so that every figure has its baseline,
@@ -74,15 +88,18 @@ def evaluate(
     by a random player, and by each of the others named.
     """
     started = time.monotonic()
-    look = _Look(subject, section, game, prompt, seed, record, progress)
+    look = _Look(subject, section, game, prompt, seed, record, progress, share)
     results = look.ask_all() if asks_questions(game) else look.play_all()
     player, label = subject.player, subject.label
     progress.begin(f"{label}: positions", len(questions))
-    positions = score_moves(game, player, questions, answer=prompt.answer, progress=progress)
+    positions = score_moves(
+        game, player, questions, answer=prompt.answer, progress=progress, share=share
+    )
     progress.begin(f"{label}: certificate")
-    certificates = certify(game, player, answer=prompt.answer) if section.certificate else ()
+    proven = section.certificate and leads
+    certificates = certify(game, player, answer=prompt.answer) if proven else ()
     progress.begin(f"{label}: exploitability")
-    exploitable = exploitability(game, player) if section.exploitability else None
+    exploitable = exploitability(game, player) if section.exploitability and leads else None
     return Evaluation(
         label=label,
         model=subject.model,
@@ -129,6 +146,7 @@ class _Look:
     seed: int
     record: Callable[[Episode], None]
     progress: Progress
+    share: Share
 
     @property
     def rules(self) -> TurnRules:
@@ -151,15 +169,23 @@ class _Look:
 
     def play(self, one: _LineUp) -> list[Episode]:
         """The matches of one line-up: in the same place, the same matches."""
-        self.progress.begin(one.words, self.section.episodes)
-        return play_opponent(
-            self.game,
-            one.player,
-            one.opponent,
-            episodes=self.section.episodes,
-            seed=stream(self.seed, ALONE if self.game.num_players == 1 else one.label),
-            rules=self.rules,
-            on_episode=lambda episode: self.progress.advance(),
+        seed = stream(self.seed, ALONE if self.game.num_players == 1 else one.label)
+        tasks = tasks_against(self.game, one.opponent, self.section.episodes, seed)
+        players = {EVALUATED: one.player, label_of(one.opponent): one.opponent}
+        return self.played(self.game, tasks, players, one.words)
+
+    def played(
+        self, game: Game, tasks: Sequence[Task], players: Mapping[str, Player], words: str
+    ) -> list[Episode]:
+        """The tasks' episodes, in their order, whoever has played them."""
+        return play_shared(
+            tasks,
+            game,
+            players,
+            self.rules,
+            self.share,
+            begin=lambda count: self.progress.begin(words, count),
+            on_episode=lambda _: self.progress.advance(),
         )
 
     def line_ups(self) -> Iterator[_LineUp]:
@@ -201,21 +227,13 @@ class _Look:
     def ask_all(self) -> dict[str, Any]:
         """The fields of Evaluation where questions are asked: of each side at most
         `section.episodes`."""
-
-        def on_episode(episode: Episode) -> None:
-            self.record(episode)
-            self.progress.advance()
-
         answered = []
+        players = {EVALUATED: self.subject.player}
         for split, side in sides(self.game):
-            self.progress.begin(f"{self.subject.label}: questions, {split}", self.section.episodes)
-            episodes = ask(
-                side,
-                self.subject.player,
-                episodes=self.section.episodes,
-                seed=self.seed,
-                rules=self.rules,
-                on_episode=on_episode,
-            )
+            words = f"{self.subject.label}: questions, {split}"
+            tasks = tasks_of(side, self.section.episodes, self.seed)
+            episodes = self.played(side, tasks, players, words)
+            for episode in episodes:
+                self.record(episode)
             answered.append((split, episodes))
         return {"matches": (), "baseline": (), "tasks": score_tasks(self.game, answered)}

@@ -4,20 +4,17 @@ Each question is asked once. Where the game keeps some out of training, those of
 asked, and told apart: "trained" beside "held_out".
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 
 from tesuji.core.seeds import stream
 from tesuji.core.statistics import Interval, mean_interval, wilson
 from tesuji.core.types import Ending, Episode, Task
-from tesuji.episodes.arena import play_matches
-from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.results import result_of
 from tesuji.evaluation.bfcl_summary import composites
 from tesuji.evaluation.matches.against import EVALUATED
 from tesuji.evaluation.results import TaskScore, TasksScore
 from tesuji.games.base import Game
-from tesuji.players.base import Player
 
 
 def asks_questions(game: Game) -> bool:
@@ -43,24 +40,6 @@ def tasks_of(game: Game, episodes: int, seed: int) -> list[Task]:
         first = stream(seed, "tasks") % game.tasks
         seeds = range(first, first + episodes)
     return [Task(game.name, number, (EVALUATED,), game.options) for number in seeds]
-
-
-def ask(
-    game: Game,
-    player: Player,
-    *,
-    episodes: int,
-    seed: int,
-    rules: TurnRules,
-    on_episode: Callable[[Episode], None] = lambda episode: None,
-) -> list[Episode]:
-    """Ask the player; `on_episode` sees each question's episode as it ends."""
-    played = []
-    tasks = tasks_of(game, episodes, seed)
-    for episode in play_matches(tasks, game=game, players={EVALUATED: player}, rules=rules):
-        on_episode(episode)
-        played.append(episode)
-    return played
 
 
 def score_tasks(game: Game, by_split: Sequence[tuple[str, Sequence[Episode]]]) -> TasksScore:

@@ -5,8 +5,8 @@
 
 Accelerate's `PartialState` is the process group. A process that was started alone is the only one,
 and everything here costs it nothing. What it simplifies: nobody is given up for being slow (the
-main process evaluates while the others wait), so only a process that has died is noticed, by its
-closed connections; and all processes see one file system.
+main process walks the game's tree while the others wait), so only a process that has died is
+noticed, by its closed connections; and all processes see one file system.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ from tesuji.learners.zero import USED, begin_deepspeed, in_use
 from tesuji.recipe.schema.sections import DistributedSection
 
 T = TypeVar("T")
+R = TypeVar("R")
 PATIENCE = timedelta(days=7)
 
 
@@ -182,6 +183,14 @@ def gathered(items: Sequence[T]) -> list[T]:
 
     everybodys: list[T] = gather_object(list(items))
     return everybodys
+
+
+def shared_out(items: Sequence[T], do: Callable[[Sequence[T]], Sequence[R]]) -> list[R]:
+    """Every item's result, in the items' order, to be called by every process at the same moment:
+    each does its share of them, and all have all results. `do` gives a result an item, in order."""
+    mine, processes = process()
+    start, stop = (len(items) * n // processes for n in (mine, mine + 1))
+    return gathered(do(items[start:stop]))
 
 
 def gathered_sums(sums: Mapping[str, float]) -> dict[str, float]:

@@ -3,9 +3,11 @@
 A job done again writes the same: one that died on the way costs nothing but time.
 """
 
-from collections.abc import Callable, Iterator
+import gzip
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -83,6 +85,20 @@ def do(job: Job, within: Callable[[int], None] = lambda kilobytes: None) -> Impo
             before += max(1, _size(path) >> 10)
     reading.unlink()
     return summary
+
+
+def do_elsewhere(job: Job) -> tuple[ImportSummary, dict[str, bytes]]:
+    """Read a job where its parts' folder is not: the counts, and each part's content, packed."""
+    with tempfile.TemporaryDirectory() as folder:
+        here = replace(job, parts=Path(folder))
+        summary = do(here)
+        return summary, {name: gzip.compress(here.part(name).read_bytes(), 1) for name in OUTPUTS}
+
+
+def bring(job: Job, parts: Mapping[str, bytes]) -> None:
+    """Write the parts of a job that was read elsewhere."""
+    for name, packed in parts.items():
+        job.part(name).write_bytes(gzip.decompress(packed))
 
 
 def under_way(parts: Path) -> str:

@@ -1,4 +1,5 @@
-"""Who reads: this process, several here, or actors of Ray. All give the same, in the same order.
+"""Who reads: this process, several here, actors of Ray, or containers at Modal. All give the same,
+in the same order.
 
     readers = Readers("ray", "ray://HEAD:10001", 64)
     for counts in readers.read(jobs, within):
@@ -19,22 +20,23 @@ from typing import Literal
 
 from tesuji.core.errors import DataError, EngineError
 from tesuji.episodes.cluster import ActorLostError, Keys, cluster, in_turn, started, version
-from tesuji.logs.jobs import Job, do, under_way
+from tesuji.logs.jobs import Job, bring, do, under_way
 from tesuji.logs.summary import ImportSummary
 
 ALONE = 300, 32 << 20  # files, bytes that one process reads before others are worth starting
 CULPRIT = "one of these files is the cause: try with --processes 1, or without it"
 OF_STAGE = Keys("stages.logs", "stages.logs.address", "stages.logs.processes")
 OF_COMMAND = Keys("--engine", "--address", "--processes")
+MODAL_APP, MODAL_READER = "TESUJI_MODAL_APP", "read"  # set for a job there; its function
 Within = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """`engine` is `here` or `ray`, at `address`; `processes`, or actors: as many as there are cores
-    where it is None. `keys` are what the user calls these."""
+    """`engine` is `here`, `modal`, or `ray`, at `address`; `processes`, or actors: as many as
+    there are cores where it is None. `keys` are what the user calls these."""
 
-    engine: Literal["here", "ray"] = "here"
+    engine: Literal["here", "ray", "modal"] = "here"
     address: str = "local"
     processes: int | None = None
     keys: Keys = OF_STAGE
@@ -52,6 +54,8 @@ class Readers:
             return
         if self.engine == "ray":
             yield from self._by_ray(work, paths)
+        elif self.engine == "modal" and len(work) > 1:
+            yield from _by_modal(work)
         elif (count := min(self._count(work), len(work))) == 1:
             yield from (do(job, within) for job in work)
         else:
@@ -75,6 +79,26 @@ class Readers:
             except ActorLostError as error:
                 error.where, error.hint = under_way(work[0].parts), CULPRIT
                 raise
+
+
+def _by_modal(work: Sequence[Job]) -> Iterator[ImportSummary]:
+    """By containers of the app whose job this is, which have the same volume."""
+    app = os.environ.get(MODAL_APP)
+    if not app:
+        raise EngineError(
+            "this is no job at Modal",
+            where="stages.logs.engine",
+            hint="tesuji launch RECIPE --on modal --only preprocess",
+        )
+    import modal
+
+    try:
+        function = modal.Function.from_name(app, MODAL_READER)
+        for job, (counts, parts) in zip(work, function.map(work), strict=True):
+            bring(job, parts)
+            yield counts
+    except modal.exception.Error as error:
+        raise EngineError(f"Modal: {error}", where="reading logs") from error
 
 
 def _by_processes(work: Sequence[Job], count: int) -> Iterator[ImportSummary]:

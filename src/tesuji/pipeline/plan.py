@@ -142,6 +142,7 @@ def _with_keys(recipe: Recipe, steps: list[Step]) -> list[Step]:
         if "sampling" in shared:
             shared["sampling"] = replies_only(shared["sampling"])
         if "model" in shared:
+            del shared["model"]["overrides"]  # settled
             shared["model"]["base"] = content_of(recipe.model.base)
         shared["game"]["name"] = shared["game"]["name"].removeprefix(f"{OURS}:")  # the same game
         own = answers_only(step.section.model_dump(mode="json"))

@@ -18,6 +18,7 @@ from tesuji.learners.distributed import is_main, join, noticing_losses
 from tesuji.learners.model.load import device_of, quiet_libraries
 from tesuji.pipeline.checks.recipe import check
 from tesuji.pipeline.heading import heading
+from tesuji.pipeline.parts import Part, part_of, refuse_missing
 from tesuji.pipeline.plan import MAKES_DATA, Step, decide, make_plan
 from tesuji.pipeline.step_context import StepContext
 from tesuji.pipeline.steps.run_step import run_step
@@ -41,9 +42,14 @@ class Outcome:
 
 
 def run_recipe(
-    recipe: Recipe, root: Path, *, command: str = "", progress: Progress = SILENT
+    recipe: Recipe,
+    root: Path,
+    *,
+    only: Part | None = None,
+    command: str = "",
+    progress: Progress = SILENT,
 ) -> Outcome:
-    """Run every step that is not done yet and write the report.
+    """Run every step that is not done yet, or those of one part (`only`), and write the report.
 
     Where torchrun has started several processes each of them calls this, and all of them have the
     outcome. Raises TesujiErrors; what was finished before stays and is not done again.
@@ -55,22 +61,30 @@ def run_recipe(
         if not is_main():
             served = serve()
             return _outcome(served.run, served.plan, started)
-        run, plan = _lead(recipe, root, command, progress)
+        run, plan = _lead(recipe, root, only, command, progress)
     return _outcome(run, plan, started)
 
 
-def _lead(recipe: Recipe, root: Path, command: str, progress: Progress) -> tuple[Path, list[Step]]:
+def _lead(
+    recipe: Recipe, root: Path, only: Part | None, command: str, progress: Progress
+) -> tuple[Path, list[Step]]:
     """The run as its main, or only, process does it; its folder and its steps."""
     progress.begin("looking at the recipe")
     recipe, run, plan = prepare(recipe, root, progress)
     with run.locked():
         plan = decide(plan, run.path)  # somebody else may have gone on in between
+        if only:
+            refuse_missing(plan, only)
         progress.say(heading(recipe, plan, run.path))
         text = dump_recipe(recipe)
         run.open(name=recipe.name, recipe=text, seed=recipe.seed, command=command, say=progress.say)
         config = {"recipe": text, "seed": recipe.seed}
         metrics = MetricLog(
-            run.path, report_to=recipe.report_to, run_name=recipe.name, config=config
+            run.path,
+            report_to=recipe.report_to,
+            run_name=recipe.name,
+            config=config,
+            wandb=recipe.wandb.options() if recipe.wandb else None,
         )
         if metrics.lost:
             progress.say(f"metrics.jsonl: {metrics.lost} damaged lines left out")
@@ -78,7 +92,7 @@ def _lead(recipe: Recipe, root: Path, command: str, progress: Progress) -> tuple
         lead(recipe, run.path.absolute())
         try:
             with recorded_in(run.path / SPENDING) as asked:
-                for step in plan:
+                for step in _wanted(plan, only):
                     _one(step, run, context, metrics, progress)
         except TesujiError:
             with suppress(TesujiError):  # what stopped the run is what people need to read
@@ -91,6 +105,10 @@ def _lead(recipe: Recipe, root: Path, command: str, progress: Progress) -> tuple
         write_report(run.path)
         dismiss()
     return run.path, plan
+
+
+def _wanted(plan: list[Step], only: Part | None) -> list[Step]:
+    return [step for step in plan if only in (None, part_of(step.kind))]
 
 
 def _outcome(run: Path, plan: list[Step], started: float) -> Outcome:
@@ -151,6 +169,6 @@ def _write_card(step: Step, context: StepContext) -> None:
 
 def _evaluation(plan: list[Step], run: Path, name: str) -> Evaluation | None:
     for step in plan:
-        if step.name == name:
+        if step.name == name and (step.folder(run).path / "done.json").exists():
             return load_evaluation(step.folder(run).path / "evaluation.json")
     return None

@@ -1,10 +1,11 @@
-"""A run in several processes: the main one does as it does alone, and calls the others to learn.
+"""A run in several processes: the main one does as it does alone, and calls the others to help.
 
     lead(recipe, run)  ...  call(context, step)  ...  dismiss()     in the main process
     serve()                                                         in all others, until dismissed
 
-Plan, data, evaluation, report and whatever is written are the main process's. The others wait, and
-for every step that learns they do what it does, in the same order, on their shares of the batches.
+Plan, data, report and whatever is written are the main process's. The others wait, and for every
+step that learns or evaluates they do what it does, in the same order, on their shares of the
+batches, matches and positions.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from tesuji.pipeline.plan import Step, steps_of
 from tesuji.pipeline.step_context import StepContext
 from tesuji.pipeline.steps.run_step import run_step
 from tesuji.players.endpoint.budget import SPENDING, recorded_in
-from tesuji.recipe.schema.recipe import Recipe
+from tesuji.recipe.schema.recipe import EvaluationSection, Recipe
 from tesuji.recipe.schema.training import Training
 
 DISMISSED = ""
@@ -40,8 +41,8 @@ def lead(recipe: Recipe, run: Path) -> None:
 
 
 def call(context: StepContext, step: Step) -> None:
-    """Have the others do a step too, where it learns; all that it reads is there."""
-    if isinstance(step.section, Training):
+    """Have the others do a step too, where it learns or evaluates; all that it reads is there."""
+    if isinstance(step.section, Training | EvaluationSection):
         context.base_source()
         _say(step.name)
 

@@ -25,8 +25,8 @@ Seen = dict[str, tuple[int, int]]
 def files_in(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
     for path in sorted(folder.rglob("*")):
         try:
-            if path.is_file() and not path.is_symlink():
-                yield path.relative_to(folder).as_posix(), path.stat()
+            if path.is_file() or path.is_symlink():  # links are kept as links
+                yield path.relative_to(folder).as_posix(), path.lstat()
         except FileNotFoundError:  # removed meanwhile
             continue
 
@@ -39,7 +39,8 @@ def _copy(source: Path, target: Path, name: str) -> None:
     (target / name).parent.mkdir(parents=True, exist_ok=True)
     part = target / (name + ".modal-part")
     try:
-        shutil.copy2(source / name, part)
+        part.unlink(missing_ok=True)
+        shutil.copy2(source / name, part, follow_symlinks=False)
         part.replace(target / name)
     except FileNotFoundError:  # renamed by its writer meanwhile
         part.unlink(missing_ok=True)
@@ -86,6 +87,12 @@ def check_room(world: World, volume: Volume, more: int) -> None:
     limit = world.faults.volume_bytes
     if limit is not None and sum(s.st_size for _, s in files_in(volume.folder)) + more > limit:
         raise GRPCError(Status.RESOURCE_EXHAUSTED, "No space left on the volume")
+
+
+def _kind(path: Path) -> Any:
+    if path.is_symlink():
+        return api_pb2.FileEntry.SYMLINK
+    return api_pb2.FileEntry.DIRECTORY if path.is_dir() else api_pb2.FileEntry.FILE
 
 
 class Volumes(Calls):
@@ -217,9 +224,9 @@ class Volumes(Calls):
         paths = sorted(deep) if start.is_dir() else [start]
         entries = []
         for path in paths:
-            stat = path.stat()
-            kind = api_pb2.FileEntry.DIRECTORY if path.is_dir() else api_pb2.FileEntry.FILE
-            size = 0 if path.is_dir() else stat.st_size
+            stat = path.lstat()
+            kind = _kind(path)
+            size = stat.st_size if kind == api_pb2.FileEntry.FILE else 0
             name = path.relative_to(volume.folder).as_posix()
             entry = api_pb2.FileEntry(path=name, type=kind, mtime=int(stat.st_mtime), size=size)
             entries.append(entry)

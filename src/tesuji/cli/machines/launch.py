@@ -2,12 +2,15 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tesuji.cli.console import say
+from tesuji.cli.machines.logs_report import report_logs
+from tesuji.cli.machines.parts import Asked, launch_parts, names_of
 from tesuji.cli.run.estimate import gpu_and_count
 from tesuji.core.errors import ComputeError, TesujiError
 
@@ -39,8 +42,9 @@ def launch(
         list[str] | None, typer.Option(help="Another setting of the machine, as key=value.")
     ] = None,
     timeout: Annotated[
-        float, typer.Option(min=0.01, help="Hours after which it stops, with a checkpoint.")
-    ] = 24,
+        float | None,
+        typer.Option(min=0.01, help="Hours after which it stops, with a checkpoint; default: 24."),
+    ] = None,
     retries: Annotated[
         int, typer.Option(min=0, max=10, help="Times it is started again where it was lost.")
     ] = 0,
@@ -54,6 +58,13 @@ def launch(
     logs: Annotated[
         Path | None, typer.Option(help="Files for the recipe's `logs` stage: its `paths`.")
     ] = None,
+    only: Annotated[
+        str,
+        typer.Option(help="Modal: one part of it: upload, preprocess, train or evaluate."),
+    ] = "",
+    every: Annotated[
+        bool, typer.Option("--all", help="Modal: all these parts, each a job of its own.")
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Ship the run folder that is here, and go on with it.")
     ] = False,
@@ -73,29 +84,58 @@ def launch(
     from tesuji.compute.base import Wish
     from tesuji.compute.job.environment import load_own_keys, secrets_for
     from tesuji.compute.launch import Folders, cheap, prepare, refuse, start
+    from tesuji.compute.modal.defaults import by_recipe
     from tesuji.compute.registry import machine_for
     from tesuji.compute.sweep import settle
     from tesuji.recipe.reading.load import load_with_places
 
+    parts = names_of(only, every, detach=detach, resume=resume)
     name, count = gpu_and_count(gpu)
     options = _options(option or []) | ({"cloud": cloud} if cloud else {})
-    wish = Wish(on, name, count, cpus, memory, disk, timeout, retries, max_cost, options)
     load_own_keys(Path())
     machine = machine_for(on)
     given = [f"stages.logs.paths={logs}"] if logs else []
-    loaded, _ = load_with_places(recipe, [*(overrides or []), *given], anywhere=include_anywhere)
+    folders, command = Folders(jobs, runs, Path()), shlex.join(["tesuji", *sys.argv[1:]])
+
+    def load(changes: Sequence[str]) -> "Recipe":
+        words = [*(overrides or []), *given, *changes]
+        return load_with_places(recipe, words, anywhere=include_anywhere)[0]
+
+    hours = 24 if timeout is None else timeout
+    wish = Wish(on, name, count, cpus, memory, disk, hours, retries, max_cost, options)
+    loaded = load([])
+    wish = by_recipe(wish, loaded, timeout=timeout)
+    if parts:
+        if not dry_run:
+            settle(jobs, machine, on, say)
+        launch_parts(
+            parts,
+            Asked(
+                load=load,
+                wish=wish,
+                machine=machine,
+                folders=folders,
+                secrets=lambda recipe: secrets_for(recipe, secret or [], Path()),
+                expect=lambda recipe, wish, price, part: _expected(recipe, wish, price, runs, part),
+                show=lambda job: show(job, machine, detach=detach),
+                command=command,
+                logs=logs,
+                dry_run=dry_run,
+            ),
+        )
+        return
+    if logs:
+        report_logs(loaded, logs, jobs / f"logs-of-{loaded.name}")
     secrets = secrets_for(loaded, secret or [], Path())
     machine.check(wish)
     price = machine.price(wish)
     say(f"{on}{f', {count} x {name}' if name else ''}: {cheap(price)}")
     expected = _expected(loaded, wish, price, runs)
-    folders = Folders(jobs, runs, Path())
     refuse(loaded, wish, price, folders, expected, resume=resume)
     if dry_run:
         say("nothing was started")
         return
     settle(jobs, machine, on, say)
-    command = shlex.join(["tesuji", *sys.argv[1:]])
     job = prepare(
         loaded, wish, machine, folders, command=command, expected_hours=expected, resume=resume
     )
@@ -104,9 +144,11 @@ def launch(
     show(job, machine, detach=detach)
 
 
-def _expected(recipe: "Recipe", wish: "Wish", price: "Price", runs: Path) -> float | None:
-    """Say what it will take and cost, by step; the hours. None without a GPU, and where the model's
-    shape or the GPU's speed is not known."""
+def _expected(
+    recipe: "Recipe", wish: "Wish", price: "Price", runs: Path, part: str = ""
+) -> float | None:
+    """Say what it, or one part of it, will take and cost, by step; the hours. None without a GPU,
+    and where the model's shape or the GPU's speed is not known."""
     from tesuji.cli.run.times import print_bill
     from tesuji.compute.hours import bill_of
 
@@ -117,6 +159,7 @@ def _expected(recipe: "Recipe", wish: "Wish", price: "Price", runs: Path) -> flo
     except TesujiError as error:
         say(f"how long it will take is not known: {error.what}")
         return None
+    bill = bill.of_part(part) if part else bill
     print_bill(bill, wish)
     return bill.seconds / 3600
 

@@ -15,6 +15,7 @@ from tesuji.learners.distributed import started, started_alone
 
 if TYPE_CHECKING:
     from tesuji.pipeline.forecast.forecast import Forecast
+    from tesuji.pipeline.parts import Part
     from tesuji.pipeline.run import Outcome
     from tesuji.recipe.schema.recipe import Recipe
 
@@ -45,6 +46,9 @@ def run(
         str | None,
         typer.Option(help="Learn on these GPUs of this machine, a process each, such as 0,1."),
     ] = None,
+    only: Annotated[
+        str, typer.Option(help="One part of the run: preprocess, train or evaluate.")
+    ] = "",
     runs: Annotated[Path, typer.Option(help="Folder in which run folders are made.")] = Path(
         "runs"
     ),
@@ -53,6 +57,7 @@ def run(
     from tesuji.recipe.reading.load import load_with_places
     from tesuji.recipe.reading.problems import telling_places
 
+    part = _part(only)
     with one_of_several():
         processes = choose_gpus(gpus, processes) if gpus else processes
         asked = [f"distributed.processes={processes}"] if processes else []
@@ -65,12 +70,21 @@ def run(
                     _print_plan(loaded, runs)
                 return
             if (wanted := _to_start(loaded)) <= 1:
-                _take_part(loaded, runs)
+                _take_part(loaded, runs, part)
                 return
-        anywhere = ["--include-anywhere"] if include_anywhere else []
+        more = ["--include-anywhere"] if include_anywhere else []
+        more += ["--only", part] if part else []
         raise typer.Exit(
-            start_processes(wanted, ["run", recipe, *changes, "--runs", str(runs), *anywhere])
+            start_processes(wanted, ["run", recipe, *changes, "--runs", str(runs), *more])
         )
+
+
+def _part(only: str) -> "Part | None":
+    if not only:
+        return None
+    from tesuji.pipeline.parts import named_part
+
+    return named_part(only)
 
 
 def _to_start(recipe: "Recipe") -> int:
@@ -79,12 +93,12 @@ def _to_start(recipe: "Recipe") -> int:
     return section.processes if section is not None and started() is None else 0
 
 
-def _take_part(recipe: "Recipe", runs: Path) -> None:
+def _take_part(recipe: "Recipe", runs: Path, part: "Part | None") -> None:
     """Run it; of several processes the main one talks."""
     if (started() or (0, 1))[0] > 0:
         from tesuji.pipeline.run import run_recipe
 
-        run_recipe(recipe, runs)
+        run_recipe(recipe, runs, only=part)
         return
     from tesuji.cli.progress import Bar
 
@@ -95,7 +109,10 @@ def _take_part(recipe: "Recipe", runs: Path) -> None:
         bar.begin("loading")
         from tesuji.pipeline.run import run_recipe
 
-        outcome = run_recipe(recipe, runs, command=command, progress=bar)
+        outcome = run_recipe(recipe, runs, only=part, command=command, progress=bar)
+    if part in ("preprocess", "train"):
+        say(f"{part}: done in {outcome.seconds:.0f} s. Report: {outcome.page}")
+        return
     _print_outcome(outcome, recipe)
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import modal
@@ -30,6 +30,7 @@ from tesuji.compute.remote import EXIT, HEARTBEAT, LOG, ORDER, STOP
 from tesuji.core.errors import ComputeError, did_you_mean, first_line
 from tesuji.core.files import read_json, write_json
 from tesuji.core.redact import redact
+from tesuji.pipeline.steps.shards import MODAL_APP, MODAL_READER, read_shard
 
 FUNCTION = "run"
 LONGEST_HOURS = 24.0  # of one call, by Modal's rule
@@ -92,7 +93,10 @@ class ModalMachine:
             return known.hydrate()
         _ship(job, opened(found.outputs, make=True).hydrate())
         app = modal.App(name, include_source=False)
-        app.function(**self._settings(job, found, secrets))(run_job)
+        settings = self._settings(job, found, secrets)
+        app.function(**settings)(run_job)
+        if readers := _readers(job):
+            app.function(**_to_read(settings, readers))(read_shard)
         app.deploy()
         return known.hydrate()
 
@@ -101,6 +105,8 @@ class ModalMachine:
         gpu = gpus.checked(wish)
         extras = [extra for extra in versions.get("extras", "").split(",") if extra]
         values: dict[str, str | None] = dict(secrets)
+        if _readers(job):
+            extras, values[MODAL_APP] = [*extras, "modal"], PREFIX + job.id
         return {
             "name": FUNCTION,
             "image": image_for(job.package, versions["wheel"], extras, gpu=gpu is not None),
@@ -165,10 +171,12 @@ class ModalMachine:
         handle = job.state.handle
         if "outputs" not in handle:
             return
-        seen_path = job.path / SEEN
-        seen = dict(read_json(seen_path)) if seen_path.exists() else {}
         order = read_json(job.package / ORDER)
-        place = f"{job.id}/{order['runs']}/{job.job.run}"
+        where = PurePosixPath(OUTPUTS, job.id, order["runs"], job.job.run)
+        place = where.relative_to(OUTPUTS).as_posix()
+        alone = place.startswith(job.id)  # else others have brought some of it
+        seen_path = job.path / SEEN if alone else runs / job.job.run / f".{SEEN}"
+        seen = dict(read_json(seen_path)) if seen_path.exists() else {}
         write_json(seen_path, bring(opened(handle["outputs"]), place, runs / job.job.run, seen))
 
     def interrupt(self, job: JobFolder) -> None:
@@ -201,6 +209,16 @@ class ModalMachine:
     def release(self, leftover: Leftover) -> None:
         """Its app is stopped."""
         _stop_app(leftover.id)
+
+
+def _readers(job: JobFolder) -> int:
+    return int(read_json(job.package / ORDER).get("readers", 0))
+
+
+def _to_read(settings: dict[str, Any], readers: int) -> dict[str, Any]:
+    """The settings of the function that reads logs: small containers, several at once."""
+    small = {"gpu": None, "cpu": 1.0, "memory": 2048, "timeout": 3600, "ephemeral_disk": None}
+    return {**settings, **small, "name": MODAL_READER, "max_containers": readers}
 
 
 def _live_price(wish: Wish) -> Price:

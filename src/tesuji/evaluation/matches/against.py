@@ -12,9 +12,11 @@ from tesuji.core.seeds import stream
 from tesuji.core.statistics import mean_interval, ratio_interval, wilson
 from tesuji.core.types import Ending, Episode, Task
 from tesuji.episodes.arena import play_matches
+from tesuji.episodes.in_order import in_order
 from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.results import Result, result_of
 from tesuji.evaluation.results import MatchScore, Winnings
+from tesuji.evaluation.shares import Share
 from tesuji.games.base import Game
 from tesuji.players.base import Player
 
@@ -76,10 +78,20 @@ def play_opponent(
     on_episode: Callable[[Episode], None] = lambda episode: None,
 ) -> list[Episode]:
     """Play `player` against `opponent` from all seats; `on_episode` sees each as it ends."""
-    label = opponent.name if opponent.name != EVALUATED else "opponent"
+    tasks = tasks_against(game, opponent, episodes, seed)
+    players = {EVALUATED: player, label_of(opponent): opponent}
+    return play_tasks(tasks, game, players, rules, on_episode)
+
+
+def label_of(opponent: Player) -> str:
+    """Under which name it plays against the evaluated player."""
+    return opponent.name if opponent.name != EVALUATED else "opponent"
+
+
+def tasks_against(game: Game, opponent: Player, episodes: int, seed: int) -> list[Task]:
+    """The matches against this opponent, by the design that fits the game."""
     design = dealt_tasks if game.roles else rotated_tasks
-    tasks = design(game, label, episodes, seed)
-    return play_tasks(tasks, game, {EVALUATED: player, label: opponent}, rules, on_episode)
+    return design(game, label_of(opponent), episodes, seed)
 
 
 def play_tasks(
@@ -95,6 +107,26 @@ def play_tasks(
         on_episode(episode)
         played.append(episode)
     return played
+
+
+def play_shared(
+    tasks: Sequence[Task],
+    game: Game,
+    players: Mapping[str, Player],
+    rules: TurnRules,
+    share: Share,
+    *,
+    begin: Callable[[int], None] = lambda count: None,
+    on_episode: Callable[[Episode], None] = lambda episode: None,
+) -> list[Episode]:
+    """Every task's episode, in the tasks' order, whoever has played it. `begin` hears how many are
+    played here, `on_episode` sees each of those as it ends."""
+
+    def play(mine: Sequence[Task]) -> list[Episode]:
+        begin(len(mine))
+        return in_order(play_tasks(mine, game, players, rules, on_episode), mine)
+
+    return share(tasks, play)
 
 
 def score_matches(

@@ -13,6 +13,7 @@ from tesuji.core.types import Attempt, Move
 from tesuji.datasets.from_positions.template_thoughts import is_true
 from tesuji.episodes.reply_rules import read_attempt
 from tesuji.evaluation.results import PositionScore
+from tesuji.evaluation.shares import Share, all_here
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player
 
@@ -41,13 +42,20 @@ def score_moves(
     *,
     answer: Literal["id", "move"] = "move",
     progress: Progress = SILENT,
+    share: Share = all_here,
 ) -> tuple[PositionScore, ...]:
-    """One score a split, "trained" before "held_out"."""
-    attempts: list[Attempt] = []
-    for start in range(0, len(questions), CHUNK):
-        asked = [(question.match, question.seat) for question in questions[start : start + CHUNK]]
-        attempts += _attempts_at(game, player, asked, answer)
-        progress.advance(len(attempts) - start)
+    """One score a split, "trained" before "held_out"; `share` says who asks about which."""
+
+    def ask(mine: Sequence[PositionQuestion]) -> list[Attempt]:
+        attempts: list[Attempt] = []
+        for start in range(0, len(mine), CHUNK):
+            asked = [(question.match, question.seat) for question in mine[start : start + CHUNK]]
+            attempts += _attempts_at(game, player, asked, answer)
+            progress.advance(len(attempts) - start)
+        progress.advance(len(questions) - len(mine))
+        return attempts
+
+    attempts = share(questions, ask)
     by_split: dict[str, list[Answered]] = {}
     for question, attempt in zip(questions, attempts, strict=True):
         by_split.setdefault(question.split, []).append((question, attempt))

@@ -1,16 +1,19 @@
 """The step that evaluates a model: matches, positions, and held-out rows where there are any."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tesuji.core.progress import Progress
 from tesuji.datasets.files import read_rows
 from tesuji.episodes.store import EpisodeWriter, read_episodes
 from tesuji.evaluation.evaluate import Subject, evaluate, judged_game
-from tesuji.evaluation.held_out.evaluate import decision_labels, evaluate_rows
+from tesuji.evaluation.held_out.evaluate import decision_labels, evaluate_rows, share_replies
 from tesuji.evaluation.held_out.results import RowsScore
 from tesuji.evaluation.results import Evaluation, save_evaluation
 from tesuji.games.base import Game
+from tesuji.learners.distributed import is_main, shared_out
 from tesuji.learners.model.load import Policy, load_policy
 from tesuji.learners.model.rules import UNLIMITED
 from tesuji.pipeline.step_context import model_player, say_how_run
@@ -39,24 +42,34 @@ def run_evaluation(
     progress: Progress,
 ) -> Evaluation:
     """Evaluate the model in `source`, called `label`, and write what comes of it into `out`; of the
-    held-out rows in the folder `data`, `limit` are replied to (0: they are not read at all)."""
+    held-out rows in the folder `data`, `limit` are replied to (0: they are not read at all).
+
+    Of several processes each plays and asks its share; the main one does the rest, and writes.
+    """
     policy = load_policy(recipe.model, source)
     say_how_run(policy, progress)
     player = model_player(policy, recipe, label, section.temperature)
     judged = judged_game(game, section)
+    look = partial(
+        evaluate,
+        Subject(label, _place(source, run), player),
+        section,
+        game=judged,
+        prompt=recipe.prompt,
+        questions=questions_for(section, judged, data, recipe.seed),
+        seed=recipe.seed,
+        progress=progress,
+        share=shared_out,
+    )
+    if not is_main():
+        result = look(leads=False)
+        if data is not None and limit:
+            _rows(section, recipe, policy, data, limit, progress)
+        return result
     episodes = out / "episodes.jsonl"
     episodes.unlink(missing_ok=True)  # a half-done evaluation starts over
     with EpisodeWriter(episodes) as writer:
-        result = evaluate(
-            Subject(label, _place(source, run), player),
-            section,
-            game=judged,
-            prompt=recipe.prompt,
-            questions=questions_for(section, judged, data, recipe.seed),
-            seed=recipe.seed,
-            record=writer.write,
-            progress=progress,
-        )
+        result = look(record=writer.write)
     if judged.info.family == "poker":  # pokerkit takes a second to import
         from tesuji.logs.poker.phh_writer import HANDS, save_hands
 
@@ -82,22 +95,30 @@ def _rows(
     limit: int,
     progress: Progress,
 ) -> RowsScore | None:
-    """What the model makes of the held-out rows; None where there are none."""
+    """What the model makes of the held-out rows; None where there are none, and in another process
+    than the main one, which replies to its share of them."""
     examples, pairs = held_out_of(data)
     if not examples and not pairs:
         return None
+    replying: dict[str, Any] = {
+        "examples": examples,
+        "prompt": recipe.prompt,
+        "sampling": recipe.sampling.model_copy(update={"temperature": section.temperature}),
+        "max_length": _longest(recipe) or LONGEST,
+        "limit": limit,
+        "seed": recipe.seed,
+    }
+    if not is_main():
+        share_replies(policy, shared_out, **replying)
+        return None
     return evaluate_rows(
         policy,
-        examples=examples,
+        **replying,
         pairs=pairs,
         training_labels=decision_labels(read_rows(data / "train.jsonl")),
-        prompt=recipe.prompt,
-        sampling=recipe.sampling.model_copy(update={"temperature": section.temperature}),
-        max_length=_longest(recipe) or LONGEST,
         pair_length=_longest(recipe, DpoStage) or None,
-        limit=limit,
-        seed=recipe.seed,
         progress=progress,
+        sharing=shared_out,
     )
 
 

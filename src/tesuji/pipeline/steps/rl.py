@@ -8,7 +8,7 @@ from tesuji.core.progress import Progress
 from tesuji.episodes.rewards.total import make_terms
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
-from tesuji.learners.distributed import is_main, on_main, wait
+from tesuji.learners.distributed import is_main, wait
 from tesuji.learners.hooks import Hooks
 from tesuji.learners.model.load import Policy
 from tesuji.learners.reward_model.critic import critic_from_reward
@@ -49,7 +49,6 @@ def run_rl(
     scorer = load_scorer(recipe.model, reward_model) if reward_model else None
     rewards = make_terms(stage.rewards, lambda e: load_game(e.game, e.options), scorer)
 
-    @on_main
     def evaluate(step: int) -> dict[str, float]:
         return look(game, policy, recipe, rewards, stage.eval_episodes)
 

@@ -7,12 +7,14 @@ holds something like a secret is refused.
 """
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from tesuji.core.errors import RecipeError
+from tesuji.recipe.reading.by_game import settle_overrides
 from tesuji.recipe.reading.include import read_with_includes
 from tesuji.recipe.reading.overrides import apply_overrides, nearest
 from tesuji.recipe.reading.problems import recipe_error
@@ -95,6 +97,9 @@ def _resolve(
     path = recipe_path(source)
     values, places = read_with_includes(path, anywhere=anywhere)
     steps = steps_of(values)
+    changed = deepcopy(values)
+    apply_overrides(changed, overrides)
+    settle_overrides(values, changed, places)
     changes = apply_overrides(values, overrides)
     follow_steps(values, steps, changes, say)
     for touched in changes:

@@ -143,9 +143,10 @@ class LogsStage(Section):
     for it. Either way METHODOLOGY.md says what was done."""
     processes: int | None = Field(None, ge=1, le=1_024)
     """Processes, or actors of Ray, that read files; default: one a core."""
-    engine: Literal["here", "ray"] = "here"
+    engine: Literal["here", "ray", "modal"] = "here"
     """Who reads the files: processes of this machine, or actors of Ray on its cores or those of
-    other machines, which see logs and run folder under the same paths (needs `tesuji[ray]`)."""
+    other machines, which see logs and run folder under the same paths (needs `tesuji[ray]`).
+    `modal`: containers beside that of a job there; `tesuji launch --only preprocess` sets it."""
     address: Annotated[Text, AfterValidator(of_ray)] = "local"
     """Of Ray, as in `rollouts`: `local`, `ray://HOST:10001`, `HOST:6379` or `auto`."""
 

@@ -3,8 +3,15 @@ result is judged."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from tesuji.recipe.schema.projects import (
+    ModalSection,
+    VllmSection,
+    WandbSection,
+    refuse_different,
+    with_vllm,
+)
 from tesuji.recipe.schema.sections import (
     Different,
     DistributedSection,
@@ -91,6 +98,34 @@ class Recipe(Section):
     """Where reinforcement learning plays its matches, see scale.md."""
     report_to: Annotated[list[Tracker], Different] = []
     """Trackers fed beside `metrics.jsonl`, by transformers' names."""
+
+    modal: ModalSection | None = None
+    """What to rent there, see rented-machines.md."""
+    vllm: VllmSection | None = None
+    """vLLM's settings under its own names; default: as `sampling` says."""
+    wandb: WandbSection | None = None
+    """Reports to Weights & Biases."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_for(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        value = dict(value)
+        if isinstance(vllm := value.get("vllm"), dict):
+            value["sampling"] = with_vllm(value.get("sampling"), vllm)
+        if value.get("wandb") is not None:
+            trackers = cls._one_tracker(value.get("report_to", []))
+            if isinstance(trackers, list) and "wandb" not in trackers:
+                value["report_to"] = [*trackers, "wandb"]
+        return value
+
+    @field_validator("vllm")
+    @classmethod
+    def _as_sampling(cls, value: VllmSection | None, info: ValidationInfo) -> VllmSection | None:
+        if value is not None and "sampling" in info.data:
+            refuse_different(info.data["sampling"], value)
+        return value
 
     @field_validator("report_to", mode="before")
     @classmethod

@@ -148,6 +148,9 @@ class ModelSection(Section):
     """Attention kernel, as transformers names it. A model that knows no `sdpa` gets `eager`."""
     revision: Text | None = None
     """Branch, tag or commit of a Hub model."""
+    overrides: dict[Text, Text | dict[str, Any]] = {}
+    """Another model for some games: game → `base`, or keys of this section, e.g. `{vf-wordle:
+    Qwen/Qwen2.5-0.5B-Instruct}`. Settled when the file is read."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model. Leave off unless you have read that code."""
 

@@ -4,11 +4,11 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from tesuji.core.errors import EngineError
 from tesuji.core.types import Ending, Episode, Task, Trace
 from tesuji.episodes.arena import play_matches
+from tesuji.episodes.in_order import in_order
 from tesuji.episodes.reply_rules import TurnRules
 from tesuji.episodes.results import score_of, success_of
 from tesuji.episodes.rewards.total import Rewards
@@ -96,17 +96,14 @@ def outcomes_of(tasks: Sequence[Task], setup: MatchSetup) -> list[PlayedTask]:
 
 def _played(tasks: Sequence[Task], setup: MatchSetup) -> list[Episode]:
     """The tasks' episodes, in their order."""
-    episodes = {
-        _key(episode, *(episode.provenance.get(name, 0) for name in ("opening", "repeat"))): episode
-        for episode in play_matches(
-            tasks,
-            game=setup.game_of,
-            players=setup.players,
-            rules=setup.rules,
-            concurrent=setup.concurrent,
-        )
-    }
-    return [episodes[_key(task, task.opening, task.repeat)] for task in tasks]
+    episodes = play_matches(
+        tasks,
+        game=setup.game_of,
+        players=setup.players,
+        rules=setup.rules,
+        concurrent=setup.concurrent,
+    )
+    return in_order(episodes, tasks)
 
 
 def _ours(episode: Episode) -> list[int]:
@@ -117,11 +114,6 @@ def _outcome(task: Task, episode: Episode, seat: int, setup: MatchSetup) -> Play
     info = setup.game_of(task).info
     score, success = score_of(episode, seat, info), success_of(episode, seat, info)
     return PlayedTask(task, seat, score, success)
-
-
-def _key(played: Task | Episode, opening: int, repeat: int) -> tuple[Any, ...]:
-    options = repr(sorted(played.options.items()))  # a value may be a list
-    return (played.game, options, played.seed, played.players, opening, repeat)
 
 
 def _take(rollout: Rollout, task: Task, episode: Episode, setup: MatchSetup, version: int) -> None:
