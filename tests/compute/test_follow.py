@@ -11,6 +11,7 @@ import pytest
 from folder_machine import FolderMachine
 from tiny_jobs import write_recipe
 
+from tesuji.cli.console import console
 from tesuji.cli.main import main
 from tesuji.compute import follow as following
 from tesuji.compute import remote
@@ -360,3 +361,12 @@ def test_a_dry_run_refuses_what_a_launch_would(machine, tmp_path, monkeypatch, c
     assert main([*words, "--resume"]) == 2
     (tmp_path / "runs" / "small").mkdir(parents=True)
     assert main(words) == 2 and not (tmp_path / "jobs").exists()
+
+
+def test_the_list_of_jobs_has_ids_whole_on_a_narrow_terminal(
+    made, machine, capsys, monkeypatch
+) -> None:
+    job = made(machine, gpu="NVIDIA GeForce RTX 4090", count=8)
+    monkeypatch.setattr(console, "width", 80)
+    assert main(["jobs"]) == 0
+    assert job.id in capsys.readouterr().out

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from tesuji.cli.console import console, say
 from tesuji.cli.machines.launch import JOBS, said_ending, show
@@ -34,7 +34,8 @@ def list_jobs(folder: Folder = JOBS) -> None:
     """List the jobs, as they were last seen."""
     from tesuji.compute.job.folder import all_jobs
 
-    table = Table("job", "on", "GPU", "phase", "minutes", "$")
+    whole = Column("job", no_wrap=True)  # its id is what one types
+    table = Table(whole, "on", "GPU", "phase", "minutes", "$")
     now = time.time()
     found = all_jobs(folder, say)
     for job in found:
