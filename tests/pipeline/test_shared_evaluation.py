@@ -44,7 +44,7 @@ stages:
   grpo: {max_steps: 1, batch_size: 8, num_generations: 4, learning_rate: 1.0e-9, eval_steps: 1,
          eval_episodes: 6, play: {opponents: [random]}}
 evaluation: {opponents: [minimax, witness], beside: [witness], episodes: 7, positions: 31,
-             temperature: 1.0, certificate: true}
+             rows: 5, temperature: 1.0, certificate: true}
 """
 
 
@@ -52,6 +52,7 @@ def found_by(run: Path) -> str:
     """The evaluation's file, without the clock."""
     found = read_json(run / "before" / "evaluation.json")
     assert found.pop("seconds") >= 0
+    assert found["rows"] is None or found["rows"].pop("seconds") >= 0
     return json.dumps(found)
 
 
@@ -93,6 +94,7 @@ def test_each_process_plays_its_share_and_one_that_dies_there_ends_all(
 
     monkeypatch.delenv("DIES")
     run(command(recipe, "name=two", *TWO))
+    assert read_json(alone / "before" / "evaluation.json")["rows"]["replies"]["replies"] == 5
     assert found_by(alone) == found_by(runs / "two")
     (played, likely), (theirs, as_likely) = matches_of(alone), matches_of(runs / "two")
     assert played == theirs

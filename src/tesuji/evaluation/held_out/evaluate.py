@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from tesuji.core.progress import SILENT, Progress
 from tesuji.core.statistics import Share
 from tesuji.core.types import Example, Pair
+from tesuji.evaluation import shares
 from tesuji.evaluation.held_out.likelihood import likelihood, preferences, score_examples
 from tesuji.evaluation.held_out.poker_decisions import DecisionScore, score_decisions
 from tesuji.evaluation.held_out.reader import Reader, reader_of
@@ -52,22 +53,22 @@ def evaluate_rows(
     limit: int,
     seed: int,
     progress: Progress = SILENT,
+    sharing: shares.Share = shares.all_here,
 ) -> RowsScore:
     """Read every held-out row and pair, reply to `limit` prompts, and add up what comes of it.
 
     `training_labels` counts the decisions taught (`decision_labels`), for the baseline beside the
     model's. Prompt and reply together take at most `max_length` tokens (a pair's `pair_length`,
     where that is another), and what the model can hold. `sampling.legal_only` is not followed:
-    replies are free. Raises EngineError.
+    replies are free. `sharing` says who replies to what (`share_replies`). Raises EngineError.
     """
     started = time.monotonic()
     reader = reader_of(policy, prompt, sampling.batch_size, max_length)
     good = [row for row in examples if not _lost(row)]
     figures = _read_rows(reader, good, progress)
     figures |= _read_pairs(reader, pairs, prompt, pair_length or max_length, progress)
-    figures |= _reply(
-        reader, held_out_prompts(good, limit, seed), sampling, seed, training_labels, progress
-    )
+    prompts = held_out_prompts(good, limit, seed)
+    figures |= _reply(reader, prompts, sampling, seed, training_labels, progress, sharing)
     return RowsScore(
         rows=len(examples),
         lost=len(examples) - len(good),
@@ -75,6 +76,23 @@ def evaluate_rows(
         seconds=round(time.monotonic() - started, 2),
         **figures,
     )
+
+
+def share_replies(
+    policy: Policy,
+    sharing: shares.Share,
+    *,
+    examples: Sequence[Example],
+    prompt: PromptSection,
+    sampling: SamplingSection,
+    max_length: int,
+    limit: int,
+    seed: int,
+) -> None:
+    """This process's share of the replies, where another one evaluates the rows."""
+    reader = reader_of(policy, prompt, sampling.batch_size, max_length)
+    good = [row for row in examples if not _lost(row)]
+    answer(reader, held_out_prompts(good, limit, seed), sampling, seed, SILENT, sharing)
 
 
 def _read_rows(reader: Reader, rows: Sequence[Example], progress: Progress) -> dict[str, Any]:
@@ -120,10 +138,11 @@ def _reply(
     seed: int,
     training_labels: Mapping[str, int],
     progress: Progress,
+    sharing: shares.Share,
 ) -> dict[str, Any]:
     """Those that the model's own replies give."""
     progress.begin("replies to held-out prompts", len(prompts))
-    answers, cut = answer(reader, prompts, sampling, seed, progress)
+    answers, cut = answer(reader, prompts, sampling, seed, progress, sharing)
     decisions, decisions_by_role = _decisions(answers, training_labels)
     return {
         "prompts_cut": cut,

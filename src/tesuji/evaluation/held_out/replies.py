@@ -19,6 +19,7 @@ from tesuji.datasets.columns import SPEECH
 from tesuji.datasets.from_logs.strategy_words import quality, words_in
 from tesuji.evaluation.held_out.reader import Reader
 from tesuji.evaluation.held_out.results import Indicators, Replies
+from tesuji.evaluation.shares import Share, all_here
 from tesuji.games.textarena.secretmafia import NAMED, last_message, read_action, targets
 from tesuji.players.prompting.chat_template import decode_reply
 from tesuji.players.prompting.parse_reply import split_thought
@@ -73,19 +74,26 @@ def answer(
     sampling: SamplingSection,
     seed: int,
     progress: Progress,
+    sharing: Share = all_here,
 ) -> tuple[list[Answered], int]:
-    """One free reply a prompt, and how many prompts were cut at their beginning (`Reader`)."""
+    """One free reply a prompt, and how many prompts were cut at their beginning (`Reader`);
+    `sharing` says who replies to which."""
     fitted = reader.prompts([one.messages for one in prompts], sampling)
-    sampled: dict[int, Sampled] = {}
-    for replies in reader.replies(
-        {place: ids for place, (ids, _) in enumerate(fitted)},
-        sampling,
-        lambda place: stream(seed, "held-out reply", place),
-        "while replying to held-out prompts",
-    ):
-        sampled |= replies
-        progress.advance(len(replies))
-    answered = [_answered(reader, one, sampled[place]) for place, one in enumerate(prompts)]
+
+    def reply(places: Sequence[int]) -> list[Sampled]:
+        sampled: dict[int, Sampled] = {}
+        for replies in reader.replies(
+            {place: fitted[place][0] for place in places},
+            sampling,
+            lambda place: stream(seed, "held-out reply", place),
+            "while replying to held-out prompts",
+        ):
+            sampled |= replies
+            progress.advance(len(replies))
+        return [sampled[place] for place in places]
+
+    sampled = sharing(range(len(prompts)), reply)
+    answered = [_answered(reader, *pair) for pair in zip(prompts, sampled, strict=True)]
     return answered, sum(cut for _, cut in fitted)
 
 

@@ -3,12 +3,13 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tesuji.core.progress import Progress
 from tesuji.datasets.files import read_rows
 from tesuji.episodes.store import EpisodeWriter, read_episodes
 from tesuji.evaluation.evaluate import Subject, evaluate, judged_game
-from tesuji.evaluation.held_out.evaluate import decision_labels, evaluate_rows
+from tesuji.evaluation.held_out.evaluate import decision_labels, evaluate_rows, share_replies
 from tesuji.evaluation.held_out.results import RowsScore
 from tesuji.evaluation.results import Evaluation, save_evaluation
 from tesuji.games.base import Game
@@ -61,7 +62,10 @@ def run_evaluation(
         share=shared_out,
     )
     if not is_main():
-        return look(leads=False)
+        result = look(leads=False)
+        if data is not None and limit:
+            _rows(section, recipe, policy, data, limit, progress)
+        return result
     episodes = out / "episodes.jsonl"
     episodes.unlink(missing_ok=True)  # a half-done evaluation starts over
     with EpisodeWriter(episodes) as writer:
@@ -91,22 +95,30 @@ def _rows(
     limit: int,
     progress: Progress,
 ) -> RowsScore | None:
-    """What the model makes of the held-out rows; None where there are none."""
+    """What the model makes of the held-out rows; None where there are none, and in another process
+    than the main one, which replies to its share of them."""
     examples, pairs = held_out_of(data)
     if not examples and not pairs:
         return None
+    replying: dict[str, Any] = {
+        "examples": examples,
+        "prompt": recipe.prompt,
+        "sampling": recipe.sampling.model_copy(update={"temperature": section.temperature}),
+        "max_length": _longest(recipe) or LONGEST,
+        "limit": limit,
+        "seed": recipe.seed,
+    }
+    if not is_main():
+        share_replies(policy, shared_out, **replying)
+        return None
     return evaluate_rows(
         policy,
-        examples=examples,
+        **replying,
         pairs=pairs,
         training_labels=decision_labels(read_rows(data / "train.jsonl")),
-        prompt=recipe.prompt,
-        sampling=recipe.sampling.model_copy(update={"temperature": section.temperature}),
-        max_length=_longest(recipe) or LONGEST,
         pair_length=_longest(recipe, DpoStage) or None,
-        limit=limit,
-        seed=recipe.seed,
         progress=progress,
+        sharing=shared_out,
     )
 
 
