@@ -11,6 +11,8 @@ import pytest
 from folder_machine import FolderMachine
 from tiny_jobs import write_recipe
 
+from tesuji.cli.console import console
+from tesuji.cli.main import main
 from tesuji.compute import follow as following
 from tesuji.compute.base import Wish
 from tesuji.compute.follow import Pace, end, follow
@@ -261,3 +263,107 @@ def test_one_that_ignores_its_limit_is_ended(made, machine, monkeypatch) -> None
     pace = Pace(look=0.1, fetch=60, grace=1, tries=3)
     assert follow(job, machine, lambda line: None, pace=pace).phase == "stopped"
     assert machine.leftovers() == []
+
+
+def test_ctrl_c_while_it_is_started_leaves_nothing_that_costs(made, machine, monkeypatch) -> None:
+    job, begin = made(machine), machine.start
+
+    def interrupted(job: JobFolder, secrets: dict[str, str]) -> None:
+        machine.fails = {"start": 1}
+        with pytest.raises(ComputeError):  # it costs by now
+            begin(job, secrets)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(machine, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        start(job, machine, {}, leave=True)
+    assert job.state.phase == "shipping" and machine.leftovers()  # as `jobs attach` promises
+    with pytest.raises(KeyboardInterrupt):
+        start(job, machine, {})
+    assert (job.state.phase, job.state.released) == ("stopped", True)
+    assert machine.leftovers() == []
+
+
+@pytest.mark.parametrize("folder", ["runs", "jobs"])
+def test_folders_that_cannot_be_written_are_told_before_anything_is_paid(
+    machine, tmp_path, folder, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").write_text("a file")
+    places = {"jobs": tmp_path / "jobs", "runs": tmp_path / "runs"}
+    places[folder] = tmp_path / "taken" / "deep"
+    recipe = load_recipe(write_recipe(tmp_path))
+    with pytest.raises(ComputeError, match="cannot be written") as raised:
+        prepare(recipe, Wish("folder"), machine, Folders(here=tmp_path, **places))
+    assert f"--{folder}" in str(raised.value)
+
+
+def test_one_job_that_cannot_be_given_back_keeps_no_other_from_it(
+    made, machine, monkeypatch
+) -> None:
+    first, second = made(machine), made(machine)
+    for job in (first, second):
+        (machine.root / job.id).mkdir()
+        (machine.root / job.id / "costs").touch()
+        job.note(phase="failed")
+    stop = machine.stop
+
+    def refused(job: JobFolder) -> None:
+        if job.id == first.id:
+            raise ComputeError("not now")
+        stop(job)
+
+    machine.stop = refused
+    monkeypatch.setattr(following, "Pace", lambda: PACE)
+    with pytest.raises(ComputeError, match="not now"):
+        settle(first.path.parent, machine, "folder", lambda line: None)
+    assert second.state.released and not first.state.released
+
+
+def test_a_damaged_job_is_told_and_no_place_keeps_the_others_from_being_swept(
+    made, machine, tmp_path, capsys, monkeypatch
+) -> None:
+    damaged, other = made(machine), made(machine)
+    (damaged.path / "job.json").write_text('{"broken')
+    (machine.root / other.id).mkdir()
+    (machine.root / other.id / "costs").touch()
+    other.note(phase="failed")
+
+    def place(on: str) -> FolderMachine:
+        if on == "folder":
+            return machine
+        raise ComputeError("no key", where=on)
+
+    monkeypatch.setattr("tesuji.compute.registry.machine_for", place)
+    assert main(["jobs", "sweep", "--on", "cloud"]) == 1
+    said = capsys.readouterr().out
+    assert "no key" in said and "not valid JSON" in said and "sweep --on MACHINE" in said
+    assert other.state.released and machine.leftovers() == []
+    assert main(["jobs", "cost", damaged.id]) == 2
+    assert "not valid JSON" in capsys.readouterr().out
+
+
+def test_the_jobs_folder_may_be_named_before_the_command(tmp_path, capsys) -> None:
+    assert main(["jobs", "--jobs", str(tmp_path / "none"), "cost"]) == 2
+    assert "none" in capsys.readouterr().err.replace("\n", "")
+
+
+def test_a_dry_run_refuses_what_a_launch_would(machine, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tesuji.compute.registry.machine_for", lambda on: machine)
+    words = ["launch", str(write_recipe(tmp_path)), "--on", "folder", "--dry-run"]
+    assert main(words) == 0
+    assert main([*words, "stages.sft.data=elsewhere.jsonl"]) == 2
+    assert main([*words, "--max-cost", "0.001"]) == 2
+    assert main([*words, "--resume"]) == 2
+    (tmp_path / "runs" / "small").mkdir(parents=True)
+    assert main(words) == 2 and not (tmp_path / "jobs").exists()
+
+
+def test_the_list_of_jobs_has_ids_whole_on_a_narrow_terminal(
+    made, machine, capsys, monkeypatch
+) -> None:
+    job = made(machine, gpu="NVIDIA GeForce RTX 4090", count=8)
+    monkeypatch.setattr(console, "width", 80)
+    assert main(["jobs"]) == 0
+    assert job.id in capsys.readouterr().out

@@ -85,6 +85,19 @@ def test_it_stops_when_it_is_asked_to(packed, monkeypatch) -> None:
     assert ended["phase"] == "stopped" and "told to stop" in ended["message"]
 
 
+def test_it_stops_where_ctrl_c_was_ignored_by_who_started_it(packed, monkeypatch) -> None:
+    """As by a shell that put the ssh server, or the pod's own command, into the background."""
+    monkeypatch.setattr(remote, "BEATS", 0.2)
+    monkeypatch.setattr(remote, "PATIENCE", 20.0)
+    package = packed(steps=LONG)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        ended = run_order(package, lambda: _checkpoints(package) and (package / STOP).touch())
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (ended["phase"], ended["exit_code"]) == ("stopped", remote.INTERRUPTED)
+
+
 def test_killed_it_leaves_no_second_run_and_goes_on(packed) -> None:
     package = packed(steps=400)
     command = [sys.executable, "-m", "tesuji.compute.remote", str(package)]

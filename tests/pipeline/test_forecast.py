@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from transformers import AutoConfig
 
 from tesuji.core.errors import DataError, EngineError, first_line
@@ -15,8 +16,9 @@ from tesuji.learners.model.inspect import ModelFacts
 from tesuji.learners.model.tiny import build_tokenizer
 from tesuji.pipeline.checks.recipe import check
 from tesuji.pipeline.forecast.forecast import Forecast, forecast
-from tesuji.pipeline.forecast.measure import Line, made, measure
+from tesuji.pipeline.forecast.measure import Line, made, measure, take_trees
 from tesuji.pipeline.forecast.work import distinct
+from tesuji.pipeline.memory.published import facts_of
 from tesuji.pipeline.plan import make_plan
 from tesuji.recipe.reading.load import dump_recipe
 from tesuji.recipe.schema.data import LogsStage
@@ -205,6 +207,15 @@ def test_where_no_time_is_left_to_measure_the_speed_is_guessed(tmp_path: Path, m
     assert line.seconds is not None and line.seconds > 0
     assert line.memory == 0, "not known"
     assert line.factor > measured.factor
+
+
+def test_a_model_of_one_layer_is_looked_at_too():
+    """Its configuration lists the kind of one layer; two are made of it."""
+    shape = {"architecture": "qwen3", "num_attention_heads": 4, "hidden_size": 32}
+    model = {"tiny": {**shape, "num_hidden_layers": 1}}
+    recipe = recipe_of(model=model, stages={"data": {}})
+    facts, _ = facts_of(recipe.model, None)
+    assert take_trees(facts, torch.float32, "cpu")
 
 
 def test_what_is_too_large_even_in_two_layers_is_not_made():

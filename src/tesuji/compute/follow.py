@@ -1,7 +1,6 @@
 """Follow a job to its end: what it says, what has come of it so far, what it costs; and at the end
 its results here and its machine given back, whatever happened in between."""
 
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from tesuji.compute.base import ENDS, Status
 from tesuji.compute.job.folder import JobFolder
-from tesuji.compute.launch import MARKER, Say
+from tesuji.compute.launch import MARKER, Say, deaf
 from tesuji.compute.machine import Machine
 from tesuji.core.errors import ComputeError, TesujiError
 from tesuji.core.files import write_json
@@ -47,7 +46,7 @@ def follow(
             if leave:
                 say(f"{job.id} goes on: `tesuji jobs attach {job.id}` shows it again")
                 return Status(job.state.phase)
-            with _deaf(say):
+            with deaf(say):
                 return end(job, machine, say, pace, ask=True)
         return end(job, machine, say, pace)
 
@@ -177,17 +176,3 @@ def _read_log(
         except ComputeError:  # `_watch` tells it; what is left of the log is asked for again
             pass
         over.wait(pace.look)
-
-
-@contextmanager
-def _deaf(say: Say) -> Iterator[None]:
-    """Inside, Ctrl-C is answered and not obeyed: giving a machine back is not cut short."""
-
-    def answer(number: int, frame: object) -> None:
-        say("still stopping, so that nothing is left running")
-
-    before = signal.signal(signal.SIGINT, answer)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

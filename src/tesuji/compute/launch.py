@@ -1,12 +1,15 @@
 """From a recipe to a job that runs on another machine: checked, priced, packed, started."""
 
 import shutil
+import signal
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tesuji.compute.base import ENDS, Price, Wish
+from tesuji.compute.base import ENDS, Phase, Price, Wish
 from tesuji.compute.job.folder import Job, JobFolder, new_id
 from tesuji.compute.job.package import make_package
 from tesuji.compute.machine import Machine
@@ -60,19 +63,16 @@ def prepare(
     """Check everything that can be checked before anything is paid, and make the job. With
     `resume` the run folder that is here is shipped, and gone on with; with `shared` it is that of
     earlier jobs over there. Raises TesujiErrors; nothing is left then."""
-    if not resume and not (shared and (folders.runs / recipe.name / MARKER).exists()):
-        _refuse_name(recipe.name, folders.runs)
-    if not shared:
-        _check_inputs(recipe)
     machine.check(wish)
     price = machine.price(wish)
-    most, why = _most_seconds(wish, price, expected_hours)
+    most, why = refuse(recipe, wish, price, folders, expected_hours, resume=resume, shared=shared)
     now = time.time()
     id_ = new_id(recipe.name, now)
     aside = JobFolder(folders.jobs / f".{id_}{HALF}")
     versions = make_package(recipe, aside.package, folders.here)
     if resume:
-        _ship_run(folders.runs / recipe.name, aside.package / RUNS / recipe.name)
+        run = aside.package / RUNS / recipe.name
+        shutil.copytree(folders.runs / recipe.name, run, symlinks=True)
     order = Order(id_, recipe.name, most_seconds=most, why=why)
     write_order(aside.package, _sharing(order, shared) if shared else order)
     runs = str(folders.runs.absolute())
@@ -80,15 +80,53 @@ def prepare(
     return JobFolder.make(folders.jobs, job, aside)
 
 
-def start(job: JobFolder, machine: Machine, secrets: Mapping[str, str]) -> None:
+def refuse(
+    recipe: Recipe,
+    wish: Wish,
+    price: Price,
+    folders: Folders,
+    expected_hours: float | None = None,
+    *,
+    resume: bool = False,
+    shared: Shared | None = None,
+) -> tuple[float, str]:
+    """Raise a TesujiError for what is wrong on this side; else the seconds that the run may take,
+    and what sets them. Leaves nothing."""
+    of_a_job = shared and (folders.runs / recipe.name / MARKER).exists()
+    if not resume and not of_a_job:
+        _refuse_name(recipe.name, folders.runs)
+    if resume and not (run := folders.runs / recipe.name).is_dir():
+        hint = "without --resume it begins anew"
+        raise ComputeError(f"there is no run to go on with: {run}", where="--resume", hint=hint)
+    if not shared:
+        _check_inputs(recipe)
+    for option, folder in (("--runs", folders.runs), ("--jobs", folders.jobs)):
+        _check_writable(option, folder)
+    return _most_seconds(wish, price, expected_hours)
+
+
+def start(
+    job: JobFolder,
+    machine: Machine,
+    secrets: Mapping[str, str],
+    say: Say = lambda text: None,
+    *,
+    leave: bool = False,
+) -> None:
     """Ship and start it; for a job that was begun before: go on with that. Does nothing for one
-    that runs or has ended. Where it cannot be started nothing is left of it that costs. Meanwhile
-    the job is held, so that nobody takes its start for one that was cut short; raises DataError
-    where another process does so."""
+    that runs or has ended. Where it cannot be started, or Ctrl-C ends its start (without `leave`),
+    nothing is left of it that costs. Meanwhile the job is held, so that nobody takes its start for
+    one that was cut short; raises DataError where another process does so."""
     if job.state.phase in ENDS or job.state.phase == "running":
         return
     with job.followed():
-        _start(job, machine, secrets)
+        try:
+            _start(job, machine, secrets)
+        except KeyboardInterrupt:
+            if not leave:
+                with deaf(say):
+                    _give_up(job, machine, "stopped", "stopped before it had begun")
+            raise
 
 
 def _start(job: JobFolder, machine: Machine, secrets: Mapping[str, str]) -> None:
@@ -97,10 +135,28 @@ def _start(job: JobFolder, machine: Machine, secrets: Mapping[str, str]) -> None
     try:
         machine.start(job, secrets)
     except TesujiError as error:
-        machine.stop(job)
-        job.note(phase="failed", message=str(error), released=True)
+        _give_up(job, machine, "failed", str(error))
         raise
     job.note_status(machine.status(job))
+
+
+def _give_up(job: JobFolder, machine: Machine, phase: Phase, why: str) -> None:
+    machine.stop(job)
+    job.note(phase=phase, message=why, released=True)
+
+
+@contextmanager
+def deaf(say: Say) -> Iterator[None]:
+    """Inside, Ctrl-C is answered and not obeyed: giving a machine back is not cut short."""
+
+    def answer(number: int, frame: object) -> None:
+        say("still stopping, so that nothing is left running")
+
+    before = signal.signal(signal.SIGINT, answer)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _sharing(order: Order, shared: Shared) -> Order:
@@ -139,12 +195,20 @@ def _check_inputs(recipe: Recipe) -> None:
             raise RecipeError(f"no such file: {data!r}", where=f"stages.{name}.data")
 
 
-def _ship_run(run: Path, place: Path) -> None:
-    """Copy a run folder as it stands. Raises ComputeError where there is none."""
-    if not run.is_dir():
-        hint = "without --resume it begins anew"
-        raise ComputeError(f"there is no run to go on with: {run}", where="--resume", hint=hint)
-    shutil.copytree(run, place, symlinks=True)
+def _check_writable(option: str, folder: Path) -> None:
+    """Whether a folder can be made there, or written into. Raises ComputeError."""
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    try:
+        with tempfile.TemporaryDirectory(prefix=".tesuji-", dir=there):
+            pass
+    except OSError as error:
+        raise ComputeError(
+            f"{folder} cannot be written: {error.strerror}",
+            where=option,
+            hint="name another folder",
+        ) from None
 
 
 def _most_seconds(wish: Wish, price: Price, expected_hours: float | None) -> tuple[float, str]:

@@ -112,11 +112,14 @@ def _start(folder: Path, order: Order, log: IO[bytes]) -> subprocess.Popen[bytes
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=_end_with_parent,  # no second run where this was killed and started again
+        preexec_fn=_as_a_child,
     )
 
 
-def _end_with_parent() -> None:
+def _as_a_child() -> None:
+    """No second run where this was killed and started again; and SIGINT is heard, which whatever
+    was put into the background by a shell ignores, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
 

@@ -13,13 +13,21 @@ from tesuji.core.errors import TesujiError
 
 def settle(jobs: Path, machine: Machine, on: str, say: Say, *, unknown: bool = False) -> int:
     """Bring home what has ended on this machine, and give back what no job here has any use for;
-    how many machines were given back. With `unknown`, those of other folders and people, too."""
+    how many machines were given back. With `unknown`, those of other folders and people, too. What
+    fails for one job is raised after the others were seen to."""
     ours = {job.id: job for job in all_jobs(jobs, say) if job.job.wish.on == on}
+    problems = []
     for job in ours.values():
         if not job.state.released and not job.is_followed() and _has_ended(job, machine):
             say(f"{job.id} has ended: bringing its results")
-            end(job, machine, say)
-    return sum(_give_back(left, ours, machine, say, unknown) for left in machine.leftovers())
+            try:
+                end(job, machine, say)
+            except TesujiError as error:
+                problems.append(error)
+    ended = sum(_give_back(left, ours, machine, say, unknown) for left in machine.leftovers())
+    if problems:
+        raise problems[0]
+    return ended
 
 
 def _has_ended(job: JobFolder, machine: Machine) -> bool:

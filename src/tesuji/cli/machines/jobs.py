@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from tesuji.cli.console import console, say
 from tesuji.cli.machines.launch import JOBS, said_ending, show
+from tesuji.core.errors import TesujiError
 
 if TYPE_CHECKING:
     from tesuji.compute.job.folder import JobFolder
@@ -24,6 +25,8 @@ def jobs(context: typer.Context, folder: Folder = JOBS) -> None:
     """What runs elsewhere. Without a command: the list."""
     if context.invoked_subcommand is None:
         list_jobs(folder)
+    else:  # `tesuji jobs --jobs DIR list` means the same as `tesuji jobs list --jobs DIR`
+        context.default_map = {context.invoked_subcommand: {"folder": str(folder)}}
 
 
 @app.command("list")
@@ -31,7 +34,8 @@ def list_jobs(folder: Folder = JOBS) -> None:
     """List the jobs, as they were last seen."""
     from tesuji.compute.job.folder import all_jobs
 
-    table = Table("job", "on", "GPU", "phase", "minutes", "$")
+    whole = Column("job", no_wrap=True)  # its id is what one types
+    table = Table(whole, "on", "GPU", "phase", "minutes", "$")
     now = time.time()
     found = all_jobs(folder, say)
     for job in found:
@@ -73,7 +77,8 @@ def attach(
     if job.state.released:
         said_ending(job)
         return
-    start(job, machine, secrets_for(load_recipe(job.package / RECIPE), [], Path()))
+    secrets = secrets_for(load_recipe(job.package / RECIPE), [], Path())
+    start(job, machine, secrets, say, leave=not stop)
     show(job, machine, leave=not stop)
 
 
@@ -119,8 +124,16 @@ def sweep(
 
     load_own_keys(Path())
     places = {job.job.wish.on for job in all_jobs(folder, say)} | ({on} if on else set())
-    ended = sum(settle(folder, machine_for(on), on, say, unknown=unknown) for on in sorted(places))
-    say(f"{ended} machines given back")
+    ended, failed = 0, False
+    for place in sorted(places):
+        try:
+            ended += settle(folder, machine_for(place), place, say, unknown=unknown)
+        except TesujiError as error:  # the others are looked at all the same
+            say(f"{place}: {error}")
+            failed = True
+    say(f"{ended} machine{'' if ended == 1 else 's'} given back")
+    if failed:
+        raise typer.Exit(1)
 
 
 def _job(name: str, folder: Path) -> "tuple[JobFolder, Machine]":
@@ -129,7 +142,7 @@ def _job(name: str, folder: Path) -> "tuple[JobFolder, Machine]":
     from tesuji.compute.registry import machine_for
 
     load_own_keys(Path())
-    job = find_job(folder, name)
+    job = find_job(folder, name, say)
     return job, machine_for(job.job.wish.on)
 
 

@@ -83,7 +83,7 @@ def launch(
     """Ship a recipe to another machine, follow it, bring its results, give the machine back."""
     from tesuji.compute.base import Wish
     from tesuji.compute.job.environment import load_own_keys, secrets_for
-    from tesuji.compute.launch import Folders, cheap, prepare, start
+    from tesuji.compute.launch import Folders, cheap, prepare, refuse, start
     from tesuji.compute.modal.defaults import by_recipe
     from tesuji.compute.registry import machine_for
     from tesuji.compute.sweep import settle
@@ -131,6 +131,7 @@ def launch(
     price = machine.price(wish)
     say(f"{on}{f', {count} x {name}' if name else ''}: {cheap(price)}")
     expected = _expected(loaded, wish, price, runs)
+    refuse(loaded, wish, price, folders, expected, resume=resume)
     if dry_run:
         say("nothing was started")
         return
@@ -139,7 +140,7 @@ def launch(
         loaded, wish, machine, folders, command=command, expected_hours=expected, resume=resume
     )
     say(f"job {job.id}")
-    start(job, machine, secrets)
+    start(job, machine, secrets, say)
     show(job, machine, detach=detach)
 
 

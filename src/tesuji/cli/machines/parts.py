@@ -79,7 +79,8 @@ def launch_parts(names: Sequence[str], asked: Asked) -> None:
     if UPLOAD not in names:
         tree.refuse_missing(there, parts[0], volumes.opened(outputs))
     planned = [(part, _wish(part, asked.wish)) for part in parts]
-    hours = {part: _told(part, wish, asked, there) for part, wish in planned}
+    counted = recipe if asked.logs else there  # logs that are here tell how much there is to do
+    hours = {part: _told(part, wish, asked, counted) for part, wish in planned}
     if asked.dry_run:
         say("nothing was started")
         return

@@ -182,16 +182,17 @@ def all_jobs(root: Path, say: Callable[[str], None] = lambda text: None) -> list
         try:
             _ = folder.job, folder.state
         except DataError as error:
-            say(str(error))
+            hint = "left out; `tesuji jobs sweep --on MACHINE` says whether it still costs there"
+            say(f"{error}\n  → {hint}")
         else:
             found.append(folder)
     return sorted(found, key=lambda folder: folder.job.created)
 
 
-def find_job(root: Path, name: str) -> JobFolder:
+def find_job(root: Path, name: str, say: Callable[[str], None] = lambda text: None) -> JobFolder:
     """The job of that id, of a part of one that only it has, or the newest of a run of that name;
-    empty: the newest of all. Raises DataError."""
-    jobs = all_jobs(root)
+    empty: the newest of all. A folder that cannot be read is told. Raises DataError."""
+    jobs = all_jobs(root, say)
     if not jobs:
         raise DataError("there are no jobs", where=str(root), hint="`tesuji launch` starts one")
     exact = [job for job in jobs if job.id == name] or [job for job in jobs if job.job.run == name]

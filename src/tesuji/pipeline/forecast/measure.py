@@ -165,7 +165,7 @@ def _two_layers(facts: ModelFacts) -> Any:
     text.vocab_size = min(text.vocab_size, 1024)
     text.pad_token_id = None
     if getattr(text, "layer_types", None):
-        text.layer_types = text.layer_types[:2]
+        text.layer_types = (2 * text.layer_types)[:2]  # a model may have one layer
     if parameters_of(config) > MOST:
         raise EngineError(f"{facts.source} is too large for that", where="model.base")
     return config
