@@ -367,3 +367,14 @@ def test_the_list_of_jobs_has_ids_whole_on_a_narrow_terminal(
     monkeypatch.setattr(console, "width", 80)
     assert main(["jobs"]) == 0
     assert job.id in capsys.readouterr().out
+
+
+def test_half_packages_of_the_dead_go_and_those_of_the_living_stay(made, machine) -> None:
+    jobs = made(machine).path.parent
+    for name, age in (("old", 7200), ("young", 10)):
+        half = jobs / f".{name}.half"
+        half.mkdir()
+        os.utime(half, (0, time.time() - age))
+    settle(jobs, machine, "folder", lambda line: None)
+    assert not (jobs / ".old.half").exists() and (jobs / ".young.half").exists()
+    assert all_jobs(jobs)[0].state.phase == "new"  # it is just about to be started

@@ -13,6 +13,7 @@ from tesuji.cli.machines.logs_report import report_logs
 from tesuji.cli.machines.parts import Asked, launch_parts, names_of
 from tesuji.cli.run.estimate import gpu_and_count
 from tesuji.core.errors import ComputeError, TesujiError
+from tesuji.pipeline.parts import named_part
 
 if TYPE_CHECKING:
     from tesuji.compute.base import Price, Wish
@@ -83,69 +84,77 @@ def launch(
     """Ship a recipe to another machine, follow it, bring its results, give the machine back."""
     from tesuji.compute.base import Wish
     from tesuji.compute.job.environment import load_own_keys, secrets_for
-    from tesuji.compute.launch import Folders, cheap, prepare, refuse, start
+    from tesuji.compute.launch import Folders
     from tesuji.compute.modal.defaults import by_recipe
     from tesuji.compute.registry import machine_for
-    from tesuji.compute.sweep import settle
     from tesuji.recipe.reading.load import load_with_places
 
     parts = names_of(only, every, detach=detach, resume=resume)
-    name, count = gpu_and_count(gpu)
-    options = _options(option or []) | ({"cloud": cloud} if cloud else {})
     load_own_keys(Path())
     machine = machine_for(on)
     given = [f"stages.logs.paths={logs}"] if logs else []
-    folders, command = Folders(jobs, runs, Path()), shlex.join(["tesuji", *sys.argv[1:]])
 
     def load(changes: Sequence[str]) -> "Recipe":
         words = [*(overrides or []), *given, *changes]
         return load_with_places(recipe, words, anywhere=include_anywhere)[0]
 
+    options = _options(option or []) | ({"cloud": cloud} if cloud else {})
     hours = 24 if timeout is None else timeout
-    wish = Wish(on, name, count, cpus, memory, disk, hours, retries, max_cost, options)
-    loaded = load([])
-    wish = by_recipe(wish, loaded, timeout=timeout)
+    sizes = *gpu_and_count(gpu), cpus, memory, disk
+    wish = Wish(on, *sizes, hours, retries, max_cost, options)
+    asked = Asked(
+        load=load,
+        wish=by_recipe(wish, load([]), timeout=timeout),
+        machine=machine,
+        folders=Folders(jobs, runs, Path()),
+        secrets=lambda recipe: secrets_for(recipe, secret or [], Path()),
+        expect=lambda recipe, wish, price, part: _expected(recipe, wish, price, runs, part),
+        show=lambda job: show(job, machine, detach=detach),
+        command=shlex.join(["tesuji", *sys.argv[1:]]),
+        logs=logs,
+        dry_run=dry_run,
+    )
     if parts:
-        if not dry_run:
-            settle(jobs, machine, on, say)
-        launch_parts(
-            parts,
-            Asked(
-                load=load,
-                wish=wish,
-                machine=machine,
-                folders=folders,
-                secrets=lambda recipe: secrets_for(recipe, secret or [], Path()),
-                expect=lambda recipe, wish, price, part: _expected(recipe, wish, price, runs, part),
-                show=lambda job: show(job, machine, detach=detach),
-                command=command,
-                logs=logs,
-                dry_run=dry_run,
-            ),
-        )
-        return
-    if logs:
-        report_logs(loaded, logs, jobs / f"logs-of-{loaded.name}")
-    secrets = secrets_for(loaded, secret or [], Path())
-    machine.check(wish)
-    price = machine.price(wish)
-    say(f"{on}{f', {count} x {name}' if name else ''}: {cheap(price)}")
-    expected = _expected(loaded, wish, price, runs)
-    refuse(loaded, wish, price, folders, expected, resume=resume)
-    if dry_run:
+        launch_parts(parts, asked)
+    else:
+        _launch_whole(asked, resume=resume)
+
+
+def _launch_whole(asked: Asked, *, resume: bool) -> None:
+    """The whole recipe as one job, to its end. Raises TesujiErrors, before anything is paid where
+    it can be known before."""
+    from tesuji.compute.launch import cheap, prepare, refuse, start
+    from tesuji.compute.sweep import settle
+
+    recipe, wish, folders = asked.load([]), asked.wish, asked.folders
+    if asked.logs:
+        report_logs(recipe, asked.logs, folders.jobs / f"logs-of-{recipe.name}")
+    secrets = asked.secrets(recipe)
+    asked.machine.check(wish)
+    price = asked.machine.price(wish)
+    say(f"{wish.on}{f', {wish.count} x {wish.gpu}' if wish.gpu else ''}: {cheap(price)}")
+    hours = asked.expect(recipe, wish, price, "")
+    refuse(recipe, wish, price, folders, hours, resume=resume)
+    if asked.dry_run:
         say("nothing was started")
         return
-    settle(jobs, machine, on, say)
+    settle(folders.jobs, asked.machine, wish.on, say)
     job = prepare(
-        loaded, wish, machine, folders, command=command, expected_hours=expected, resume=resume
+        recipe,
+        wish,
+        asked.machine,
+        folders,
+        command=asked.command,
+        expected_hours=hours,
+        resume=resume,
     )
     say(f"job {job.id}")
-    start(job, machine, secrets, say)
-    show(job, machine, detach=detach)
+    start(job, asked.machine, secrets, say)
+    asked.show(job)
 
 
 def _expected(
-    recipe: "Recipe", wish: "Wish", price: "Price", runs: Path, part: str = ""
+    recipe: "Recipe", wish: "Wish", price: "Price", runs: Path, part: str
 ) -> float | None:
     """Say what it, or one part of it, will take and cost, by step; the hours. None without a GPU,
     and where the model's shape or the GPU's speed is not known."""
@@ -159,7 +168,7 @@ def _expected(
     except TesujiError as error:
         say(f"how long it will take is not known: {error.what}")
         return None
-    bill = bill.of_part(part) if part else bill
+    bill = bill.of_part(named_part(part)) if part else bill
     print_bill(bill, wish)
     return bill.seconds / 3600
 

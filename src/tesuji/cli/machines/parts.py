@@ -33,8 +33,8 @@ class Asked:
     machine: "Machine"
     folders: "Folders"
     secrets: "Callable[[Recipe], dict[str, str]]"
-    expect: "Callable[[Recipe, Wish, Price, Part], float | None]"
-    """Says what a part will take; the hours."""
+    expect: "Callable[[Recipe, Wish, Price, str], float | None]"
+    """Says what a part will take (empty: all of it); the hours."""
     show: "Callable[[JobFolder], None]"
     """Follows a job to its end, and ends this program where that is a bad one."""
     command: str
@@ -62,6 +62,7 @@ def names_of(only: str, every: bool, *, detach: bool, resume: bool) -> list[str]
 def launch_parts(names: Sequence[str], asked: Asked) -> None:
     """Check and tell all of them, then do one after the other. Raises TesujiErrors."""
     from tesuji.compute.modal import tree, volumes
+    from tesuji.compute.sweep import settle
 
     recipe = asked.load([])
     stage = tree.logs_stage(recipe)
@@ -84,6 +85,7 @@ def launch_parts(names: Sequence[str], asked: Asked) -> None:
     if asked.dry_run:
         say("nothing was started")
         return
+    settle(asked.folders.jobs, asked.machine, asked.wish.on, say)
     if UPLOAD in names and asked.logs is not None:
         tree.upload(asked.logs, volumes.opened(outputs, make=True), say)
         say(f"uploaded into {outputs}, as {place}")
@@ -133,7 +135,7 @@ def _run(
         shared=tree.shared(there, part),
     )
     say(f"{part}: job {job.id}")
-    start(job, asked.machine, asked.secrets(there))
+    start(job, asked.machine, asked.secrets(there), say)
     asked.show(job)
     return job
 
