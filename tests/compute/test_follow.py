@@ -134,6 +134,7 @@ def test_only_one_follows(made, machine) -> None:
     assert not job.is_followed()
 
 
+@pytest.mark.machines
 def test_a_limit_stops_it_from_here_too(made, machine) -> None:
     job, told = made(machine, steps=LONG, max_cost=0.1), []  # 100 s at this rate
     start(job, machine, {})
@@ -201,6 +202,7 @@ def test_secrets_stand_nowhere(made, machine, tmp_path, monkeypatch) -> None:
     end(job, machine, lambda line: None, PACE)
 
 
+@pytest.mark.machines
 def test_a_run_that_is_here_is_shipped_and_gone_on_with(made, machine, tmp_path):
     job = made(machine, steps=800)
     start(job, machine, {})
@@ -255,6 +257,7 @@ def test_the_last_lines_of_a_log_are_not_lost(made, machine) -> None:
     assert "Now play it" in job.log.read_text()
 
 
+@pytest.mark.machines
 def test_one_that_ignores_its_limit_is_ended(made, machine, monkeypatch) -> None:
     job = made(machine, steps=LONG, max_cost=0.1)
     start(job, machine, {})

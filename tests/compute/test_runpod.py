@@ -161,6 +161,7 @@ def test_without_a_key_it_says_where_one_is(
         machine.check(wish(tmp_path))
 
 
+@pytest.mark.machines
 def test_limits_and_failures_of_the_service_are_waited_out(
     service: RunPod, machine: RunpodMachine, tmp_path: Path
 ) -> None:
@@ -196,6 +197,7 @@ def test_an_image_that_does_not_come_up_says_what_runpod_says(
     assert service.costing() == [] and job.state.phase == "failed"
 
 
+@pytest.mark.machines
 def test_a_pod_that_dies_is_lost_with_what_was_fetched(
     service: RunPod, machine: RunpodMachine, tmp_path: Path
 ) -> None:
@@ -210,6 +212,7 @@ def test_a_pod_that_dies_is_lost_with_what_was_fetched(
     assert service.costing() == []
 
 
+@pytest.mark.machines
 def test_a_pod_ended_by_hand_is_told(
     service: RunPod, machine: RunpodMachine, tmp_path: Path
 ) -> None:
@@ -232,6 +235,7 @@ def test_an_interrupted_job_brings_its_results_and_ends_its_pod(
     assert service.costing() == []
 
 
+@pytest.mark.machines
 def test_nobody_follows_and_the_pod_stops_itself_and_keeps_its_results(
     service: RunPod, machine: RunpodMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +249,7 @@ def test_nobody_follows_and_the_pod_stops_itself_and_keeps_its_results(
     assert service.costing() == [] and service.made == 1 and pod.status == "TERMINATED"
 
 
+@pytest.mark.machines
 def test_what_was_fetched_ends_its_pod_itself(
     service: RunPod, machine: RunpodMachine, tmp_path: Path
 ) -> None:
@@ -265,6 +270,7 @@ def test_a_pod_that_nobody_ships_to_ends_itself(
     until(lambda: service.made == 1 and not service.costing())
 
 
+@pytest.mark.machines
 def test_results_that_cannot_be_fetched_stay_on_a_stopped_pod(
     service: RunPod, machine: RunpodMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
