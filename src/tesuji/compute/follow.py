@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tesuji.compute.base import ENDS, Status
 from tesuji.compute.job.folder import JobFolder
-from tesuji.compute.launch import MARKER, Say, deaf
+from tesuji.compute.launch import MARKER, Say, heard_once
 from tesuji.compute.machine import Machine
 from tesuji.core.errors import ComputeError, TesujiError
 from tesuji.core.files import write_json
@@ -38,16 +38,16 @@ def follow(
     where another process follows it, ComputeError where the machine cannot be given back.
     """
     pace = pace or Pace()
-    with job.followed():
+    with job.followed(), heard_once(say) as no_more:
         try:
             with _showing_log(job, machine, say, pace):
                 _watch(job, machine, say, pace)
+            no_more()
         except KeyboardInterrupt:
             if leave:
                 say(f"{job.id} goes on: `tesuji jobs attach {job.id}` shows it again")
                 return Status(job.state.phase)
-            with deaf(say):
-                return end(job, machine, say, pace, ask=True)
+            return end(job, machine, say, pace, ask=True)
         return end(job, machine, say, pace)
 
 

@@ -119,13 +119,12 @@ def start(
     one that was cut short; raises DataError where another process does so."""
     if job.state.phase in ENDS or job.state.phase == "running":
         return
-    with job.followed():
+    with job.followed(), heard_once(say):
         try:
             _start(job, machine, secrets)
         except KeyboardInterrupt:
             if not leave:
-                with deaf(say):
-                    _give_up(job, machine, "stopped", "stopped before it had begun")
+                _give_up(job, machine, "stopped", "stopped before it had begun")
             raise
 
 
@@ -146,15 +145,26 @@ def _give_up(job: JobFolder, machine: Machine, phase: Phase, why: str) -> None:
 
 
 @contextmanager
-def deaf(say: Say) -> Iterator[None]:
-    """Inside, Ctrl-C is answered and not obeyed: giving a machine back is not cut short."""
+def heard_once(say: Say) -> Iterator[Callable[[], None]]:
+    """Inside, the first Ctrl-C is obeyed and further ones are answered: giving a machine back is
+    not cut short. Once what this yields is called, none is obeyed."""
+    obeyed = False
 
     def answer(number: int, frame: object) -> None:
-        say("still stopping, so that nothing is left running")
+        nonlocal obeyed
+        if obeyed:
+            say("still stopping, so that nothing is left running")
+            return
+        obeyed = True
+        raise KeyboardInterrupt
+
+    def no_more() -> None:
+        nonlocal obeyed
+        obeyed = True
 
     before = signal.signal(signal.SIGINT, answer)
     try:
-        yield
+        yield no_more
     finally:
         signal.signal(signal.SIGINT, before)
 
