@@ -293,6 +293,7 @@ def test_the_next_launch_ends_what_a_killed_one_left(
 ) -> None:
     said: list[str] = []
     job = make_job(tmp_path, machine)
+    job.note(phase="shipping")
     machine.pods.make(job)  # and the laptop dies
     assert len(service.costing()) == 1
     settle(tmp_path / "jobs", machine, "runpod", said.append)
