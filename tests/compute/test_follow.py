@@ -92,6 +92,7 @@ def test_what_cannot_be_started_leaves_nothing(made, tmp_path: Path) -> None:
     assert job.state.phase == "failed" and job.state.released and machine.leftovers() == []
 
 
+@pytest.mark.machines
 def test_ctrl_c_stops_it_with_its_checkpoint_and_a_second_one_does_no_harm(
     made, machine, tmp_path: Path
 ) -> None:

@@ -102,6 +102,7 @@ def test_timeouts_cancelling_and_stopping_end_containers(
     until(lambda: not server.running())
 
 
+@pytest.mark.machines
 def test_a_preempted_function_is_told_and_goes_on_elsewhere(
     server: ModalServer, app: modal.App
 ) -> None:

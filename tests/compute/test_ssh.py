@@ -87,6 +87,7 @@ def test_only_what_is_missing_goes_and_comes(ssh: Ssh, tmp_path: Path) -> None:
     assert (back / "one.txt").read_text() == "two"
 
 
+@pytest.mark.machines
 def test_a_line_that_breaks_in_a_file_is_taken_up_and_no_file_is_half(
     there: Running, ssh: Ssh, tmp_path: Path
 ) -> None:
