@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tesuji.compute.base import Wish
-from tesuji.compute.hours import Bill, bill_by, work_of
-from tesuji.compute.prices import table_price
+from tesuji.compute.costs.hours import Bill, bill_by, work_of
+from tesuji.compute.costs.prices import table_price
 from tesuji.core.errors import ComputeError, TesujiError, first_line
 from tesuji.learners.model.load import quiet_libraries
 from tesuji.learners.model.sources import KNOWN

@@ -5,7 +5,7 @@ import datetime
 import pytest
 
 from tesuji.compute.base import Price, Wish
-from tesuji.compute.prices import price_of, table_price, words_of
+from tesuji.compute.costs.prices import price_of, table_price, words_of
 from tesuji.core.errors import ComputeError
 
 

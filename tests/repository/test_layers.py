@@ -31,8 +31,9 @@ ORDER = {
     "report": "words headline collect tables views page compare card",
     "pipeline": "plan parts settings earlier_runs heading step_context checks models steps workers "
     "forecast memory run sweep take_away",
-    "compute": "base prices hours remote job machine ssh runpod launch follow sweep modal "
+    "compute": "base costs remote job machine ssh runpod launch follow sweep modal "
     "sky registry modal_app",
+    "compute/costs": "prices hours",
     "compute/job": "folder wheel environment package",
     "compute/modal": "defaults errors gpus volumes tree image inside machine",
     "compute/ssh": "there address transport other_side machine",

@@ -18,12 +18,12 @@ from typing import TypeVar
 import modal
 
 from tesuji.compute.base import Wish
+from tesuji.compute.costs.prices import words_of
 from tesuji.compute.follow import follow
 from tesuji.compute.job.environment import load_own_keys, secrets_for
 from tesuji.compute.launch import Folders, prepare, start
 from tesuji.compute.modal.defaults import by_recipe
 from tesuji.compute.modal.machine import ModalMachine
-from tesuji.compute.prices import words_of
 from tesuji.compute.sweep import settle
 from tesuji.core.errors import ComputeError, TesujiError
 from tesuji.recipe.reading.load import load_recipe

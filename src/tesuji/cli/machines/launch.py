@@ -159,7 +159,7 @@ def _expected(
     """Say what it, or one part of it, will take and cost, by step; the hours. None without a GPU,
     and where the model's shape or the GPU's speed is not known."""
     from tesuji.cli.run.times import print_bill
-    from tesuji.compute.hours import bill_of
+    from tesuji.compute.costs.hours import bill_of
 
     if not wish.gpu:
         return None

@@ -13,7 +13,7 @@ from tesuji.core.errors import ComputeError, TesujiError
 
 if TYPE_CHECKING:
     from tesuji.compute.base import Price, Wish
-    from tesuji.compute.hours import Bill
+    from tesuji.compute.costs.hours import Bill
     from tesuji.pipeline.forecast.forecast import Forecast
     from tesuji.recipe.schema.recipe import Recipe
 
@@ -90,7 +90,7 @@ def wish_of(on: str, gpu: str, count: int, cloud: str) -> "Wish":
 
 def price_now(wish: "Wish") -> "Price":
     """As the machine's owner says now, where a key for it is here; else the table's."""
-    from tesuji.compute.prices import price_of
+    from tesuji.compute.costs.prices import price_of
     from tesuji.compute.registry import machine_for
 
     try:
@@ -104,14 +104,14 @@ def bill(recipe: "Recipe", wish: "Wish | None", runs: Path, config: Path | None)
     """What the recipe will take and cost there. Raises TesujiErrors."""
     if wish is None:
         return None
-    from tesuji.compute.hours import bill_of
+    from tesuji.compute.costs.hours import bill_of
 
     return bill_of(recipe, wish, price_now(wish), runs, config)
 
 
 def print_bill(bill: "Bill", wish: "Wish") -> None:
     """Hours, GPUs and dollars of each step, the sum, and how far it may be off."""
-    from tesuji.compute.prices import words_of
+    from tesuji.compute.costs.prices import words_of
     from tesuji.pipeline.forecast.elsewhere import FORMULA, IN_WORDS
 
     gpus = f"{wish.gpu} x {wish.count}" if wish.count > 1 else wish.gpu

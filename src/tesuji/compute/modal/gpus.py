@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tesuji.compute.base import Price, Wish
-from tesuji.compute.prices import CORES, GIB
+from tesuji.compute.costs.prices import CORES, GIB
 from tesuji.core.errors import ComputeError, did_you_mean
 
 MOST = 8  # GPUs in a container

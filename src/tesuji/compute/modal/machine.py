@@ -18,6 +18,7 @@ import modal
 from modal import exception
 
 from tesuji.compute.base import ENDS, PREFIX, Leftover, Price, Status, Wish
+from tesuji.compute.costs.prices import price_of
 from tesuji.compute.job.folder import JobFolder
 from tesuji.compute.job.package import CONSTRAINTS
 from tesuji.compute.modal import gpus
@@ -25,7 +26,6 @@ from tesuji.compute.modal.errors import speaking
 from tesuji.compute.modal.image import image_for
 from tesuji.compute.modal.inside import run_job
 from tesuji.compute.modal.volumes import CACHE, OUTPUTS, Names, bring, names, opened, read
-from tesuji.compute.prices import price_of
 from tesuji.compute.remote import EXIT, HEARTBEAT, LOG, ORDER, STOP
 from tesuji.core.errors import ComputeError, did_you_mean, first_line
 from tesuji.core.files import read_json, write_json
