@@ -25,8 +25,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """The system's Chromium, without a window. Where there is none the tests are skipped, unless
-    TESUJI_BROWSER says that there has to be one. Ended with each module: while it runs, nothing else
-    in this thread can use asyncio."""
+    TESUJI_BROWSER says that there has to be one. Ended with each module: while it runs, nothing
+    else in this thread can use asyncio."""
     if CHROMIUM is None and not os.environ.get("TESUJI_BROWSER"):
         pytest.skip("no chromium here; Debian's package `chromium` has it")
     sync_api = pytest.importorskip("playwright.sync_api")
