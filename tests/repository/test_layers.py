@@ -38,15 +38,17 @@ ORDER = {
     "compute/modal": "defaults errors gpus volumes tree image inside machine",
     "compute/ssh": "there address transport other_side machine",
     "compute/runpod": "guard calls catalogue key pod machine",
-    "serve": "dialect guard engine choices app",
+    "serve": "local model ui",
+    "serve/model": "dialect guard engine choices app",
+    "serve/ui": "house guard pages runs app",
     "cli": "console progress pushing data run machines experiments talk games doctor "
-    "evaluate browse take_away serve main",
+    "evaluate browse take_away serving main",
 }
 ROOMS = tuple(ORDER[""].split())
 BESIDE = {  # what stands beside the rooms, and the rooms that it may see
     "api": set(ROOMS) - {"cli"},
     "compute": {"core", "recipe", "pipeline"},
-    "serve": set(ROOMS) - {"cli"},
+    "serve": set(ROOMS) - {"cli"} | {"compute"},
 }
 MOST_ENTRIES = 15
 NOT_COUNTED = {"__init__.py", "__main__.py", "py.typed", "__pycache__"}

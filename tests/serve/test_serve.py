@@ -17,7 +17,7 @@ from tesuji.players.base import MoveRequest
 from tesuji.players.model import ModelPlayer
 from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.sections import PromptSection, SamplingSection
-from tesuji.serve.app import Offer, make_app
+from tesuji.serve.model.app import Offer, make_app
 
 KEY = "a-key-of-this-test"
 

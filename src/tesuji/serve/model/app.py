@@ -25,10 +25,10 @@ from tesuji.core.types import Sampled
 from tesuji.games.base import Game
 from tesuji.players.model import ModelPlayer
 from tesuji.players.prompting.chat_template import decode_reply, render_prompt
-from tesuji.serve.choices import choices_of
-from tesuji.serve.dialect import Answer, Asked, AskedChat, AskedText, problem, usage
-from tesuji.serve.engine import Ask, Busy, Engine, Ticket
-from tesuji.serve.guard import Guard
+from tesuji.serve.model.choices import choices_of
+from tesuji.serve.model.dialect import Answer, Asked, AskedChat, AskedText, problem, usage
+from tesuji.serve.model.engine import Ask, Busy, Engine, Ticket
+from tesuji.serve.model.guard import Guard
 
 DEFAULT_NAMES = ("", "default")
 HALF_CHARACTER = "\ufffd"
