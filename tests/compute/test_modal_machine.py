@@ -222,6 +222,8 @@ def test_what_cannot_be_is_refused_before_anything_is_asked_of_modal(
 FAULTS: list[tuple[str, Callable[[ModalServer], Any], str]] = [
     ("401", lambda s: setattr(s.world, "token", ("no", "body")), "does not accept the token"),
     ("403", lambda s: s.faults.answers.update(AppCreate=[Status.PERMISSION_DENIED]), "not let"),
+    ("409", lambda s: s.faults.answers.update(AppCreate=[Status.ABORTED]), "changed by another"),
+    ("409 name", lambda s: s.faults.answers.update(AppPublish=[Status.ALREADY_EXISTS]), "is there"),
     ("429", lambda s: s.faults.answers.update(AppCreate=[Status.RESOURCE_EXHAUSTED]), "no more"),
     ("full", lambda s: setattr(s.faults, "volume_bytes", 10), "no more of that"),
     ("image", lambda s: setattr(s.faults, "broken_image", "torch"), "does not build"),

@@ -34,7 +34,7 @@ ORDER = {
     "compute": "base costs remote job machine ssh runpod launch follow sweep modal "
     "sky registry modal_app",
     "compute/costs": "prices hours",
-    "compute/job": "folder wheel environment package",
+    "compute/job": "folder wheel environment package again",
     "compute/modal": "defaults errors gpus volumes tree image inside machine",
     "compute/ssh": "there address transport other_side machine",
     "compute/runpod": "guard calls catalogue key pod machine",

@@ -1,7 +1,7 @@
 """`tesuji launch RECIPE --on modal --only upload|preprocess|train|evaluate`, or `--all` of them:
 each a job of its own over one run folder in the volume, so that reading holds no GPU."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ class Asked:
     secrets: "Callable[[Recipe], dict[str, str]]"
     expect: "Callable[[Recipe, Wish, Price, str], float | None]"
     """Says what a part will take (empty: all of it); the hours."""
-    show: "Callable[[JobFolder], None]"
+    show: "Callable[[JobFolder, Mapping[str, str]], None]"
     """Follows a job to its end, and ends this program where that is a bad one."""
     command: str
     logs: Path | None
@@ -135,8 +135,9 @@ def _run(
         shared=tree.shared(there, part),
     )
     say(f"{part}: job {job.id}")
-    start(job, asked.machine, asked.secrets(there), say)
-    asked.show(job)
+    secrets = asked.secrets(there)
+    start(job, asked.machine, secrets, say)
+    asked.show(job, secrets)
     return job
 
 

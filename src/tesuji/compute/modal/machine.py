@@ -193,6 +193,10 @@ class ModalMachine:
             with outputs.batch_upload(force=True) as batch:
                 batch.put_file(io.BytesIO(b"stop"), f"/{job.id}/{STOP}")
 
+    def renew(self, job: JobFolder) -> bool:
+        """Modal tries again itself."""
+        return False
+
     def stop(self, job: JobFolder) -> None:
         """The app is stopped, and with it its containers; the volumes stay."""
         _stop_app(PREFIX + job.id)
