@@ -267,6 +267,8 @@ def test_prices_are_live_or_the_tables(server: ModalServer) -> None:
     live = ModalMachine().price(wish)
     assert live.source == "live"
     assert live.dollars_per_hour == pytest.approx(18 + 8 * 0.0473 + 64 * 0.008)
+    reading = ModalMachine().price(Wish("modal", cpus=4, memory_gb=16, readers=8))
+    assert reading.dollars_per_hour == pytest.approx(12 * 0.0473 + 32 * 0.008)
     server.world.rates = {}
     table = ModalMachine().price(wish)
     assert table.source == "table" and table.date
