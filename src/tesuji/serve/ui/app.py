@@ -22,7 +22,7 @@ from tesuji.serve.ui.guard import Guard
 from tesuji.serve.ui.house import House
 from tesuji.serve.ui.pages import STATIC, page
 
-PARTS = ("runs",)  # folders with a routes.py
+PARTS = ("runs", "play")  # folders with a routes.py
 
 
 def make_app(house: House) -> FastAPI:
@@ -65,4 +65,6 @@ async def _not_valid(request: Request, error: Any) -> Response:
 def _words(request: Request, status: int, words: str) -> Response:
     part = request.headers.get("hx-request") == "true"
     template = "parts/problem.html.j2" if part else "problem.html.j2"
-    return page(request.app.state.house, request, template, status, words=words)
+    told = page(request.app.state.house, request, template, status, words=words)
+    told.headers.update({"HX-Retarget": "#problem", "HX-Reswap": "innerHTML"} if part else {})
+    return told
