@@ -22,7 +22,7 @@ from tesuji.serve.ui.guard import Guard
 from tesuji.serve.ui.house import House
 from tesuji.serve.ui.pages import STATIC, page
 
-PARTS = ("runs",)  # folders with a routes.py
+PARTS = ("runs", "games", "doctor")  # folders with a routes.py
 
 
 def make_app(house: House) -> FastAPI:
