@@ -22,7 +22,7 @@ from tesuji.serve.ui.guard import Guard
 from tesuji.serve.ui.house import House
 from tesuji.serve.ui.pages import STATIC, page
 
-PARTS = ("runs", "games", "doctor")  # folders with a routes.py
+PARTS = ("runs", "games", "new", "doctor")  # folders with a routes.py
 
 
 def make_app(house: House) -> FastAPI:
@@ -63,6 +63,10 @@ async def _not_valid(request: Request, error: Any) -> Response:
 
 
 def _words(request: Request, status: int, words: str) -> Response:
-    part = request.headers.get("hx-request") == "true"
-    template = "parts/problem.html.j2" if part else "problem.html.j2"
-    return page(request.app.state.house, request, template, status, words=words)
+    """A page, or where a part of one was asked for, words for the place that all pages have."""
+    house: House = request.app.state.house
+    if request.headers.get("hx-request") != "true":
+        return page(house, request, "problem.html.j2", status, words=words)
+    part = page(house, request, "parts/problem.html.j2", status, words=words)
+    part.headers.update({"HX-Retarget": "#problem", "HX-Reswap": "innerHTML"})
+    return part

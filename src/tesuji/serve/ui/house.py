@@ -10,12 +10,13 @@ from tesuji.core.errors import DataError, did_you_mean
 
 @dataclass
 class House:
-    """One server's own. `runs` holds the run folders; with a `token` all requests need it; `csrf`
-    is what forms of this server's own pages carry."""
+    """One server's own. `runs` holds the run folders, new recipes are written into `recipes`; with
+    a `token` all requests need it; `csrf` is what forms of this server's own pages carry."""
 
     runs: Path
     host: str = "127.0.0.1"
     token: str | None = None
+    recipes: Path = Path()
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     _closing: list[Callable[[], None]] = field(default_factory=list)
 
