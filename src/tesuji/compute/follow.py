@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tesuji.compute.base import ENDS, Status
+from tesuji.compute.base import ENDS, GoneError, Status
 from tesuji.compute.job.folder import JobFolder
 from tesuji.compute.launch import MARKER, Say, heard_once
 from tesuji.compute.machine import Machine
@@ -40,8 +40,9 @@ def follow(
     pace = pace or Pace()
     with job.followed(), heard_once(say) as no_more:
         try:
-            with _showing_log(job, machine, say, pace):
-                _watch(job, machine, say, pace)
+            if not job.state.whole:  # else there is nothing left to hear of it
+                with _showing_log(job, machine, say, pace):
+                    _watch(job, machine, say, pace)
             no_more()
         except KeyboardInterrupt:
             if leave:
@@ -55,11 +56,13 @@ def end(
     job: JobFolder, machine: Machine, say: Say, pace: Pace | None = None, *, ask: bool = False
 ) -> Status:
     """Bring the results and give the machine back, for a job that has ended, or (`ask`) that is
-    told to stop now. May be called again where it was cut short."""
+    told to stop now. May be called again where it was cut short: results that are here are not
+    asked for again."""
     pace = pace or Pace()
     if ask and job.state.phase not in ENDS:
         _ask_to_stop(job, machine, say, pace)
-    _try(lambda: fetch(job, machine), say, pace, "the results cannot be fetched")
+    if not job.state.whole:
+        _try(lambda: fetch(job, machine), say, pace, "the results cannot be fetched")
     problem = _try(lambda: machine.stop(job), say, pace, "the machine cannot be given back")
     if problem:
         raise ComputeError(
@@ -72,9 +75,9 @@ def end(
 
 def fetch(job: JobFolder, machine: Machine) -> Path:
     """Bring what has come of it to the run folder; where that is."""
-    run = Path(job.job.runs) / job.job.run
+    run, over = Path(job.job.runs) / job.job.run, job.state.phase in ENDS
     machine.fetch(job, run.parent)
-    job.note(fetched=time.time())
+    job.note(fetched=time.time(), whole=over)
     if run.is_dir():
         write_json(run / MARKER, {"id": job.id, "on": job.job.wish.on, "gpu": job.job.wish.gpu})
     return run
@@ -83,7 +86,7 @@ def fetch(job: JobFolder, machine: Machine) -> Path:
 def _watch(job: JobFolder, machine: Machine, say: Say, pace: Pace) -> None:
     """Look until it has ended; fetch now and then; ask it to stop where it costs too much."""
     fetched, told_at, silent = time.monotonic(), 0.0, False
-    while True:
+    while job.state.phase not in ENDS:
         try:
             state = job.note_status(machine.status(job))
             silent = False
@@ -137,6 +140,9 @@ def _try(call: Callable[[], object], say: Say, pace: Pace, words: str) -> str:
     for attempt in range(pace.tries):
         try:
             call()
+        except GoneError as error:
+            problem = str(error)
+            break
         except TesujiError as error:
             problem = str(error)
             time.sleep(min(30.0, pace.look * 2**attempt))
@@ -173,6 +179,7 @@ def _read_log(
                 say(visible(redact(line)))
             if job.state.phase in ENDS:
                 return
-        except ComputeError:  # `_watch` tells it; what is left of the log is asked for again
-            pass
+        except ComputeError as error:  # `_watch` tells it; what is left is asked for again
+            if isinstance(error, GoneError) and job.state.phase in ENDS:
+                return
         over.wait(pace.look)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tesuji.compute.base import ENDS, PREFIX, Leftover, Price, Status, Wish
+from tesuji.compute.base import ENDS, PREFIX, GoneError, Leftover, Price, Status, Wish
 from tesuji.compute.job.folder import JobFolder
 from tesuji.compute.runpod.calls import KEY, Api
 from tesuji.compute.runpod.catalogue import CLOUDS, dollars, has_stock, no_capacity, pick
@@ -93,23 +93,28 @@ class RunpodMachine:
     def logs(self, job: JobFolder, offset: int) -> Iterator[tuple[int, str]]:
         """The job's log from a byte on."""
         pod = self._known(job)
-        if pod is None or not pod["ssh"]["direct"]:
+        if pod is None:
+            raise GoneError("its pod is gone", where=job.id)
+        if not pod["ssh"]["direct"]:
             raise ComputeError("its pod does not run", where=job.id)
         return self._there(job, pod).logs(offset)
 
     def fetch(self, job: JobFolder, runs: Path) -> None:
-        """Bring the run folder; from a pod that was stopped, too, which then is ended."""
-        pod = self._known(job)
+        """Bring the run folder; from a pod that was stopped, too, which then is ended. One whose
+        end is noted here, and whose results are, may end by itself from then on."""
+        if job.state.whole and (runs / job.job.run).is_dir():
+            return  # its pod may be gone by now
+        pod, over = self._known(job), job.state.phase in ENDS
         if pod is None:
-            raise ComputeError("its pod is gone, and its disk with it", where=job.id)
+            raise GoneError("its pod is gone, and its disk with it", where=job.id)
         job.note(handle={"home": "no"})
         there = self._there(job, self.pods.ready(job, pod["id"]))
-        over = there.fetch(runs) or job.state.phase in ENDS
-        job.note(handle={"home": "yes"})
+        there.fetch(runs)
+        job.note(handle={"home": "yes"}, whole=over)
+        if over:
+            there.ssh.ask("mark", there.root, "home")
         if job.state.released:
             self._end(job, pod)
-        elif over:
-            there.ssh.ask("mark", there.root, "home")  # the pod may end by itself now
 
     def interrupt(self, job: JobFolder) -> None:
         """Ask it to stop with a checkpoint."""
@@ -118,14 +123,14 @@ class RunpodMachine:
 
     def stop(self, job: JobFolder) -> None:
         """Delete the pod; where its results could not be fetched, stop it and keep its disk."""
-        for pod in self.pods.of(job):
+        for pod in (found := self.pods.of(job)):
             if job.state.handle.get("home") == "no" and pod["status"] in ("RUNNING", "EXITED"):
                 self.pods.api.act(pod["id"], "stop")
                 words = f"its results are on the stopped pod {pod['id']}, whose disk costs a little"
                 job.note(message=f"{words}: `tesuji jobs fetch {job.id}` brings them and ends it")
             else:
                 self._end(job, pod)
-        if job.state.started is not None and not job.state.released:
+        if found and job.state.started is not None and not job.state.released:
             job.note(ended=time.time())
         if job.state.handle.get("home") != "no":
             forget(job.id)

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tesuji.compute.base import PREFIX
+from tesuji.compute.base import PREFIX, GoneError
 from tesuji.compute.job.folder import JobFolder
 from tesuji.compute.runpod import guard
 from tesuji.compute.runpod.calls import Api, Refused, Unsure
@@ -125,7 +125,7 @@ class Pods:
         while True:
             pod = self.api.pod(pod_id)
             if pod is None:
-                raise ComputeError(f"its pod {pod_id} is gone", where=job.id)
+                raise GoneError(f"its pod {pod_id} is gone", where=job.id)
             if pod["status"] == "RUNNING" and pod["ssh"]["direct"]:
                 return pod
             if pod["status"] == "EXITED":
@@ -138,7 +138,8 @@ class Pods:
         said = "; ".join(self.api.said(pod["id"], "system")) or "it says nothing"
         what = f"its pod {pod['id']} does not come up ({pod['status']}): {said}"
         hint = f"the image is {pod['image']}: another is named by --option image=..."
-        return ComputeError(what, where=job.id, hint=hint)
+        kind = GoneError if pod["status"] == "ERROR" else ComputeError
+        return kind(what, where=job.id, hint=hint)
 
 
 def seconds_of(stamp: str | None) -> float | None:
