@@ -29,7 +29,9 @@ def init(
         list[str] | None, typer.Argument(help="Answers given already, as key=value.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="File to write; default: NAME.yaml.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: take what stands there.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Ask nothing: take what stands there.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file.")] = False,
 ) -> None:
     """Make a recipe of your own from one that comes with Tesuji: a few questions, a file with

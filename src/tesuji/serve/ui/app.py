@@ -16,10 +16,10 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from tesuji.core.errors import DataError, GameError, TesujiError
+from tesuji.core.errors import GameError, TesujiError
 from tesuji.core.redact import redact
 from tesuji.serve.ui.guard import Guard
-from tesuji.serve.ui.house import House
+from tesuji.serve.ui.house import House, NotHere
 from tesuji.serve.ui.pages import STATIC, page
 
 PARTS = ("runs", "games", "new", "doctor")  # folders with a routes.py
@@ -47,7 +47,7 @@ def make_app(house: House) -> FastAPI:
 
 async def _told(request: Request, error: Any) -> Response:
     """An error that is the user's to mend: its words, in a page or in a part of one."""
-    status = 404 if isinstance(error, DataError | GameError) else 400
+    status = 404 if isinstance(error, NotHere | GameError) else 400
     return _words(request, status, redact(str(error)))
 
 

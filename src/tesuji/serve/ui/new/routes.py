@@ -12,7 +12,6 @@ from tesuji.serve.ui.pages import page
 from tesuji.serve.ui.runs.processes import start
 
 
-
 async def _answers(request: Request) -> dict[str, str]:
     """The form, its texts only."""
     async with request.form() as form:
