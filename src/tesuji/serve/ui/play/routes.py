@@ -1,7 +1,7 @@
 """Playing: who sits where, and the table itself."""
 
 import secrets
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
@@ -74,7 +74,7 @@ def _playing(routes: APIRouter, house: House, tables: Tables) -> None:
     def shown(request: Request, name: str, table: Table, template: str = "table") -> Response:
         now, setting = table.now(), table.setting
         view = view_of(setting, now)
-        values = {"name": name, "now": now, "setting": setting, "view": view}
+        values: dict[str, Any] = {"name": name, "now": now, "setting": setting, "view": view}
         return page(house, request, f"play/{template}.html.j2", person=PERSON, **values)
 
     @routes.get("/{name}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from tesuji.core.errors import DataError
 from tesuji.core.types import Episode
 from tesuji.episodes.store import EpisodeWriter
+from tesuji.serve.ui.house import NotHere
 from tesuji.serve.ui.play.table import Setting, Table
 
 MOST = 200
@@ -45,13 +46,13 @@ class Tables:
         return name
 
     def get(self, name: str) -> Table:
-        """The table, looked at now. Raises DataError where it is gone."""
+        """The table, looked at now. Raises NotHere where it is gone."""
         with self._lock:
             table = self._tables.get(name)
             gone = self._cleared(but=name)
         _close(gone)
         if table is None:
-            raise DataError("there is no such table any more", hint="begin a new match")
+            raise NotHere("there is no such table any more", hint="begin a new match")
         table.used = time.monotonic()
         return table
 
