@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from ui_site import Site, open_site
+from ui_site import Site, fits, open_site, serious_findings
 
 from tesuji.serve.ui.house import House
 
@@ -84,5 +84,5 @@ def test_a_page_that_is_not_there_says_so_in_a_page(site: Site) -> None:
 def test_the_first_page_in_a_browser(site: Site, looked_at: Any) -> None:
     looked_at.goto(site.url)
     assert looked_at.title() == "Runs · Tesuji"
-    wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-    assert looked_at.evaluate(wide)
+    assert fits(looked_at)
+    assert serious_findings(looked_at) == []
