@@ -35,13 +35,13 @@ ORDER = {
     "compute": "base costs remote job machine ssh runpod launch follow sweep modal "
     "sky registry modal_app",
     "compute/costs": "prices hours",
-    "compute/job": "folder wheel environment package",
+    "compute/job": "folder wheel environment package again",
     "compute/modal": "defaults errors gpus volumes tree image inside machine",
     "compute/ssh": "there address transport other_side machine",
     "compute/runpod": "guard calls catalogue key pod machine",
     "serve": "local model ui",
     "serve/model": "dialect guard engine choices app",
-    "serve/ui": "house guard pages runs replay games ladder new doctor app",
+    "serve/ui": "house guard pages runs replay play games ladder new doctor app",
     "cli": "console progress pushing data run machines experiments talk games doctor "
     "evaluate browse take_away serving main",
 }
