@@ -31,7 +31,7 @@ def read_page(file: Path, number: int, between: tuple[str, str] | None = None) -
     for a line in it that is no match."""
     first = (number - 1) * A_PAGE
     wanted = _between(file, between) if between else _lines(file)
-    matches = []
+    matches: list[dict[str, Any]] = []
     for place, (line, text) in enumerate(wanted):
         if place >= first + A_PAGE:
             return EpisodePage(matches, first + 1, True)
