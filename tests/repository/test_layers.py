@@ -41,7 +41,7 @@ ORDER = {
     "compute/runpod": "guard calls catalogue key pod machine",
     "serve": "local model ui",
     "serve/model": "dialect guard engine choices app",
-    "serve/ui": "house guard pages runs play games new doctor app",
+    "serve/ui": "house guard pages runs replay play games ladder new doctor app",
     "cli": "console progress pushing data run machines experiments talk games doctor "
     "evaluate browse take_away serving main",
 }
