@@ -35,13 +35,14 @@ ORDER = {
     "compute": "base costs remote job machine ssh runpod launch follow sweep modal "
     "sky registry modal_app",
     "compute/costs": "prices hours",
-    "compute/job": "folder wheel environment package",
+    "compute/job": "folder wheel environment package again",
     "compute/modal": "defaults errors gpus volumes tree image inside machine",
     "compute/ssh": "there address transport other_side machine",
     "compute/runpod": "guard calls catalogue key pod machine",
-    "serve": "local model ui",
+    "serve": "local model env ui",
     "serve/model": "dialect guard engine choices app",
-    "serve/ui": "house guard pages runs play games new doctor app",
+    "serve/env": "messages guard json_rpc bout offer environment sessions app",
+    "serve/ui": "house guard pages runs replay play games ladder new doctor app",
     "cli": "console progress pushing data run machines experiments talk games doctor "
     "evaluate browse take_away serving main",
 }
