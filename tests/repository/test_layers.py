@@ -28,7 +28,8 @@ ORDER = {
     "reward_model pairs rl export",
     "evaluation": "shares prompt_files held_out results bfcl_summary matches questions metrics "
     "evaluate",
-    "report": "words headline collect tables views page compare card",
+    "report": "words headline collect tables views live page compare card",
+    "report/live": "buckets columns reader charts",
     "pipeline": "plan parts settings earlier_runs heading step_context checks models steps workers "
     "forecast memory run sweep take_away",
     "compute": "base costs remote job machine ssh runpod launch follow sweep modal "
