@@ -17,10 +17,11 @@ from places import SOURCE
 # free of circles, in whatever order.
 ORDER = {
     "": "core recipe games players episodes logs datasets learners evaluation report pipeline cli",
-    "recipe": "schema reading reference",
+    "recipe": "schema reading questions reference",
     "players": "base prompting sampling basic search mafia poker endpoint vllm registry model "
     "guarded_player chat by_game",
-    "episodes": "store transcript show results reply_rules arena in_order rewards schedule cluster",
+    "episodes": "store transcript show results reply_rules arena in_order rewards schedule cluster "
+    "sample",
     "logs": "base numbers files opening json_values records summary poker formats synthetic "
     "registry accept jobs readers importing",
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
@@ -35,13 +36,13 @@ ORDER = {
     "compute": "base costs remote job machine ssh runpod launch follow sweep modal "
     "sky registry modal_app",
     "compute/costs": "prices hours",
-    "compute/job": "folder wheel environment package",
+    "compute/job": "folder wheel environment package again",
     "compute/modal": "defaults errors gpus volumes tree image inside machine",
     "compute/ssh": "there address transport other_side machine",
     "compute/runpod": "guard calls catalogue key pod machine",
     "serve": "local model ui",
     "serve/model": "dialect guard engine choices app",
-    "serve/ui": "house guard pages runs app",
+    "serve/ui": "house guard pages runs play games new doctor app",
     "cli": "console progress pushing data run machines experiments talk games doctor "
     "evaluate browse take_away serving main",
 }

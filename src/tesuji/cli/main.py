@@ -36,6 +36,7 @@ INTERRUPTED = 130  # what a shell expects of a program stopped by Ctrl-C; typer 
 # Command → (its module in cli/, its words in the list).
 COMMANDS = {
     "run": ("run.command", "Run a recipe: data, training, evaluation, report."),
+    "init": ("browse.init", "Make a recipe of your own: a few questions, a file with comments."),
     "estimate": ("run.estimate", "Estimate the memory of a run on each GPU, without weights."),
     "launch": ("machines.launch", "Run a recipe on a rented machine: Modal, RunPod, any by ssh."),
     "jobs": ("machines.jobs", "What runs elsewhere: logs, results, cost; stop it."),

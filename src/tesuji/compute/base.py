@@ -33,6 +33,8 @@ class Wish:
     """Dollars after which the run is stopped, with a checkpoint."""
     options: dict[str, str] = field(default_factory=dict)
     """The machine's own: `cloud`, `region`, `experiment`, ..."""
+    readers: int = 0
+    """Small containers beside it that read logs, at most; they cost as well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,13 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from tesuji.core.errors import DataError, GameError, TesujiError
+from tesuji.core.errors import GameError, TesujiError
 from tesuji.core.redact import redact
 from tesuji.serve.ui.guard import Guard
-from tesuji.serve.ui.house import House
+from tesuji.serve.ui.house import House, NotHere
 from tesuji.serve.ui.pages import STATIC, page
 
-PARTS = ("runs",)  # folders with a routes.py
+PARTS = ("runs", "play", "games", "new", "doctor")  # folders with a routes.py
 
 
 def make_app(house: House) -> FastAPI:
@@ -47,7 +47,7 @@ def make_app(house: House) -> FastAPI:
 
 async def _told(request: Request, error: Any) -> Response:
     """An error that is the user's to mend: its words, in a page or in a part of one."""
-    status = 404 if isinstance(error, DataError | GameError) else 400
+    status = 404 if isinstance(error, NotHere | GameError) else 400
     return _words(request, status, redact(str(error)))
 
 
@@ -63,6 +63,10 @@ async def _not_valid(request: Request, error: Any) -> Response:
 
 
 def _words(request: Request, status: int, words: str) -> Response:
-    part = request.headers.get("hx-request") == "true"
-    template = "parts/problem.html.j2" if part else "problem.html.j2"
-    return page(request.app.state.house, request, template, status, words=words)
+    """A page, or where a part of one was asked for, words for the place that all pages have."""
+    house: House = request.app.state.house
+    if request.headers.get("hx-request") != "true":
+        return page(house, request, "problem.html.j2", status, words=words)
+    part = page(house, request, "parts/problem.html.j2", status, words=words)
+    part.headers.update({"HX-Retarget": "#problem", "HX-Reswap": "innerHTML"})
+    return part

@@ -1,7 +1,15 @@
-// What every page needs: an answer that is an error is told, in words, where it can be read.
+// What every page needs: problems are told in words, in the one place for them, until the next
+// request goes well.
 "use strict";
-document.addEventListener("htmx:after:request", async (event) => {
-  const { response } = event.detail.ctx;
-  const place = document.getElementById("problem");
-  if (!response || response.status < 400) place.replaceChildren();
-});
+(() => {
+  const place = () => document.getElementById("problem");
+  document.addEventListener("htmx:after:request", (event) => {
+    const { response } = event.detail.ctx;
+    if (response && response.status < 400) place().replaceChildren();
+  });
+  document.addEventListener("htmx:error", (event) => {
+    const error = event.detail.error;
+    if (error && error.name === "AbortError") return;
+    place().textContent = "The server does not answer. Is `tesuji ui` still running?";
+  });
+})();
