@@ -1,5 +1,5 @@
-"""What the list of runs says of each: read once, and again when its manifest or its state is another
-one."""
+"""What the list of runs says of each: read once, and again when its manifest or its state has
+changed."""
 
 import threading
 from collections.abc import Iterable, Sequence
