@@ -89,7 +89,7 @@ def test_a_log_written_anew_is_read_anew(log: Path) -> None:
 
 def test_stages_and_gaps_and_several_metrics_at_one_step(log: Path) -> None:
     text = line(1, loss=1.0) + line(1, eval_loss=2.0) + line(1, "rl", reward=0.5, loss=None)
-    log.write_text(text + line(0, "rl", reward=0.25))
+    log.write_text(text + line(0, "rl", reward=0.25, once=1.0) + line(2, loss=0.5))
     reader = MetricReader(log)
     reader.read()
     assert of(reader, "reward", "rl") == [(0, 0.25), (1, 0.5)]
@@ -201,9 +201,10 @@ def test_a_stream_gets_whole_lines_from_where_it_was(log: Path) -> None:
 
 def test_secrets_and_control_characters_in_names_are_not_shown(log: Path) -> None:
     token = "hf_" + "a" * 30
-    log.write_text(line(1, "s\x1b[31m", **{token: 1.0}))
+    log.write_text("".join(line(step, "s\x1b[31m", **{token: 1.0}) for step in (1, 2)))
     reader = MetricReader(log)
     reader.read()
+    assert len(charts(reader)) == 1
     shown = json.dumps(charts(reader)) + json.dumps(points(last_rows(log)))
     assert token not in shown and "u001b" not in shown
 

@@ -42,7 +42,8 @@ ORDER = {
     "compute/runpod": "guard calls catalogue key pod machine",
     "serve": "local model ui",
     "serve/model": "dialect guard engine choices app",
-    "serve/ui": "house guard pages runs play games new doctor app",
+    "serve/ui": "house server guard pages runs play games new doctor app",
+    "serve/ui/runs": "processes overview listing live one_run paging rows files actions routes",
     "cli": "console progress pushing data run machines experiments talk games doctor "
     "evaluate browse take_away serving main",
 }

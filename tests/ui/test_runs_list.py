@@ -76,7 +76,7 @@ def test_states_are_told_apart(few: Site) -> None:
         with RunFolder(few.house.runs / "run-001").locked():
             page = client.get("/").text
             assert "<h2>Running now" in page and 'class="state running"' in page
-            assert "now <strong>sft</strong>" in client.get("/runs/now").text
+            assert "now <strong>sft</strong>" in client.get("/now").text
         assert 'class="state running"' not in client.get("/").text
 
 

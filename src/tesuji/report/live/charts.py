@@ -11,13 +11,14 @@ MOST_CHARTS = 60
 
 
 def charts(reader: MetricReader) -> list[dict[str, Any]]:
-    """The charts in order, each `{metric, title, lines: [{label, x, y}]}`: steps and values. What
-    was logged once stands there as one point."""
+    """The charts in order, each `{metric, title, lines: [{label, x, y}]}`: steps and values; of
+    metrics that some stage logged at least twice."""
     lines: dict[str, list[dict[str, Any]]] = {}
     for (stage, metric), (steps, values) in reader.points().items():
         name, label = line_of(stage, metric)
         if steps:
             lines.setdefault(name, []).append({"label": label, "x": steps, "y": values})
+    lines = {n: some for n, some in lines.items() if any(len(one["x"]) > 1 for one in some)}
     found = [
         {"metric": name, "title": title, "lines": lines[name]}
         for name, title in list(in_order(lines).items())[:MOST_CHARTS]

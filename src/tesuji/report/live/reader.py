@@ -59,6 +59,11 @@ class MetricReader:
         with self._lock:
             return {name: one.points() for name, one in self.series.items()}
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """The number of the file that was read, and the byte up to which."""
+        return self._file[1], self._end
+
     def _plan(self, file: IO[bytes]) -> None:
         """Put down what has come since the last look, up to the end of its last whole line."""
         about = _stat(file)
@@ -113,6 +118,8 @@ def rows_since(path: Path, offset: int, most: int = LONGEST) -> tuple[list[Any],
     except OSError:
         return [], offset
     end = text.rfind(b"\n") + 1
+    if not end and len(text) == most:
+        return [], offset + most  # a line without end is passed over
     return rows(text[:end]), offset + end
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from tesuji.core.redact import safe_all
 from tesuji.serve.ui.house import House
 from tesuji.serve.ui.pages import page
 from tesuji.serve.ui.runs.overview import Overview, Overviews
@@ -30,7 +31,7 @@ def router(house: House, overviews: Overviews) -> APIRouter:
         part = request.headers.get("hx-request") == "true"
         return page(house, request, f"runs/{'rows' if part else 'list'}.html.j2", **values)
 
-    @routes.get("/runs/now")
+    @routes.get("/now")
     def now(request: Request) -> Response:
         """What is running now, again and again."""
         return page(house, request, "runs/now.html.j2", running=_running(overviews))
@@ -73,13 +74,13 @@ def told(one: Overview) -> dict[str, Any]:
     return {
         "name": one.name,
         "state": far.state,
-        "problem": far.problem,
+        "problem": safe_all(far.problem),
         "game": one.game,
         "model": one.model,
         "updated": time.strftime("%Y-%m-%d %H:%M", time.localtime(one.changed)),
         "done": far.done,
         "planned": len(far.stages),
-        "now": far.now.name if far.now else "",
+        "now": safe_all(far.now.name) if far.now else "",
         "headline": one.headline,
         "pace": one.pace,
     }
