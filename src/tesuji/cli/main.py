@@ -51,6 +51,7 @@ COMMANDS = {
     ),
     "chat": ("talk.chat", "Talk with a run's model, or any other."),
     "serve": ("serving.model", "Serve a run's model to other programs, in the OpenAI dialect."),
+    "env": ("serving.env", "Serve a game to other people's trainers, as an OpenEnv environment."),
     "ui": ("serving.ui", "Open the pages of all runs in the browser: watch, look, play."),
     "merge": ("take_away.merge", "Merge a run's adapter into its base."),
     "export": ("take_away.export", "Write a run's model for other programs."),

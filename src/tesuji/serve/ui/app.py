@@ -22,7 +22,7 @@ from tesuji.serve.ui.guard import Guard
 from tesuji.serve.ui.house import House, NotHere
 from tesuji.serve.ui.pages import STATIC, page
 
-PARTS = ("runs", "play", "games", "new", "doctor")  # folders with a routes.py
+PARTS = ("runs", "replay", "play", "games", "ladder", "new", "doctor")  # folders with a routes.py
 
 
 def make_app(house: House) -> FastAPI:
