@@ -95,7 +95,7 @@ def asset(name: str) -> str:
 
 def board_script_hash() -> str:
     """What a Content-Security-Policy calls the one script of a report."""
-    return _csp_hash(_asset("board.js"))
+    return _csp_hash(asset("board.js"))
 
 
 def _csp_hash(script: str) -> str:
