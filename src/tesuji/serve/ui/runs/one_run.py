@@ -39,8 +39,9 @@ def router(house: House) -> APIRouter:
         except NotHere:
             if not _is_starting(house, folder):
                 raise
-            values = {"name": name, "going": doing(folder).anybody, "log": tail(folder / LOG)}
-            return page(house, request, "runs/starting.html.j2", **values)
+            going, log = doing(folder).anybody, tail(folder / LOG)
+            starting = "runs/starting.html.j2"
+            return page(house, request, starting, name=name, going=going, log=log)
         return page(house, request, "runs/run.html.j2", **_whole(folder))
 
     @routes.get("/runs/{name}/state")

@@ -19,6 +19,7 @@ REFUSED = {"file", "line", "kind", "reason", "detail"}  # what a row of the quar
 def shown(line: Line) -> dict[str, Any]:
     """A row as a template shows it, its texts safe: `kind` says which of the rest it has."""
     row = None if line.cut else _parsed(line.text)
+    told: dict[str, Any]
     if not isinstance(row, dict):
         text = line.text.decode("utf-8", errors="replace")
         return _safe({"kind": "text", "text": _short(text), "cut": line.cut, "facts": []}, line)
