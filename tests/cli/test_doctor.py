@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hub_server import serving, use_hub
+from runpod_server.server import KEY, runpod
 
 from tesuji.cli.doctor import command as doctor
 from tesuji.cli.main import main
@@ -116,6 +117,20 @@ def test_a_missing_key_is_told_with_the_way_to_one(
         monkeypatch.delenv(name, raising=False)
     found = _looked_at(capsys, "--for", purpose)
     assert found[part]["state"] == "bad" and "not set: " in found[part]["words"]
+    assert sum("RUNPOD_API_KEY" in str(one) or "token" in str(one) for one in found.values()) <= 1
+
+
+def test_a_key_that_is_taken_is_told_with_what_still_costs(tmp_path, monkeypatch, capsys):
+    with runpod(tmp_path / "pods") as service:
+        monkeypatch.setenv("TESUJI_RUNPOD_URL", service.url)
+        monkeypatch.setenv("RUNPOD_API_KEY", KEY)
+        found = _looked_at(capsys, "--for", "runpod")
+        assert found["runpod answers"]["state"] == "ok"
+        assert "the key is taken" in found["runpod answers"]["words"]
+        monkeypatch.setenv("RUNPOD_API_KEY", "rpa_another")
+        found = _looked_at(capsys, "--for", "runpod")
+        assert found["runpod answers"]["state"] == "bad"
+        assert "does not take the key" in found["runpod answers"]["words"]
 
 
 def test_another_purpose_is_refused(capsys):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from places import RECIPES
 
 from tesuji.cli.main import main
 
@@ -35,6 +36,7 @@ def test_estimate_prints_hours_and_dollars_on_a_rented_machine(capsys, monkeypat
     assert main(words) == 0
     out = capsys.readouterr().out
     assert "On modal, A100-40GB x 2" in out and "MFU" in out and "of 2026-" in out
+    assert max(map(len, out.splitlines())) <= 80
     assert main([*words, "--json"]) == 0
     bill = json.loads(capsys.readouterr().out)["bill"]
     rate = bill["price"]["dollars_per_hour"]
@@ -53,6 +55,24 @@ def test_estimate_prints_hours_and_dollars_on_a_rented_machine(capsys, monkeypat
 def test_estimate_refuses_what_cannot_be_priced(more, message, capsys):
     assert main(["estimate", "tictactoe/tiny-grpo", *more]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_estimate_takes_from_the_recipe_what_is_to_be_rented(tmp_path, capsys):
+    recipe = tmp_path / "mine.yaml"
+    modal = "{gpu: {type: T4, count: 2}, cpus: 8, memory: 65536, timeout: 60}"
+    text = (RECIPES / "tictactoe" / "tiny-grpo.yaml").read_text()
+    recipe.write_text(f"{text}\nmodal: {modal}\n")
+    assert main(["estimate", str(recipe), "--on", "modal", "--json"]) == 0
+    bill = json.loads(capsys.readouterr().out)["bill"]
+    told = 2 * 0.59 + 8 * 0.047 + 64 * 0.008
+    assert bill["price"]["dollars_per_hour"] == pytest.approx(told)
+    assert {step["gpus"] for step in bill["steps"]} == {2}
+    assert main(["estimate", str(recipe), "--on", "modal", "--gpu", "L4"]) == 0
+    out = capsys.readouterr().out
+    assert "On modal, L4" in out and "stopped before its end, after 0.0166667 hours" in out
+    assert main(["estimate", str(recipe), "--on", "modal", "--gpu", "A9"]) == 2
+    err = capsys.readouterr().err
+    assert "Modal has no GPU 'A9'" in err and "L40S" in err and "4090" not in err
 
 
 @pytest.mark.slow

@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from modal_server import can_run, served_modal
+from modal_server import ModalServer, can_run, served_modal
 from tiny_jobs import write_recipe
+
+from tesuji.core.files import read_json
 
 pytestmark = pytest.mark.skipif(not can_run(), reason="no mounts of one's own on this machine")
 
@@ -35,6 +37,34 @@ def test_a_recipe_trains_and_its_results_come_home(tmp_path: Path) -> None:
         assert server.running() == [] and server.unimplemented == []
     assert "sft: 3 steps" in done.stdout
     assert list((tmp_path / "runs" / "small").glob("stages/*/final/model.safetensors"))
+
+
+@pytest.mark.machines
+def test_a_config_trains_and_its_model_is_judged(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path)
+    with served_modal() as server:
+        done = modal_run(
+            tmp_path, "train_with_config", "--config-path", recipe.name, "--overrides",
+            "stages.sft.max_steps=3 name=mine",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "sft: 3 steps" in done.stdout and "tesuji-outputs" in names(server)
+        model = "runs/mine/stages/00-sft/final"
+        judged = modal_run(
+            tmp_path, "evaluate", "--env", "openspiel/tiny-ppo", "--model", model,
+            "--num-examples", "2",
+        )  # fmt: skip
+        assert judged.returncode == 0, judged.stdout + judged.stderr
+        assert server.running() == [] and server.unimplemented == []
+    [evaluation] = (tmp_path / "runs").glob("eval-*/stages/*/evaluation.json")
+    judged_matches = read_json(evaluation)["matches"]
+    games = {m["opponent"]: m["games"] for m in judged_matches if m["seat"] is None}
+    assert games["random"] == 2
+    assert not list((tmp_path / "runs").glob("eval-*/stages/*/final"))  # nothing was trained
+
+
+def names(server: ModalServer) -> str:
+    return " ".join(volume.name for volume in server.world.volumes.values())
 
 
 def test_what_is_wrong_is_one_message(tmp_path: Path) -> None:

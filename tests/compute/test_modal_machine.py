@@ -222,6 +222,8 @@ def test_what_cannot_be_is_refused_before_anything_is_asked_of_modal(
 FAULTS: list[tuple[str, Callable[[ModalServer], Any], str]] = [
     ("401", lambda s: setattr(s.world, "token", ("no", "body")), "does not accept the token"),
     ("403", lambda s: s.faults.answers.update(AppCreate=[Status.PERMISSION_DENIED]), "not let"),
+    ("409", lambda s: s.faults.answers.update(AppCreate=[Status.ABORTED]), "changed by another"),
+    ("409 name", lambda s: s.faults.answers.update(AppPublish=[Status.ALREADY_EXISTS]), "is there"),
     ("429", lambda s: s.faults.answers.update(AppCreate=[Status.RESOURCE_EXHAUSTED]), "no more"),
     ("full", lambda s: setattr(s.faults, "volume_bytes", 10), "no more of that"),
     ("image", lambda s: setattr(s.faults, "broken_image", "torch"), "does not build"),
@@ -265,6 +267,8 @@ def test_prices_are_live_or_the_tables(server: ModalServer) -> None:
     live = ModalMachine().price(wish)
     assert live.source == "live"
     assert live.dollars_per_hour == pytest.approx(18 + 8 * 0.0473 + 64 * 0.008)
+    reading = ModalMachine().price(Wish("modal", cpus=4, memory_gb=16, readers=8))
+    assert reading.dollars_per_hour == pytest.approx(12 * 0.0473 + 32 * 0.008)
     server.world.rates = {}
     table = ModalMachine().price(wish)
     assert table.source == "table" and table.date

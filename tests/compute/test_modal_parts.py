@@ -46,6 +46,11 @@ def test_all_parts_give_what_a_run_here_gives(server: ModalServer, tmp_path: Pat
         folder.mkdir()
         write_many(write_logs(folder) / "more", 200)
     tesuji(here, "run", "mafia/tiny", *CHANGES, f"stages.logs.paths={LOGS}")
+    said = tesuji(there, *LAUNCH, "--logs", LOGS, "--all", "--dry-run")
+    readers = "at most, with up to 2 containers"
+    assert readers in said and f"${6 * 0.0473 + 20 * 0.008:.2f} an hour" in said
+    short = [*LAUNCH, "--logs", LOGS, "--only", "upload", "--dry-run"]
+    assert readers not in tesuji(there, *short)
     said = tesuji(there, *LAUNCH, "--logs", LOGS, "--all")
     assert "not taken, each with its reason" in said and "in all" in said
     alone, brought = here / "runs" / RUN, there / "runs" / RUN

@@ -15,6 +15,8 @@ def test_modal_bills_gpus_cores_and_memory_apart():
     assert table_price(Wish("modal", "A100-40GB", 2)).dollars_per_hour > 4.20
     kept = Wish("modal", "T4", cpus=1, memory_gb=1, options={"nonpreemptible": "true"})
     assert table_price(kept).dollars_per_hour == pytest.approx(3 * (0.59 + 0.047 + 0.008))
+    read = Wish("modal", cpus=4, memory_gb=16, readers=8)
+    assert table_price(read).dollars_per_hour == pytest.approx(12 * 0.047 + 32 * 0.008)
     either = Wish("modal", "T4", cpus=1, memory_gb=1, options={"nonpreemptible": "false"})
     assert table_price(either).dollars_per_hour == pytest.approx(0.59 + 0.047 + 0.008)
 

@@ -17,10 +17,11 @@ from places import SOURCE
 # free of circles, in whatever order.
 ORDER = {
     "": "core recipe games players episodes logs datasets learners evaluation report pipeline cli",
-    "recipe": "schema reading reference",
+    "recipe": "schema reading questions reference",
     "players": "base prompting sampling basic search mafia poker endpoint vllm registry model "
     "guarded_player chat by_game",
-    "episodes": "store transcript show results reply_rules arena in_order rewards schedule cluster",
+    "episodes": "store transcript show results reply_rules arena in_order rewards schedule cluster "
+    "sample",
     "logs": "base numbers files opening json_values records summary poker formats synthetic "
     "registry accept jobs readers importing",
     "datasets": "columns files llm_endpoint judge describe hub from_positions from_logs",
@@ -34,19 +35,21 @@ ORDER = {
     "compute": "base costs remote job machine ssh runpod launch follow sweep modal "
     "sky registry modal_app",
     "compute/costs": "prices hours",
-    "compute/job": "folder wheel environment package",
+    "compute/job": "folder wheel environment package again",
     "compute/modal": "defaults errors gpus volumes tree image inside machine",
     "compute/ssh": "there address transport other_side machine",
     "compute/runpod": "guard calls catalogue key pod machine",
-    "serve": "dialect guard engine choices app",
+    "serve": "local model ui",
+    "serve/model": "dialect guard engine choices app",
+    "serve/ui": "house guard pages runs replay play games ladder new doctor app",
     "cli": "console progress pushing data run machines experiments talk games doctor "
-    "evaluate browse take_away serve main",
+    "evaluate browse take_away serving main",
 }
 ROOMS = tuple(ORDER[""].split())
 BESIDE = {  # what stands beside the rooms, and the rooms that it may see
     "api": set(ROOMS) - {"cli"},
     "compute": {"core", "recipe", "pipeline"},
-    "serve": set(ROOMS) - {"cli"},
+    "serve": set(ROOMS) - {"cli"} | {"compute"},
 }
 MOST_ENTRIES = 15
 NOT_COUNTED = {"__init__.py", "__main__.py", "py.typed", "__pycache__"}

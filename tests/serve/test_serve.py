@@ -17,7 +17,7 @@ from tesuji.players.base import MoveRequest
 from tesuji.players.model import ModelPlayer
 from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.sections import PromptSection, SamplingSection
-from tesuji.serve.app import Offer, make_app
+from tesuji.serve.model.app import Offer, make_app
 
 KEY = "a-key-of-this-test"
 
@@ -134,6 +134,19 @@ def test_what_cannot_be_done_is_said_as_openai_does(url, changes: dict, words: s
     assert answer.status_code == 400
     assert words in answer.json()["error"]["message"]
     assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [('{"messages": ' + "[" * 100_000 + "]" * 100_000 + "}", 400), ("{", 400), ("[]", 400)],
+)
+def test_a_body_that_cannot_be_read_is_refused_as_openai_does(url, body, status: int) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = httpx.post(f"{url}/v1/chat/completions", content=body, headers=headers)
+    assert answer.status_code == status
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+    elsewhere = httpx.get(f"{url}/v2/nothing")
+    assert elsewhere.status_code == 404 and elsewhere.json()["error"]["message"]
 
 
 def test_another_model_is_not_here(client) -> None:

@@ -80,6 +80,9 @@ class FolderMachine:
     def interrupt(self, job: JobFolder) -> None:
         (self._there(job) / STOP).touch()
 
+    def renew(self, job: JobFolder) -> bool:
+        return False
+
     def stop(self, job: JobFolder) -> None:
         self._maybe_fail("stop")
         there = self._there(job)

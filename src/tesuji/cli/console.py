@@ -44,6 +44,11 @@ def say(words: str, *, soft_wrap: bool = True) -> None:
     console.print(words, markup=False, highlight=False, emoji=False, soft_wrap=soft_wrap)
 
 
+def note(words: str) -> None:
+    """A sentence under a table, in lines of the terminal's width."""
+    say(words, soft_wrap=False)
+
+
 def loading(what: str) -> None:
     """Say, apart from the output, that something is on its way."""
     err_console.print(f"loading {what} ...", style="dim", markup=False, highlight=False)

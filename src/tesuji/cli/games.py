@@ -1,7 +1,6 @@
 """`tesuji games`: which games there are, and one of them shown with rules, prompt and a match."""
 
 import json
-import random
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -10,7 +9,7 @@ import yaml
 from rich.console import Console
 
 from tesuji.core.errors import RecipeError, did_you_mean
-from tesuji.core.types import Move
+from tesuji.episodes.sample import facts, random_match, seats
 from tesuji.games.base import Game, GameInfo
 from tesuji.games.catalogue import list_games, load_game
 
@@ -149,7 +148,7 @@ def _row(info: GameInfo) -> tuple[str, ...]:
 
     return (
         info.name,
-        _seats(info),
+        seats(info),
         "hidden" if info.information == "imperfect" else info.information,
         "yes" if info.chance else "no",
         "at once" if info.simultaneous else "turns",
@@ -163,31 +162,11 @@ def _widest_word(text: str) -> int:
     return max(map(len, text.split()), default=0)
 
 
-def _seats(info: GameInfo) -> str:
-    fewest, most = info.seats
-    return str(most) if fewest == most else f"{fewest}-{most}"
-
-
 def _print_facts(console: Console, game: Game) -> None:
-    from tesuji.players.registry import players_of
-
     info = game.info
-    anyone = () if "text" in info.traits else ("model", "human")
     options = ", ".join(f"{key}={value}" for key, value in game.options.items())
     console.print(f"{info.name}: {info.title}" + (f" ({options})" if options else ""), style="bold")
-    facts = {
-        "players": _seats(info),
-        "information": info.information,
-        "chance": "yes" if info.chance else "no",
-        "moves": "all at the same time" if info.simultaneous else "in turns",
-        "longest, in moves": str(info.max_moves or "?"),
-        "returns": f"{info.min_utility:g} to {info.max_utility:g}"
-        + (", zero-sum" if info.zero_sum else ""),
-        "can be played by": ", ".join((*players_of(info), *anyone)),
-        "exact metrics": ", ".join(info.metrics) or "none",
-        "comes from": info.family,
-    }
-    for key, value in facts.items():
+    for key, value in facts(game).items():
         console.print(f"  {key:<17} {value}")
 
 
@@ -215,23 +194,9 @@ def _shortened(text: str) -> str:
 
 
 def _print_match(console: Console, game: Game, seed: int) -> None:
-    """One random match, what the moving seat saw and what it did, up to MOST_TURNS turns; none
-    where moves are free text and the game knows none at random."""
-    draw, match, turn = random.Random(seed), game.start(seed), 0
-    while match.to_act and turn < MOST_TURNS:
-        seat, turn = match.to_act[0], turn + 1
-        console.print(match.observe(seat))
-        legal = match.legal_moves(seat)
-        reply = match.random_reply(seat, draw) if legal is None else None
-        if legal is None and reply is None:
-            console.print("Moves of this game are free text; no match is played here.")
-            return
-        move = draw.choice(legal) if legal is not None else Move(-1, str(reply))
-        console.print(f"{turn}. {match.role(seat)}: {move.text}", style="bold")
-        match.play(seat, move)
-    if match.to_act:
-        console.print(f"... and so on: only the first {MOST_TURNS} turns are shown.")
-        return
-    console.print(match.render())
-    returns = ", ".join(f"{match.role(s)} {value:+g}" for s, value in enumerate(match.returns()))
-    console.print(f"Returns: {returns}", style="bold")
+    """One random match: what the moving seat saw and what it did."""
+    match = random_match(game, seed, MOST_TURNS)
+    for turn, step in enumerate(match.steps, start=1):
+        console.print(step.observation)
+        console.print(f"{turn}. {step.role}: {step.move}", style="bold")
+    console.print(match.ending)

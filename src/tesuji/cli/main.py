@@ -36,6 +36,7 @@ INTERRUPTED = 130  # what a shell expects of a program stopped by Ctrl-C; typer 
 # Command → (its module in cli/, its words in the list).
 COMMANDS = {
     "run": ("run.command", "Run a recipe: data, training, evaluation, report."),
+    "init": ("browse.init", "Make a recipe of your own: a few questions, a file with comments."),
     "estimate": ("run.estimate", "Estimate the memory of a run on each GPU, without weights."),
     "launch": ("machines.launch", "Run a recipe on a rented machine: Modal, RunPod, any by ssh."),
     "jobs": ("machines.jobs", "What runs elsewhere: logs, results, cost; stop it."),
@@ -49,7 +50,8 @@ COMMANDS = {
         "Evaluate a run's model against named opponents, or on a file of prompts.",
     ),
     "chat": ("talk.chat", "Talk with a run's model, or any other."),
-    "serve": ("serve", "Serve a run's model to other programs, in the OpenAI dialect."),
+    "serve": ("serving.model", "Serve a run's model to other programs, in the OpenAI dialect."),
+    "ui": ("serving.ui", "Open the pages of all runs in the browser: watch, look, play."),
     "merge": ("take_away.merge", "Merge a run's adapter into its base."),
     "export": ("take_away.export", "Write a run's model for other programs."),
     "push": ("take_away.push", "Push a run's model to the Hugging Face Hub."),

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tesuji.core.errors import ComputeError
+
 PREFIX = "tesuji-"  # how everything that we rent is named, so that leftovers can be told
 Phase = Literal["new", "shipping", "starting", "running", "done", "failed", "stopped", "lost"]
 ENDS: frozenset[Phase] = frozenset(("done", "failed", "stopped", "lost"))
@@ -31,6 +33,8 @@ class Wish:
     """Dollars after which the run is stopped, with a checkpoint."""
     options: dict[str, str] = field(default_factory=dict)
     """The machine's own: `cloud`, `region`, `experiment`, ..."""
+    readers: int = 0
+    """Small containers beside it that read logs, at most; they cost as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,10 @@ class Status:
     started: float | None = None
     """Epoch seconds from which on the machine costs."""
     ended: float | None = None
+
+
+class GoneError(ComputeError):
+    """What is asked for is there no more: to ask again does not help."""
 
 
 @dataclass(frozen=True, slots=True)

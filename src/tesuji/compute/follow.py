@@ -3,14 +3,14 @@ its results here and its machine given back, whatever happened in between."""
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tesuji.compute.base import ENDS, Status
+from tesuji.compute.base import ENDS, GoneError, Status
 from tesuji.compute.job.folder import JobFolder
-from tesuji.compute.launch import MARKER, Say, heard_once
+from tesuji.compute.launch import MARKER, Say, begin, give_up, heard_once
 from tesuji.compute.machine import Machine
 from tesuji.core.errors import ComputeError, TesujiError
 from tesuji.core.files import write_json
@@ -29,10 +29,25 @@ class Pace:
     """Of the last fetch, and of giving the machine back."""
 
 
+class _LostError(Exception):
+    """The job's machine is lost, and another may take its place."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.message)
+        self.status = status
+
+
 def follow(
-    job: JobFolder, machine: Machine, say: Say, *, leave: bool = False, pace: Pace | None = None
+    job: JobFolder,
+    machine: Machine,
+    say: Say,
+    *,
+    leave: bool = False,
+    pace: Pace | None = None,
+    secrets: Mapping[str, str] | None = None,
 ) -> Status:
-    """Show the job's log and bring its results until it has ended; how it ended.
+    """Show the job's log and bring its results until it has ended; how it ended. With `secrets` it
+    is started again where its machine is lost, as often as its retries say.
 
     Ctrl-C stops the job, with its results; with `leave` it goes on without this. Raises DataError
     where another process follows it, ComputeError where the machine cannot be given back.
@@ -40,8 +55,13 @@ def follow(
     pace = pace or Pace()
     with job.followed(), heard_once(say) as no_more:
         try:
-            with _showing_log(job, machine, say, pace):
-                _watch(job, machine, say, pace)
+            while not job.state.whole:  # else there is nothing left to hear of it
+                try:
+                    with _showing_log(job, machine, say, pace):
+                        _watch(job, machine, say, pace, renewable=secrets is not None)
+                    break
+                except _LostError as lost:
+                    _renew(job, machine, secrets or {}, say, lost.status, leave=leave)
             no_more()
         except KeyboardInterrupt:
             if leave:
@@ -55,11 +75,13 @@ def end(
     job: JobFolder, machine: Machine, say: Say, pace: Pace | None = None, *, ask: bool = False
 ) -> Status:
     """Bring the results and give the machine back, for a job that has ended, or (`ask`) that is
-    told to stop now. May be called again where it was cut short."""
+    told to stop now. May be called again where it was cut short: results that are here are not
+    asked for again."""
     pace = pace or Pace()
     if ask and job.state.phase not in ENDS:
         _ask_to_stop(job, machine, say, pace)
-    _try(lambda: fetch(job, machine), say, pace, "the results cannot be fetched")
+    if not job.state.whole:
+        _try(lambda: fetch(job, machine), say, pace, "the results cannot be fetched")
     problem = _try(lambda: machine.stop(job), say, pace, "the machine cannot be given back")
     if problem:
         raise ComputeError(
@@ -72,21 +94,50 @@ def end(
 
 def fetch(job: JobFolder, machine: Machine) -> Path:
     """Bring what has come of it to the run folder; where that is."""
-    run = Path(job.job.runs) / job.job.run
+    run, over = Path(job.job.runs) / job.job.run, job.state.phase in ENDS
     machine.fetch(job, run.parent)
-    job.note(fetched=time.time())
+    job.note(fetched=time.time(), whole=over)
     if run.is_dir():
         write_json(run / MARKER, {"id": job.id, "on": job.job.wish.on, "gpu": job.job.wish.gpu})
     return run
 
 
-def _watch(job: JobFolder, machine: Machine, say: Say, pace: Pace) -> None:
-    """Look until it has ended; fetch now and then; ask it to stop where it costs too much."""
+def _renew(
+    job: JobFolder,
+    machine: Machine,
+    secrets: Mapping[str, str],
+    say: Say,
+    lost: Status,
+    *,
+    leave: bool,
+) -> None:
+    """Start it on another machine, with what could be brought; where that may not be, note that it
+    is lost. Raises TesujiErrors where it cannot be started, with nothing left that costs."""
+    with suppress(TesujiError):
+        fetch(job, machine)
+    if not machine.renew(job):
+        job.note_status(lost)
+        return
+    say(f"{lost.message}\n  → it is started again, with what is here of it")
+    try:
+        begin(job, machine, secrets)
+    except KeyboardInterrupt:
+        if not leave:
+            give_up(job, machine, "stopped", "stopped before it had begun again")
+            job.note(whole=True)  # as far as ever
+        raise
+
+
+def _watch(job: JobFolder, machine: Machine, say: Say, pace: Pace, *, renewable: bool) -> None:
+    """Look until it has ended; fetch now and then; ask it to stop where it costs too much. Raises
+    _LostError for a `renewable` one that has lost its machine."""
     fetched, told_at, silent = time.monotonic(), 0.0, False
-    while True:
+    while job.state.phase not in ENDS:
         try:
-            state = job.note_status(machine.status(job))
-            silent = False
+            status = machine.status(job)
+            if status.phase == "lost" and renewable and job.job.wish.retries:
+                raise _LostError(status)
+            state, silent = job.note_status(status), False
         except ComputeError as error:
             if not silent:
                 say(f"{error}\n  (trying again)")
@@ -137,6 +188,9 @@ def _try(call: Callable[[], object], say: Say, pace: Pace, words: str) -> str:
     for attempt in range(pace.tries):
         try:
             call()
+        except GoneError as error:
+            problem = str(error)
+            break
         except TesujiError as error:
             problem = str(error)
             time.sleep(min(30.0, pace.look * 2**attempt))
@@ -173,6 +227,7 @@ def _read_log(
                 say(visible(redact(line)))
             if job.state.phase in ENDS:
                 return
-        except ComputeError:  # `_watch` tells it; what is left of the log is asked for again
-            pass
+        except ComputeError as error:  # `_watch` tells it; what is left is asked for again
+            if isinstance(error, GoneError) and job.state.phase in ENDS:
+                return
         over.wait(pace.look)

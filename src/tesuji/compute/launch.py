@@ -13,7 +13,7 @@ from tesuji.compute.base import ENDS, Phase, Price, Wish
 from tesuji.compute.job.folder import Job, JobFolder, new_id
 from tesuji.compute.job.package import make_package
 from tesuji.compute.machine import Machine
-from tesuji.compute.remote import Order, write_order
+from tesuji.compute.remote import RUNS, Order, write_order
 from tesuji.core.errors import ComputeError, RecipeError, TesujiError
 from tesuji.core.files import HALF
 from tesuji.pipeline.checks.data import check_logs
@@ -21,7 +21,6 @@ from tesuji.recipe.schema.data import LogsStage
 from tesuji.recipe.schema.recipe import Recipe
 
 Say = Callable[[str], None]
-RUNS = "runs"  # in a package: where run folders are made
 MARKER = "job.json"  # in a run folder that came from a job: which one
 LEAST_SECONDS = 60.0  # a limit that buys less is a mistake
 FOR_THE_RUN = 0.9  # of the seconds that --max-cost buys: setting up and fetching cost, too
@@ -121,25 +120,27 @@ def start(
         return
     with job.followed(), heard_once(say):
         try:
-            _start(job, machine, secrets)
+            begin(job, machine, secrets)
         except KeyboardInterrupt:
             if not leave:
-                _give_up(job, machine, "stopped", "stopped before it had begun")
+                give_up(job, machine, "stopped", "stopped before it had begun")
             raise
 
 
-def _start(job: JobFolder, machine: Machine, secrets: Mapping[str, str]) -> None:
+def begin(job: JobFolder, machine: Machine, secrets: Mapping[str, str]) -> None:
+    """Ship and start it, by whoever holds the job. Raises TesujiErrors, with nothing left."""
     if job.state.phase == "new":
         job.note(phase="shipping")
     try:
         machine.start(job, secrets)
     except TesujiError as error:
-        _give_up(job, machine, "failed", str(error))
+        give_up(job, machine, "failed", str(error))
         raise
     job.note_status(machine.status(job))
 
 
-def _give_up(job: JobFolder, machine: Machine, phase: Phase, why: str) -> None:
+def give_up(job: JobFolder, machine: Machine, phase: Phase, why: str) -> None:
+    """Give back what there is of a machine on which it has not begun."""
     machine.stop(job)
     job.note(phase=phase, message=why, released=True)
 

@@ -40,6 +40,11 @@ class Machine(Protocol):
     def interrupt(self, job: JobFolder) -> None:
         """Ask the run to stop with a checkpoint, and return at once; its status becomes an end."""
 
+    def renew(self, job: JobFolder) -> bool:
+        """Whether a job whose machine was lost may be started again, on another one: then nothing
+        of the lost one costs any more, and what is here of the run is in what is shipped. False
+        where no retry is left, and where the machine's owner sees to retries."""
+
     def stop(self, job: JobFolder) -> None:
         """Release everything that costs. May be called again, and for a job that has ended."""
 

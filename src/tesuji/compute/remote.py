@@ -27,6 +27,7 @@ from tesuji.core.files import read_json, write_json
 from tesuji.core.redact import redact
 
 RECIPE, ORDER = "recipe.yaml", "remote.json"
+RUNS = "runs"  # in a package: where run folders are made
 LOG, HEARTBEAT, EXIT, STOP = "log.txt", "heartbeat.json", "exit.json", "stop"
 INTERRUPTED = 130
 BEATS = 20.0  # seconds from one heartbeat to the next
@@ -47,7 +48,7 @@ class Order:
     job: str
     run: str
     """The run folder's name."""
-    runs: str = "runs"
+    runs: str = RUNS
     """Where run folders are made; relative to the package."""
     arguments: list[str] = field(default_factory=list)
     """More for `tesuji run`."""

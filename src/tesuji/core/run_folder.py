@@ -24,7 +24,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
@@ -216,6 +216,40 @@ class StageFolder:
     def finish(self, key: str, facts: Mapping[str, Any]) -> None:
         """Mark the stage as done: the last thing written."""
         write_json(self.path / "done.json", {"key": key, **facts})
+
+
+def at_work(runs: Iterable[Path]) -> dict[Path, int]:
+    """Run folder → the process that holds it, of those that are held now. Looks at what the kernel
+    says of locks (Linux) and takes none, so that a run that is about to start never meets one."""
+    holders = _lock_holders()
+    found = {}
+    for run in runs:
+        with suppress(OSError):
+            held = (run / ".lock").stat()
+            place = (os.major(held.st_dev), os.minor(held.st_dev), held.st_ino)
+            if (holder := holders.get(place) or holders.get((run / ".lock").resolve())) is not None:
+                found[run] = holder
+    return found
+
+
+def _lock_holders() -> dict[Any, int]:
+    """Of every lock its process, by the file's device and number, and by its path where that can
+    be seen: on layered file systems the two disagree on the device."""
+    try:
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return {}
+    holders: dict[Any, int] = {}
+    for words in (line.split() for line in lines):
+        if "FLOCK" in words and "->" not in words:
+            major, minor, number = words[5].split(":")
+            holders[int(major, 16), int(minor, 16), int(number)] = int(words[4])
+    for holder in set(holders.values()):
+        with suppress(OSError):
+            for link in Path(f"/proc/{holder}/fd").iterdir():
+                if link.readlink().name == ".lock":
+                    holders[link.readlink()] = holder
+    return holders
 
 
 def find_run(name: str, root: Path = Path("runs")) -> Path:

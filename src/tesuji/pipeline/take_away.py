@@ -18,7 +18,7 @@ from tesuji.learners.export.hub import pushed_files
 from tesuji.learners.export.whole import WholeModel, config_of, save_whole, whole_model
 from tesuji.learners.model.load import quiet_libraries, refuse_damaged
 from tesuji.learners.model.sources import ADAPTER
-from tesuji.pipeline.models.of_run import finished
+from tesuji.pipeline.models.in_run import finished
 from tesuji.pipeline.plan import MAKES_DATA, outline
 from tesuji.recipe.reading.load import load_recipe
 from tesuji.recipe.schema.pairs import RewardStage

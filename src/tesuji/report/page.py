@@ -48,11 +48,11 @@ def build(summary: RunSummary) -> dict[str, Any]:
 
 def render_html(page: dict[str, Any]) -> str:
     """The HTML page."""
-    script = _asset("board.js")
+    script = asset("board.js")
     template = _environment(autoescape=True).get_template("page.html.j2")
     return template.render(
         page,
-        style=Markup(_asset("style.css")),
+        style=Markup(asset("style.css") + asset("replay.css")),
         script=Markup(script),
         script_hash=_csp_hash(script),
     )
@@ -60,7 +60,7 @@ def render_html(page: dict[str, Any]) -> str:
 
 def static_page(name: str, values: dict[str, Any]) -> str:
     """A page of another template, in the same style and without scripts."""
-    style = Markup(_asset("style.css"))
+    style = Markup(asset("style.css"))
     return _environment(autoescape=True).get_template(name).render(values, style=style)
 
 
@@ -88,7 +88,8 @@ def _environment(**options: Any) -> Environment:
     return templates
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A script or style sheet of this folder."""
     return files("tesuji.report").joinpath(name).read_text(encoding="utf-8")
 
 

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import ssh_server
-from ssh_server import MARK, Machine
+from ssh_server import MARK, Machine, Running
 
 from runpod_server.bodies import NewPod
 
@@ -28,25 +29,36 @@ ALLOWED = {
     "ERROR": ("start", "terminate"),
     "TERMINATED": (),
 }
+RUN = ["sh", "-c", 'exec sh -c "$COMMAND"']
+SMALL_DISK = 'mount -t tmpfs -o size="$SIZE" none "$DISK" && exec sh -c "$COMMAND"'
+OWN_MOUNTS = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
 FREE = ("EXITED", "TERMINATED")  # what costs nothing; the storage aside
 
 
 class Pod:
     """`wait` is how long each of the first two states lasts, in seconds; `image_ok` whether its
-    image can be pulled; `url` is where its container finds the API."""
+    image can be pulled; `disk_bytes` what its mount holds at most (0: no limit)."""
 
-    def __init__(self, body: NewPod, folder: Path, price: float, wait: float, image_ok: bool):
+    def __init__(
+        self,
+        body: NewPod,
+        folder: Path,
+        price: float,
+        wait: float,
+        image_ok: bool,
+        disk_bytes: int = 0,
+    ):
         self.id = secrets.token_hex(5)
         self.key = f"rps_{secrets.token_hex(12)}"  # what its own container may call the API with
         self.body, self.price, self.wait, self.image_ok = body, price, wait, image_ok
-        self.folder = folder / self.id
+        self.folder, self.volumes = folder / self.id, folder / "volumes"
         self.status = "PROVISIONING"
         self.created, self.started = _now(), None
         self.logs: list[dict[str, str]] = []
         self.machine = Machine(str(self.folder), env={})
         self.port: int | None = None
         self.lock = threading.RLock()
-        self.begun = 0
+        self.begun, self.disk_bytes = 0, disk_bytes
         self.boot()
 
     def boot(self) -> None:
@@ -92,10 +104,13 @@ class Pod:
             "RUNPOD_API_KEY": self.key,
             "STAND_IN_FOLDER": str(self.folder),
             MARK: self.machine.folder,
+            "COMMAND": command.replace("/start.sh", str(script)),
+            "DISK": str(self.folder / "disk"),
+            "SIZE": str(self.disk_bytes),
         }
         (self.folder / "port").unlink(missing_ok=True)
         self.container = subprocess.Popen(
-            ["sh", "-c", command.replace("/start.sh", str(script))],
+            [*OWN_MOUNTS, "sh", "-c", SMALL_DISK] if self.disk_bytes else RUN,
             env=env,
             cwd=self.machine.home,
             stdin=subprocess.DEVNULL,
@@ -106,10 +121,14 @@ class Pod:
         self.port = ssh_server.port_of(self.machine) if has_ssh else None
 
     def _mount(self) -> None:
-        if (mount := self.body.mounts.persistent) is None:
+        mounts = self.body.mounts
+        if mounts.network:
+            disk, path = self.volumes / mounts.network[0].volumeId, Path(mounts.network[0].path)
+        elif mounts.persistent:
+            disk, path = self.folder / "disk", Path(mounts.persistent.path)
+        else:
             return
-        disk, path = self.folder / "disk", Path(mount.path)
-        disk.mkdir(exist_ok=True)
+        disk.mkdir(exist_ok=True, parents=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         path.symlink_to(disk)
@@ -118,6 +137,8 @@ class Pod:
         """Whether the action fits the state; it is done, then."""
         with self.lock:
             if action not in ALLOWED[self.status]:
+                return False
+            if action == "stop" and self.body.mounts.network:  # such a pod can be ended only
                 return False
             if action == "start":
                 self.boot()
@@ -138,6 +159,11 @@ class Pod:
             self._off()
             self.status = "ERROR"
             self.say("system", "the host does not answer")
+
+    def cut(self) -> None:
+        """The network is gone and comes back: connections break, what runs goes on."""
+        assert self.port is not None
+        Running(replace(self.machine, port=self.port), self.port, Path()).restart()
 
     def _off(self) -> None:
         self.begun += 1

@@ -54,6 +54,9 @@ class RunPod:
         self.asked: list[str] = []
         self.wait = 0.05
         self.image_ok = True
+        self.most_at_once = 0  # pods that cost at one moment
+        self.disk_bytes = 0  # what the disk of a pod holds at most, where there is a limit
+        self.dearer = 1.0  # by how many times all is dearer than in the catalogue of before
         self.break_logs_after = 0  # so many events of a stream, once
         self.url = ""
         self.app = FastAPI()
@@ -121,12 +124,17 @@ class RunPod:
             return problem(400, broken)
         if body.gpu is None or body.gpu.id not in catalog.TYPES:
             return problem(400, "unknown gpu type")
+        for mount in body.mounts.network or []:
+            volume = self.volumes.get(mount.volumeId)
+            if volume is None or volume["dataCenter"] not in (body.dataCenterIds or [None]):
+                return problem(400, "network volume not found in the requested data centers")
         kind = catalog.gpu(body.gpu.id, stock=True)
         if kind["availability"] == "NONE" or (body.cloud == "COMMUNITY" and not kind["community"]):
             return problem(400, NO_CAPACITY)
-        price = kind["price"][body.cloud.lower()] * body.gpu.count
-        pod = Pod(body, self.folder, price, self.wait, self.image_ok)
+        price = kind["price"][body.cloud.lower()] * body.gpu.count * self.dearer
+        pod = Pod(body, self.folder, price, self.wait, self.image_ok, self.disk_bytes)
         self.pods[pod.id] = pod
+        self.most_at_once = max(self.most_at_once, len(self.costing()))
         return JSONResponse(pod.as_json(), status_code=201)
 
     def _pod(self, pod_id: str) -> Pod | None:
@@ -182,7 +190,10 @@ class RunPod:
         if (include == "AVAILABILITY") != bool(product):
             return problem(400, "product is required with include=AVAILABILITY, and only with it")
         stock = include == "AVAILABILITY"
-        return {"gpus": [catalog.gpu(kind, stock=stock) for kind in catalog.TYPES]}
+        found = [catalog.gpu(kind, stock=stock) for kind in catalog.TYPES]
+        for one in found:
+            one["price"] = {cloud: each * self.dearer for cloud, each in one["price"].items()}
+        return {"gpus": found}
 
     def get_keys(self) -> Any:
         return {"keys": self.keys}

@@ -36,17 +36,21 @@ def findings_for(purpose: str, recipe: Recipe | None, runs: Path) -> Iterator[Fi
 def _modal(recipe: Recipe | None, runs: Path) -> Iterator[Finding]:
     words = "pip install 'tesuji[modal]'"
     yield installed("modal", Finding("modal", "bad", f"missing: {words}"))
-    yield _key(("MODAL_TOKEN_ID", "MODAL_TOKEN_SECRET"), Path("~/.modal.toml"), "modal token new")
-    yield _answers("modal")
+    key = _key(("MODAL_TOKEN_ID", "MODAL_TOKEN_SECRET"), Path("~/.modal.toml"), "modal token new")
+    yield key
+    if key.state == "ok":
+        yield _answers("modal")
 
 
 def _runpod(recipe: Recipe | None, runs: Path) -> Iterator[Finding]:
     words = "pip install 'tesuji[runpod]'"
     yield installed("httpx", Finding("httpx", "bad", f"missing: {words}"))
     where = "https://console.runpod.io/user/settings, then export RUNPOD_API_KEY=..."
-    yield _key(("RUNPOD_API_KEY",), None, where)
+    key = _key(("RUNPOD_API_KEY",), None, where)
+    yield key
     yield _program("ssh", "results come by ssh: install OpenSSH's client")
-    yield _answers("runpod")
+    if key.state == "ok":
+        yield _answers("runpod")
 
 
 def _gpu(recipe: Recipe | None, runs: Path) -> Iterator[Finding]:
@@ -70,13 +74,10 @@ def _key(names: tuple[str, ...], file: Path | None, mend: str) -> Finding:
 
 def _answers(kind: str) -> Finding:
     """Whether the service takes the key, and what of ours still costs there."""
-    from tesuji.compute.base import Wish
     from tesuji.compute.registry import machine_for
 
     try:
-        machine = machine_for(kind)
-        machine.check(Wish(kind))
-        left = machine.leftovers()
+        left = machine_for(kind).leftovers()
     except ComputeError as error:
         return Finding(f"{kind} answers", "bad", str(error).replace("\n  →", ";"))
     held = f"; {len(left)} machines of ours are held: tesuji jobs sweep" if left else ""

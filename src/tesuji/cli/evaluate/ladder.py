@@ -8,6 +8,7 @@ from rich.table import Table
 from tesuji.cli.console import console, loading, warn
 
 if TYPE_CHECKING:
+    from tesuji.core.types import Episode
     from tesuji.evaluation.matches.ladder import Ladder
 
 app = typer.Typer()
@@ -25,7 +26,8 @@ def ladder(
     temperature: Annotated[float, typer.Option(min=0, help="0: greedy.")] = 0.0,
     seed: Annotated[int | None, typer.Option(help="Random stream; default: the recipe's.")] = None,
 ) -> None:
-    """Rate a run's models and fixed players against each other, all seats, with intervals."""
+    """Rate a run's models and fixed players against each other, all seats, with intervals. Kept in
+    RUN/ladder with its matches, for `tesuji ui` and `tesuji replay`."""
     from tesuji.cli.progress import Bar
     from tesuji.core.run_folder import find_run
 
@@ -33,6 +35,7 @@ def ladder(
     loading(str(folder))
     from tesuji.evaluation.evaluate import turn_rules
     from tesuji.evaluation.matches.ladder import play_ladder
+    from tesuji.evaluation.matches.ladder_folder import keeping_matches, save_ladder
     from tesuji.pipeline.models.ladder_entrants import entrants_of
     from tesuji.pipeline.models.of_run import open_run
     from tesuji.players.registry import parse_player
@@ -42,17 +45,25 @@ def ladder(
     fixed = [parse_player(text) for text in opponent or ["random"]]
     entrants = entrants_of(trained, fixed, checkpoints, temperature)
     recipe = trained.recipe
-    with Bar() as bar:
+    stream = recipe.seed if seed is None else seed
+    with Bar() as bar, keeping_matches(folder) as keep:
         bar.begin("ladder", len(entrants) * (len(entrants) - 1) // 2 * episodes)
+
+        def on_match(one: str, other: str, episode: "Episode") -> None:
+            keep(one, other, episode)
+            bar.advance()
 
         result = play_ladder(
             trained.game,
             entrants,
             episodes=episodes,
-            seed=recipe.seed if seed is None else seed,
+            seed=stream,
             rules=turn_rules(recipe.prompt, recipe.evaluation.max_moves),
-            on_episode=bar.advance,
+            on_match=on_match,
         )
+    save_ladder(
+        folder, result, trained.game, episodes=episodes, seed=stream, temperature=temperature
+    )
     console.print(_table(result, trained.game.name, episodes))
 
 

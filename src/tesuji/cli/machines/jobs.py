@@ -79,7 +79,7 @@ def attach(
         return
     secrets = secrets_for(load_recipe(job.package / RECIPE), [], Path())
     start(job, machine, secrets, say, leave=not stop)
-    show(job, machine, leave=not stop)
+    show(job, machine, secrets, leave=not stop)
 
 
 @app.command("stop")

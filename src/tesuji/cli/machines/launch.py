@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,7 +109,7 @@ def launch(
         folders=Folders(jobs, runs, Path()),
         secrets=lambda recipe: secrets_for(recipe, secret or [], Path()),
         expect=lambda recipe, wish, price, part: _expected(recipe, wish, price, runs, part),
-        show=lambda job: show(job, machine, detach=detach),
+        show=lambda job, known: show(job, machine, known, detach=detach),
         command=shlex.join(["tesuji", *sys.argv[1:]]),
         logs=logs,
         dry_run=dry_run,
@@ -150,7 +150,7 @@ def _launch_whole(asked: Asked, *, resume: bool) -> None:
     )
     say(f"job {job.id}")
     start(job, asked.machine, secrets, say)
-    asked.show(job)
+    asked.show(job, secrets)
 
 
 def _expected(
@@ -174,7 +174,12 @@ def _expected(
 
 
 def show(
-    job: "JobFolder", machine: "Machine", *, detach: bool = False, leave: bool = False
+    job: "JobFolder",
+    machine: "Machine",
+    secrets: Mapping[str, str],
+    *,
+    detach: bool = False,
+    leave: bool = False,
 ) -> None:
     """Follow a job that was started, or say how to; exits with 1 where it did not end well."""
     from tesuji.compute.follow import follow
@@ -182,7 +187,7 @@ def show(
     if detach:
         say(f"it goes on by itself: `tesuji jobs attach {job.id}` shows it and brings its results")
         return
-    status = follow(job, machine, say, leave=leave)
+    status = follow(job, machine, say, leave=leave, secrets=secrets)
     said_ending(job)
     if status.phase != "done" and not (leave and status.phase == "running"):
         raise typer.Exit(1)

@@ -1,7 +1,7 @@
 """`tesuji launch RECIPE --on modal --only upload|preprocess|train|evaluate`, or `--all` of them:
 each a job of its own over one run folder in the volume, so that reading holds no GPU."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ class Asked:
     secrets: "Callable[[Recipe], dict[str, str]]"
     expect: "Callable[[Recipe, Wish, Price, str], float | None]"
     """Says what a part will take (empty: all of it); the hours."""
-    show: "Callable[[JobFolder], None]"
+    show: "Callable[[JobFolder, Mapping[str, str]], None]"
     """Follows a job to its end, and ends this program where that is a bad one."""
     command: str
     logs: Path | None
@@ -79,7 +79,7 @@ def launch_parts(names: Sequence[str], asked: Asked) -> None:
     parts = [named_part(name) for name in names if name != UPLOAD]
     if UPLOAD not in names:
         tree.refuse_missing(there, parts[0], volumes.opened(outputs))
-    planned = [(part, _wish(part, asked.wish)) for part in parts]
+    planned = [(part, _wish(part, asked)) for part in parts]
     counted = recipe if asked.logs else there  # logs that are here tell how much there is to do
     hours = {part: _told(part, wish, asked, counted) for part, wish in planned}
     if asked.dry_run:
@@ -101,9 +101,23 @@ def _place(asked: Asked, outputs: "modal.Volume") -> str | None:
     return tree.place_of(asked.logs) if asked.logs else tree.uploaded(outputs)
 
 
-def _wish(part: Part, wish: "Wish") -> "Wish":
-    """What a part needs: reading needs no GPU."""
-    return replace(wish, gpu="", count=1) if part == "preprocess" else wish
+def _wish(part: Part, asked: Asked) -> "Wish":
+    """What a part needs: reading needs no GPU, and where logs are many other containers."""
+    if part != "preprocess":
+        return asked.wish
+    return replace(asked.wish, gpu="", count=1, readers=_readers(asked))
+
+
+def _readers(asked: Asked) -> int:
+    """Containers that read beside the job's own, at most; none where one job of reading is all."""
+    from tesuji.compute.modal.tree import READERS
+    from tesuji.logs.files import files
+    from tesuji.logs.jobs import shards
+
+    if asked.logs is None:  # they are there, and not counted
+        return READERS
+    work = sum(1 for _ in shards(files([asked.logs], asked.folders.jobs)))
+    return min(work, READERS) if work > 1 else 0
 
 
 def _told(part: Part, wish: "Wish", asked: Asked, there: "Recipe") -> float | None:
@@ -113,8 +127,9 @@ def _told(part: Part, wish: "Wish", asked: Asked, there: "Recipe") -> float | No
     price = asked.machine.price(wish)
     gpus = f", {wish.count} x {wish.gpu}" if wish.gpu else ", no GPU"
     say(f"{part}: modal{gpus}: {cheap(price)}")
-    if part == "preprocess":
-        say("  and up to 8 containers of one core and 2 GiB while they read, where logs are many")
+    if wish.readers:
+        many = f"{wish.readers} containers of one core and 2 GiB that read beside it"
+        say(f"  at most, with up to {many}: they cost while they read")
     return asked.expect(there, wish, price, part)
 
 
@@ -132,11 +147,12 @@ def _run(
         asked.folders,
         command=asked.command,
         expected_hours=hours,
-        shared=tree.shared(there, part),
+        shared=tree.shared(there, part, wish.readers),
     )
     say(f"{part}: job {job.id}")
-    start(job, asked.machine, asked.secrets(there), say)
-    asked.show(job)
+    secrets = asked.secrets(there)
+    start(job, asked.machine, secrets, say)
+    asked.show(job, secrets)
     return job
 
 

@@ -171,7 +171,7 @@ def _next_steps(run: Path, recipe: "Recipe") -> Iterator[str]:
     """Where the model is, what can be done with it, and what to do first."""
     from tesuji.games.catalogue import load_game
     from tesuji.games.prompts import NAME as PROMPTS
-    from tesuji.pipeline.models.of_run import newest_model
+    from tesuji.pipeline.models.in_run import newest_model
 
     table = recipe.evaluation.game or recipe.game
     folder, prompts = shlex.quote(str(run)), table.name == PROMPTS

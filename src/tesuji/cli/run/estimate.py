@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from tesuji.cli.console import console, say
+from tesuji.cli.console import console, note, say
 from tesuji.core.errors import EngineError
 
 if TYPE_CHECKING:
@@ -59,16 +59,19 @@ def estimate(
     from tesuji.cli.run import times
     from tesuji.recipe.reading.load import load_with_places
 
-    name, count = gpu_and_count(gpu or "")
-    processes = processes or (count if count > 1 else None)
-    wish = None if on in ("", times.HERE) else times.wish_of(on, name, count, cloud)
-    changes = [*(overrides or []), *([f"distributed.processes={processes}"] if processes else [])]
+    changes = list(overrides or [])
 
-    def load(more: Sequence[str] = ()) -> "tuple[Recipe, Places]":
-        told = (lambda text: None) if as_json or more else say
+    def load(more: Sequence[str] = (), *, quiet: bool = False) -> "tuple[Recipe, Places]":
+        told = (lambda text: None) if as_json or more or quiet else say
         every = [*changes, *more]
         return load_with_places(recipe, every, anywhere=include_anywhere, say=told)
 
+    name, count, wish = *gpu_and_count(gpu or ""), None
+    if on not in ("", times.HERE):
+        wish = times.wish_of(on, name, count, cloud, load(quiet=True)[0])
+        name, count = wish.gpu, wish.count
+    if processes := processes or (count if count > 1 else None):
+        changes.append(f"distributed.processes={processes}")
     loaded, places = load()
     learned, phases, words, size = _memory(loaded, places, recipe, runs, name, config)
     if calibrate:
@@ -153,16 +156,18 @@ def _print(recipe: "Recipe", phases: "list[Phase]", words: str, gpu: str, size: 
     for start in range(0, len(phases), 4):
         console.print(_table(unit, phases[start : start + 4]))
     if words:
-        say(f"{recipe.model.base}: {words}.")
+        note(f"{recipe.model.base}: {words}.")
     if unseen := [one.stage for one in phases if not one.seen and not one.sampling]:
-        say(f"No rows or matches to look at: as long as the recipe allows, in {', '.join(unseen)}.")
-    say(
+        note(
+            f"No rows or matches to look at: as long as the recipe allows, in {', '.join(unseen)}."
+        )
+    note(
         f"Most: {most.name}, of that {most.largest} {_size(most.parts[most.largest], unit)} {unit}."
     )
     if key := advice(most, recipe):
-        say(f"To lower it: {key}")
+        note(f"To lower it: {key}")
     if gpu:
-        say(
+        note(
             f"{gpu}, {size / 1e9:.0f} GB: {fits(phases, size)} (15% more or less, 0.6 GB for CUDA)."
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from tesuji.cli.console import console, say
+from tesuji.cli.console import console, note
 from tesuji.cli.progress import Bar
 from tesuji.core.errors import ComputeError, TesujiError
 
@@ -63,11 +63,11 @@ def print_times(forecasts: "list[Forecast]") -> None:
     known = [one.seconds for one in forecasts if one.seconds is not None]
     unknown = [one.step.name for one in forecasts if one.seconds is None]
     beside = f", without {', '.join(unknown)}" if unknown else ""
-    say(f"In all {sum(known) / 60:.1f} minutes{beside}.")
+    note(f"In all {sum(known) / 60:.1f} minutes{beside}.")
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     if load > BUSY * cores:
         words = f"This machine is busy (load {load:.1f} on {cores} processors)"
-        say(f"{words}: what was measured now is slower than on an idle one.")
+        note(f"{words}: what was measured now is slower than on an idle one.")
 
 
 def plain_times(forecasts: "list[Forecast]") -> list[dict[str, Any]]:
@@ -78,14 +78,21 @@ def plain_times(forecasts: "list[Forecast]") -> list[dict[str, Any]]:
     ]
 
 
-def wish_of(on: str, gpu: str, count: int, cloud: str) -> "Wish":
-    """What is asked the price of. Raises ComputeError without a GPU."""
+def wish_of(on: str, gpu: str, count: int, cloud: str, recipe: "Recipe") -> "Wish":
+    """What is asked the price of; where nothing is said, as the recipe's `modal` section has it.
+    Raises ComputeError without a GPU, and for one that Modal does not have."""
     from tesuji.compute.base import Wish
+    from tesuji.compute.modal.defaults import by_recipe
+    from tesuji.compute.modal.gpus import checked
 
-    if not gpu:
+    asked = Wish(on, gpu, count, options={"cloud": cloud} if cloud else {})
+    wish = by_recipe(asked, recipe, timeout=None)
+    if not wish.gpu:
         hint = "--gpu A100-40GB, or A100-40GB:2 for two"
         raise ComputeError("which GPU there?", where="--on", hint=hint)
-    return Wish(on, gpu, count, options={"cloud": cloud} if cloud else {})
+    if on == "modal":
+        checked(wish)
+    return wish
 
 
 def price_now(wish: "Wish") -> "Price":
@@ -129,9 +136,11 @@ def print_bill(bill: "Bill", wish: "Wish") -> None:
     words = "in all, known" if bill.unknown else "in all"
     table.add_row(words, *total, f"${low:.2f} to ${high:.2f}")
     console.print(table)
-    say(f"The machine costs {words_of(bill.price)}.")
+    note(f"The machine costs {words_of(bill.price)}.")
     beside = ["search players", "the certificate"]
-    say(f"Not counted: {', '.join([*bill.unknown, *beside])}.")
+    note(f"Not counted: {', '.join([*bill.unknown, *beside])}.")
+    if bill.seconds > 3600 * wish.timeout_hours:
+        note(f"It is stopped before its end, after {wish.timeout_hours:g} hours: --timeout.")
     if any(step.by == FORMULA for step in bill.steps):
-        say(IN_WORDS)
-        say(f"A short run there tells more: tesuji launch RECIPE --on {wish.on}, max_steps=20.")
+        note(IN_WORDS)
+        note(f"A short run there tells more: tesuji launch RECIPE --on {wish.on}, max_steps=20.")

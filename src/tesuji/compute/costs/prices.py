@@ -15,6 +15,7 @@ from tesuji.pipeline.forecast.gpus import gpu_of
 
 OLD_DAYS = 60
 CORES, GIB = 4.0, 16.0  # a GPU, where a wish names none and its lender bills them apart
+READER_CORES, READER_GIB = 1.0, 2.0  # of a container that reads logs
 LIVE = Callable[[Wish], Price]
 
 
@@ -50,6 +51,7 @@ def _modal(wish: Wish, table: dict[str, Any]) -> Price:
     each = _of(wish, {name: gpus[name] for name in gpus}) if wish.gpu else 0.0
     number = wish.count if wish.gpu else 1
     cores, gib = (wish.cpus or CORES * number), (wish.memory_gb or GIB * number)
+    cores, gib = cores + wish.readers * READER_CORES, gib + wish.readers * READER_GIB
     dollars = each * wish.count + cores * table["core"] + gib * table["gib"]
     for name, times in table["multipliers"].items():
         if wish.options.get(name, "").lower() not in ("", "0", "false", "no"):

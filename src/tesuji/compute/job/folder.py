@@ -20,7 +20,7 @@ from typing import Any
 
 from tesuji.compute.base import ENDS, Phase, Price, Status, Wish
 from tesuji.core.errors import DataError, did_you_mean
-from tesuji.core.files import read_json, write_json
+from tesuji.core.files import HALF, read_json, write_json
 from tesuji.core.json_dataclass import Codec
 from tesuji.core.redact import redact
 
@@ -61,6 +61,8 @@ class State:
     log_offset: int = 0
     fetched: float | None = None
     """When results were last brought here."""
+    whole: bool = False
+    """Whether they are here as they were when it had ended."""
     released: bool = False
     """Whether nothing of it costs any more."""
     format: int = 1
@@ -194,7 +196,9 @@ def find_job(root: Path, name: str, say: Callable[[str], None] = lambda text: No
     empty: the newest of all. A folder that cannot be read is told. Raises DataError."""
     jobs = all_jobs(root, say)
     if not jobs:
-        raise DataError("there are no jobs", where=str(root), hint="`tesuji launch` starts one")
+        cut = "; the last one was cut short while it packed" if any(root.glob(f".*{HALF}")) else ""
+        hint = "`tesuji launch` starts one"
+        raise DataError(f"there are no jobs{cut}", where=str(root), hint=hint)
     exact = [job for job in jobs if job.id == name] or [job for job in jobs if job.job.run == name]
     near = exact[-1:] or [job for job in jobs if name in job.id]
     if not name or len(near) == 1:

@@ -25,6 +25,16 @@ HINTS: tuple[tuple[type[BaseException], str, str], ...] = (
         "a quota, a full volume or too many requests: wait, or free something, then again",
     ),
     (
+        exception.ConflictError,
+        "something there was changed by another at the same moment",
+        "the same command again",
+    ),
+    (
+        exception.AlreadyExistsError,
+        "something of that name is there already",
+        "`tesuji jobs sweep --on modal` says what of ours is there; then the same command again",
+    ),
+    (
         exception.ImageBuildError,
         "the image for the container does not build",
         "the command named there shows its log; mostly a package that is not to be had for it",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tesuji.compute.base import Price, Wish
-from tesuji.compute.costs.prices import CORES, GIB
+from tesuji.compute.costs.prices import CORES, GIB, READER_CORES, READER_GIB
 from tesuji.core.errors import ComputeError, did_you_mean
 
 MOST = 8  # GPUs in a container
@@ -59,8 +59,9 @@ def live_price(wish: Wish, rates: Mapping[str, float]) -> Price:
     """By the workspace's rates. Raises ComputeError where they do not have that GPU."""
     key = f"gpu_hour_cost_{RATES[wish.gpu.upper()]}" if wish.gpu else ""
     try:
-        dollars = cores(wish) * rates["cpu_hour_cost"]
-        dollars += memory_mib(wish) / 1024 * rates["mem_gib_hour_cost"]
+        dollars = (cores(wish) + wish.readers * READER_CORES) * rates["cpu_hour_cost"]
+        gib = memory_mib(wish) / 1024 + wish.readers * READER_GIB
+        dollars += gib * rates["mem_gib_hour_cost"]
         dollars += wish.count * rates[key] if key else 0.0
     except KeyError as error:
         raise ComputeError(f"Modal's rates have no {error}", where="--on modal") from None

@@ -18,7 +18,7 @@ import modal
 from modal import exception
 
 from tesuji.compute.base import ENDS, PREFIX, Leftover, Price, Status, Wish
-from tesuji.compute.costs.prices import price_of
+from tesuji.compute.costs.prices import READER_CORES, READER_GIB, price_of
 from tesuji.compute.job.folder import JobFolder
 from tesuji.compute.job.package import CONSTRAINTS
 from tesuji.compute.modal import gpus
@@ -193,6 +193,10 @@ class ModalMachine:
             with outputs.batch_upload(force=True) as batch:
                 batch.put_file(io.BytesIO(b"stop"), f"/{job.id}/{STOP}")
 
+    def renew(self, job: JobFolder) -> bool:
+        """Modal tries again itself."""
+        return False
+
     def stop(self, job: JobFolder) -> None:
         """The app is stopped, and with it its containers; the volumes stay."""
         _stop_app(PREFIX + job.id)
@@ -217,8 +221,9 @@ def _readers(job: JobFolder) -> int:
 
 def _to_read(settings: dict[str, Any], readers: int) -> dict[str, Any]:
     """The settings of the function that reads logs: small containers, several at once."""
-    small = {"gpu": None, "cpu": 1.0, "memory": 2048, "timeout": 3600, "ephemeral_disk": None}
-    return {**settings, **small, "name": MODAL_READER, "max_containers": readers}
+    small = {"gpu": None, "cpu": READER_CORES, "memory": int(1024 * READER_GIB)}
+    short = {"timeout": 3600, "ephemeral_disk": None}
+    return {**settings, **small, **short, "name": MODAL_READER, "max_containers": readers}
 
 
 def _live_price(wish: Wish) -> Price:

@@ -73,18 +73,16 @@ def uploaded(outputs: modal.Volume) -> str | None:
     return None if told is None else str(json.loads(told)["place"])
 
 
-def shared(recipe: Recipe, part: Part) -> Shared:
-    """What a job of this part is told: whose run folder, which steps, which links."""
+def shared(recipe: Recipe, part: Part, readers: int) -> Shared:
+    """What a job of this part is told: whose run folder, which steps, which links, and how many
+    containers read logs for it."""
     name = logs_stage(recipe)
     step = next(step for step in outline(recipe) if step.name == name)
     run = f"../{MODELS}/{recipe.name}/{_folder(step)}"
     links = {f"{OUTPUTS}/{DATA}/{made}": f"{run}/{made}" for made in OF_LOGS}
     words = ["--only", part]
-    if part == "preprocess":
-        return Shared(
-            f"{OUTPUTS}/{MODELS}", [*words, f"stages.{name}.engine=modal"], links, READERS
-        )
-    return Shared(f"{OUTPUTS}/{MODELS}", words, links)
+    words += [f"stages.{name}.engine=modal"] if readers else []
+    return Shared(f"{OUTPUTS}/{MODELS}", words, links, readers)
 
 
 def refuse_missing(recipe: Recipe, part: Part, outputs: modal.Volume) -> None:

@@ -86,6 +86,10 @@ class Api:
         asked: dict[str, Any] = {"include": "AVAILABILITY", "product": "POD", "count": count}
         return list(self._call("GET", "/v2/catalog/gpus", params={**asked, "cloud": cloud})["gpus"])
 
+    def volumes(self) -> list[dict[str, Any]]:
+        """The account's network volumes."""
+        return list(self._call("GET", "/v2/network-volumes")["networkVolumes"])
+
     def said(self, pod_id: str, source: str, lines: int = 5) -> list[str]:
         """The last lines of a pod's log; none where they do not come."""
         kept: list[str] = []

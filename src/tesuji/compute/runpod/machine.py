@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tesuji.compute.base import ENDS, PREFIX, Leftover, Price, Status, Wish
+from tesuji.compute.base import ENDS, PREFIX, GoneError, Leftover, Price, Status, Wish
+from tesuji.compute.job.again import take_along
 from tesuji.compute.job.folder import JobFolder
 from tesuji.compute.runpod.calls import KEY, Api
 from tesuji.compute.runpod.catalogue import CLOUDS, dollars, has_stock, no_capacity, pick
 from tesuji.compute.runpod.key import NAME, folder_of, forget, refuse_without_tools
-from tesuji.compute.runpod.pod import MOUNT, Pods, regions_of, seconds_of
+from tesuji.compute.runpod.pod import MOUNT, Pods, seconds_of
 from tesuji.compute.ssh.address import Address
 from tesuji.compute.ssh.machine import refuse_options
 from tesuji.compute.ssh.other_side import OtherSide
@@ -30,6 +31,7 @@ OPTIONS = {
     "python": "an interpreter there that has Tesuji already",
     "base_python": "the Python there that makes the environment; python3",
 }
+DEARER = 1.1  # times the price told; the disk is in what a pod costs, and not in that
 SPOT = ("spot", "interruptible", "bid")
 NO_SPOT = "RunPod's API v2 has no spot pods any more"
 
@@ -60,7 +62,7 @@ class RunpodMachine:
         refuse_without_tools()
         gpus = self.pods.api.gpus(cloud, wish.count)
         gpu = pick(gpus, wish.gpu, wish.count, cloud)
-        if not has_stock(gpu, regions_of(wish.options)):
+        if not has_stock(gpu, self.pods.regions(wish.options)):
             raise no_capacity(gpus, gpu, cloud)
 
     def price(self, wish: Wish) -> Price:
@@ -73,7 +75,9 @@ class RunpodMachine:
     def start(self, job: JobFolder, secrets: Mapping[str, str]) -> None:
         """Make the pod or find it again, wait for it, ship, start."""
         pod = self.pods.make(job)
-        job.note(started=seconds_of(pod["createdAt"]))
+        _refuse_dearer(job, pod)
+        if job.state.started is None:  # of the first pod, where one takes another's place
+            job.note(started=seconds_of(pod["createdAt"]))
         self._there(job, self.pods.ready(job, pod["id"])).start(secrets)
 
     def status(self, job: JobFolder) -> Status:
@@ -81,7 +85,7 @@ class RunpodMachine:
         pod = self._known(job)
         if pod is None:
             return Status("lost", message="its pod is gone", ended=time.time())
-        since = seconds_of(pod["createdAt"])
+        since = job.state.started or seconds_of(pod["createdAt"])
         if pod["status"] == "ERROR":
             said = "; ".join(self.pods.api.said(pod["id"], "system"))
             return Status("lost", message=f"its pod died: {said}", started=since, ended=time.time())
@@ -93,39 +97,72 @@ class RunpodMachine:
     def logs(self, job: JobFolder, offset: int) -> Iterator[tuple[int, str]]:
         """The job's log from a byte on."""
         pod = self._known(job)
-        if pod is None or not pod["ssh"]["direct"]:
+        if pod is None:
+            raise GoneError("its pod is gone", where=job.id)
+        if not pod["ssh"]["direct"]:
             raise ComputeError("its pod does not run", where=job.id)
         return self._there(job, pod).logs(offset)
 
     def fetch(self, job: JobFolder, runs: Path) -> None:
-        """Bring the run folder; from a pod that was stopped, too, which then is ended."""
-        pod = self._known(job)
+        """Bring the run folder; from a pod that was stopped, too, which then is ended. One whose
+        end is noted here, and whose results are, may end by itself from then on."""
+        if job.state.whole and (runs / job.job.run).is_dir():
+            return  # its pod may be gone by now
+        pod, over = self._known(job), job.state.phase in ENDS
         if pod is None:
-            raise ComputeError("its pod is gone, and its disk with it", where=job.id)
+            volume = job.job.wish.options.get("volume")
+            disk = f"; network volume {volume} has its results" if volume else ", and its disk too"
+            raise GoneError(f"its pod is gone{disk}", where=job.id)
         job.note(handle={"home": "no"})
         there = self._there(job, self.pods.ready(job, pod["id"]))
-        over = there.fetch(runs) or job.state.phase in ENDS
-        job.note(handle={"home": "yes"})
+        there.fetch(runs)
+        job.note(handle={"home": "yes"}, whole=over)
+        if over:
+            there.ssh.ask("mark", there.root, "home")
         if job.state.released:
             self._end(job, pod)
-        elif over:
-            there.ssh.ask("mark", there.root, "home")  # the pod may end by itself now
 
     def interrupt(self, job: JobFolder) -> None:
         """Ask it to stop with a checkpoint."""
+        job.note(handle={"told": "stop"})
         if (pod := self._known(job)) is not None and pod["ssh"]["direct"]:
             self._there(job, pod).interrupt()
 
-    def stop(self, job: JobFolder) -> None:
-        """Delete the pod; where its results could not be fetched, stop it and keep its disk."""
+    def renew(self, job: JobFolder) -> bool:
+        """Delete the lost pod, so that there are never two, and ship what is here with the next;
+        what is in a network volume is newer and stays."""
+        handle, wish = job.state.handle, job.job.wish
+        used = int(handle.get("renewed", "0"))
+        if used >= wish.retries or "told" in handle:
+            return False
         for pod in self.pods.of(job):
-            if job.state.handle.get("home") == "no" and pod["status"] in ("RUNNING", "EXITED"):
+            self.pods.api.terminate(pod["id"])
+        if self.pods.of(job):
+            raise ComputeError("its lost pod cannot be ended", where=job.id)
+        (folder_of(job.id) / "known_hosts").unlink(missing_ok=True)
+        fresh = {"pod": "", "home": "", "renewed": str(used + 1)}
+        if "volume" in wish.options:
+            job.note(phase="shipping", handle=fresh)
+        else:
+            take_along(job)
+            job.note(phase="shipping", handle=fresh, log_offset=0)
+        return True
+
+    def stop(self, job: JobFolder) -> None:
+        """Delete the pod; where its results could not be fetched, stop it and keep its disk. A
+        network volume is kept in any case."""
+        volume = job.job.wish.options.get("volume")
+        for pod in (found := self.pods.of(job)):
+            lacking = job.state.handle.get("home") == "no"
+            if lacking and volume:
+                job.note(message=f"its results are in the network volume {volume}")
+            if lacking and not volume and pod["status"] in ("RUNNING", "EXITED"):
                 self.pods.api.act(pod["id"], "stop")
                 words = f"its results are on the stopped pod {pod['id']}, whose disk costs a little"
                 job.note(message=f"{words}: `tesuji jobs fetch {job.id}` brings them and ends it")
             else:
                 self._end(job, pod)
-        if job.state.started is not None and not job.state.released:
+        if found and job.state.started is not None and not job.state.released:
             job.note(ended=time.time())
         if job.state.handle.get("home") != "no":
             forget(job.id)
@@ -162,7 +199,16 @@ class RunpodMachine:
         python = options.get("python", "")
         run = python or options.get("base_python", "python3")
         ssh = Ssh(address, python=run, patience=self.patience)
-        return OtherSide(ssh, job, base=options.get("mount", MOUNT), python=python)
+        again = "renewed" in job.state.handle
+        return OtherSide(ssh, job, base=options.get("mount", MOUNT), python=python, again=again)
+
+
+def _refuse_dearer(job: JobFolder, pod: dict[str, Any]) -> None:
+    """ComputeError where the pod costs more than was told: prices move between two calls."""
+    told, asked = job.job.price.dollars_per_hour, float(pod["cost"])
+    if asked > DEARER * told:
+        what = f"the pod costs ${asked:.2f} an hour, and ${told:.2f} was told"
+        raise ComputeError(what, where=job.id, hint="launch it again, by the price of now")
 
 
 def _cloud(wish: Wish) -> str:

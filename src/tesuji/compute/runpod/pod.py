@@ -6,14 +6,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tesuji.compute.base import PREFIX
+from tesuji.compute.base import PREFIX, GoneError
 from tesuji.compute.job.folder import JobFolder
 from tesuji.compute.runpod import guard
 from tesuji.compute.runpod.calls import Api, Refused, Unsure
 from tesuji.compute.runpod.catalogue import no_capacity, pick
 from tesuji.compute.runpod.key import public_key
 from tesuji.compute.ssh.other_side import FOLDER
-from tesuji.core.errors import ComputeError
+from tesuji.core.errors import ComputeError, did_you_mean
 from tesuji.core.files import read_text
 
 IMAGE = "runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404"
@@ -31,7 +31,9 @@ def name_of(job: str) -> str:
     return PREFIX + job
 
 
-def body_of(job: JobFolder, gpu: str, api_url: str) -> dict[str, Any]:
+def body_of(
+    job: JobFolder, gpu: str, api_url: str, regions: list[str] | None = None
+) -> dict[str, Any]:
     """`CreatePodRequest`. No secret stands in it: RunPod shows a pod's environment to whoever may
     read the pod."""
     wish = job.job.wish
@@ -57,16 +59,11 @@ def body_of(job: JobFolder, gpu: str, api_url: str) -> dict[str, Any]:
         },
         "cloud": options.get("cloud", "SECURE"),
         "gpu": {"id": gpu, "count": wish.count, **least},
-        "dataCenterIds": regions_of(options),
+        "dataCenterIds": regions or [],
         "mounts": {"network": [{"volumeId": volume, "path": mount}]}
         if volume
         else {"persistent": {"size": size, "path": mount}},
     }
-
-
-def regions_of(options: dict[str, str]) -> list[str]:
-    """The data centers that are asked for; none: any."""
-    return [name for name in options.get("region", "").split(",") if name]
 
 
 class Pods:
@@ -79,6 +76,28 @@ class Pods:
         """The pods of a job: one, or none; several where an answer was lost on the way."""
         found = [pod for pod in self.api.pods() if pod["name"] == name_of(job.id)]
         return sorted(found, key=lambda pod: str(pod["createdAt"]))
+
+    def regions(self, options: dict[str, str]) -> list[str]:
+        """The data centers that it may be in: those asked for, none: any; with a network volume
+        its own. Raises ComputeError where that cannot be."""
+        asked = [name for name in options.get("region", "").split(",") if name]
+        if (volume := options.get("volume", "")) == "":
+            return asked
+        where = "--option volume"
+        if options.get("cloud", "SECURE") != "SECURE":
+            hint = "--cloud SECURE, or a disk of the pod's own"
+            raise ComputeError(
+                "network volumes are in the SECURE cloud only", where=where, hint=hint
+            )
+        found = {each["id"]: str(each["dataCenter"]) for each in self.api.volumes()}
+        if volume not in found:
+            listed = ", ".join(f"{id_} ({place})" for id_, place in found.items()) or "none"
+            hint = f"{did_you_mean(volume, found)}there are: {listed}"
+            raise ComputeError(f"there is no network volume {volume!r}", where=where, hint=hint)
+        if asked and found[volume] not in asked:
+            what = f"the network volume {volume} is in {found[volume]}"
+            raise ComputeError(what, where="--option region", hint="leave the region away")
+        return [found[volume]]
 
     def make(self, job: JobFolder) -> dict[str, Any]:
         """The job's pod, noted in the job: the one that was made before, or a new one."""
@@ -100,7 +119,7 @@ class Pods:
         wish = job.job.wish
         cloud = wish.options.get("cloud", "SECURE")
         gpu = pick(self.api.gpus(cloud, wish.count), wish.gpu, wish.count, cloud)
-        body = body_of(job, gpu["id"], self.api.url)
+        body = body_of(job, gpu["id"], self.api.url, self.regions(wish.options))
         problem = ""
         for attempt in range(TRIES):
             try:
@@ -125,7 +144,7 @@ class Pods:
         while True:
             pod = self.api.pod(pod_id)
             if pod is None:
-                raise ComputeError(f"its pod {pod_id} is gone", where=job.id)
+                raise GoneError(f"its pod {pod_id} is gone", where=job.id)
             if pod["status"] == "RUNNING" and pod["ssh"]["direct"]:
                 return pod
             if pod["status"] == "EXITED":
@@ -138,7 +157,8 @@ class Pods:
         said = "; ".join(self.api.said(pod["id"], "system")) or "it says nothing"
         what = f"its pod {pod['id']} does not come up ({pod['status']}): {said}"
         hint = f"the image is {pod['image']}: another is named by --option image=..."
-        return ComputeError(what, where=job.id, hint=hint)
+        kind = GoneError if pod["status"] == "ERROR" else ComputeError
+        return kind(what, where=job.id, hint=hint)
 
 
 def seconds_of(stamp: str | None) -> float | None:

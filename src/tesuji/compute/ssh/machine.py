@@ -28,6 +28,9 @@ class SshMachine:
     def check(self, wish: Wish) -> None:
         """Whether it lets us in, and has the Python, the GPU and the disk that are asked for."""
         refuse_options(wish, OPTIONS)
+        if wish.retries:
+            hint = "leave it away; `tesuji launch --resume` goes on with a run that was lost"
+            raise ComputeError("there is no other machine", where="--retries", hint=hint)
         ssh = self._ssh(wish, patience=20)
         seen = check_python(ssh, FOLDER, has_tesuji="python" in wish.options)
         gpus, free = seen["gpus"], seen["free"]
@@ -64,6 +67,10 @@ class SshMachine:
     def interrupt(self, job: JobFolder) -> None:
         """Ask it to stop with a checkpoint."""
         self._there(job).interrupt()
+
+    def renew(self, job: JobFolder) -> bool:
+        """There is no other."""
+        return False
 
     def stop(self, job: JobFolder) -> None:
         """End what still runs there; its folder stays."""

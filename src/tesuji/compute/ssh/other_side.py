@@ -24,16 +24,20 @@ GRACE = 20.0  # seconds from SIGINT to SIGKILL
 
 class OtherSide:
     """`base` is the folder there that holds `tesuji-jobs`, "" the home; `python` an interpreter
-    that has Tesuji already, "" to make an environment from what is shipped."""
+    that has Tesuji already, "" to make an environment from what is shipped. `again`: it was begun
+    before, on a machine that was lost and had the same disk."""
 
-    def __init__(self, ssh: Ssh, job: JobFolder, *, base: str = "", python: str = "") -> None:
-        self.ssh, self.job, self.python = ssh, job, python
+    def __init__(
+        self, ssh: Ssh, job: JobFolder, *, base: str = "", python: str = "", again: bool = False
+    ) -> None:
+        self.ssh, self.job, self.python, self.again = ssh, job, python, again
         self.folder = f"{base}/{FOLDER}" if base else FOLDER
         self.root = f"{self.folder}/{job.id}"
 
     def start(self, secrets: Mapping[str, str]) -> None:
         """Ship what is missing and start it, if it was not started before."""
-        if self.ssh.ask("state", self.root)["begun"]:
+        seen = self.ssh.ask("state", self.root)
+        if seen["begun"] and not (self.again and not seen["alive"] and not seen["exit"]):
             return
         self.ssh.push(self.job.package, self.root)
         python = self.python or self._environment()

@@ -111,6 +111,8 @@ def _write(path: Path, source: Any, member: tarfile.TarInfo) -> None:
     if aside.stat().st_size != member.size:
         raise SystemExit("a file that breaks off: " + path.name)
     aside.chmod(member.mode & 0o777)
+    at = int(member.pax_headers.get("tesuji.ns", int(member.mtime * 1_000_000_000)))
+    os.utime(str(aside), ns=(at, at))
     aside.replace(path)
 
 
@@ -324,4 +326,8 @@ WANTED = {
 WANTED.update(interrupt=interrupt, stop=stop, absolute=absolute, mark=mark)
 
 if __name__ == "__main__":
-    WANTED[sys.argv[1]](Path(sys.argv[2]))
+    try:
+        WANTED[sys.argv[1]](Path(sys.argv[2]))
+    except OSError as error:
+        words = "%s: %s" % (error.strerror or error, error.filename or sys.argv[2])
+        raise SystemExit(words) from None

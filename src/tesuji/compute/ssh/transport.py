@@ -32,6 +32,7 @@ HOPELESS = {
     "no route to host": "look at the address, and whether the machine is on",
     "bad configuration option": "mend ~/.ssh/config",
 }
+FULL = "no space left"
 T = TypeVar("T")
 Sizes = dict[str, tuple[int, int]]  # path → bytes, time of change in ns
 
@@ -76,9 +77,9 @@ class Ssh:
         if code == 127:
             what = f"there is no {self.python} on that machine"
             raise ComputeError(what, where=str(self.address), hint="install Python 3.11 there")
-        raise ComputeError(
-            _last(words, 5) or f"a command ended with {code}", where=str(self.address)
-        )
+        what = _last(words, 5) or f"a command ended with {code}"
+        hint = "a larger disk, or less on it" if FULL in words.lower() else ""
+        raise ComputeError(what, where=str(self.address), hint=hint)
 
     def _lasting(self, once: Callable[[], T]) -> T:
         """Try until it goes well, or the line has been gone too long."""
@@ -131,7 +132,7 @@ class Ssh:
             try:
                 with tarfile.open(fileobj=process.stdin, mode="w|") as tar:
                     for path, file in files.items():
-                        tar.add(file, path, filter=_plain)
+                        _add(tar, file, path)
                 _pipe(process.stdin).close()
             except BrokenPipeError:
                 pass  # the end of `ssh` says why
@@ -243,10 +244,14 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    member.uid = member.gid = 0
-    member.uname = member.gname = ""
-    return member
+def _add(tar: tarfile.TarFile, file: Path, name: str) -> None:
+    """A file with its time, which a run's keys may have; nobody's."""
+    with file.open("rb") as source:
+        member = tar.gettarinfo(arcname=name, fileobj=source)
+        member.uid = member.gid = 0
+        member.uname = member.gname = ""
+        member.pax_headers = {"tesuji.ns": str(os.fstat(source.fileno()).st_mtime_ns)}
+        tar.addfile(member, source)
 
 
 def _keep(tar: tarfile.TarFile, member: tarfile.TarInfo, here: Path, asked: set[str]) -> None:

@@ -10,12 +10,13 @@ import itertools
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import fmean
 
 from tesuji.core.errors import GameError
 from tesuji.core.seeds import stream
 from tesuji.core.statistics import Z95, Interval, wilson
-from tesuji.core.types import Ending
+from tesuji.core.types import Ending, Episode
 from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.matches.against import EVALUATED, outcome, play_opponent
 from tesuji.games.base import Game
@@ -55,11 +56,11 @@ def play_ladder(
     episodes: int,
     seed: int,
     rules: TurnRules,
-    on_episode: Callable[[], None] = lambda: None,
+    on_match: Callable[[str, str, Episode], None] = lambda one, other, episode: None,
 ) -> Ladder:
-    """`episodes` matches for every pair of entrants. Matches in which a player failed (an engine
-    crash) count for nobody. Raises GameError for a game of one seat, where nobody meets, and
-    for a cooperative one."""
+    """`episodes` matches for every pair of entrants; `on_match` sees each as it ends, with the
+    names of the two. Matches in which a player failed (an engine crash) count for nobody. Raises
+    GameError for a game of one seat, where nobody meets, and for a cooperative one."""
     if game.num_players == 1:
         raise GameError(
             f"{game.name} has one seat, so that nobody meets on a ladder",
@@ -81,7 +82,7 @@ def play_ladder(
             episodes=episodes,
             seed=stream(seed, one, other),
             rules=rules,
-            on_episode=lambda _: on_episode(),
+            on_episode=partial(on_match, one, other),
         ):
             if episode.ending is not Ending.ERROR:
                 assert EVALUATED in episode.players

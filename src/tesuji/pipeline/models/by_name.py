@@ -10,7 +10,7 @@ from tesuji.core.progress import SILENT, Progress
 from tesuji.core.run_folder import find_run
 from tesuji.learners.model.load import Policy, load_policy, quiet_libraries
 from tesuji.learners.model.sources import KNOWN, gguf_of
-from tesuji.pipeline.models.of_run import base_model, beware, finished, learners, newest_model
+from tesuji.pipeline.models.in_run import base_model, beware, finished, learners, newest_model
 from tesuji.recipe.reading.load import load_recipe
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.sections import ModelSection, PromptSection, SamplingSection

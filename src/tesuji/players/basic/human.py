@@ -46,11 +46,10 @@ class HumanPlayer(OneByOne):
             if not a_move and text.lower() in HELP:
                 self._list(request.legal)
                 continue
-            reader = functools.partial(request.match.read, request.seat)
-            attempt = read_reply(text, request.legal, reader=reader)
-            if attempt.move is not None:
-                return Reply(move=attempt.move)
-            self._say(f"{_why(attempt.problem)} (? lists the moves)")
+            move, why = move_of_a_person(text, request)
+            if move is not None:
+                return Reply(move=move)
+            self._say(f"{why} (? lists the moves)")
 
     def _line(self, prompt: str) -> str:
         try:
@@ -70,6 +69,13 @@ class HumanPlayer(OneByOne):
         """Print as it is, control characters made harmless."""
         tame = "".join(char if char.isprintable() or char == "\n" else "�" for char in text)
         self.console.print(tame, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def move_of_a_person(text: str, request: MoveRequest) -> tuple[Move | None, str]:
+    """(the move that these words name, why they name none): by number or in the game's notation."""
+    reader = functools.partial(request.match.read, request.seat)
+    attempt = read_reply(text, request.legal, reader=reader)
+    return attempt.move, "" if attempt.move else _why(attempt.problem)
 
 
 def _why(problem: str) -> str:

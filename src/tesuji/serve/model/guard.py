@@ -6,26 +6,15 @@ another page are refused.
 """
 
 import hmac
-import ipaddress
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tesuji.serve.dialect import problem
+from tesuji.serve.local import LARGEST, is_local
+from tesuji.serve.model.dialect import problem
 
-LARGEST = 8 << 20  # bytes of a request
 Next = Callable[[Request], Awaitable[Response]]
-
-
-def is_local(host: str) -> bool:
-    """Whether a name or address is this machine's own."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Guard:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from tesuji.cli.console import loading, say, warn
+from tesuji.cli.serving.listening import address, listen
 from tesuji.core.errors import ComputeError
 from tesuji.core.run_folder import find_run
 
@@ -32,7 +33,7 @@ def serve(
 ) -> None:
     """Serve a run's model: /v1/models, /v1/chat/completions, /v1/completions, /health."""
     folder = find_run(run)
-    listener = _listen(host, port)
+    listener = listen(host, port)
     loading(str(folder))
     from tesuji.cli.progress import Bar
     from tesuji.pipeline.models.of_run import open_run
@@ -40,8 +41,8 @@ def serve(
     try:
         import uvicorn
 
-        from tesuji.serve.app import Offer, make_app
-        from tesuji.serve.guard import is_local
+        from tesuji.serve.local import is_local
+        from tesuji.serve.model.app import Offer, make_app
     except ModuleNotFoundError as error:
         hint = "pip install 'tesuji[web]'"
         raise ComputeError(f"serving needs {error.name}, which is not here", hint=hint) from None
@@ -63,27 +64,8 @@ def serve(
     say("served; goodbye")
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """A socket on that address, before anything slow is done. Raises ComputeError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        hint = "another --port, or 0 for any; is one served there already?"
-        raise ComputeError(
-            f"{host}:{port} cannot be used: {error.strerror}", where="--port", hint=hint
-        ) from None
-    return listener
-
-
 def _tell(listener: socket.socket, name: str, key: str | None) -> None:
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    say(f"{name} at http://{shown}:{port}/v1 (Ctrl-C ends it)")
+    say(f"{name} at {address(listener)}/v1 (Ctrl-C ends it)")
     if key and KEY in os.environ:
         say(f"requests need the key in {KEY}")
     elif key:

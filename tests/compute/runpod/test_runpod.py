@@ -4,22 +4,18 @@ The service is a stand-in (`support/runpod_server`), its pods are processes of t
 """
 
 import re
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from poker_jobs import CHANGES, RECIPE, weights
+from runpod_jobs import A40, QUICK, files_with, make_job, there, until, wish
 from runpod_server import catalog
-from runpod_server.server import KEY, NO_CAPACITY, Fault, RunPod, runpod
-from tiny_jobs import write_recipe
+from runpod_server.server import KEY, NO_CAPACITY, Fault, RunPod
 
-from tesuji.compute.base import Wish
-from tesuji.compute.follow import Pace, end, fetch, follow
-from tesuji.compute.job.folder import JobFolder, all_jobs
-from tesuji.compute.launch import Folders, prepare, start
+from tesuji.compute.follow import end, fetch, follow
+from tesuji.compute.job.folder import all_jobs
+from tesuji.compute.launch import start
 from tesuji.compute.runpod import guard
 from tesuji.compute.runpod import pod as pods
 from tesuji.compute.runpod.calls import Api
@@ -29,51 +25,7 @@ from tesuji.compute.sweep import settle
 from tesuji.core.errors import ComputeError, TesujiError
 from tesuji.recipe.reading.load import load_recipe
 
-QUICK = Pace(look=0.2, fetch=1.0, grace=60.0, tries=2)
-A40 = "NVIDIA A40"
 CREATE = "POST /v2/pods"
-
-
-@pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunPod]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RUNPOD_API_KEY", KEY)
-    monkeypatch.setenv("TESUJI_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setitem(pods.LIMITS, "look", 0.2)
-    with runpod(tmp_path / "pods") as running:
-        monkeypatch.setenv("TESUJI_RUNPOD_URL", running.url)
-        yield running
-
-
-@pytest.fixture
-def machine() -> RunpodMachine:
-    return RunpodMachine(look=0.05, patience=20)
-
-
-def wish(folder: Path, gpu: str = A40, count: int = 1, **options: str) -> Wish:
-    mine = {"python": sys.executable, "mount": str(folder / "workspace")}
-    return Wish("runpod", gpu, count, options={**mine, **options})
-
-
-def make_job(folder: Path, machine: RunpodMachine, steps: int = 2, recipe: Any = None) -> JobFolder:
-    folders = Folders(folder / "jobs", folder / "runs", folder)
-    recipe = recipe or load_recipe(write_recipe(folder, steps=steps))
-    return prepare(recipe, wish(folder), machine, folders)
-
-
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.05)
-
-
-def there(folder: Path, job: JobFolder) -> Path:
-    return folder / "workspace" / "tesuji-jobs" / job.id
-
-
-def files_with(folder: Path, text: str) -> list[Path]:
-    return [p for p in folder.rglob("*") if p.is_file() and text.encode() in p.read_bytes()]
 
 
 @pytest.mark.slow
@@ -171,6 +123,7 @@ def test_limits_and_failures_of_the_service_are_waited_out(
         Fault(CREATE, 429, "slow down", headers={"Retry-After": "1"}),
         Fault(CREATE, 500, "upstream", done=True),  # there is a pod all the same
         Fault("DELETE .*", 500, "upstream", times=2),
+        Fault("DELETE .*", 409, "conflict"),
         Fault("POST .*action", 500, "upstream", times=1),
     ]
     job = make_job(tmp_path, machine)

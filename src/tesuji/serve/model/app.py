@@ -18,6 +18,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.exceptions import HTTPException
 
 from tesuji.core.errors import TesujiError
 from tesuji.core.redact import redact
@@ -25,10 +26,10 @@ from tesuji.core.types import Sampled
 from tesuji.games.base import Game
 from tesuji.players.model import ModelPlayer
 from tesuji.players.prompting.chat_template import decode_reply, render_prompt
-from tesuji.serve.choices import choices_of
-from tesuji.serve.dialect import Answer, Asked, AskedChat, AskedText, problem, usage
-from tesuji.serve.engine import Ask, Busy, Engine, Ticket
-from tesuji.serve.guard import Guard
+from tesuji.serve.model.choices import choices_of
+from tesuji.serve.model.dialect import Answer, Asked, AskedChat, AskedText, problem, usage
+from tesuji.serve.model.engine import Ask, Busy, Engine, Ticket
+from tesuji.serve.model.guard import Guard
 
 DEFAULT_NAMES = ("", "default")
 HALF_CHARACTER = "\ufffd"
@@ -58,6 +59,7 @@ def make_app(offer: Offer, *, host: str = "127.0.0.1", key: str | None = None) -
     app = FastAPI(title="Tesuji", docs_url=None, redoc_url=None, openapi_url=None, lifespan=life)
     app.middleware("http")(Guard(host, key))
     app.exception_handler(RequestValidationError)(_not_valid)
+    app.exception_handler(HTTPException)(_refused)
     app.exception_handler(TesujiError)(_not_possible)
     app.exception_handler(Busy)(_busy)
     routes = Routes(offer, engine)
@@ -268,6 +270,12 @@ async def _not_valid(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part != "body")
     return JSONResponse(problem(f"{place}: {first['msg']}", WRONG, param=place or None), 400)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """What FastAPI itself refuses: a body that cannot be read, an address that is not there."""
+    assert isinstance(error, HTTPException)
+    return JSONResponse(problem(error.detail, WRONG), error.status_code, headers=error.headers)
 
 
 async def _not_possible(request: Request, error: Exception) -> Response:

@@ -8,7 +8,7 @@ from tesuji.players.model import ModelPlayer
 from tesuji.players.prompting.chat_template import render_reply
 from tesuji.players.prompting.prompt import answer_text
 from tesuji.players.sampling.base import Choices
-from tesuji.serve.dialect import Asked, Table
+from tesuji.serve.model.dialect import Asked, Table
 
 
 def choices_of(asked: Asked, player: ModelPlayer, game: Game) -> Choices | None:

@@ -1,0 +1,54 @@
+"""What all pages share: the folder of runs, who may ask, and what has to end with the server."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tesuji.core.errors import DataError, did_you_mean
+
+
+class NotHere(DataError):
+    """What was asked for by its address is not there."""
+
+
+@dataclass
+class House:
+    """One server's own. `runs` holds the run folders, new recipes are written into `recipes`; with
+    a `token` all requests need it; `csrf` is what forms of this server's own pages carry."""
+
+    runs: Path
+    host: str = "127.0.0.1"
+    token: str | None = None
+    recipes: Path = Path()
+    csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    _closing: list[Callable[[], None]] = field(default_factory=list)
+
+    def run(self, name: str) -> Path:
+        """The run folder of that name. Raises NotHere where there is none right in `runs`."""
+        folder = self.runs / name
+        plain = name not in ("", ".", "..") and not set(name) & set("/\\\0")
+        if plain and (folder / "manifest.json").is_file() and self._inside(folder):
+            return folder
+        known = [path.parent.name for path in self.runs.glob("*/manifest.json")]
+        raise NotHere(f"no run {name!r} here", hint=did_you_mean(name, known).rstrip("; "))
+
+    def file(self, run: str, path: str) -> Path:
+        """A file of a run, by its path below the run's folder. Raises NotHere where it is not
+        there, or not in there."""
+        file = self.run(run) / path
+        if "\0" in path or not self._inside(file) or not file.is_file():
+            raise NotHere("no such file in this run", where=path)
+        return file
+
+    def _inside(self, path: Path) -> bool:
+        return path.resolve().is_relative_to(self.runs.resolve())
+
+    def at_end(self, close: Callable[[], None]) -> None:
+        """Have this called when the server stops."""
+        self._closing.append(close)
+
+    def close(self) -> None:
+        """End what is still going on."""
+        while self._closing:
+            self._closing.pop()()

@@ -1,0 +1,80 @@
+"""What is on the table at one moment, as far as whoever looks may see it.
+
+A person sees what its seat may know. Where nothing is hidden, or nobody plays by hand, the whole
+position and all that was said is shown; once the match is over, so it is always.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tesuji.core.types import Ending, Episode, Move, Turn
+from tesuji.episodes.results import result_of
+from tesuji.games.base import Game, Match
+
+Moves = tuple[Move, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One moment. `seat` is the person's to move, None where nobody has to; `legal` None: any text
+    is a move. `played` counts the turns, `turns` are those that may be seen; `episode` is there
+    once the match is over."""
+
+    text: str
+    seat: int | None = None
+    role: str = ""
+    legal: Moves | None = ()
+    played: int = 0
+    turns: tuple[Turn, ...] = ()
+    episode: Episode | None = None
+
+
+def scene_of(
+    game: Game,
+    match: Match,
+    turns: Sequence[Turn],
+    *,
+    eyes: int | None,
+    seat: int | None = None,
+    episode: Episode | None = None,
+) -> Scene:
+    """The match seen by the seat `eyes` (None: by nobody who plays), `seat` being asked to move."""
+    over = episode is not None
+    everything = over or eyes is None
+    shown = turns if everything or game.info.information == "perfect" else of_seat(turns, eyes)
+    return Scene(
+        text=match.render() if everything or eyes is None else match.observe(eyes),
+        seat=seat,
+        role="" if seat is None else match.role(seat),
+        legal=() if seat is None else match.legal_moves(seat),
+        played=len(turns),
+        turns=tuple(shown),
+        episode=episode,
+    )
+
+
+def of_seat(turns: Sequence[Turn], seat: int | None) -> list[Turn]:
+    """The turns that a seat took itself."""
+    return [turn for turn in turns if turn.seat == seat]
+
+
+def outcome(episode: Episode, names: Sequence[str], person: int | None) -> str:
+    """The result in words; `names[s]` is whoever sits at seat s, `person` the person's seat."""
+    if episode.ending is Ending.ERROR:
+        return "The match broke off."
+    if episode.ending is Ending.TRUNCATED:
+        return "Nobody has won."
+    if len(episode.returns) == 1:
+        return f"{_subject(names, 0, person)} {episode.returns[0]:+g}."
+    if episode.provenance.get("cooperative"):
+        return f"Together {episode.returns[0]:+g}."
+    winners = [s for s in range(len(names)) if result_of(episode, s) == "win"]
+    if not winners:
+        return "A draw."
+    who = " and ".join("You" if seat == person else names[seat] for seat in winners)
+    win = "win" if person in winners or len(winners) > 1 else "wins"
+    return f"{who} {win}."
+
+
+def _subject(names: Sequence[str], seat: int, person: int | None) -> str:
+    return "You earn" if seat == person else f"{names[seat]} earns"

@@ -1,0 +1,294 @@
+"""One table: a match in a thread of its own, and what is on the table for pages to show.
+
+The match goes through the arena, so that the same rules hold as in evaluation. Pages never touch
+the match: the thread leaves a `Scene` behind whenever something has changed.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from tesuji.core.errors import IllegalMove, TesujiError
+from tesuji.core.progress import Progress
+from tesuji.core.redact import redact
+from tesuji.core.types import Episode, Move, Task, Turn
+from tesuji.episodes.arena import play_matches
+from tesuji.episodes.reply_rules import TurnRules
+from tesuji.games.base import Game, Match
+from tesuji.players.base import MoveRequest, Player
+from tesuji.players.basic.human import move_of_a_person
+from tesuji.serve.ui.play.scene import Scene, scene_of
+from tesuji.serve.ui.play.seats import Left, Minutes, Person, Remembered, Said
+
+log = logging.getLogger(__name__)
+Stage = Literal["opening", "waiting", "thinking", "over", "broken", "left"]
+BUSY = ("opening", "thinking")
+PACE = 0.6  # seconds between two rounds that nobody plays by hand
+LEAVING = 5.0  # seconds that a thread gets to end
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Who is to sit down: what it is called, and how it is had; None: a person."""
+
+    name: str
+    open: Callable[[Progress], Player] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """All that a match follows from; `save`: whether it is kept once it is over."""
+
+    game: Game
+    seats: tuple[Seat, ...]
+    rules: TurnRules = field(default_factory=TurnRules)
+    seed: int = 0
+    save: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Who sits where."""
+        return tuple(seat.name for seat in self.seats)
+
+    @property
+    def persons(self) -> tuple[int, ...]:
+        """The seats of persons."""
+        return tuple(place for place, seat in enumerate(self.seats) if seat.open is None)
+
+    def again(self, *, swapped: bool) -> "Setting":
+        """The next match, everybody perhaps a seat further."""
+        seats = (*self.seats[1:], *self.seats[:1]) if swapped else self.seats
+        return replace(self, seats=seats, seed=self.seed + 1)
+
+
+class Table:
+    """A table at which a match is played, from the moment it is made. `finished` is told an episode
+    that is to be kept, in the table's own thread."""
+
+    def __init__(self, setting: Setting, finished: Callable[[Episode], None]) -> None:
+        self.setting = setting
+        self.finished = finished
+        self.scene = Scene("")
+        self.stage: Stage = "opening"
+        self.words = ""
+        """What is being done, or what went wrong."""
+        self.version = 0
+        """Counts changes."""
+        self.used = time.monotonic()
+        self._changed = threading.Condition()
+        self._players: Mapping[str, Player] = {}
+        self._sit_down(())
+
+    def _sit_down(self, known: Sequence[Said]) -> None:
+        self._closing = threading.Event()
+        self._minutes = Minutes(known)
+        self._person = Person(self._ask)
+        self._request: MoveRequest | None = None
+        self._turns: Sequence[Turn] = ()
+        self._match: Match | None = None
+        self._eyes = self.setting.persons[0] if self.setting.persons else None
+        self._thread = threading.Thread(target=self._work, name="tesuji-table", daemon=True)
+        self._thread.start()
+
+    def now(self) -> "Now":
+        """What is so at this moment, all of one moment."""
+        with self._changed:
+            back = self.can_take_back
+            return Now(self.version, self.stage, self.words, self.scene, back)
+
+    def move(self, played: int, *, number: int | None = None, words: str = "") -> None:
+        """The person's move, by its number or in words; `played` turns had been played when it was
+        chosen: a move for another position is not taken. Raises IllegalMove."""
+        with self._changed:
+            request = self._request
+            if request is None or self.stage != "waiting" or played != self.scene.played:
+                return
+            move = _move(request, number, words)
+            self._request, self.stage = None, "thinking"
+            self.scene = replace(self.scene, seat=None, legal=())
+            self._tell()
+        self._person.answer(move)
+
+    @property
+    def can_take_back(self) -> bool:
+        """Whether a person has moved, and has not since been shown what was hidden."""
+        moved = self._minutes.before_the_last_move_of_a_person() is not None
+        open_ = self.setting.game.info.information == "perfect" or self.stage != "over"
+        return moved and open_ and self.stage not in BUSY
+
+    def take_back(self) -> None:
+        """Begin again, and play the same up to before the person's last move."""
+        with self._changed:
+            known = self._minutes.before_the_last_move_of_a_person()
+            if known is None or not self.can_take_back:
+                raise IllegalMove("there is no move to take back", where="take back")
+            self.stage, self.scene = "opening", replace(self.scene, seat=None, legal=())
+        self.close()
+        self._sit_down(known)
+
+    def wait(self, seconds: float) -> None:
+        """Until it is a person's turn or all is over, or for so long."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.stage not in BUSY, seconds)
+
+    def leave(self) -> None:
+        """Have the thread end, at once unless a player is thinking."""
+        self._closing.set()
+        self._person.leave()
+
+    def close(self) -> None:
+        """Leave, and wait for the thread."""
+        self.leave()
+        if self._thread is not threading.current_thread():
+            self._thread.join(LEAVING)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the match still has a thread."""
+        return self._thread.is_alive()
+
+    def _work(self) -> None:
+        setting, minutes, closing = self.setting, self._minutes, self._closing
+        try:
+            self._players = self._players or self._opened()
+            players = {**self._players, Person.name: self._person}
+            task = Task(setting.game.name, setting.seed, setting.names, setting.game.options)
+            self._begin()
+            for episode in play_matches(
+                [task],
+                game=setting.game,
+                players={n: Remembered(p, minutes, self._pause) for n, p in players.items()},
+                rules=setting.rules,
+                watch=self._watch,
+            ):
+                self._end(episode)
+        except Left:
+            self._show("left")
+        except TesujiError as error:
+            self._show("broken", redact(str(error)))
+        except Exception as error:  # a player's or a game's own fault: told, and the server goes on
+            log.exception("a match failed")
+            self._show("broken", redact(f"{type(error).__name__}: {error}"))
+        finally:
+            closing.set()
+
+    def _begin(self) -> None:
+        """What there is to see before anybody has moved."""
+        match = self.setting.game.start(self.setting.seed)
+        scene = scene_of(self.setting.game, match, (), eyes=self._eyes)
+        if self._minutes.replaying:
+            scene = self.scene
+        self._set(scene, "thinking")
+
+    def _opened(self) -> dict[str, Player]:
+        """Everybody who is no person, each once."""
+        told = Told(self._loading)
+        players: dict[str, Player] = {}
+        for seat in self.setting.seats:
+            if seat.open is not None and seat.name not in players:
+                self._pause()
+                players[seat.name] = seat.open(told)
+        return players
+
+    def _loading(self, words: str) -> None:
+        self._pause()
+        self._show("opening", redact(words))
+
+    def _pause(self) -> None:
+        if self._closing.is_set():
+            raise Left("the table was left")
+
+    def _watch(self, match: Match, turns: Sequence[Turn]) -> None:
+        """After each round of the arena."""
+        self._match, self._turns = match, tuple(turns)
+        if self._minutes.replaying or not match.to_act:
+            return
+        self._set(scene_of(self.setting.game, match, self._turns, eyes=self._eyes), "thinking")
+        if not self.setting.persons and self._closing.wait(PACE):
+            raise Left("the table was left")
+
+    def _ask(self, request: MoveRequest) -> None:
+        """A person is to move."""
+        game, self._eyes = self.setting.game, request.seat
+        scene = scene_of(game, request.match, self._turns, eyes=request.seat, seat=request.seat)
+        self._set(scene, "waiting", request)
+
+    def _end(self, episode: Episode) -> None:
+        """The match is over; one that cannot be kept says why, and is shown all the same."""
+        words = ""
+        if self.setting.save:
+            try:
+                self.finished(episode)
+            except TesujiError as error:
+                words = redact(str(error))
+        match = self._match or self.setting.game.start(self.setting.seed)
+        game, turns = self.setting.game, episode.turns
+        scene = scene_of(game, match, turns, eyes=self._eyes, episode=episode)
+        self._set(scene, "over", words=words)
+
+    def _set(
+        self, scene: Scene, stage: Stage, request: MoveRequest | None = None, words: str = ""
+    ) -> None:
+        with self._changed:
+            self.scene, self.stage, self.words, self._request = scene, stage, words, request
+            self._tell()
+
+    def _show(self, stage: Stage, words: str = "") -> None:
+        with self._changed:
+            self.stage, self.words, self._request = stage, words, None
+            self._tell()
+
+    def _tell(self) -> None:
+        self.version += 1
+        self._changed.notify_all()
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """A table at one moment; `words` say what is being done, or what went wrong."""
+
+    version: int
+    stage: Stage
+    words: str
+    scene: Scene
+    can_take_back: bool
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is awaited that is no person."""
+        return self.stage in BUSY
+
+
+class Told(Progress):
+    """Progress in words, told as it comes."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self.tell = tell
+        self._what, self._total = "", 0
+
+    def say(self, text: str) -> None:
+        """As it is."""
+        self.tell(text)
+
+    def begin(self, words: str, total: int | None = None) -> None:
+        """What it is."""
+        self._what, self._total = words, total or 0
+        self.tell(words)
+
+    def update(self, done: int, note: str = "") -> None:
+        """How far it is."""
+        self.tell(f"{self._what} {done:,} of {self._total:,}" if self._total else self._what)
+
+
+def _move(request: MoveRequest, number: int | None, words: str) -> Move:
+    """The move that a person means. Raises IllegalMove, with the reason."""
+    move = next((one for one in request.legal or () if one.id == number), None)
+    if move is not None:
+        return move
+    move, why = move_of_a_person(words, request) if number is None else (None, "")
+    if move is None:
+        raise IllegalMove(why or "Not a legal move", hint="the list has those there are")
+    return move

@@ -1,0 +1,127 @@
+"""A table as its page shows it: names, turns in words, the result. Texts of players are redacted,
+and their control characters made visible."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tesuji.core.redact import redact, visible
+from tesuji.core.types import Attempt, Episode, Move, Turn
+from tesuji.episodes.show import ending_words, move_words, shorten
+from tesuji.games.board import drawn
+from tesuji.serve.ui.play.scene import outcome
+from tesuji.serve.ui.play.table import Now, Setting
+
+LONGEST = 20_000  # characters of one text
+MOST_MOVES = 200  # that are listed
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """One attempt of a turn."""
+
+    thought: str
+    reply: str
+    problem: str
+    shown: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnView:
+    """One turn: who played what; `said` only where words were said."""
+
+    number: int
+    who: str
+    played: str
+    beware: str
+    said: tuple[Saying, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the page shows beside the board."""
+
+    heading: str
+    status: str
+    text: str
+    turns: tuple[TurnView, ...]
+    moves: tuple[Move, ...]
+    more_moves: int
+    results: tuple[tuple[str, str], ...]
+
+
+def view_of(setting: Setting, now: Now) -> View:
+    """The table in words."""
+    scene, legal = now.scene, now.scene.legal or ()
+    return View(
+        heading=setting.game.info.title,
+        status=_status(setting, now),
+        text=tame(drawn(setting.game, scene.text)).strip("\n"),
+        turns=turns_of(scene.turns, setting.names),
+        moves=tuple(Move(move.id, move_words(move)) for move in legal[:MOST_MOVES]),
+        more_moves=max(0, len(legal) - MOST_MOVES),
+        results=_results(setting, scene.episode) if scene.episode else (),
+    )
+
+
+def tame(text: str) -> str:
+    """A text of a player, a model or a game, fit to be shown."""
+    return visible(redact(shorten(text, LONGEST)))
+
+
+def _status(setting: Setting, now: Now) -> str:
+    """What is going on, in a line."""
+    scene = now.scene
+    if scene.episode is not None:
+        person = setting.persons[0] if len(setting.persons) == 1 else None
+        names = [f"{name} ({role})" for name, role in _sitting(setting, scene.episode)]
+        end = ending_words(scene.episode)
+        return f"{outcome(scene.episode, names, person)} {end[:1].upper()}{end[1:]}."
+    if now.stage == "waiting":
+        role = f" You are {scene.role}." if scene.role else ""
+        return f"Your move.{role}"
+    if now.stage == "opening":
+        return f"{now.words or 'Setting up the table'} …"
+    return {"thinking": "Thinking …", "left": "The table was left."}.get(now.stage, now.words)
+
+
+def _sitting(setting: Setting, episode: Episode) -> list[tuple[str, str]]:
+    roles = {turn.seat: turn.role for turn in episode.turns}
+    names = enumerate(setting.names)
+    return [(name, roles.get(seat) or f"seat {seat}") for seat, name in names]
+
+
+def _results(setting: Setting, episode: Episode) -> tuple[tuple[str, str], ...]:
+    """(who, what was paid) of each seat."""
+    sitting = zip(_sitting(setting, episode), episode.returns, strict=True)
+    return tuple((f"{tame(role)}: {tame(name)}", f"{paid:+g}") for (name, role), paid in sitting)
+
+
+def turns_of(turns: Sequence[Turn], names: Sequence[str]) -> tuple[TurnView, ...]:
+    """The turns that may be seen, the last one first."""
+    views = [_turn(number, turn, names) for number, turn in enumerate(turns, start=1)]
+    return tuple(reversed(views))
+
+
+def _turn(number: int, turn: Turn, names: Sequence[str]) -> TurnView:
+    who = f"{turn.role} · {names[turn.seat]}" if turn.role else names[turn.seat]
+    said = tuple(map(_saying, turn.attempts)) if any(a.prompt for a in turn.attempts) else ()
+    return TurnView(number, tame(who), _played(turn), _beware(turn), said)
+
+
+def _played(turn: Turn) -> str:
+    return "no legal move" if turn.played is None else tame(move_words(turn.played))
+
+
+def _beware(turn: Turn) -> str:
+    """Where the move is not what was said."""
+    if turn.played is None or turn.move == turn.played:
+        return ""
+    if turn.attempts and turn.attempts[-1].reply == turn.played.text:
+        return "the game refused it"
+    return "drawn at random: no legal move was said"
+
+
+def _saying(attempt: Attempt) -> Saying:
+    problem = "" if attempt.move else attempt.problem or "no legal move in it"
+    shown = tuple((message["role"], tame(message["content"])) for message in attempt.prompt)
+    return Saying(tame(attempt.thought), tame(attempt.reply), tame(problem), shown)

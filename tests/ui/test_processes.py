@@ -1,0 +1,121 @@
+"""Runs that the pages start: real ones, stopped as Ctrl-C stops them, gone on with."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tiny_jobs import write_recipe
+
+from tesuji.core.errors import DataError, RecipeError
+from tesuji.core.run_folder import RunFolder, at_work
+from tesuji.serve.ui.house import House
+from tesuji.serve.ui.runs.processes import LOG, STARTED, doing, resume, start, stop
+
+
+def until(happened: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    monkeypatch.chdir(tmp_path)  # the recipe names its rows from here
+    monkeypatch.setenv("TESUJI_UI_KEY", "the-key-of-this-server")
+    house = House(tmp_path / "runs")
+    yield house
+    for folder in house.runs.glob("*"):
+        if (pid := doing(folder).ours) is not None:
+            os.killpg(pid, signal.SIGKILL)
+
+
+def test_a_run_is_started_stopped_and_gone_on_with(house: House, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, steps=400)
+    folder = house.runs / start(house, recipe)
+    with pytest.raises(DataError, match="running already"):
+        start(house, recipe)
+    assert b"the-key-of-this-server" not in Path(f"/proc/{doing(folder).ours}/environ").read_bytes()
+    until(lambda: (folder / "metrics.jsonl").exists() and doing(folder).holder)
+    assert doing(folder).may_stop and os.getsid(doing(folder).ours or 0) != os.getsid(0)
+
+    stop(folder)
+    until(lambda: not doing(folder).anybody)
+    assert "stopped. What is finished is kept" in (folder / LOG).read_text()
+    assert RunFolder(folder).manifest()["stages"]["sft"]["status"] == "running"  # it never ended
+
+    text = (folder / "recipe.yaml").read_text()
+    (folder / "recipe.yaml").write_text(text.replace("max_steps: 400", "max_steps: 2"))
+    assert resume(house, folder.name) == folder.name
+    until(lambda: not doing(folder).anybody)
+    assert RunFolder(folder).manifest()["stages"]["after"]["status"] == "done"
+    assert (folder / LOG).read_text().count("--- ") == 2
+
+
+def test_a_process_of_somebody_else_is_left_alone(house: House) -> None:
+    folder = house.runs / "theirs"
+    with RunFolder(folder).locked():
+        assert at_work([folder]) == {folder: os.getpid()}
+        with pytest.raises(DataError, match="not started from these pages"):
+            stop(folder)
+        recipe = write_recipe(folder, "theirs")
+        with pytest.raises(DataError, match="running already"):
+            start(house, recipe)
+    with pytest.raises(DataError, match="nobody is at work"):
+        stop(folder)
+    assert not (folder / LOG).exists()
+
+
+@pytest.mark.parametrize("change", [{"ticks": 1}, {"boot": "another"}, {"pid": "1"}, {"pid": -1}])
+def test_a_number_that_now_is_another_process_is_not_ours(
+    house: House, tmp_path: Path, change: dict[str, object]
+) -> None:
+    folder = house.runs / "old"
+    folder.mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        fields = Path(f"/proc/{other.pid}/stat").read_text().rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        right = {"pid": other.pid, "ticks": int(fields[19]), "boot": boot}
+        (folder / STARTED).write_text(json.dumps(right))
+        assert doing(folder).ours == other.pid
+        (folder / STARTED).write_text(json.dumps(right | change))
+        assert doing(folder).ours is None
+        (folder / STARTED).write_text("[not json")
+        assert doing(folder).ours is None
+        (folder / STARTED).write_text(json.dumps(right))
+        other.communicate(b"\n")
+    assert doing(folder).ours is None
+
+
+def test_what_is_no_recipe_starts_nothing(house: House, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("name: ../../out\ngame: tic_tac_toe\n")
+    with pytest.raises(RecipeError):
+        start(house, bad)
+    assert not house.runs.exists() and not (tmp_path.parent / "out").exists()
+
+
+def test_a_run_whose_recipe_has_another_name_is_not_gone_on_with(house: House) -> None:
+    folder = house.runs / "renamed"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}")
+    write_recipe(folder, "original").rename(folder / "recipe.yaml")
+    with pytest.raises(DataError, match="called 'original'"):
+        resume(house, "renamed")
+    assert [path.name for path in house.runs.iterdir()] == ["renamed"]
+
+
+def test_locks_are_looked_at_and_not_held(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with RunFolder(run).locked():
+        pass
+    assert at_work([run, tmp_path / "none"]) == {}
+    with RunFolder(run).locked():
+        for _ in range(50):
+            assert at_work([run])
