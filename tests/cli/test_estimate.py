@@ -69,7 +69,7 @@ def test_estimate_takes_from_the_recipe_what_is_to_be_rented(tmp_path, capsys):
     assert {step["gpus"] for step in bill["steps"]} == {2}
     assert main(["estimate", str(recipe), "--on", "modal", "--gpu", "L4"]) == 0
     out = capsys.readouterr().out
-    assert "On modal, L4" in out and "stopped before its end, after 0.0166667 hours" in out
+    assert "On modal, L4" in out and "stopped before its end, after 0.0167 hours" in out
     assert main(["estimate", str(recipe), "--on", "modal", "--gpu", "A9"]) == 2
     err = capsys.readouterr().err
     assert "Modal has no GPU 'A9'" in err and "L40S" in err and "4090" not in err

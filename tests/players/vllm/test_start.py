@@ -32,7 +32,7 @@ def script(folder, body):
     return str(path)
 
 
-def test_what_is_not_there_is_refused(tmp_path):
+def test_what_is_not_there_is_refused(tmp_path, monkeypatch):
     with pytest.raises(EngineError, match="not installed") as caught:
         check_installed(section())
     assert "engine_python" in caught.value.hint
@@ -41,6 +41,8 @@ def test_what_is_not_there_is_refused(tmp_path):
     with pytest.raises(EngineError, match="no Python with vLLM"):
         check_installed(section(engine_python=sys.executable))
     check_installed(section(engine_python=str(python_with_it(tmp_path))))
+    monkeypatch.setenv("TESUJI_ENGINE_PYTHON", str(python_with_it(tmp_path)))
+    check_installed(section(engine_python="/of/another/machine"))  # a container has its own
 
 
 @pytest.mark.parametrize(("size", "fits"), [(16, False), (32, True), (48, False), (64, True)])

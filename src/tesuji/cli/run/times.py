@@ -140,7 +140,7 @@ def print_bill(bill: "Bill", wish: "Wish") -> None:
     beside = ["search players", "the certificate"]
     note(f"Not counted: {', '.join([*bill.unknown, *beside])}.")
     if bill.seconds > 3600 * wish.timeout_hours:
-        note(f"It is stopped before its end, after {wish.timeout_hours:g} hours: --timeout.")
+        note(f"It is stopped before its end, after {wish.timeout_hours:.3g} hours: --timeout.")
     if any(step.by == FORMULA for step in bill.steps):
         note(IN_WORDS)
         note(f"A short run there tells more: tesuji launch RECIPE --on {wish.on}, max_steps=20.")

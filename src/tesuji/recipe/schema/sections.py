@@ -190,6 +190,9 @@ class PromptSection(Section):
     """Passed to chat templates that know it (Qwen3). Off: no `<think>` block is opened."""
 
 
+ENGINE_PYTHON = "TESUJI_ENGINE_PYTHON"  # in a container's environment: its Python with vLLM
+
+
 class SamplingSection(Section):
     """How replies are drawn from the model."""
 
