@@ -110,7 +110,7 @@ def test_a_line_that_breaks_in_a_file_is_taken_up_and_no_file_is_half(
 def _breaking(there: Running, when) -> threading.Thread:
     def work() -> None:
         until(when)
-        there.restart()
+        there.cut()
 
     thread = threading.Thread(target=work)
     thread.start()
