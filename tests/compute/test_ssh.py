@@ -124,6 +124,21 @@ def test_a_host_that_is_not_there_is_told_once(there: Running) -> None:
     assert "goes on where this one stopped" in str(told.value)
 
 
+BREAKS_LATE = """\
+#!/bin/sh
+[ -e "$0.broke" ] && echo '{"python": [3, 11]}' && exit 0
+touch "$0.broke"; sleep 1.5; exit 255
+"""
+
+
+def test_a_line_that_held_longer_than_the_patience_is_tried_again(tmp_path, monkeypatch) -> None:
+    program = tmp_path / "ssh"
+    program.write_text(BREAKS_LATE)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert Ssh(Address("box"), patience=1).ask("probe", "x") == {"python": [3, 11]}
+
+
 def test_a_key_that_is_refused_is_told_at_once(there: Running, tmp_path: Path) -> None:
     other = new_key(tmp_path / "other")
     Path(there.machine.folder, "authorized_keys").write_text(other)
