@@ -58,9 +58,9 @@ def test_the_page_opens_with_one_honest_sentence(made) -> None:
 
 def test_before_after_and_random_stand_side_by_side(made) -> None:
     html = (made / "report.html").read_text()
-    table = html[html.index("Against minimax") :]
+    table = html[html.index("<h3>Against minimax") :]
     heads = re.findall(r'<th scope="col">(.*?)</th>', table)[:4]
-    assert heads == ["", "before", "after sft", "a random player"]
+    assert heads == ["seat", "before", "after sft", "a random player"]
     rows = re.findall(r'<th scope="row">(.*?)</th>', table)[:3]
     assert rows == ["all seats", "as x", "as o"]
 
@@ -256,6 +256,21 @@ def test_curves_are_the_same_bytes_each_time_and_take_the_pages_ink(made) -> Non
     assert "sft, held out</text>" in first[0].svg
 
 
+def test_what_never_changed_is_a_number_and_a_single_point_is_seen() -> None:
+    steps = [{"stage": "sft", "step": step, "lr": 0.02, "loss": 1.0 / step} for step in (1, 2, 4)]
+    loss, rate = draw_curves([{"stage": "before", "step": 0, "loss": 2.0}, *steps])
+    assert (rate.svg, rate.words) == ("", "0.02 throughout")
+    assert loss.words == "before: 2 at step 0; sft: 1 at step 1 → 0.25 at step 4"
+    assert "<use" in loss.svg  # the marker of the single point
+
+
+def test_the_beginning_of_a_report_says_before_and_after(made) -> None:
+    html = (made / "report.html").read_text()
+    hero = html[html.index('class="hero') : html.index("<nav>")]
+    assert hero.index("before") < hero.index("after sft") and "Against minimax" in hero
+    assert "a random player" not in hero and "<svg" in hero
+
+
 def test_metrics_that_are_not_numbers_are_left_out() -> None:
     rows = [
         {"stage": "sft", "step": 1, "loss": None, "note": "x", "ok": True, "acc": 0.5},
@@ -319,7 +334,8 @@ def test_buttons_keys_and_slider_step_and_hostile_text_does_not_run(run, tmp_pat
     path = run / AFTER / "episodes.jsonl"
     write_episodes(path, [_hostile(episode) for episode in read_episodes(path)])
     html = html_of(run)
-    assert "step 0 of" in dom(run / "report.html", "", tmp_path)
+    last = len(games_of(html)[0]["steps"]) - 1
+    assert f"step {last} of {last}" in dom(run / "report.html", "", tmp_path)
     driven = run / "driven.html"
     without_policy = re.sub(r"<meta http-equiv[^>]*>", "", html)
     driven.write_text(without_policy.replace("</body>", ACT + "</body>"))

@@ -39,8 +39,9 @@ ORDER = {
     "compute/modal": "defaults errors gpus volumes tree image inside machine",
     "compute/ssh": "there address transport other_side machine",
     "compute/runpod": "guard calls catalogue key pod machine",
-    "serve": "local model ui",
+    "serve": "local model env ui",
     "serve/model": "dialect guard engine choices app",
+    "serve/env": "messages guard json_rpc bout offer environment sessions app",
     "serve/ui": "house guard pages runs replay play games ladder new doctor app",
     "cli": "console progress pushing data run machines experiments talk games doctor "
     "evaluate browse take_away serving main",

@@ -81,3 +81,28 @@ def test_a_port_that_is_taken_is_told_at_once(run: Path, capsys) -> None:
         port = other.getsockname()[1]
         assert main(["serve", str(run), "--port", str(port)]) == 2
     assert f"127.0.0.1:{port} cannot be used" in capsys.readouterr().err
+
+
+def test_env_serve_until_ctrl_c() -> None:
+    command = [sys.executable, "-m", "tesuji", "env", "serve", "kuhn_poker", "--port", "0"]
+    command += ["--option", "players=3", "--host", "0.0.0.0"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        port = re.search(r"kuhn_poker at http://0.0.0.0:(\d+) ", child.stdout.readline())[1]
+        key = re.search(r"need this key: (\S+)", child.stdout.readline())[1]
+        url, headers = f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {key}"}
+        httpx.get(f"{url}/health", timeout=30)
+        assert httpx.post(f"{url}/reset", json={}).status_code == 401
+        begun = httpx.post(f"{url}/reset", json={"seed": 1}, headers=headers).json()
+        assert len(begun["metadata"]["returns"]) == 3
+        child.send_signal(signal.SIGINT)
+        assert child.wait(timeout=20) == 0
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_env_serve_refuses_before_it_listens(capsys) -> None:
+    assert main(["env", "serve", "no_such_game"]) == 2
+    assert main(["env", "serve", "kuhn_poker", "--opponent", "minimax", "--port", "0"]) == 2
+    assert "minimax cannot play kuhn_poker" in capsys.readouterr().err

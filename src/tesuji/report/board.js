@@ -105,7 +105,7 @@
     button.type = "button";
     button.setAttribute("role", "tab");
     button.append(element("small", "", one.look));
-    button.addEventListener("click", () => go(index, 0));
+    button.addEventListener("click", () => go(index, Infinity));
     byId("choices").append(button);
   });
   byId("first").addEventListener("click", () => go(game, 0));
@@ -120,6 +120,6 @@
   });
   window.addEventListener("hashchange", fromAddress);
   byId("player").hidden = false;
-  show();
+  go(0, Infinity);
   fromAddress();
 })();

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from tesuji.core.charts import COLOURS, ink_svg, plain
+from tesuji.core.charts import COLOURS, ink_svg, legend_above, plain
 from tesuji.core.redact import safe_all
 from tesuji.report.compare.compare import Variant
 from tesuji.report.views.curves import MOST_CHARTS, TITLES, Chart, Points, collect_series
@@ -37,10 +37,9 @@ def _chart(of: tuple[str, str], lines: Lines, variants: Sequence[Variant]) -> Ch
             _draw_variant(axes, some, plain(variants[place].name), look)
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.set_xlabel("step")
-        axes.set_ylabel(plain(title))
-        axes.legend(frameon=False)
+        legend_above(axes)
 
-    return Chart(metric, title, ink_svg(f"{metric} {stage}", draw))
+    return Chart(metric, title, ink_svg(f"{metric} {stage}", draw), "")
 
 
 def _draw_variant(axes: Any, some: Sequence[Points], name: str, look: Mapping[str, Any]) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from tesuji.core.charts import ink_svg, plain
+from tesuji.core.charts import ink_svg, legend_above, plain
 from tesuji.core.files import read_beside
+from tesuji.report.words import number
 
 TITLES = read_beside(__file__, "titles.yaml")  # the well-known metrics, in order
 BESIDE = {"random/success": ("success", "random play in its place")}
@@ -18,20 +19,39 @@ Points = list[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One drawn metric: its key in the metric log, a title and the SVG element."""
+    """One metric: its key in the metric log, a title, the SVG element, and in words from where to
+    where it went. One that never changed has no SVG: the words say what it was."""
 
     metric: str
     title: str
     svg: str
+    words: str
 
 
 def draw_curves(metrics: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    """One chart a metric that was logged at least twice, the well-known ones first."""
+    """One chart a metric that was logged at least twice, the well-known ones first, those that
+    never changed last."""
     series = collect_series(metrics)
     order = [name for name in TITLES if name in series]
     order += sorted(set(series) - set(order))
-    titles = {name: TITLES.get(name, name.replace("_", " ")) for name in order[:MOST_CHARTS]}
-    return [Chart(name, title, _draw(name, title, series[name])) for name, title in titles.items()]
+    charts = [_chart(name, series[name]) for name in order[:MOST_CHARTS]]
+    return sorted(charts, key=lambda chart: not chart.svg)
+
+
+def _chart(name: str, lines: Mapping[str, Points]) -> Chart:
+    title = TITLES.get(name, name.replace("_", " "))
+    values = {value for points in lines.values() for _, value in points}
+    if len(values) == 1:
+        return Chart(name, title, "", f"{number(values.pop())} throughout")
+    words = "; ".join(f"{label}: {_way(points)}" for label, points in lines.items())
+    alone = len(lines) == 1 and words.partition(": ")[2]
+    return Chart(name, title, _draw(name, lines), alone or words)
+
+
+def _way(points: Points) -> str:
+    """From where to where a line goes: `4.8 at step 20, 0.37 at step 440`."""
+    ends = dict(sorted({points[0], points[-1]}))
+    return " → ".join(f"{number(value)} at step {number(step)}" for step, value in ends.items())
 
 
 def collect_series(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Points]]:
@@ -57,16 +77,16 @@ def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
-def _draw(name: str, title: str, lines: Mapping[str, Points]) -> str:
+def _draw(name: str, lines: Mapping[str, Points]) -> str:
     def draw(axes: Any) -> None:
         for label, points in lines.items():
             style = "--" if label.endswith(", held out") else "-"
+            dot = "o" if len(points) == 1 else ""
             steps, values = zip(*sorted(points), strict=True)
-            axes.plot(steps, values, style, label=plain(label), linewidth=1.6)
+            axes.plot(steps, values, style, marker=dot, label=plain(label), linewidth=1.6)
         axes.grid(alpha=0.25, linewidth=0.6)
         axes.set_xlabel("step")
-        axes.set_ylabel(plain(title))
         if len(lines) > 1:
-            axes.legend(frameon=False)
+            legend_above(axes)
 
     return ink_svg(name, draw)
