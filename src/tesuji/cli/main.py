@@ -45,6 +45,7 @@ COMMANDS = {
     "recipes": ("browse.recipes", "List, show or copy the recipes that come with Tesuji."),
     "data": ("data.commands", "Read logs, make a data set, look at one, push it to the Hub."),
     "play": ("talk.play", "Play a match against a run's model."),
+    "play-online": ("talk.play_online", "Play a run's model at TextArena's own tables."),
     "eval": (
         "evaluate.command",
         "Evaluate a run's model against named opponents, or on a file of prompts.",

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tesuji.core.types import Message, Move
+from tesuji.games.picture import Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,11 @@ class Match(ABC):
     @abstractmethod
     def render(self) -> str:
         """The whole position, nothing hidden: for replays and reports, never for a player."""
+
+    def picture(self, seat: int | None) -> Picture | None:
+        """What `seat` may know, as something to draw (None: the whole position, as `render`); None
+        where the match describes none: then one is looked for in its text."""
+        return None
 
     @abstractmethod
     def clone(self) -> "Match":

@@ -50,7 +50,7 @@ def drawn(game: Game, text: str) -> str:
     if fen := _FEN.search(text):
         return _with_fen(text, fen)
     grids = _grids(text)
-    names = _names(game) if grids else None
+    names = names_of(game) if grids else None
     grid = next((one for one in grids if names and one.shape == names.shape), None)
     if grid is None or names is None:
         return text
@@ -86,7 +86,8 @@ def _row(line: str) -> list[str]:
 _found: dict[str, Names | None] = {}
 
 
-def _names(game: Game) -> Names | None:
+def names_of(game: Game) -> Names | None:
+    """What the moves of this game call the rows and columns of its grid, where it has one."""
     key = f"{game.name} {dict(game.options)!r}"
     if key not in _found:
         _found[key] = None

@@ -16,6 +16,7 @@ from pokerkit import Automation, Card, State
 from tesuji.core.errors import GameError, IllegalMove
 from tesuji.core.types import Message, Move
 from tesuji.games.base import Match
+from tesuji.games.picture import Cards, Hand
 from tesuji.games.poker.bets import bet_of, menu
 from tesuji.games.poker.card_words import cards_text, chips
 from tesuji.games.poker.history import Story
@@ -31,6 +32,7 @@ from tesuji.games.poker.prompt import (
 from tesuji.games.poker.situation import Situation, names_of, situation, street_of
 
 BOARD = 5
+BACK = "?"
 AUTOMATIONS = (
     Automation.ANTE_POSTING,
     Automation.BET_COLLECTION,
@@ -158,6 +160,23 @@ class PokerMatch(Match):
             lines.append(f"{name:<5} {cards_text(self.hole(seat))}  stack {stack}{gone}")
         done = [", ".join(street.done) for street in self._story.so_far() if street.done]
         return "\n".join([*lines, *done])
+
+    def picture(self, seat: int | None) -> Cards:
+        """The board, and each seat's cards: of the others only the backs."""
+        board = tuple(map(repr, self._board()))
+        hands = [Hand("Board", (*board, *[BACK] * (BOARD - len(board))))]
+        for one, name in enumerate(self.names):
+            cards = tuple(map(repr, self.hole(one)))
+            seen = cards if seat in (None, one) else (BACK,) * len(cards)
+            hands.append(Hand(name, seen, self._stack(one)))
+        return Cards(tuple(hands), f"pot {chips(self.state.total_pot_amount)}")
+
+    def _stack(self, seat: int) -> str:
+        """What the seat has left, what it has bet in this round, and whether it is out."""
+        bet = self.state.bets[seat]
+        parts = [f"stack {chips(self.state.stacks[seat])}"]
+        parts += [f"bet {chips(bet)}"] if bet else []
+        return ", ".join([*parts, *([] if self.state.statuses[seat] else ["out"])])
 
     def position(self) -> str:
         """A text that identifies what the seat to act knows."""

@@ -20,10 +20,12 @@ from typing import Any
 from tesuji.core.errors import GameError, IllegalMove
 from tesuji.core.types import Message, Move
 from tesuji.games.base import Game, GameInfo, Match
+from tesuji.games.picture import Cell, Grid, Look
 from tesuji.games.wordle import prompt as wordle_text
 from tesuji.games.wordle.options import NAMES, WordleOptions, facts
 from tesuji.games.wordle.words import (
     ABSENT,
+    ELSEWHERE,
     RIGHT,
     MarksTable,
     code_of,
@@ -34,6 +36,7 @@ from tesuji.games.wordle.words import (
 )
 
 SOLVED, UNSOLVED = 1.0, -1.0
+LOOKS: Mapping[str, Look] = {RIGHT: "right", ELSEWHERE: "present", ABSENT: "absent"}
 
 
 def names() -> tuple[str, ...]:
@@ -229,6 +232,15 @@ class WordleMatch(Match):
         """The guesses with their marks, and the answer."""
         lines = [f"{word} {pattern}" for word, pattern in self.history]
         return "\n".join([*lines, f"answer: {self.secret}"])
+
+    def picture(self, seat: int | None) -> Grid:
+        """The guesses as rows of marked letters, and rows for those that are left."""
+        left = ((Cell(),) * self.game.settings.length,) * self.left
+        guessed = tuple(
+            tuple(Cell(letter, LOOKS[mark]) for letter, mark in zip(word, given, strict=True))
+            for word, given in self.history
+        )
+        return Grid((*guessed, *left), shape="letters")
 
     def clone(self) -> "WordleMatch":
         """The same answer, the same guesses."""

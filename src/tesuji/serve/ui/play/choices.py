@@ -78,6 +78,16 @@ def choices(house: House, played: Chosen) -> list[Choice]:
     return [*found, *(Choice(name, name) for name in names)]
 
 
+def roles(game: Game) -> list[str]:
+    """What the rules call each seat, and which moves first; nothing where roles are dealt."""
+    if game.roles or game.num_players == 1:
+        return [""] * game.num_players
+    match = game.start(0)
+    first = match.to_act if len(match.to_act) == 1 else ()
+    seats = range(game.num_players)
+    return [f": {match.role(s)}{', moves first' if s in first else ''}" for s in seats]
+
+
 def usual(offered: Sequence[Choice]) -> str:
     """Who sits opposite unless somebody else is chosen: a run's model, else a random player."""
     values = [choice.value for choice in offered]

@@ -9,8 +9,9 @@ from fastapi.responses import Response
 from tesuji.games.catalogue import list_games
 from tesuji.serve.ui.house import House
 from tesuji.serve.ui.pages import page
-from tesuji.serve.ui.play.choices import PERSON, choices, chosen, setting, usual
+from tesuji.serve.ui.play.choices import choices, chosen, roles, setting, usual
 from tesuji.serve.ui.play.models import Models
+from tesuji.serve.ui.play.pictures import card_face
 from tesuji.serve.ui.play.table import Table
 from tesuji.serve.ui.play.tables import Tables
 from tesuji.serve.ui.play.views import view_of
@@ -46,6 +47,7 @@ def _choosing(routes: APIRouter, house: House, models: Models, tables: Tables) -
             played=played,
             choices=offered,
             usual=usual(offered),
+            roles=roles(played.game) if played else (),
             runs=sorted(path.parent.name for path in house.runs.glob("*/manifest.json")),
             games=[info for info in list_games() if not info.unavailable],
             seed=secrets.randbelow(10_000),
@@ -75,7 +77,7 @@ def _playing(routes: APIRouter, house: House, tables: Tables) -> None:
         now, setting = table.now(), table.setting
         view = view_of(setting, now)
         values: dict[str, Any] = {"name": name, "now": now, "setting": setting, "view": view}
-        return page(house, request, f"play/{template}.html.j2", person=PERSON, **values)
+        return page(house, request, f"play/{template}.html.j2", card_face=card_face, **values)
 
     @routes.get("/{name}")
     def whole(request: Request, name: str) -> Response:

@@ -5,11 +5,14 @@ position and all that was said is shown; once the match is over, so it is always
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tesuji.core.types import Ending, Episode, Move, Turn
 from tesuji.episodes.results import result_of
 from tesuji.games.base import Game, Match
+from tesuji.games.drawing.boards import with_last_move, with_line
+from tesuji.games.drawing.find import picture_of
+from tesuji.games.picture import Grid, Picture
 
 Moves = tuple[Move, ...]
 
@@ -21,6 +24,7 @@ class Scene:
     once the match is over."""
 
     text: str
+    picture: Picture | None = None
     seat: int | None = None
     role: str = ""
     legal: Moves | None = ()
@@ -42,8 +46,10 @@ def scene_of(
     over = episode is not None
     everything = over or eyes is None
     shown = turns if everything or game.info.information == "perfect" else of_seat(turns, eyes)
+    seen = None if everything else eyes
     return Scene(
         text=match.render() if everything or eyes is None else match.observe(eyes),
+        picture=picture_of(game, match, seen, eyes, press=seat is not None),
         seat=seat,
         role="" if seat is None else match.role(seat),
         legal=() if seat is None else match.legal_moves(seat),
@@ -51,6 +57,17 @@ def scene_of(
         turns=tuple(shown),
         episode=episode,
     )
+
+
+def marked(game: Game, before: Picture | None, scene: Scene) -> Scene:
+    """The scene with the last move marked, `before` being the picture before it; once the match is
+    over, the line that won."""
+    after = scene.picture
+    if not isinstance(after, Grid):
+        return scene
+    if isinstance(before, Grid) and after.shape != "letters":
+        after = with_last_move(before, after)
+    return replace(scene, picture=with_line(game, after) if scene.episode else after)
 
 
 def of_seat(turns: Sequence[Turn], seat: int | None) -> list[Turn]:

@@ -18,9 +18,10 @@ from tesuji.core.types import Episode, Move, Task, Turn
 from tesuji.episodes.arena import play_matches
 from tesuji.episodes.reply_rules import TurnRules
 from tesuji.games.base import Game, Match
+from tesuji.games.picture import Picture
 from tesuji.players.base import MoveRequest, Player
 from tesuji.players.basic.human import move_of_a_person
-from tesuji.serve.ui.play.scene import Scene, scene_of
+from tesuji.serve.ui.play.scene import Scene, marked, scene_of
 from tesuji.serve.ui.play.seats import Left, Minutes, Person, Remembered, Said
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ class Table:
         self._request: MoveRequest | None = None
         self._turns: Sequence[Turn] = ()
         self._match: Match | None = None
+        self._pictures: tuple[Picture | None, Picture | None] = (None, None)
         self._eyes = self.setting.persons[0] if self.setting.persons else None
         self._thread = threading.Thread(target=self._work, name="tesuji-table", daemon=True)
         self._thread.start()
@@ -179,6 +181,7 @@ class Table:
         """What there is to see before anybody has moved."""
         match = self.setting.game.start(self.setting.seed)
         scene = scene_of(self.setting.game, match, (), eyes=self._eyes)
+        self._pictures = (None, scene.picture)
         if self._minutes.replaying:
             scene = self.scene
         self._set(scene, "thinking")
@@ -204,9 +207,11 @@ class Table:
     def _watch(self, match: Match, turns: Sequence[Turn]) -> None:
         """After each round of the arena."""
         self._match, self._turns = match, tuple(turns)
+        scene = scene_of(self.setting.game, match, self._turns, eyes=self._eyes)
+        self._pictures = (self._pictures[1], scene.picture)
         if self._minutes.replaying or not match.to_act:
             return
-        self._set(scene_of(self.setting.game, match, self._turns, eyes=self._eyes), "thinking")
+        self._set(self._marked(scene), "thinking")
         if not self.setting.persons and self._closing.wait(PACE):
             raise Left("the table was left")
 
@@ -214,7 +219,7 @@ class Table:
         """A person is to move."""
         game, self._eyes = self.setting.game, request.seat
         scene = scene_of(game, request.match, self._turns, eyes=request.seat, seat=request.seat)
-        self._set(scene, "waiting", request)
+        self._set(self._marked(scene), "waiting", request)
 
     def _end(self, episode: Episode) -> None:
         """The match is over; one that cannot be kept says why, and is shown all the same."""
@@ -227,7 +232,11 @@ class Table:
         match = self._match or self.setting.game.start(self.setting.seed)
         game, turns = self.setting.game, episode.turns
         scene = scene_of(game, match, turns, eyes=self._eyes, episode=episode)
-        self._set(scene, "over", words=words)
+        self._set(self._marked(scene), "over", words=words)
+
+    def _marked(self, scene: Scene) -> Scene:
+        """The scene with the last move marked: what changed since the round before."""
+        return marked(self.setting.game, self._pictures[0], scene)
 
     def _set(
         self, scene: Scene, stage: Stage, request: MoveRequest | None = None, words: str = ""

@@ -8,6 +8,8 @@ from tesuji.core.redact import redact, visible
 from tesuji.core.types import Attempt, Episode, Move, Turn
 from tesuji.episodes.show import ending_words, move_words, shorten
 from tesuji.games.board import drawn
+from tesuji.games.picture import Cards, Chat, Grid
+from tesuji.serve.ui.play.pictures import BoardView, board_view
 from tesuji.serve.ui.play.scene import outcome
 from tesuji.serve.ui.play.table import Now, Setting
 
@@ -43,6 +45,9 @@ class View:
     heading: str
     status: str
     text: str
+    board: BoardView | None
+    cards: Cards | None
+    chat: Chat | None
     turns: tuple[TurnView, ...]
     moves: tuple[Move, ...]
     more_moves: int
@@ -51,11 +56,14 @@ class View:
 
 def view_of(setting: Setting, now: Now) -> View:
     """The table in words."""
-    scene, legal = now.scene, now.scene.legal or ()
+    scene, legal, picture = now.scene, now.scene.legal or (), now.scene.picture
     return View(
         heading=setting.game.info.title,
         status=_status(setting, now),
         text=tame(drawn(setting.game, scene.text)).strip("\n"),
+        board=board_view(picture, legal) if isinstance(picture, Grid) else None,
+        cards=picture if isinstance(picture, Cards) else None,
+        chat=_tamed(picture) if isinstance(picture, Chat) else None,
         turns=turns_of(scene.turns, setting.names),
         moves=tuple(Move(move.id, move_words(move)) for move in legal[:MOST_MOVES]),
         more_moves=max(0, len(legal) - MOST_MOVES),
@@ -68,6 +76,10 @@ def tame(text: str) -> str:
     return visible(redact(shorten(text, LONGEST)))
 
 
+def _tamed(chat: Chat) -> Chat:
+    return Chat(tuple((tame(who), tame(words)) for who, words in chat.lines))
+
+
 def _status(setting: Setting, now: Now) -> str:
     """What is going on, in a line."""
     scene = now.scene
@@ -75,7 +87,7 @@ def _status(setting: Setting, now: Now) -> str:
         person = setting.persons[0] if len(setting.persons) == 1 else None
         names = [f"{name} ({role})" for name, role in _sitting(setting, scene.episode)]
         end = ending_words(scene.episode)
-        return f"{outcome(scene.episode, names, person)} {end[:1].upper()}{end[1:]}."
+        return f"{outcome(scene.episode, names, person)} {end[:1].upper()}{end[1:].rstrip('.')}."
     if now.stage == "waiting":
         role = f" You are {scene.role}." if scene.role else ""
         return f"Your move.{role}"

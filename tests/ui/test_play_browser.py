@@ -1,0 +1,210 @@
+"""Whole matches in a real browser, by clicks and by keys."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tiny_models import tiny_policy
+from ui_site import Site, fits, open_site, serious_findings
+
+from tesuji.core.types import Message
+from tesuji.players.base import MoveRequest, OneByOne, Reply
+from tesuji.serve.ui.house import House
+from tesuji.serve.ui.play import choices
+
+HOSTILE = (
+    "<img src=x onerror=alert(1)><script>alert(2)</script>\x1b[31m {{ 7*7 }} "
+    "hf_abcdefghijklmnopqrst"
+)
+SETTLED = "#table[data-stage=waiting], #table[data-stage=over]"
+RECIPE = """name: made
+game: tic_tac_toe
+model: {base: tiny}
+stages:
+  sft: {}
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """With a run that has a tiny model, not yet trained."""
+    house = House(tmp_path_factory.mktemp("runs"))
+    run = house.runs / "made"
+    policy = tiny_policy()
+    policy.model.save_pretrained(run / "base")
+    policy.tokenizer.save_pretrained(run / "base")
+    (run / "manifest.json").write_text("{}")
+    (run / "recipe.yaml").write_text(RECIPE)
+    with open_site(house) as opened:
+        yield opened
+
+
+def sit_down(page: Any, site: Site, game: str, *seats: str, run: str = "") -> None:
+    """Choose the game and who plays by the form."""
+    page.goto(f"{site.url}/play")
+    page.fill("#game", game) if game else page.select_option("#run", run)
+    page.get_by_role("button", name="Choose").click()
+    for place, seat in enumerate(seats):
+        page.fill(f"#other{place}", seat)
+    page.fill("#seed", "3")
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.wait_for_url("**/play/*")
+
+
+def settled(page: Any) -> str:
+    """Wait for one's turn, or for the end."""
+    return page.wait_for_selector(SETTLED).get_attribute("data-stage")
+
+
+def then(page: Any, act: Any) -> None:
+    """Do it, and wait until the table has changed."""
+    version = page.get_attribute("#table", "data-version")
+    act()
+    page.wait_for_selector(f"#table:not([data-version='{version}'])")
+
+
+def press_on_the_board(page: Any, rng: random.Random) -> None:
+    """One move: a cell that is one, or the first cell that lights up others and one of those."""
+    direct = page.locator(".board button[name=number]")
+    if direct.count():
+        then(page, lambda: direct.nth(rng.randrange(direct.count())).click())
+        return
+    steps = page.locator(".board button[data-step]")
+    order = list(range(steps.count()))
+    rng.shuffle(order)
+    for place in order:
+        steps.nth(place).click()
+        targets = page.locator(".board button.to")
+        if targets.count():
+            then(page, targets.first.click)
+            return
+    raise AssertionError("nothing can be pressed")
+
+
+@pytest.mark.parametrize(
+    ("game", "options", "person"),
+    [("tic_tac_toe", "", 0), ("connect_four", "", 1), ("breakthrough", "rows=5,columns=4", 0)],
+)
+def test_a_match_on_a_board(
+    site: Site, looked_at: Any, game: str, options: str, person: int
+) -> None:
+    page, rng = looked_at, random.Random(person)
+    page.goto(f"{site.url}/play?game={game}&options={options}")
+    page.select_option(f"#seat{person}", "person")
+    page.select_option(f"#seat{1 - person}", "random")
+    page.fill("#seed", "3")
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.wait_for_url("**/play/*")
+    while settled(page) == "waiting":
+        press_on_the_board(page, rng)
+    assert "Finished by the rules" in page.inner_text("#status")
+    assert page.locator(".results tbody tr").count() == 2
+    assert fits(page) and serious_findings(page) == []
+
+
+def test_a_match_of_cards(site: Site, looked_at: Any) -> None:
+    page = looked_at
+    sit_down(page, site, "kuhn_poker", "person", "random")
+    assert settled(page) == "waiting"
+    assert page.locator(".playing-card.back").count() == 1
+    while settled(page) == "waiting":
+        then(page, lambda: page.get_by_role("button", name="Bet").click())
+    assert page.locator(".playing-card.back").count() == 0
+    assert fits(page) and serious_findings(page) == []
+
+
+def test_a_match_in_words(site: Site, looked_at: Any) -> None:
+    page = looked_at
+    sit_down(page, site, "GuessTheNumber-v0", "person")
+    guesses = iter(range(1, 21))
+    while settled(page) == "waiting":
+        page.fill("#words", f"[{next(guesses)}]")
+        then(page, lambda: page.click("#say button"))
+    assert page.locator(".chat li").count() > 2
+    assert fits(page) and serious_findings(page) == []
+
+
+def test_a_match_against_a_model_by_keys_alone(site: Site, looked_at: Any) -> None:
+    """Its replies hold no move as a rule: it is asked once more, then the match is lost for it."""
+    page = looked_at
+    sit_down(page, site, "", "person", "run:made", run="made")
+    assert settled(page) == "waiting"
+    page.locator(".board button").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    focused = "document.activeElement.getAttribute('aria-label')"
+    assert page.evaluate(focused) == "row 1, column 1: empty, play x(1,1)"
+    then(page, lambda: page.keyboard.press("Enter"))
+    settled(page)
+    assert page.locator(".turns li").last.inner_text().endswith("x(1,1)")
+    assert page.locator("details.said").count() >= 1
+    page.locator("details.said summary").first.press("Enter")
+    assert "Shown to it" in page.inner_text("details.said[open]")
+
+
+def test_promotion_asks_which(site: Site, looked_at: Any) -> None:
+    page = looked_at
+    line = ["a4", "b5", "axb5", "a6", "bxa6", "Nc6", "a7", "Nb8"]
+    sit_down(page, site, "chess", "person", "person")
+    for words in line:
+        settled(page)
+        page.fill("#words", words)
+        then(page, lambda: page.click("#say button"))
+    page.get_by_label("a7: ").click()
+    page.get_by_label("b8: ").click()
+    assert page.locator(".which button").all_inner_texts()
+    then(page, lambda: page.get_by_role("button", name="axb8=N").first.click())
+    assert page.get_by_label("b8: ♞ light, just moved").count() == 1
+
+
+def test_taking_back_and_leaving(site: Site, looked_at: Any) -> None:
+    page = looked_at
+    sit_down(page, site, "tic_tac_toe", "person", "random")
+    settled(page)
+    then(page, lambda: page.get_by_label("row 1, column 1").click())
+    settled(page)
+    then(page, lambda: page.get_by_role("button", name="Take back").click())
+    settled(page)
+    assert page.locator(".turns li").count() == 0
+    page.fill("#words", "the middle")
+    page.click("#say button")
+    page.wait_for_selector("#problem .problem")
+    assert "Not a legal move" in page.inner_text("#problem")
+    page.problems.clear()  # the browser logs the refusal
+    page.get_by_role("button", name="Leave").click()
+    page.wait_for_url("**/play")
+
+
+class Hostile(OneByOne):
+    """Says what would do harm in a page that believed it."""
+
+    name = HOSTILE
+
+    def reply(self, request: MoveRequest) -> Reply:
+        prompt = (Message(role="user", content=HOSTILE),)
+        return Reply(f"<think>{HOSTILE}</think>{HOSTILE}", prompt=prompt)
+
+
+def test_what_a_model_says_is_a_text(
+    site: Site, looked_at: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = looked_at
+    monkeypatch.setattr(choices, "make_player", lambda section, game: Hostile())
+    page.on("dialog", lambda dialog: page.problems.append(dialog.message))
+    sit_down(page, site, "tic_tac_toe", "person", "random")
+    settled(page)
+    then(page, lambda: page.get_by_label("row 0, column 0").click())
+    assert settled(page) == "over"
+    said = page.locator("details.said")
+    assert said.count() == 2
+    text = said.first.text_content()
+    assert "<img src=x onerror=alert(1)>" in text and "{{ 7*7 }}" in text
+    assert "hf_abcdefghij" not in page.content() and "\x1b" not in page.content()
+    assert page.locator("main img, main script").count() == 0
+
+
+def test_the_form_at_both_widths(site: Site, looked_at: Any) -> None:
+    looked_at.goto(f"{site.url}/play?run=made")
+    assert fits(looked_at) and serious_findings(looked_at) == []
+    assert looked_at.locator("#seat1").input_value() == "run:made"
