@@ -9,24 +9,19 @@ from typing import Any
 
 import pytest
 import torch
+from made_recipes import text_of
 from safetensors.torch import load_file
 
 TWO = ["--processes", "2"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
 NOT_COMPARED = ("time", "speed", "runtime", "per_second")
 SAME = 1e-5
-CHAIN = """\
-name: alone
-game: tic_tac_toe
-model:
-  lora: null
-  tiny: {hidden_size: 16, num_attention_heads: 2, num_key_value_heads: 2, intermediate_size: 32}
-prompt: {style: compact, answer: id}
-sampling: {max_new_tokens: 2, legal_only: true}
-stages:
+SFT_STAGES = """\
   data: {positions: sampled, num_positions: 60, pairs: all, held_out: 0.2}
   sft: {epochs: 1.0, batch_size: 16, learning_rate: 0.003, save_steps: 2, logging_steps: 1,
         eval_steps: 3}
+"""
+LATER_STAGES = """\
   dpo: {max_steps: 4, batch_size: 6, learning_rate: 0.001, logging_steps: 1, eval_steps: 2,
         gradient_accumulation_steps: 2}
   reward: {max_steps: 4, batch_size: 6, learning_rate: 0.001, logging_steps: 1}
@@ -37,10 +32,11 @@ stages:
   ppo: {max_steps: 3, batch_size: 9, learning_rate: 0.001, logging_steps: 1, kl_in: reward,
         beta: 0.05, target_kl: 0.01, value_grad: 0.3, num_iterations: 2, ema_decay: 0.5,
         rewards: {returns: 1.0, reward_model: 0.1}}
-evaluation: {opponents: [random], episodes: 4, positions: 0, before: false}
 """
+EVALUATION = "{opponents: [random], episodes: 4, positions: 0, before: false}"
+CHAIN = text_of("alone", SFT_STAGES + LATER_STAGES, EVALUATION)
 LEARNERS = ("sft", "dpo", "reward", "grpo", "ppo")
-SFT = CHAIN[: CHAIN.index("  dpo:")] + CHAIN[CHAIN.index("evaluation:") :]
+SFT = text_of("alone", SFT_STAGES, EVALUATION)
 
 
 def write(folder: Path, text: str = CHAIN) -> Path:
