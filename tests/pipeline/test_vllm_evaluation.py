@@ -73,8 +73,11 @@ def said(run: Path, name: str) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("lora", [LORA, None], ids=["adapter", "whole"])
-@pytest.mark.parametrize("legal_only", [True, False], ids=["legal only", "free"])
+@pytest.mark.parametrize(
+    ("lora", "legal_only"),
+    [(LORA, True), (None, False)],
+    ids=["adapter, legal only", "whole, free"],
+)
 def test_it_finds_what_the_local_sampler_finds(tmp_path, base, lora, legal_only) -> None:
     ours = play(write(tmp_path / "here", lora, legal_only=legal_only))
     with serving(base) as server:
@@ -89,21 +92,23 @@ def test_it_finds_what_the_local_sampler_finds(tmp_path, base, lora, legal_only)
     assert not [*theirs.rglob("tesuji-*")], "weights are left behind"
 
 
-def test_who_proves_and_who_plays_best_against_it_ask_the_servers_too(tmp_path, base) -> None:
-    judged = {"exploitability": True, "positions": 0, "rows": 0, "before": False}
-    for name, engine in (("here", {}), ("there", {"engine": "vllm"})):
-        with serving(base) as server:
-            url = {"url": server.url} if engine else {}
-            path = write(tmp_path / name, judged=judged, **engine, **url)
+def test_what_is_computed_exactly_is_asked_of_the_servers_too(tmp_path, base) -> None:
+    judged = {"exploitability": True, "episodes": 2, "positions": 0, "rows": 0}
+    with serving(base) as server:
+        for name, sampling in (("here", {}), ("there", {"engine": "vllm", "url": server.url})):
+            path = write(tmp_path / name, judged=judged, **sampling)
             recipe = yaml.safe_load(path.read_text())
-            path.write_text(yaml.safe_dump({**recipe, "game": "kuhn_poker"}))
+            stages = {"grpo": {"max_steps": 1, "batch_size": 4, "num_generations": 2}}
+            recipe |= {"game": "kuhn_poker", "stages": stages}
+            path.write_text(yaml.safe_dump(recipe))
             play(path)
-    ours, theirs = (
-        read_json(tmp_path / name / "runs/small/after/evaluation.json")["exploitability"]
-        for name in ("here", "there")
-    )
-    assert theirs["value"] == pytest.approx(ours["value"], abs=1e-5)
-    assert any(len(body["sampling_params"]["logprob_token_ids"]) > 2 for body in server.bodies[2:])
+    for look in ("before", "after"):
+        ours, theirs = (
+            read_json(tmp_path / name / f"runs/small/{look}/evaluation.json")["exploitability"]
+            for name in ("here", "there")
+        )
+        assert theirs["nash_conv"] == pytest.approx(ours["nash_conv"], abs=1e-5)
+    assert len(server.bodies) > 2 * 12  # what Kuhn's players can find themselves in, each time
 
 
 def test_servers_are_started_on_the_model_under_evaluation_and_ended(tmp_path) -> None:
