@@ -3,8 +3,9 @@
     GET  /health   /v1/models
     POST /v1/chat/completions   /v1/completions
 
-and the same under /openapi, with and without /v1, where Kaggle's harness looks. Prompts are rendered and cut, and replies
-drawn, as the recipe says for the player: with the same messages and seed the reply is the player's.
+and the same under /openapi, with and without /v1, where Kaggle's harness looks. Prompts are
+rendered and cut, and replies drawn, as the recipe says for the player: with the same messages and
+seed the reply is the player's.
 """
 
 import asyncio
