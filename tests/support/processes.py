@@ -2,13 +2,16 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState, PartialState
+from forked import Forked
 from made_recipes import text_of
 from safetensors.torch import load_file
 
@@ -72,6 +75,44 @@ def run(line: list[str], code: int = 0) -> tuple[str, str]:
     finally:
         process.terminate()  # its processes end with the launcher
     assert process.returncode == code, out[-2000:] + err[-4000:]
+    return out, err
+
+
+class Rank(Forked):
+    """One of two processes as torchrun starts them, but for being a fork of this one, which has
+    imported already all that takes each of them some seconds."""
+
+    def __init__(self, rank: int, port: int, *words: str) -> None:
+        ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "COLUMNS": 200}
+        self._told = {name: str(value) for name, value in (ranks | place).items()}
+        super().__init__(*words)
+
+    def _become(self, *how: Any) -> NoReturn:
+        os.environ.update(self._told)
+        for state in (PartialState, AcceleratorState):  # what this process was, alone
+            state._reset_state()
+        super()._become(*how)
+
+
+def run_forked(recipe: Path, *words: str, code: int = 0) -> tuple[str, str]:
+    """The command that runs a recipe, in two ranks; what they said, and what they said of errors.
+    What starts and watches them is left out."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    line = [
+        "run",
+        str(recipe),
+        *words,
+        "distributed.processes=2",
+        "--runs",
+        str(recipe.parent / "runs"),
+    ]
+    ranks = [Rank(rank, port, *line) for rank in range(2)]
+    done = [rank.ended(300) for rank in ranks]
+    out, err = ("".join(said) for said in zip(*((d.stdout, d.stderr) for d in done), strict=True))
+    assert {one.returncode for one in done} == {code}, out[-2000:] + err[-4000:]
     return out, err
 
 
