@@ -2,9 +2,11 @@
 
 import json
 import os
+import runpy
 import socket
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -95,35 +97,44 @@ class Rank(Forked):
         super()._become(*how)
 
 
-def run_forked(recipe: Path, *words: str, code: int = 0) -> tuple[str, str]:
-    """The command that runs a recipe, in two ranks; what they said, and what they said of errors.
-    What starts and watches them is left out."""
+def together(kind: type[Rank], *words: str, code: int = 0) -> tuple[str, str]:
+    """Two ranks to their ends; what they said, and what they said of errors."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    line = [
-        "run",
-        str(recipe),
-        *words,
-        "distributed.processes=2",
-        "--runs",
-        str(recipe.parent / "runs"),
-    ]
-    ranks = [Rank(rank, port, *line) for rank in range(2)]
+    ranks = [kind(rank, port, *words) for rank in range(2)]
     done = [rank.ended(300) for rank in ranks]
     out, err = ("".join(said) for said in zip(*((d.stdout, d.stderr) for d in done), strict=True))
-    assert {one.returncode for one in done} == {code}, out[-2000:] + err[-4000:]
+    codes = {one.returncode for one in done}
+    assert codes == {code}, f"{codes}: {out[-2000:]}{err[-4000:]}"
     return out, err
 
 
+def run_forked(recipe: Path, *words: str, code: int = 0) -> tuple[str, str]:
+    """The command that runs a recipe, in two ranks; what starts and watches them is left out."""
+    runs = ["distributed.processes=2", "--runs", str(recipe.parent / "runs")]
+    return together(Rank, "run", str(recipe), *words, *runs, code=code)
+
+
+class ScriptRank(Rank):
+    """... that runs a script: its path, and what stands behind it on the command line."""
+
+    def _do(self, words: tuple[str, ...]) -> None:
+        sys.argv = list(words)
+        try:
+            runpy.run_path(words[0], run_name="__main__")
+        except Exception:
+            traceback.print_exc()
+            sys.exit(1)
+        sys.exit(0)
+
+
 def in_two_processes(folder: Path, script: str, *arguments: str) -> None:
-    """Run a script in two processes on the CPU, over gloo. (`accelerate launch --cpu` starts one
+    """Run a script in two ranks on the CPU, over gloo. (`accelerate launch --cpu` starts one
     process, however many it is asked for.)"""
     path = folder / "two.py"
     path.write_text(script)
-    line = [*TORCHRUN, str(path), *arguments]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=180)
-    assert done.returncode == 0, done.stderr[-4000:]
+    together(ScriptRank, str(path), *arguments)
 
 
 def rank_of(pid: int) -> int | None:
