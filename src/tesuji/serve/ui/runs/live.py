@@ -17,8 +17,8 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response, StreamingResponse
 
 from tesuji.core.errors import DataError
-from tesuji.report.live.charts import charts, points
-from tesuji.report.live.reader import Readers, rows_since
+from tesuji.report.live.charts import charts, points, together
+from tesuji.report.live.reader import MOST_READERS, Readers, rows_since
 from tesuji.serve.ui.house import House
 from tesuji.serve.ui.runs.processes import doing
 
@@ -43,6 +43,19 @@ def router(house: House) -> APIRouter:
         whole = reader.read(LOOK)
         number, end = reader.place
         return _json({"charts": charts(reader), "whole": whole, "place": f"{number}:{end}"})
+
+    @routes.get("/compare/curves")
+    def over_each_other(
+        run: Annotated[tuple[str, ...], Query(max_length=MOST_READERS)],
+    ) -> Response:
+        """The charts of several runs in one another, lines named by their runs, too."""
+        found, whole = [], True
+        for name in run:
+            file = metric_log(house, name)
+            if file is not None:
+                whole = readers.of(file).read(LOOK / len(run)) and whole
+                found.append((name, charts(readers.of(file))))
+        return _json({"charts": together(found), "whole": whole, "place": "0:0"})
 
     @routes.get("/runs/{name}/events")
     async def events(
