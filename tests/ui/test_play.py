@@ -135,3 +135,15 @@ def test_fifty_people_at_once(site: Site) -> None:
     for thread in threads:
         thread.join(60)
     assert ends == ["over"] * 40
+
+
+def test_what_the_model_holds_of_the_moves_adds_up(site: Site) -> None:
+    with site.client() as client:
+        table = begin(client, run="made", seat=["person", "run:made"], seed=1)
+        settled(client, table)
+        client.post(f"{table}/thinking", data={"on": "true"})
+        part = settled(client, table)
+    shares = [float(share) for share in re.findall(r"<td[^>]*>([\d.]+) %</td>", part)]
+    assert len(shares) == 9 and abs(sum(shares) - 100) < 1
+    assert 0 < float(re.search(r"with probability ([\d.e-]+);", part)[1]) < 1
+    assert part.count('class="chance"') == 9 and "the model " in part and ">best</td>" in part

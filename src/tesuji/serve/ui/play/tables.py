@@ -9,7 +9,8 @@ from tesuji.core.errors import DataError
 from tesuji.core.types import Episode
 from tesuji.episodes.store import EpisodeWriter
 from tesuji.serve.ui.house import NotHere
-from tesuji.serve.ui.play.table import Setting, Table
+from tesuji.serve.ui.play.setting import Setting
+from tesuji.serve.ui.play.table import Table
 
 MOST = 200
 IDLE = 3600.0  # seconds without a look at it after which a table is cleared away
