@@ -114,10 +114,11 @@ def sparks(values: Sequence[float], count: int = SPARKS) -> str:
 
 
 def _steps(now: "Pace") -> str:
+    from tesuji.pipeline.forecast.how_far import rate_words
     from tesuji.report.words import duration, number
 
     steps = f"step {number(now.step)}" + (f" of {number(now.steps)}" if now.steps else "")
-    rate = f", {duration(now.rate)} a step" if now.rate else ""
+    rate = f", {rate_words(now.rate)}" if now.rate else ""
     left = f", about {duration(now.left)} left" if now.left is not None else ""
     return steps + rate + left
 
