@@ -8,6 +8,7 @@ client that comes back is told on.
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +23,7 @@ from tesuji.report.live.reader import MOST_READERS, Readers, rows_since
 from tesuji.serve.ui.house import House
 from tesuji.serve.ui.runs.processes import doing
 
-LOOK = 0.4  # seconds that a look at a long log may take
+LOOK = 0.3  # seconds that a look at a long log may take
 EVERY, WAKE = 1.0, 0.1  # seconds between two looks; between two glances at whether to leave
 SILENCE = 15.0  # seconds after which something is said, so that a client that left is noticed
 FAR_BEHIND = 1 << 20  # bytes: it is quicker to draw anew
@@ -31,6 +32,8 @@ FAR_BEHIND = 1 << 20  # bytes: it is quicker to draw anew
 def router(house: House) -> APIRouter:
     """The routes of curves and streams."""
     routes, readers = APIRouter(), Readers()
+    import_module("pyarrow.json")  # not within the first look at a long log
+    import_module("pyarrow.compute")
 
     @routes.get("/runs/{name}/curves")
     def curves(name: str) -> Response:
