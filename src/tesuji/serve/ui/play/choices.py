@@ -117,7 +117,7 @@ def setting(
     sitting = tuple(_seat(house, models, game, text, temperature) for text in seats)
     adviser = None
     if played.recipe is not None:
-        model = newest(house.run(played.run), played.recipe, played.run)
+        model = newest(house.run(played.run), played.recipe, f"{RUN}{played.run}")
         adviser = models.opener(model, temperature)
     return Setting(game, sitting, played.rules, seed, save, adviser)
 
@@ -140,9 +140,9 @@ def run_model(house: House, name: str) -> RunModel:
     folder = house.run(run)
     recipe, _game = recipe_and_game(folder)
     if not stage:
-        return newest(folder, recipe, run)
+        return newest(folder, recipe, f"{RUN}{name}")
     there = dict(models_of(folder, recipe, 10**9))
     if stage not in there:
         hint = f"{did_you_mean(stage, list(there))}its models: {', '.join(there) or 'none'}"
         raise DataError(f"no model {stage!r} in {run}", hint=hint)
-    return RunModel(recipe, str(there[stage]), f"{run}/{stage}")
+    return RunModel(recipe, str(there[stage]), f"{RUN}{name}")
