@@ -290,9 +290,12 @@ def test_a_log_that_breaks_off_comes_whole(cloud: Cloud, tmp_path: Path) -> None
 def test_a_half_upload_is_taken_up(cloud: Cloud, tmp_path: Path) -> None:
     job = cloud.job()
     (job.package / "more.bin").write_bytes(os.urandom(40_000_000))
-    half = cloud.there(job) / ".more.bin.half"
+    there = cloud.there(job)
     breaking = threading.Thread(
-        target=lambda: (until(half.exists), cloud.server.costing()[0].cut())
+        target=lambda: (
+            until(lambda: list(there.glob(".more.bin.*.half"))),
+            cloud.server.costing()[0].cut(),
+        )
     )
     breaking.start()
     start(job, cloud.machine, {})

@@ -109,3 +109,22 @@ def test_killed_it_leaves_no_second_run_and_goes_on(packed) -> None:
     assert read_json(package / EXIT)["phase"] == "done"
     said = (package / LOG).read_text()
     assert said.count("model   tiny") == 2 and "another process" not in said
+
+
+@pytest.mark.parametrize("moment", ["before it begins", "while it loads"])
+def test_a_stop_in_the_first_moments_is_one(packed, monkeypatch, moment: str) -> None:
+    """A signal and a file `stop`, both, as by ssh; before the run itself listens."""
+    package, begin = packed(steps=LONG), remote._start
+
+    def told(*arguments):
+        if moment == "before it begins":
+            os.kill(os.getpid(), signal.SIGINT)
+        child = begin(*arguments)
+        if moment == "while it loads":
+            os.kill(os.getpid(), signal.SIGTERM)
+        (package / STOP).touch()
+        return child
+
+    monkeypatch.setattr(remote, "_start", told)
+    ended = run_order(package)
+    assert ended["phase"] == "stopped" and "told to stop" in ended["message"]

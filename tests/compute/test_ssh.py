@@ -110,7 +110,7 @@ def test_a_line_that_breaks_in_a_file_is_taken_up_and_no_file_is_half(
 def _breaking(there: Running, when) -> threading.Thread:
     def work() -> None:
         until(when)
-        there.restart()
+        there.cut()
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -122,6 +122,21 @@ def test_a_host_that_is_not_there_is_told_once(there: Running) -> None:
     with pytest.raises(ComputeError, match="cannot be reached by ssh") as told:
         gone.ask("probe", "x")
     assert "goes on where this one stopped" in str(told.value)
+
+
+BREAKS_LATE = """\
+#!/bin/sh
+[ -e "$0.broke" ] && echo '{"python": [3, 11]}' && exit 0
+touch "$0.broke"; sleep 1.5; exit 255
+"""
+
+
+def test_a_line_that_held_longer_than_the_patience_is_tried_again(tmp_path, monkeypatch) -> None:
+    program = tmp_path / "ssh"
+    program.write_text(BREAKS_LATE)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert Ssh(Address("box"), patience=1).ask("probe", "x") == {"python": [3, 11]}
 
 
 def test_a_key_that_is_refused_is_told_at_once(there: Running, tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_recipes import text_of
 from other_packages import install
-from processes import SAME, TWO, command, metrics, run, write
+from processes import SAME, TWO, command, metrics, run, run_forked, write
 
 from tesuji.core.files import read_json
 from tesuji.pipeline.run import run_recipe
@@ -31,21 +32,14 @@ class Witness(OneByOne):
             file.write(f"{len(request.history)}\\n")
         return RandomPlayer().choose([request])[0]
 """
-RECIPE = """\
-name: alone
-game: tic_tac_toe
-model:
-  lora: null
-  tiny: {hidden_size: 16, num_attention_heads: 2, num_key_value_heads: 2, intermediate_size: 32}
-prompt: {style: compact, answer: id}
-sampling: {max_new_tokens: 2, legal_only: true}
-stages:
+STAGES = """\
   data: {positions: sampled, num_positions: 40, held_out: 0.2}
   grpo: {max_steps: 1, batch_size: 8, num_generations: 4, learning_rate: 1.0e-9, eval_steps: 1,
          eval_episodes: 6, play: {opponents: [random]}}
-evaluation: {opponents: [minimax, witness], beside: [witness], episodes: 7, positions: 31,
-             rows: 5, temperature: 1.0, certificate: true}
 """
+EVALUATION = """{opponents: [minimax, witness], beside: [witness], episodes: 7, positions: 31,
+             rows: 5, temperature: 1.0, certificate: true}"""
+RECIPE = text_of("alone", STAGES, EVALUATION)
 
 
 def found_by(run: Path) -> str:
@@ -93,7 +87,7 @@ def test_each_process_plays_its_share_and_one_that_dies_there_ends_all(
         file.unlink()
 
     monkeypatch.delenv("DIES")
-    run(command(recipe, "name=two", *TWO))
+    run_forked(recipe, "name=two")
     assert read_json(alone / "before" / "evaluation.json")["rows"]["replies"]["replies"] == 5
     assert found_by(alone) == found_by(runs / "two")
     (played, likely), (theirs, as_likely) = matches_of(alone), matches_of(runs / "two")

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from made_recipes import text_of
 from made_run import make_run
 
 from tesuji.core.errors import DataError, RecipeError, TesujiError
@@ -19,27 +20,18 @@ from tesuji.pipeline.sweep.search import Aim, Search
 from tesuji.pipeline.sweep.sweep import plan_sweep
 from tesuji.recipe.reading.load import load_recipe
 
-RECIPE = """\
-name: small
-game: tic_tac_toe
-model:
-  lora: null
-  tiny: {hidden_size: 16, num_attention_heads: 2, num_key_value_heads: 2, intermediate_size: 32}
-prompt: {style: compact, answer: id}
-sampling: {max_new_tokens: 2, legal_only: true}
-stages:
+SFT = """\
   data: {positions: sampled, num_positions: 60}
   sft: {max_steps: 4, batch_size: 16, learning_rate: 0.003, save_steps: 2, logging_steps: 1}
-  dpo: {max_steps: 2, batch_size: 4}
-evaluation: {opponents: [random], episodes: 4, positions: 0, before: false}
 """
 DPO = "  dpo: {max_steps: 2, batch_size: 4}\n"
+EVALUATION = "{opponents: [random], episodes: 4, positions: 0, before: false}"
 
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
-    (tmp_path / "small.yaml").write_text(RECIPE.replace(DPO, ""))
-    (tmp_path / "two.yaml").write_text(RECIPE)
+    (tmp_path / "small.yaml").write_text(text_of("small", SFT, EVALUATION))
+    (tmp_path / "two.yaml").write_text(text_of("small", SFT + DPO, EVALUATION))
     return tmp_path / "small.yaml"
 
 

@@ -13,9 +13,10 @@ from rich.console import Console
 from tesuji.core.errors import GameError, RecipeError, TesujiError
 from tesuji.core.types import Ending, Move, Task
 from tesuji.episodes.arena import play_matches
+from tesuji.games.board import drawn
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest
-from tesuji.players.basic.human import HumanLeft, HumanPlayer
+from tesuji.players.basic.human import HumanLeft, HumanPlayer, coloured
 from tesuji.players.basic.random import RandomPlayer
 from tesuji.players.basic.scripted import ScriptedPlayer
 from tesuji.players.search.cfr import CFRPlayer
@@ -191,6 +192,24 @@ class TestHuman:
         reply = player.choose([request(TIC_TAC_TOE, TIC_TAC_TOE.start(0))])[0]
         assert reply.move == Move(4, "x(1,1)") and not reply.error
         assert "You are x" in screen.getvalue() and "0 │   │   │   │" in screen.getvalue()
+
+    def test_a_models_probabilities_are_shown_when_asked_for(self):
+        player, screen = at_keyboard("%", "4")
+        player.chances = lambda request: {4: 0.75, 0: 0.25}
+        player.choose([request(TIC_TAC_TOE, TIC_TAC_TOE.start(0))])
+        lines = screen.getvalue().split("\n")
+        assert [line for line in lines if "%" in line][:2] == [" 75.0%  x(1,1)", " 25.0%  x(0,0)"]
+        player, screen = at_keyboard("%", "4")  # of a player without any it is no move
+        player.choose([request(TIC_TAC_TOE, TIC_TAC_TOE.start(0))])
+        assert "Not a legal move" in screen.getvalue()
+
+    def test_the_sides_have_colours_where_there_are_any(self):
+        match = TIC_TAC_TOE.start(0)
+        for seat in (0, 1):
+            match.play(seat, match.legal_moves(seat)[0])
+        board = drawn(TIC_TAC_TOE, match.observe(0))
+        styles = {board[span.start]: span.style for span in coloured(TIC_TAC_TOE, board).spans}
+        assert styles == {"x": "bold blue", "o": "bold dark_orange"}
 
     def test_what_is_no_move_is_asked_again_with_the_reason(self):
         slips = ["", "e4", "0 or 1", UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad")]

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 from made_run import careful, careless, matches
 
-from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Turn
+from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Task, Turn
+from tesuji.episodes.arena import play_matches
 from tesuji.evaluation.matches.against import outcome
 from tesuji.games.catalogue import load_game
+from tesuji.players.base import MoveRequest, OneByOne, Reply
 from tesuji.report.views.replay import choose_games, grid_of, opponent_of, steps
 
 
@@ -94,3 +96,26 @@ def test_an_illegal_reply_and_a_substitute_are_told() -> None:
     turn = replace(lost.turns[-1], played=Move(4, "x(1,1)"))
     forced = steps(replace(lost, turns=(turn,)), lost.players, None)[-1]
     assert "put in its place by the rules" in forced.played
+
+
+def test_the_line_that_won_is_marked_at_the_end() -> None:
+    game = load_game("tic_tac_toe")
+    moves = ["x(0,0)", "o(1,0)", "x(0,1)", "o(1,1)", "x(0,2)"]
+    player = ScriptedMoves(moves)
+    [episode] = play_matches([Task(game.name, 1, ("a", "a"))], game=game, players={"a": player})
+    walk = steps(episode, ["a", "a"], game)
+    assert walk[-1].won == ((0, 0), (0, 1), (0, 2))
+    assert all(step.won == () for step in walk[:-1])
+    assert steps(episode, ["a", "a"], None)[-1].won == ()
+
+
+class ScriptedMoves(OneByOne):
+    """Plays what it is told, whoever's turn it is."""
+
+    name = "a"
+
+    def __init__(self, moves: list[str]) -> None:
+        self.moves = moves
+
+    def reply(self, request: MoveRequest) -> Reply:
+        return Reply(self.moves.pop(0))

@@ -29,7 +29,8 @@ ORDER = {
     "reward_model pairs rl export",
     "evaluation": "shares prompt_files held_out results bfcl_summary matches questions metrics "
     "evaluate",
-    "report": "words headline collect tables views page compare card",
+    "report": "words headline collect tables views live page compare card",
+    "report/live": "buckets columns reader charts",
     "pipeline": "plan parts settings earlier_runs heading step_context checks models steps workers "
     "forecast memory run sweep take_away",
     "compute": "base costs remote job machine ssh runpod launch follow sweep modal "
@@ -42,7 +43,9 @@ ORDER = {
     "serve": "local model env ui",
     "serve/model": "dialect guard engine choices app",
     "serve/env": "messages guard json_rpc bout offer environment sessions app",
-    "serve/ui": "house guard pages runs replay play games ladder new doctor app",
+    "serve/ui": "house server guard pages runs replay play games ladder new doctor app",
+    "serve/ui/runs": "processes overview listing live one_run paging rows files actions comparing "
+    "routes",
     "cli": "console progress pushing data run machines experiments talk games doctor "
     "evaluate browse take_away serving main",
 }

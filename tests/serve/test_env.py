@@ -1,13 +1,12 @@
 """A game as an OpenEnv environment, asked in the words of OpenEnv's protocol (version 0.10)."""
 
 import json
-from contextlib import contextmanager
 
 import httpx
 import pytest
+from env_client import Session
 from served import served
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
 
 from tesuji.core.types import Task
 from tesuji.episodes.arena import play_matches
@@ -24,46 +23,6 @@ KEY = "a-key-of-this-test"
 def url():
     with served(make_app(Offer(load_game("tic_tac_toe")))) as address:
         yield address
-
-
-class Session:
-    """A client that knows no more than the protocol's messages."""
-
-    def __init__(self, socket) -> None:
-        self.socket = socket
-
-    def ask(self, kind: str, data=None):
-        message = {"type": kind} if data is None else {"type": kind, "data": data}
-        self.socket.send(json.dumps(message))
-        return self.heard()
-
-    def heard(self):
-        return json.loads(self.socket.recv(timeout=30))
-
-    def reset(self, **arguments):
-        return self._observation(self.ask("reset", arguments))
-
-    def step(self, move: str, **more):
-        return self._observation(self.ask("step", {"move": move, **more}))
-
-    def error(self, kind: str, data=None) -> str:
-        answer = self.ask(kind, data)
-        assert answer["type"] == "error", answer
-        return answer["data"]["code"]
-
-    @staticmethod
-    def _observation(answer):
-        assert answer["type"] == "observation", answer
-        data = answer["data"]
-        assert set(data) == {"observation", "reward", "done", "metadata"}
-        assert data["observation"]["metadata"] == data["metadata"]
-        return data
-
-
-@contextmanager
-def session(url: str, **more):
-    with connect(url.replace("http", "ws") + "/ws", **more) as socket:
-        yield Session(socket)
 
 
 def _play(one: Session, place: int = 0, **arguments):
@@ -122,7 +81,7 @@ def test_mcp_speaks_json_rpc(url, asked, code) -> None:
 
 
 def test_a_session_plays_match_after_match(url) -> None:
-    with session(url) as one:
+    with Session(url) as one:
         assert one.ask("state")["data"]["step_count"] == 0
         for number in (1, 2):
             answers = _play(one, seed=number, episode_id=f"match-{number}")
@@ -136,7 +95,7 @@ def test_a_session_plays_match_after_match(url) -> None:
 
 
 def test_the_same_seed_is_the_same_match_whatever_else_is_played(url) -> None:
-    with session(url) as one, session(url) as two:
+    with Session(url) as one, Session(url) as two:
         alone = _play(one, seed=11, seat=1)
         first, other = two.reset(seed=11, seat=1), one.reset(seed=12, seat=1)
         together = [first]
@@ -163,7 +122,7 @@ def test_a_match_is_the_arenas(url, name, seat) -> None:
     game = load_game(name)
     players = {"first": First(), "random": RandomPlayer()}
     names = ("first", "random") if seat == 0 else ("random", "first")
-    with session(url) as one:
+    with Session(url) as one:
         for seed in range(5):
             [episode] = play_matches([Task(name, seed, names)], game=game, players=players)
             answers = _play(one, game=name, seed=seed, seat=seat, options={})
@@ -175,7 +134,7 @@ def test_a_match_is_the_arenas(url, name, seat) -> None:
 
 
 def test_whoever_asks_may_play_all_seats(url) -> None:
-    with session(url) as one:
+    with Session(url) as one:
         answer = one.reset(seat="all", seed=1)
         for number, move in enumerate(("x(0,0)", "o(1,0)", "x(0,1)", "o(1,1)")):
             assert answer["observation"]["seat"] == number % 2
@@ -189,7 +148,7 @@ def test_whoever_asks_may_play_all_seats(url) -> None:
 
 
 def test_who_moves_at_once_does_not_see_the_others_choice(url) -> None:
-    with session(url) as one:
+    with Session(url) as one:
         first = one.reset(game="matrix_rps", seat="all")
         second = one.step(first["observation"]["legal_moves"][0])
         assert first["observation"]["seat"] == 0 and second["observation"]["seat"] == 1
@@ -199,7 +158,7 @@ def test_who_moves_at_once_does_not_see_the_others_choice(url) -> None:
 
 
 def test_a_move_that_is_none_is_asked_again_and_then_loses(url) -> None:
-    with session(url) as one:
+    with Session(url) as one:
         one.reset(seed=2)
         again = one.step("I resign")
         assert not again["done"] and again["reward"] == 0
@@ -219,7 +178,7 @@ def test_a_move_that_is_none_is_asked_again_and_then_loses(url) -> None:
 def test_a_game_of_free_text_judges_replies_itself() -> None:
     with (
         served(make_app(Offer(load_game("GuessTheNumber-v0")))) as address,
-        session(address) as one,
+        Session(address) as one,
     ):
         begun = one.reset(seed=4)
         assert begun["observation"]["legal_moves"] is None
@@ -230,7 +189,7 @@ def test_a_game_of_free_text_judges_replies_itself() -> None:
 
 
 def test_what_is_wrong_with_a_message_is_told_and_the_session_goes_on(url) -> None:
-    with session(url) as one:
+    with Session(url) as one:
         assert one.error("step", {"move": "x(1,1)"}) == "EXECUTION_ERROR"  # no reset yet
         one.socket.send("{")
         assert one.heard()["data"]["code"] == "INVALID_JSON"
@@ -257,7 +216,7 @@ def test_what_is_wrong_with_a_message_is_told_and_the_session_goes_on(url) -> No
 def test_whoever_asks_reads_no_files_and_spends_no_money(url, tmp_path) -> None:
     words = tmp_path / "words.txt"
     words.write_text("crane\n")
-    with session(url) as one:
+    with Session(url) as one:
         for arguments in (
             {"game": "wordle", "options": {"words": str(words)}},
             {"game": "prompts", "options": {"file": "README.md"}},
@@ -269,7 +228,7 @@ def test_whoever_asks_reads_no_files_and_spends_no_money(url, tmp_path) -> None:
 
 
 def test_whoever_asks_may_name_a_player_and_a_game(url) -> None:
-    with session(url) as one:
+    with Session(url) as one:
         last = _play(one, opponent="minimax", seed=1)[-1]
         assert last["reward"] <= 0 and one.ask("state")["data"]["opponent"] == "minimax"
         one.reset(game="kuhn_poker", options={"players": 3}, seed=1)
@@ -279,21 +238,21 @@ def test_whoever_asks_may_name_a_player_and_a_game(url) -> None:
 def test_so_many_sessions_and_no_more() -> None:
     app = make_app(Offer(load_game("tic_tac_toe")), most=2)
     with served(app) as address:
-        with session(address) as one, session(address) as two, session(address) as three:
+        with Session(address) as one, Session(address) as two, Session(address) as three:
             assert one.reset() and two.reset()
             refused = three.heard()
             assert refused["data"]["code"] == "CAPACITY_REACHED"
             assert refused["data"]["max_sessions"] == 2
             with pytest.raises(ConnectionClosed):
                 three.heard()
-        with session(address) as four:
+        with Session(address) as four:
             assert four.reset()
         assert app.state.sessions.open <= 1
 
 
 def test_a_session_that_asks_nothing_is_ended() -> None:
     app = make_app(Offer(load_game("tic_tac_toe")), idle_s=0.3)
-    with served(app) as address, session(address) as one:
+    with served(app) as address, Session(address) as one:
         one.reset()
         assert one.heard()["data"]["code"] == "SESSION_ERROR"
         with pytest.raises(ConnectionClosed):
@@ -304,10 +263,10 @@ def test_a_session_that_asks_nothing_is_ended() -> None:
 def test_other_names_and_other_pages_are_refused(url) -> None:
     assert httpx.get(f"{url}/health", headers={"Host": "evil.example"}).status_code == 403
     assert httpx.post(f"{url}/reset", headers={"Origin": "http://evil.example"}).status_code == 403
-    with pytest.raises(InvalidStatus) as refused, session(url, origin="http://evil.example"):
+    with pytest.raises(InvalidStatus) as refused, Session(url, origin="http://evil.example"):
         pass
     assert refused.value.response.status_code == 403
-    with session(url, origin=url) as one:
+    with Session(url, origin=url) as one:
         assert one.reset()
 
 
@@ -318,9 +277,9 @@ def test_with_a_key_requests_and_sockets_need_it() -> None:
         assert httpx.get(f"{address}/health").status_code == 200
         assert httpx.post(f"{address}/reset").status_code == 401
         assert httpx.post(f"{address}/reset", headers=headers).status_code == 200
-        with pytest.raises(InvalidStatus), session(address):
+        with pytest.raises(InvalidStatus), Session(address):
             pass
-        with session(address, additional_headers=headers) as one:
+        with Session(address, additional_headers=headers) as one:
             assert one.reset()
 
 

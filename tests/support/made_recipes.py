@@ -1,4 +1,4 @@
-"""Small recipes of one RL stage."""
+"""Small recipes: of one RL stage, and as the text of a file."""
 
 from typing import Any
 
@@ -11,6 +11,14 @@ TINY = {
     "num_key_value_heads": 2,
     "intermediate_size": 32,
 }
+HEAD = """\
+game: tic_tac_toe
+model:
+  lora: null
+  tiny: {hidden_size: 16, num_attention_heads: 2, num_key_value_heads: 2, intermediate_size: 32}
+prompt: {style: compact, answer: id}
+sampling: {max_new_tokens: 2, legal_only: true}
+"""
 
 
 def recipe_of(kind: str = "grpo", game: str = "tic_tac_toe", **changes: Any) -> Recipe:
@@ -28,3 +36,8 @@ def recipe_of(kind: str = "grpo", game: str = "tic_tac_toe", **changes: Any) -> 
             "evaluation": {"episodes": 2, "positions": 0, "before": False},
         }
     )
+
+
+def text_of(name: str, stages: str, evaluation: str) -> str:
+    """The file of a recipe with these stages, lines of YAML, on a model that learns in a moment."""
+    return f"name: {name}\n{HEAD}stages:\n{stages}evaluation: {evaluation}\n"

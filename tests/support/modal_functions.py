@@ -57,9 +57,9 @@ def too_long() -> None:
 @app.function(image=image, volumes={str(PLACE): volume})
 def waits() -> str:
     """Ends when the file `go` is in the volume; interrupted it leaves a note."""
-    (PLACE / "begun").write_text("")
-    volume.commit()
     try:
+        (PLACE / "begun").write_text("")
+        volume.commit()  # seen from outside before it is over here
         while not (PLACE / "go").exists():
             time.sleep(0.1)
             volume.reload()

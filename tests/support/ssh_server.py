@@ -118,12 +118,21 @@ class Running:
         """What runs there beside the server."""
         return [pid for pid in running_on(self.machine) if pid != _server(self.machine)]
 
-    def restart(self) -> None:
+    def cut(self) -> None:
         """The network is gone and comes back: connections break, what runs goes on."""
+        cut(self.machine)
+
+    def restart(self) -> None:
+        """As `cut`, and the machine has read `authorized_keys` again."""
         os.kill(_server(self.machine), signal.SIGKILL)
         keys = Path(self.machine.folder, "authorized_keys").read_text()
         start(self.machine, keys)
         assert port_of(self.machine) == self.port
+
+
+def cut(machine: Machine) -> None:
+    """Break all connections to a machine."""
+    os.kill(_server(machine), signal.SIGUSR1)
 
 
 def _server(machine: Machine) -> int:
@@ -172,11 +181,29 @@ async def _serve(machine: Machine) -> None:
         await asked.stdout.drain()
         asked.exit(code if code >= 0 else 128 - code)
 
+    connections: set[asyncssh.SSHServerConnection] = set()
+
+    class Known(asyncssh.SSHServer):
+        """Remembers who is connected."""
+
+        def connection_made(self, conn: "asyncssh.SSHServerConnection") -> None:
+            connections.add(conn)
+            self.conn = conn
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            connections.discard(self.conn)
+
+    def cut_all() -> None:
+        for conn in list(connections):
+            conn.abort()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, cut_all)
     server = await asyncssh.listen(
         "127.0.0.1",
         machine.port,
         server_host_keys=[str(folder / "host_key")],
         authorized_client_keys=str(folder / "authorized_keys"),
+        server_factory=Known,
         process_factory=run,
         encoding=None,
         reuse_address=True,

@@ -11,6 +11,7 @@ from served import served
 
 from tesuji.serve.ui.app import make_app
 from tesuji.serve.ui.house import House
+from tesuji.serve.ui.server import Server
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Site:
 @contextmanager
 def open_site(house: House) -> Iterator[Site]:
     """The site, while it runs; then all that it started is ended."""
-    with served(make_app(house)) as url:
+    with served(make_app(house), lambda config: Server(config, house)) as url:
         yield Site(url, house)
 
 

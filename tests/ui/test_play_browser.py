@@ -208,3 +208,17 @@ def test_the_form_at_both_widths(site: Site, looked_at: Any) -> None:
     looked_at.goto(f"{site.url}/play?run=made")
     assert fits(looked_at) and serious_findings(looked_at) == []
     assert looked_at.locator("#seat1").input_value() == "run:made"
+
+
+def test_thinking_is_drawn_when_asked_for(site: Site, looked_at: Any) -> None:
+    page = looked_at
+    sit_down(page, site, "", "person", "random", run="made")
+    settled(page)
+    assert page.locator(".chance, .best, .thoughts").count() == 0
+    then(page, lambda: page.get_by_role("button", name="Show thinking").click())
+    page.wait_for_selector("#table[data-stage=waiting] .thoughts")
+    assert page.locator(".chance").count() == 9 and page.locator(".cell.best").count() >= 1
+    assert fits(page) and serious_findings(page) == []
+    then(page, lambda: page.get_by_role("button", name="Hide thinking").click())
+    page.wait_for_selector("#table[data-stage=waiting]")
+    assert page.locator(".chance, .best, .thoughts").count() == 0

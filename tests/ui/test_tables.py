@@ -16,7 +16,8 @@ from tesuji.episodes.store import read_episodes
 from tesuji.games.catalogue import load_game
 from tesuji.players.base import MoveRequest, OneByOne, Player, Reply
 from tesuji.players.basic.random import RandomPlayer
-from tesuji.serve.ui.play.table import Seat, Setting, Table
+from tesuji.serve.ui.play.setting import Seat, Setting
+from tesuji.serve.ui.play.table import Table
 from tesuji.serve.ui.play.tables import Tables
 
 PERSON = Seat("person")
@@ -252,3 +253,42 @@ def test_the_file_is_whole_whatever_ends_meanwhile(tables: Tables) -> None:
     for thread in threads:
         thread.join()
     assert {episode.seed for episode in read_episodes(tables.file)} == set(range(20))
+
+
+def test_what_is_held_of_the_moves_is_shown_when_asked_for() -> None:
+    """The oracle of tic-tac-toe is exact: x has two in a row and o must stop it."""
+    table = Table(game_of("tic_tac_toe", PERSON, PERSON), lambda episode: None)
+    for number in (0, 4, 1):
+        table.wait(10)
+        table.move(table.now().scene.played, number=number)
+    table.wait(10)
+    assert table.now().scene.thoughts is None
+    table.think(True)
+    table.wait(20)
+    thoughts = table.now().scene.thoughts
+    assert thoughts.model is None and thoughts.oracle.best == {2}
+    assert table.now().stage == "waiting" and table.now().scene.played == 3
+    table.move(3, number=2)
+    table.wait(20)
+    assert table.now().scene.thoughts.oracle.best == {6}
+    table.think(False)
+    table.wait(10)
+    assert table.now().scene.thoughts is None
+    table.close()
+
+
+def test_an_oracle_of_hidden_cards_says_what_the_seat_itself_can_know() -> None:
+    """Kuhn's equilibrium, known in closed form: with the jack a bet is called never, with the king
+    always."""
+    found = {}
+    for seed in range(20):
+        table = Table(game_of("kuhn_poker", PERSON, PERSON, seed=seed), lambda episode: None)
+        table.think(True)
+        table.wait(30)
+        table.move(0, number=1)
+        table.wait(30)
+        card = table.now().scene.text[0]
+        found.setdefault(card, []).append(table.now().scene.thoughts.oracle.chances[1])
+        table.close()
+    assert max(found["0"]) < 0.01 and min(found["2"]) > 0.99
+    assert all(max(chances) == min(chances) for chances in found.values())

@@ -75,11 +75,12 @@ def run_order(folder: Path, beat: Callable[[], None] = lambda: None) -> dict[str
     order = Order(**read_json(folder / ORDER))
     began = _first_start(folder)
     _make_links(order.links)
-    with (folder / LOG).open("ab") as log:
+    stop = _Stop(order.why)
+    with (folder / LOG).open("ab") as log, _passing_signals(stop):
         child = _start(folder, order, log)
-        with _passing_signals(child):
-            asked = _wait(child, began + order.most_seconds, folder, beat)
-    ended = _ending(child.returncode, order.why if asked == "time" else asked)
+        stop.begin(child)
+        _wait(child, began + order.most_seconds, folder, beat, stop)
+    ended = _ending(child.returncode, stop.why)
     write_json(folder / EXIT, {**ended, "started": began, "ended": time.time()})
     beat()
     return dict(read_json(folder / EXIT))
@@ -125,33 +126,52 @@ def _as_a_child() -> None:
         ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
 
 
+class _Stop:
+    """Tells the run to stop, once: a second word would cut its checkpoint short. `why` is a key of
+    IN_WORDS once it was told; what time is up for is the order's."""
+
+    def __init__(self, of_time: str) -> None:
+        self.of_time, self.why, self.at = of_time, "", 0.0
+        self.child: subprocess.Popen[bytes] | None = None
+
+    def begin(self, child: subprocess.Popen[bytes]) -> None:
+        """The run is there, and hears what was said before."""
+        self.child = child
+        if self.why:
+            _signal(child, signal.SIGINT)
+
+    def tell(self, why: str) -> None:
+        """Tell it, unless it was told."""
+        if not self.why:
+            self.why, self.at = why, time.time()
+            if self.child is not None:
+                _signal(self.child, signal.SIGINT)
+
+
 def _wait(
-    child: subprocess.Popen[bytes], until: float, folder: Path, beat: Callable[[], None]
-) -> str:
-    """Wait for the run's end, and tell it to stop when it is time or somebody asks; which it was:
-    `time`, `asked`, or empty."""
+    child: subprocess.Popen[bytes],
+    until: float,
+    folder: Path,
+    beat: Callable[[], None],
+    stop: _Stop,
+) -> None:
+    """Wait for the run's end, and tell it to stop when it is time or somebody asks."""
     started = float(read_json(folder / HEARTBEAT)["started"])
-    why, told_at, beaten = "", 0.0, 0.0
+    beaten = 0.0
     while child.poll() is None:
         now = time.time()
         if now >= beaten + BEATS:
             write_json(folder / HEARTBEAT, {"started": started, "at": now})
             beat()
             beaten = now
-        if not why and (why := _reason(folder, until)):
-            told_at = now
-            _signal(child, signal.SIGINT)
-        elif why and now >= told_at + PATIENCE:
+        if (folder / STOP).exists():
+            stop.tell("asked")
+        elif now >= until:
+            stop.tell(stop.of_time)
+        if stop.why and now >= stop.at + PATIENCE:
             _signal(child, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
             child.wait(LOOKS)
-    return why
-
-
-def _reason(folder: Path, until: float) -> str:
-    if (folder / STOP).exists():
-        return "asked"
-    return "time" if time.time() >= until else ""
 
 
 def _signal(child: subprocess.Popen[bytes], number: int) -> None:
@@ -160,13 +180,13 @@ def _signal(child: subprocess.Popen[bytes], number: int) -> None:
 
 
 @contextmanager
-def _passing_signals(child: subprocess.Popen[bytes]) -> Iterator[None]:
+def _passing_signals(stop: _Stop) -> Iterator[None]:
     """Inside, what would end this ends the run first, with its checkpoint."""
 
-    def stop(number: int, frame: object) -> None:
-        _signal(child, signal.SIGINT)
+    def told(number: int, frame: object) -> None:
+        stop.tell("asked")
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

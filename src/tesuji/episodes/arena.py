@@ -61,9 +61,10 @@ def play_matches(
     """
     rules = rules or TurnRules()
     waiting = iter(tasks)
+    held: list[Task] = []
     running: list[_Running] = []
     while True:
-        running += _start(waiting, game, concurrent - len(running))
+        running += _start(waiting, held, game, running, concurrent - len(running))
         if not running:
             return
         _one_round(running, players, rules)
@@ -75,12 +76,28 @@ def play_matches(
         running = [run for run in running if run.ending is None]
 
 
-def _start(waiting: Iterator[Task], game: GameOf, places: int) -> list[_Running]:
-    started = []
-    for _, task in zip(range(places), waiting, strict=False):
+def _start(
+    waiting: Iterator[Task], held: list[Task], game: GameOf, running: list[_Running], places: int
+) -> list[_Running]:
+    """Matches of the next tasks; one whose game has no room for another match yet is held."""
+    started: list[_Running] = []
+    for _ in range(places):
+        task = held.pop() if held else next(waiting, None)
+        if task is None:
+            break
         played = game if isinstance(game, Game) else game(task)
+        if not _has_room(played, running, started):
+            held.append(task)
+            break
         started.append(_Running(task, played, played.start(task.seed)))
     return started
+
+
+def _has_room(game: Game, *running: Sequence[_Running]) -> bool:
+    most = game.at_once
+    if most is None:
+        return True
+    return sum(run.game.name == game.name for some in running for run in some) < most
 
 
 def _one_round(running: list[_Running], players: Mapping[str, Player], rules: TurnRules) -> None:

@@ -214,6 +214,11 @@ class Game(ABC):
         """How many different matches there are, where seeds 0 to `tasks` - 1 are all of them."""
         return None
 
+    @property
+    def at_once(self) -> int | None:
+        """How many matches of it there can be at the same time; None: as many as one likes."""
+        return None
+
     @abstractmethod
     def start(self, seed: int) -> Match:
         """Begin a match whose chance moves follow from `seed` alone."""

@@ -1,6 +1,7 @@
 """All games by name: those of the adapters here, and those other packages bring along.
 
     game = load_game("kuhn_poker", {"players": 3})
+    game = load_game("openenv:http://127.0.0.1:8000")  # by address: an environment that is served
 
 Importing this module imports no game library. Another package adds a game with an entry point of
 the group `tesuji.games`: its name is the game's, its value a callable `(name, options) -> Game`,
@@ -30,6 +31,8 @@ FAMILIES = {
     "reasoning_gym": "tesuji.games.reasoning.game",
     "textarena": "tesuji.games.textarena.family",
 }
+# What names by address begin with → module with info(name), load(name, options); in no list.
+BY_ADDRESS = {"openenv": "tesuji.games.openenv.family"}
 PLUGINS = Plugins("tesuji.games", "game", GameError)
 
 
@@ -80,6 +83,8 @@ def _source(name: str) -> tuple[Any, str]:
     One of ours is called by its short name in all its matches and records. Once it was asked for by
     its whole name, the short one therefore means it, whoever else has a game of that name.
     """
+    if (kind := name.partition(":")[0]) in BY_ADDRESS and kind != name:
+        return importlib.import_module(BY_ADDRESS[kind]), name
     package, _, short = name.rpartition(":")
     adapter = _adapter_of(short) if package in ("", OURS) else None
     if adapter is not None and (package or short in _settled):

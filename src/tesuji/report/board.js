@@ -31,11 +31,14 @@
     board.className = "grid";
     board.style.gridTemplateColumns = `repeat(${columns}, 1fr)`;
     board.style.setProperty("--glyph", `${clamp(11 / columns, 3.4)}rem`);
-    const changed = new Set(step.changed.map(([row, column]) => `${row},${column}`));
+    const named = (cells) => new Set(cells.map(([row, column]) => `${row},${column}`));
+    const changed = named(step.changed);
+    const won = named(step.won);
     step.grid.forEach((line, row) =>
       [...line].forEach((char, column) => {
         const kind = EMPTY.has(char) ? "empty" : `piece${pieces.indexOf(char)}`;
-        const mark = changed.has(`${row},${column}`) ? " changed" : "";
+        const at = `${row},${column}`;
+        const mark = (changed.has(at) ? " changed" : "") + (won.has(at) ? " won" : "");
         board.append(element("div", `cell ${kind}${mark}`, EMPTY.has(char) ? "" : char));
       }),
     );

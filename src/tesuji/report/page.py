@@ -93,6 +93,11 @@ def asset(name: str) -> str:
     return files("tesuji.report").joinpath(name).read_text(encoding="utf-8")
 
 
+def board_script_hash() -> str:
+    """What a Content-Security-Policy calls the one script of a report."""
+    return _csp_hash(asset("board.js"))
+
+
 def _csp_hash(script: str) -> str:
     digest = hashlib.sha256(script.encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode()}"

@@ -2,12 +2,16 @@
 the same weights, optimizer, curriculum, failures, snapshots and metrics, bit for bit."""
 
 import json
+import os
+import random
 import shutil
-import subprocess
-import sys
+import signal
+import time
 from pathlib import Path
 
+import numpy
 import pytest
+import torch
 
 from tesuji.core.progress import Progress
 from tesuji.pipeline.run import run_recipe
@@ -50,52 +54,6 @@ KINDS = {
     "ppo": {"beta": 0.05, "kl_in": "reward", "target_kl": 0.05, "optimizer": "muon"},
 }
 
-FORKS = """
-import json, os, random, signal, sys, time
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from tesuji.pipeline.run import run_recipe
-from tesuji.recipe.schema.recipe import Recipe
-
-recipe, root, kills, seed = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), 7
-draw = random.Random(seed)
-
-def child():
-    pid = os.fork()
-    if pid == 0:
-        run_recipe(Recipe.model_validate(recipe), root)
-        os._exit(0)
-    return pid
-
-def saved():
-    return max((int(p.name[5:]) for p in root.glob("*/stages/*/checkpoints/step-*")), default=0)
-
-def killed_after(seconds, past):
-    # whether a child was still at work when it was killed, `seconds` after saving past a step
-    pid, since = child(), time.monotonic()
-    while saved() <= past and time.monotonic() - since < 60:
-        if os.waitpid(pid, os.WNOHANG)[0]:
-            return False
-        time.sleep(0.02)
-    time.sleep(seconds)
-    os.kill(pid, signal.SIGKILL)
-    return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
-
-killed, resumed = 0, set()
-for number in range(kills):
-    before = saved()
-    # every other start is killed at any moment, the rest only once they got further
-    past = before if number % 2 else -1
-    if not killed_after(draw.uniform(0.0, 1.5), past):
-        break
-    killed += 1
-    resumed |= {before} - {0}
-_, status = os.waitpid(child(), 0)
-print(killed, len(resumed))
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
-
 
 def recipe_of(kind: str, **changes: object) -> dict:
     return {
@@ -110,17 +68,65 @@ def recipe_of(kind: str, **changes: object) -> dict:
     }
 
 
-def run(recipe: dict, root: Path, kills: int) -> tuple[int, int]:
-    """(how often it was killed, from how many different checkpoints it went on)."""
-    done = subprocess.run(
-        [sys.executable, "-c", FORKS, json.dumps(recipe), str(root), str(kills)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    killed, resumed = map(int, done.stdout.split()[-2:])
-    return killed, resumed
+def started(recipe: dict, root: Path) -> int:
+    """A process that does the run: a fork of this one, with all that it has imported, and random
+    numbers of its own where they do not follow from the recipe."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            torch.set_num_threads(1)
+            torch.seed()
+            random.seed()
+            numpy.random.seed()
+            run_recipe(Recipe.model_validate(recipe), root)
+            code = 0
+        finally:
+            os._exit(code)  # in no case go on as a second copy of this test
+    return pid
+
+
+def whole(recipe: dict, root: Path) -> float:
+    """The run to its end; the seconds it took."""
+    since = time.monotonic()
+    _, status = os.waitpid(started(recipe, root), 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    return time.monotonic() - since
+
+
+def saved(root: Path) -> int:
+    """The last step of which there is a checkpoint."""
+    return max((int(p.name[5:]) for p in root.glob("*/stages/*/checkpoints/step-*")), default=0)
+
+
+def killed(recipe: dict, root: Path, *, begun: float = 60.0, further: float) -> bool:
+    """Whether a run was still at work when it was killed: `begun` seconds after its start, or
+    `further` seconds after it got further than it was, whichever came first."""
+    before, pid, since = saved(root), started(recipe, root), time.monotonic()
+    while saved(root) <= before and time.monotonic() - since < begun:
+        if os.waitpid(pid, os.WNOHANG)[0]:
+            return False
+        time.sleep(0.01)
+    if saved(root) > before:
+        time.sleep(further)
+    os.kill(pid, signal.SIGKILL)
+    return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+
+
+def torn(recipe: dict, root: Path, kills: int, span: float) -> tuple[int, int]:
+    """A run that takes `span` seconds, killed so often and done in the end: (how often it was, from
+    how many different checkpoints it went on)."""
+    draw, count, resumed = random.Random(7), 0, set()
+    for number in range(kills):
+        before, further = saved(root), draw.uniform(0.0, 0.1 * span)
+        # every other start is killed at any moment, the rest only once they got further
+        begun = 60.0 if number % 2 else draw.uniform(0.0, 0.6 * span)
+        if not killed(recipe, root, begun=begun, further=further):
+            break
+        count += 1
+        resumed |= {before} - {0}
+    whole(recipe, root)
+    return count, len(resumed)
 
 
 def what_stays(root: Path) -> dict[str, object]:
@@ -148,7 +154,7 @@ def _tells_time(key: str) -> bool:
 def test_damaged_checkpoints_are_told_and_the_one_before_is_gone_on_from(tmp_path: Path) -> None:
     recipe = recipe_of("grpo")
     recipe["stages"]["grpo"] |= {"max_steps": 8, "save_total_limit": 9}
-    run(recipe, tmp_path / "whole", kills=0)
+    whole(recipe, tmp_path / "whole")
     shutil.copytree(tmp_path / "whole", tmp_path / "torn")
     stage = next((tmp_path / "torn" / "killed" / "stages").glob("00-*"))
     (stage / "done.json").unlink()
@@ -163,12 +169,12 @@ def test_damaged_checkpoints_are_told_and_the_one_before_is_gone_on_from(tmp_pat
 
     run_recipe(Recipe.model_validate(recipe), tmp_path / "torn", progress=Telling())
     assert any(f"{newest[0].name} is damaged (optimizer" in words for words in told), told
-    whole, torn = what_stays(tmp_path / "whole"), what_stays(tmp_path / "torn")
-    torn = {key: value for key, value in torn.items() if "/damaged-" not in key}
-    for files in (whole, torn):  # the stage before the last one is written anew: another order
+    one, other = what_stays(tmp_path / "whole"), what_stays(tmp_path / "torn")
+    other = {key: value for key, value in other.items() if "/damaged-" not in key}
+    for files in (one, other):  # the stage before the last one is written anew: another order
         files["metrics"].sort(key=lambda row: (row["stage"], row["step"]))
-    assert sorted(whole) == sorted(torn)
-    assert whole == torn
+    assert sorted(one) == sorted(other)
+    assert one == other
 
 
 @pytest.mark.parametrize(
@@ -178,16 +184,16 @@ def test_a_run_killed_often_ends_as_one_never_killed(
     kind: str, staleness: int, kills: int, tmp_path: Path
 ) -> None:
     recipe = recipe_of(kind, max_staleness=staleness)
-    run(recipe, tmp_path / "whole", kills=0)
-    killed, resumed = run(recipe, tmp_path / "torn", kills=kills)
-    assert killed >= kills // 2
+    span = whole(recipe, tmp_path / "whole")
+    count, resumed = torn(recipe, tmp_path / "torn", kills, span)
+    assert count >= kills // 2
     assert resumed >= 2, "no run went on from a checkpoint"
-    whole, torn = what_stays(tmp_path / "whole"), what_stays(tmp_path / "torn")
-    assert sorted(whole) == sorted(torn)
-    for name in sorted(set(whole) - {"metrics"}):
-        assert whole[name] == torn[name], name
-    for one, other in zip(whole["metrics"], torn["metrics"], strict=True):
-        assert one == other
-    assert any(name.startswith("snapshots/") for name in whole)
-    state = json.loads(next(v for k, v in sorted(whole.items()) if k.endswith("state.json")))
+    one, other = what_stays(tmp_path / "whole"), what_stays(tmp_path / "torn")
+    assert sorted(one) == sorted(other)
+    for name in sorted(set(one) - {"metrics"}):
+        assert one[name] == other[name], name
+    for mine, its in zip(one["metrics"], other["metrics"], strict=True):
+        assert mine == its
+    assert any(name.startswith("snapshots/") for name in one)
+    state = json.loads(next(v for k, v in sorted(one.items()) if k.endswith("state.json")))
     assert state["schedule"]["curriculum"]["stage"] == 1, "the curriculum moved on"

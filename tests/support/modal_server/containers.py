@@ -138,8 +138,9 @@ async def end_task(world: World, task: Task, why: str) -> None:
     if why == "preempted":
 
         async def later() -> None:
-            await asyncio.sleep(world.grace_seconds)
-            process.kill(task)
+            await world.wait_for(lambda: task.id not in world.tasks, world.grace_seconds)
+            if task.id in world.tasks:
+                process.kill(task)
 
         world.running.add(asyncio.ensure_future(later()))
 

@@ -163,7 +163,7 @@ class World:
         self.unimplemented: list[str] = []
         self.idle_seconds = 0.5
         self.heartbeat_seconds = 60.0
-        self.grace_seconds = 5.0
+        self.grace_seconds = 30.0
         self.running: set[asyncio.Future[None]] = set()
         self.service: Callable[[Task | None], Any] = lambda task: None
         self.environment: dict[str, str] = {}

@@ -11,13 +11,12 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import ssh_server
-from ssh_server import MARK, Machine, Running
+from ssh_server import MARK, Machine
 
 from runpod_server.bodies import NewPod
 
@@ -162,8 +161,7 @@ class Pod:
 
     def cut(self) -> None:
         """The network is gone and comes back: connections break, what runs goes on."""
-        assert self.port is not None
-        Running(replace(self.machine, port=self.port), self.port, Path()).restart()
+        ssh_server.cut(self.machine)
 
     def _off(self) -> None:
         self.begun += 1

@@ -36,6 +36,7 @@ def ui(
         from tesuji.serve.local import is_local
         from tesuji.serve.ui.app import make_app
         from tesuji.serve.ui.house import House
+        from tesuji.serve.ui.server import Server
     except ModuleNotFoundError as error:
         hint = "pip install 'tesuji[web]'"
         raise ComputeError(f"the pages need {error.name}, which is not here", hint=hint) from None
@@ -43,9 +44,8 @@ def ui(
     where = address(listener) + (f"/?key={key}" if key else "/")
     say(f"Tesuji's pages: {where} (Ctrl-C ends them)", soft_wrap=True)
     house = House(runs, host, key)
-    server = uvicorn.Server(
-        uvicorn.Config(make_app(house), log_level="warning", timeout_graceful_shutdown=2)
-    )
+    config = uvicorn.Config(make_app(house), log_level="warning", timeout_graceful_shutdown=2)
+    server = Server(config, house)
     if open_:
         webbrowser.open(where)
     with suppress(KeyboardInterrupt):  # raised again once all has been closed

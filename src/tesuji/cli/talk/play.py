@@ -1,6 +1,6 @@
 """`tesuji play RUN`: a person against the model, or another player, in the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +15,7 @@ from tesuji.core.types import Ending, Episode, Task, Turn
 if TYPE_CHECKING:
     from tesuji.games.base import Game, Match
     from tesuji.pipeline.models.of_run import Trained
-    from tesuji.players.base import Player
+    from tesuji.players.base import MoveRequest, Player
 
 app = typer.Typer()
 WORDS = {"win": "You win.", "draw": "A draw.", "loss": "{them} wins."}
@@ -39,8 +39,8 @@ def play(
         Path | None, typer.Option(help="Append the match to this JSONL file.")
     ] = None,
 ) -> None:
-    """Play a match against a run's model, or another player at its table. `?` lists the moves,
-    `quit` or Ctrl-D leaves."""
+    """Play a match against a run's model, or another player at its table. `?` lists the moves, `%`
+    how likely the model would play each, `quit` or Ctrl-D leaves."""
     folder = find_run(run)
     loading(str(folder))
     from tesuji.cli.progress import Bar
@@ -80,17 +80,29 @@ def _match(trained: "Trained", them: "Player", seat: int, seed: int) -> Episode:
     names = tuple("you" if index == seat else them.name for index in range(game.num_players))
     say(visible(game.rules))
     who = f"The model: {trained.source}" if them.name == MODEL else f"Against {them.name}"
-    say(f"\n{visible(who)}. ? lists your moves, quit leaves.")
+    odds = "" if _chances(them) is None else ", % how likely it would play each"
+    say(f"\n{visible(who)}. ? lists your moves{odds}; quit leaves.")
     table = Table(game, seat, them.name)
     [episode] = play_matches(
         [Task(game.name, seed, names, game.options)],
         game=game,
-        players={"you": HumanPlayer(console), them.name: them},
+        players={"you": HumanPlayer(console, chances=_chances(them)), them.name: them},
         rules=turn_rules(trained.recipe.prompt, trained.recipe.evaluation.max_moves),
         watch=table.watch,
     )
     table.end(episode)
     return episode
+
+
+def _chances(them: "Player") -> "Callable[[MoveRequest], Mapping[int, float]] | None":
+    """How likely a model would play each move in the person's place; None for other players."""
+    from tesuji.players.model import ModelPlayer
+
+    return (
+        (lambda request: them.probabilities([request])[0])
+        if isinstance(them, ModelPlayer)
+        else None
+    )
 
 
 class Table:

@@ -103,7 +103,10 @@ def _inside(folder: Path, name: str) -> Path:
 
 def _write(path: Path, source: Any, member: tarfile.TarInfo) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name("." + path.name + HALF)
+    for left in path.parent.glob(".%s.*%s" % (_literal(path.name), HALF)):
+        with contextlib.suppress(FileNotFoundError):
+            left.unlink()  # by a line that broke, whose end here may not have noticed yet
+    aside = path.with_name(".%s.%d%s" % (path.name, os.getpid(), HALF))
     with aside.open("wb") as file:
         shutil.copyfileobj(source, file, CHUNK)
         file.flush()
@@ -114,6 +117,10 @@ def _write(path: Path, source: Any, member: tarfile.TarInfo) -> None:
     at = int(member.pax_headers.get("tesuji.ns", int(member.mtime * 1_000_000_000)))
     os.utime(str(aside), ns=(at, at))
     aside.replace(path)
+
+
+def _literal(name: str) -> str:
+    return "".join("[%s]" % c if c in "*?[" else c for c in name)
 
 
 def give(folder: Path) -> None:

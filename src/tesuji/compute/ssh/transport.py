@@ -1,11 +1,13 @@
 """Commands and files over the system's `ssh`: whole or absent, and taken up again where it broke.
 
-A line that breaks is tried again for `patience` seconds; a host that refuses the key is not.
+A line that breaks is tried again, until it has been of no use for `patience` seconds; a host that
+refuses the key is not.
 """
 
 import hashlib
 import io
 import json
+import math
 import os
 import shlex
 import shutil
@@ -46,6 +48,7 @@ class Ssh:
 
     def __init__(self, address: Address, *, python: str = "python3", patience: float = 180) -> None:
         self.address, self.python, self.patience = address, python, patience
+        self.moved = 0  # files that are known to have come or gone, whole
 
     def ask(self, wanted: str, folder: str, *words: str, send: Any = None) -> Any:
         """Do one thing of `there.py`; what it says, read as JSON (None where it says nothing)."""
@@ -82,13 +85,17 @@ class Ssh:
         raise ComputeError(what, where=str(self.address), hint=hint)
 
     def _lasting(self, once: Callable[[], T]) -> T:
-        """Try until it goes well, or the line has been gone too long."""
-        pause, deadline = 0.5, time.monotonic() + self.patience
+        """Try until it goes well, or the line has been of no use too long: since it first broke
+        with nothing more moved."""
+        pause, since, moved = 0.5, math.inf, self.moved
         while True:
             try:
                 return once()
             except Broken as broken:
-                if time.monotonic() + pause > deadline:
+                now = time.monotonic()
+                if since == math.inf or self.moved > moved:
+                    pause, since, moved = 0.5, now, self.moved
+                if now + pause - since > self.patience:
                     raise self.gone(broken) from broken
                 time.sleep(pause)
                 pause = min(2 * pause, 15)
@@ -123,6 +130,7 @@ class Ssh:
         seen = self.digests(there, alike) if alike else {}
         same = {path for path in alike if seen.get(path) == digest(ours[path])}
         missing = {path: file for path, file in ours.items() if path not in same}
+        self.moved = len(same)
         if missing:
             self._send(missing, there)
         return len(missing)
@@ -164,6 +172,7 @@ class Ssh:
                 with tarfile.open(fileobj=process.stdout, mode="r|") as tar:
                     for member in tar:
                         _keep(tar, member, here, set(paths))
+                        self.moved += 1
             except (tarfile.ReadError, EOFError) as error:
                 self._judge(process.wait(), errors())
                 raise Broken("a file breaks off") from error

@@ -60,20 +60,27 @@ def word_list(words: int | str, length: int) -> tuple[str, ...]:
 
 def _frequent(count: int, length: int) -> tuple[str, ...]:
     try:
-        from wordfreq import top_n_list
+        import wordfreq  # noqa: F401
     except ImportError as error:
         raise GameError(
             "the word list needs the package wordfreq",
             where="game.options.words",
             hint="pip install 'tesuji[wordle]', or name a file of words: `words: my-words.txt`",
         ) from error
-    words = tuple(word for word in top_n_list("en", DEPTH) if _fits(word, length))
+    words = _of_length(length)
     if len(words) < count:
         raise GameError(
             f"there are {len(words):,} words of {length} letters, not {count:,}",
             where="game.options.words",
         )
     return words[:count]
+
+
+@cache
+def _of_length(length: int) -> tuple[str, ...]:
+    from wordfreq import top_n_list
+
+    return tuple(word for word in top_n_list("en", DEPTH) if _fits(word, length))
 
 
 def _from_file(path: Path, length: int) -> tuple[str, ...]:

@@ -1,6 +1,9 @@
 """What each kind of step does: read the folders of the steps before it, write its own."""
 
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tesuji.core.metric_log import MetricLog
@@ -29,6 +32,15 @@ def run_step(
     step: Step, out: Path, context: StepContext, metrics: MetricLog, progress: Progress
 ) -> None:
     """Do one step into the folder `out`. Raises TesujiErrors."""
+    with _memory_given_back():
+        _run(step, out, context, metrics, progress)
+        end_engines()
+    progress.end()
+
+
+def _run(
+    step: Step, out: Path, context: StepContext, metrics: MetricLog, progress: Progress
+) -> None:
     recipe, named = context.recipe_for(step), Named(step.name, progress)
     game = load_game(recipe.game.name, recipe.game.options)
     match step.section:
@@ -67,18 +79,22 @@ def run_step(
             result = _evaluation(section, step, recipe, game, out, context, progress)
             metrics.forget_after(step.name, -1)
             metrics.log(step.name, 0, evaluation_metrics(result))
-    end_engines()
-    _free_memory()
-    progress.end()
 
 
-def _free_memory() -> None:
-    """Give back what the step's models took: a Trainer, its model and its optimizer refer to each
-    other, and would stand beside the next step's until Python happens to look for circles."""
-    if "torch" in sys.modules:
-        from accelerate.utils import release_memory
+@contextmanager
+def _memory_given_back() -> Iterator[None]:
+    """Behind it all is given back that models took inside: a Trainer, its model and its optimizer
+    refer to each other, and would stand beside the next step's until Python happens to look for
+    circles. What was there before is not looked through: libraries have half a million objects."""
+    gc.freeze()
+    try:
+        yield
+        if "torch" in sys.modules:
+            from accelerate.utils import release_memory
 
-        release_memory()
+            release_memory()
+    finally:
+        gc.unfreeze()
 
 
 def _evaluation(

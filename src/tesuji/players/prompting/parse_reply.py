@@ -7,7 +7,7 @@ a retry where a person would have guessed right; negations ("not o(0,0)") are no
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from tesuji.core.errors import IllegalMove
@@ -54,6 +54,75 @@ def split_thought(text: str) -> tuple[str, str]:
     return thought.strip(), tail.strip()
 
 
+class Spelled:
+    """How legal moves are written, in tables, each made when it is asked for: a game of thousands
+    of words has the same ones turn after turn."""
+
+    def __init__(self, legal: Legal) -> None:
+        self.legal = legal
+
+    @functools.cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The moves' notations, in their order."""
+        return tuple(move.text for move in self.legal)
+
+    @functools.cached_property
+    def shortest(self) -> int:
+        """The fewest letters that a notation has."""
+        return min((len("".join(text.split())) for text in self.texts), default=0)
+
+    @functools.cached_property
+    def exact(self) -> dict[str, Legal]:
+        """The moves by their notation."""
+        return _grouped((move.text.strip(), move) for move in self.legal)
+
+    @functools.cached_property
+    def by_id(self) -> dict[str, Legal]:
+        """The moves by their number."""
+        return _grouped((str(move.id), move) for move in self.legal)
+
+    @functools.cached_property
+    def plain(self) -> dict[str, Legal]:
+        """The moves by their notation without spacing and brackets."""
+        return _grouped((_plain(move.text), move) for move in self.legal)
+
+    @functools.cached_property
+    def without_case(self) -> dict[str, Legal]:
+        """... and in small letters."""
+        return _grouped((_plain(move.text).lower(), move) for move in self.legal)
+
+
+def _grouped(pairs: Iterable[tuple[str, Move]]) -> dict[str, Legal]:
+    groups: dict[str, list[Move]] = {}
+    for key, move in pairs:
+        groups.setdefault(key, []).append(move)
+    return {key: tuple(moves) for key, moves in groups.items()}
+
+
+class _Same:
+    """A tuple as a key, by what it is and not by what is in it."""
+
+    __slots__ = ("legal",)
+
+    def __init__(self, legal: Legal) -> None:
+        self.legal = legal
+
+    def __hash__(self) -> int:
+        return id(self.legal)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.legal is self.legal
+
+
+@functools.lru_cache(maxsize=64)
+def _spelled_of(key: _Same) -> Spelled:
+    return Spelled(key.legal)
+
+
+def _spelled(legal: Legal) -> Spelled:
+    return _spelled_of(_Same(legal))
+
+
 def _look(
     answer: str, thought: str, legal: Legal | None, prefer: str, reader: Reader | None
 ) -> Reading:
@@ -78,11 +147,11 @@ def _look(
 
 
 def _exact(answer: str, legal: Legal) -> Move | None:
-    return next((move for move in legal if move.text.strip() == answer), None)
+    return next(iter(_spelled(legal).exact.get(answer, ())), None)
 
 
 def _bare_id(answer: str, legal: Legal) -> Move | None:
-    return next((move for move in legal if str(move.id) == answer), None)
+    return next(iter(_spelled(legal).by_id.get(answer, ())), None)
 
 
 def _inside(answer: str, legal: Legal, prefer: str) -> Reading:
@@ -114,21 +183,18 @@ def _plain(text: str) -> str:
 
 def _alike(answer: str, legal: Legal) -> Legal:
     """The moves that `answer` spells but for spacing and brackets; case only if it must be."""
-    key = _plain(answer)
+    key, spelled = _plain(answer), _spelled(legal)
     if not key:
         return ()
-    plain = [(move, _plain(move.text)) for move in legal]
-    same = tuple(move for move, text in plain if text == key)
-    return same or tuple(move for move, text in plain if text.lower() == key.lower())
+    return spelled.plain.get(key) or spelled.without_case.get(key.lower(), ())
 
 
 def _named_by_text(answer: str, legal: Legal) -> tuple[Legal, str]:
     """The different moves whose notation stands in the text, and the text without them."""
-    texts = tuple(move.text for move in legal)
-    room = len("".join(answer.split()))
-    if all(len("".join(text.split())) > room for text in texts):
+    spelled = _spelled(legal)
+    if spelled.shortest > len("".join(answer.split())):
         return (), answer  # too short to hold any of them: no pattern needs to be compiled
-    pattern = _pattern(texts)
+    pattern = _pattern(spelled.texts)
     if pattern is None:
         return (), answer
     spellings = dict.fromkeys(pattern.findall(answer))
@@ -178,4 +244,4 @@ def _named_by_id(answer: str, legal: Legal) -> Legal:
     numbers = _NUMBER.findall(answer)
     if len(numbers) != 1:
         return ()
-    return tuple(move for move in legal if str(move.id) == numbers[0])
+    return _spelled(legal).by_id.get(numbers[0], ())

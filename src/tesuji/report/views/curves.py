@@ -1,6 +1,6 @@
 """Learning curves: which metrics, in which order, one chart each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
@@ -32,14 +32,12 @@ def draw_curves(metrics: Sequence[Mapping[str, Any]]) -> list[Chart]:
     """One chart a metric that was logged at least twice, the well-known ones first, those that
     never changed last."""
     series = collect_series(metrics)
-    order = [name for name in TITLES if name in series]
-    order += sorted(set(series) - set(order))
-    charts = [_chart(name, series[name]) for name in order[:MOST_CHARTS]]
+    titles = list(in_order(series).items())[:MOST_CHARTS]
+    charts = [_chart(name, title, series[name]) for name, title in titles]
     return sorted(charts, key=lambda chart: not chart.svg)
 
 
-def _chart(name: str, lines: Mapping[str, Points]) -> Chart:
-    title = TITLES.get(name, name.replace("_", " "))
+def _chart(name: str, title: str, lines: Mapping[str, Points]) -> Chart:
     values = {value for points in lines.values() for _, value in points}
     if len(values) == 1:
         return Chart(name, title, "", f"{number(values.pop())} throughout")
@@ -64,13 +62,25 @@ def collect_series(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, 
         for key, value in row.items():
             if key in LEFT_OUT or not _is_number(value):
                 continue
-            stage = str(row.get("stage", ""))
-            name, label = BESIDE.get(key, (key.removeprefix(HELD_OUT), stage))
-            label = f"{stage}, held out" if key.startswith(HELD_OUT) else label
+            name, label = line_of(str(row.get("stage", "")), key)
             series.setdefault(name, {}).setdefault(label, []).append((float(step), float(value)))
     return {
         name: lines for name, lines in series.items() if any(len(p) > 1 for p in lines.values())
     }
+
+
+def line_of(stage: str, metric: str) -> tuple[str, str]:
+    """The chart that a stage's metric belongs to, and the label of its line there."""
+    name, label = BESIDE.get(metric, (metric.removeprefix(HELD_OUT), stage))
+    return name, f"{stage}, held out" if metric.startswith(HELD_OUT) else label
+
+
+def in_order(names: Iterable[str]) -> dict[str, str]:
+    """Chart → its title, the well-known ones first."""
+    known = set(names)
+    order = [name for name in TITLES if name in known]
+    order += sorted(known - set(order))
+    return {name: TITLES.get(name, name.replace("_", " ")) for name in order}
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

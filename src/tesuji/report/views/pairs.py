@@ -71,7 +71,7 @@ def _charts(stage: StageSummary) -> list[dict[str, str]]:
         "Margins: score of the better reply less that of the worse one": _margins(stage),
         "Calibration: how sure, and how often right": _calibration(stage),
     }
-    return [{"title": title, "svg": svg} for title, svg in drawn.items() if svg]
+    return [{"title": title, "svg": svg, "words": ""} for title, svg in drawn.items() if svg]
 
 
 def _margins(stage: StageSummary) -> str:

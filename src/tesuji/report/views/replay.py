@@ -6,7 +6,7 @@ stands in.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tesuji.core.errors import TesujiError
 from tesuji.core.redact import visible
@@ -14,17 +14,20 @@ from tesuji.core.types import Episode, Turn
 from tesuji.episodes.show import FOUND_WORDS, move_words, shorten
 from tesuji.evaluation.matches.against import EVALUATED, outcome, seat_of
 from tesuji.games.base import Game
+from tesuji.games.drawing.boards import with_line
+from tesuji.games.picture import Cell, Grid
 
 LONGEST_TEXT = 3000
 LARGEST_BOARD = 26
+NOTHING = "._-·"  # what stands on an empty cell
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayStep:
     """One step of a game as the page shows it; step 0 is the beginning.
 
-    `position` is text; `grid` the same as rows of single characters where it is a board, and
-    `changed` its [row, column] cells that differ from the step before.
+    `position` is text; `grid` the same as rows of single characters where it is a board; of its
+    [row, column] cells `changed` differ from the step before, and `won` are the line that won.
     """
 
     position: str
@@ -35,6 +38,7 @@ class ReplayStep:
     says: tuple[dict[str, str], ...] = ()
     played: str = ""
     problem: bool = False
+    won: tuple[tuple[int, int], ...] = ()
 
 
 def steps(episode: Episode, names: Sequence[str], game: Game | None) -> tuple[ReplayStep, ...]:
@@ -55,7 +59,19 @@ def steps(episode: Episode, names: Sequence[str], game: Game | None) -> tuple[Re
                 problem=not turn.legal,
             )
         )
+    if game is not None:
+        walk[-1] = replace(walk[-1], won=_won(game, grids[len(episode.turns)]))
     return tuple(walk)
+
+
+def _won(game: Game, grid: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    """The cells of the line that won, in games that are won by a line."""
+    if not grid:
+        return ()
+    cells = [tuple(Cell("" if char in NOTHING else char) for char in row) for row in grid]
+    drawn = with_line(game, Grid(tuple(cells)))
+    places = ((r, c) for r, row in enumerate(drawn.cells) for c, _ in enumerate(row))
+    return tuple(at for at in places if drawn.cells[at[0]][at[1]].mark == "won")
 
 
 def _replayed(episode: Episode, game: Game | None) -> list[str]:

@@ -3,8 +3,9 @@
     GET  /health   /v1/models
     POST /v1/chat/completions   /v1/completions
 
-and the same under /openapi, where some harnesses look. Prompts are rendered and cut, and replies
-drawn, as the recipe says for the player: with the same messages and seed the reply is the player's.
+and the same under /openapi, with and without /v1, where Kaggle's harness looks. Prompts are
+rendered and cut, and replies drawn, as the recipe says for the player: with the same messages and
+seed the reply is the player's.
 """
 
 import asyncio
@@ -66,10 +67,11 @@ def make_app(offer: Offer, *, host: str = "127.0.0.1", key: str | None = None) -
     routes = Routes(offer, engine)
     for front in ("", "/openapi"):
         app.get(f"{front}/health")(routes.health)
-        app.get(f"{front}/v1/models")(routes.models)
-        app.get(front + "/v1/models/{name:path}")(routes.model)
-        app.post(f"{front}/v1/chat/completions")(routes.chat)
-        app.post(f"{front}/v1/completions")(routes.text)
+    for front in ("/v1", "/openapi/v1", "/openapi"):
+        app.get(f"{front}/models")(routes.models)
+        app.get(front + "/models/{name:path}")(routes.model)
+        app.post(f"{front}/chat/completions")(routes.chat)
+        app.post(f"{front}/completions")(routes.text)
     app.state.engine = engine
     return app
 
@@ -153,15 +155,22 @@ class Routes:
     ) -> Ask:
         sampling, cut = self.player.sampling, self.player.prompt.max_length
         seed = random.getrandbits(63) if asked.seed is None else asked.seed
+        prompt = tuple(ids[-cut:] if cut else ids)
         return Ask(
-            tuple(ids[-cut:] if cut else ids),
+            prompt,
             sampling.temperature if asked.temperature is None else asked.temperature,
             sampling.top_p if asked.top_p is None else asked.top_p,
-            most or sampling.max_new_tokens,
+            self._fitting(most or sampling.max_new_tokens, prompt),
             seed + number,
             choices,
             self._stops(asked.stop),
         )
+
+    def _fitting(self, most: int, prompt: Sequence[int]) -> int:
+        """Not more than the model's context has room for: some harnesses ask for 65,536 tokens of
+        whatever model. A prompt that leaves no room at all is refused later on."""
+        longest = getattr(self.player.sampler, "longest", None)
+        return min(most, max(1, longest - len(prompt))) if longest else most
 
     def _stops(self, texts: list[str] | None) -> Callable[[Sequence[int]], bool]:
         if not texts:

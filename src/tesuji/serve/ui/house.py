@@ -1,7 +1,9 @@
 """What all pages share: the folder of runs, who may ask, and what has to end with the server."""
 
 import secrets
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,13 +17,16 @@ class NotHere(DataError):
 @dataclass
 class House:
     """One server's own. `runs` holds the run folders, new recipes are written into `recipes`; with
-    a `token` all requests need it; `csrf` is what forms of this server's own pages carry."""
+    a `token` all requests need it; `csrf` is what forms of this server's own pages carry. Once
+    `leaving` is set the server waits for its answers to end: those that go on for long look at it.
+    """
 
     runs: Path
     host: str = "127.0.0.1"
     token: str | None = None
     recipes: Path = Path()
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    leaving: threading.Event = field(default_factory=threading.Event)
     _closing: list[Callable[[], None]] = field(default_factory=list)
 
     def run(self, name: str) -> Path:
@@ -37,9 +42,10 @@ class House:
         """A file of a run, by its path below the run's folder. Raises NotHere where it is not
         there, or not in there."""
         file = self.run(run) / path
-        if "\0" in path or not self._inside(file) or not file.is_file():
-            raise NotHere("no such file in this run", where=path)
-        return file
+        with suppress(OSError):  # a name that is too long
+            if "\0" not in path and self._inside(file) and file.is_file():
+                return file
+        raise NotHere("no such file in this run", where=path)
 
     def _inside(self, path: Path) -> bool:
         return path.resolve().is_relative_to(self.runs.resolve())

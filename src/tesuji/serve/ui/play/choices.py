@@ -19,7 +19,7 @@ from tesuji.players.registry import make_player, parse_player, players_of
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.serve.ui.house import House
 from tesuji.serve.ui.play.models import Models, RunModel, newest
-from tesuji.serve.ui.play.table import Seat, Setting
+from tesuji.serve.ui.play.setting import Seat, Setting
 
 PERSON, RUN = "person", "run:"
 CHECKPOINTS = 12  # of a stage that are offered
@@ -115,7 +115,11 @@ def setting(
     if len(seats) != game.num_players:
         raise RecipeError(f"{game.name} has {game.num_players} seats", where="seats")
     sitting = tuple(_seat(house, models, game, text, temperature) for text in seats)
-    return Setting(game, sitting, played.rules, seed, save)
+    adviser = None
+    if played.recipe is not None:
+        model = newest(house.run(played.run), played.recipe, f"{RUN}{played.run}")
+        adviser = models.opener(model, temperature)
+    return Setting(game, sitting, played.rules, seed, save, adviser)
 
 
 def _seat(house: House, models: Models, game: Game, text: str, temperature: float | None) -> Seat:
@@ -136,9 +140,9 @@ def run_model(house: House, name: str) -> RunModel:
     folder = house.run(run)
     recipe, _game = recipe_and_game(folder)
     if not stage:
-        return newest(folder, recipe, run)
+        return newest(folder, recipe, f"{RUN}{name}")
     there = dict(models_of(folder, recipe, 10**9))
     if stage not in there:
         hint = f"{did_you_mean(stage, list(there))}its models: {', '.join(there) or 'none'}"
         raise DataError(f"no model {stage!r} in {run}", hint=hint)
-    return RunModel(recipe, str(there[stage]), f"{run}/{stage}")
+    return RunModel(recipe, str(there[stage]), f"{RUN}{name}")

@@ -9,13 +9,15 @@ from tesuji.core.redact import visible
 from tesuji.core.types import Move
 from tesuji.episodes.show import move_words
 from tesuji.games.picture import Cell, Grid, Place
+from tesuji.serve.ui.play.thinking import Opinion, Thoughts
 
 SUITS = {"s": "♠", "h": "♥", "d": "♦", "c": "♣"}
 
 
 @dataclass(frozen=True, slots=True)
 class CellView:
-    """A cell: `number` of the one move it stands for; `pressed`: it is one of several to press."""
+    """A cell: `number` of the one move it stands for; `pressed`: it is one of several to press.
+    `chance`: how likely the model plays here, or from here; `best`: an oracle's move."""
 
     at: str
     text: str
@@ -26,6 +28,8 @@ class CellView:
     label: str
     number: int | None
     pressed: bool
+    chance: float | None
+    best: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,13 @@ class BoardView:
     paths: str
 
 
-def board_view(grid: Grid, legal: Sequence[Move]) -> BoardView:
-    """The grid with what the legal moves are pressed for."""
+def board_view(grid: Grid, legal: Sequence[Move], thoughts: Thoughts | None = None) -> BoardView:
+    """The grid with what the legal moves are pressed for, and what is held of them."""
     words = {move.id: move_words(move) for move in legal}
     moves = [(number, path) for number, path in grid.moves if number in words and path]
     single = _single(moves)
     pressed = set() if single else {at for _, path in moves for at in path}
+    held = _held(grid, thoughts or Thoughts())
     width = len(grid.cells[0])
     shifts = grid.shifts or (0.0,) * len(grid.cells)
     lines = tuple(
@@ -63,7 +68,7 @@ def board_view(grid: Grid, legal: Sequence[Move]) -> BoardView:
             _name(grid.rows, row),
             shifts[row],
             tuple(
-                _cell(grid, (row, column), cell, single, words, (row, column) in pressed)
+                _cell(grid, (row, column), cell, single, words, (row, column) in pressed, held)
                 for column, cell in enumerate(cells)
             ),
         )
@@ -74,6 +79,26 @@ def board_view(grid: Grid, legal: Sequence[Move]) -> BoardView:
     columns = tuple(_name(grid.columns, column) for column in range(width))
     across = width + max(shifts)
     return BoardView(grid.shape, across, named, columns, lines, json.dumps(steps))
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """By cell: how likely the model plays there, or from there; cells of an oracle's moves."""
+
+    chances: Mapping[Place, float]
+    best: frozenset[Place]
+
+
+def _held(grid: Grid, thoughts: Thoughts) -> Held:
+    model, oracle = thoughts.model or Opinion(""), thoughts.oracle or Opinion("")
+    paths = dict(grid.moves)  # of several cells for one move the last counts: where it falls to
+    chances: dict[Place, float] = {}
+    for number, path in paths.items():
+        if number in model.chances:
+            chances[path[0]] = chances.get(path[0], 0.0) + model.chances[number]
+    return Held(
+        chances, frozenset(at for n, path in paths.items() if n in oracle.best for at in path)
+    )
 
 
 def _single(moves: Sequence[tuple[int, tuple[Place, ...]]]) -> dict[Place, int]:
@@ -90,9 +115,12 @@ def _cell(
     single: Mapping[Place, int],
     words: Mapping[int, str],
     pressed: bool,
+    held: Held,
 ) -> CellView:
-    number = single.get(place)
+    number, chance = single.get(place), held.chances.get(place)
     label = f"{_place_name(grid, place)}: {_piece(cell)}"
+    label += "" if chance is None else f", the model {chance:.0%}"
+    label += ", the oracle's" if place in held.best else ""
     return CellView(
         at=_at(place),
         text=visible(cell.piece),
@@ -103,6 +131,8 @@ def _cell(
         label=label if number is None else f"{label}, play {words[number]}",
         number=number,
         pressed=pressed,
+        chance=chance,
+        best=place in held.best,
     )
 
 

@@ -47,6 +47,7 @@ def _choosing(routes: APIRouter, house: House, models: Models, tables: Tables) -
             played=played,
             choices=offered,
             usual=usual(offered),
+            tables=tables.under_way(),
             roles=roles(played.game) if played else (),
             runs=sorted(path.parent.name for path in house.runs.glob("*/manifest.json")),
             games=[info for info in list_games() if not info.unavailable],
@@ -76,7 +77,13 @@ def _playing(routes: APIRouter, house: House, tables: Tables) -> None:
     def shown(request: Request, name: str, table: Table, template: str = "table") -> Response:
         now, setting = table.now(), table.setting
         view = view_of(setting, now)
-        values: dict[str, Any] = {"name": name, "now": now, "setting": setting, "view": view}
+        values: dict[str, Any] = {
+            "table": table,
+            "name": name,
+            "now": now,
+            "setting": setting,
+            "view": view,
+        }
         return page(house, request, f"play/{template}.html.j2", card_face=card_face, **values)
 
     @routes.get("/{name}")
@@ -105,6 +112,13 @@ def _playing(routes: APIRouter, house: House, tables: Tables) -> None:
     def back(request: Request, name: str) -> Response:
         table = tables.get(name)
         table.take_back()
+        table.wait(ANSWER)
+        return shown(request, name, table)
+
+    @routes.post("/{name}/thinking")
+    def thinking(request: Request, name: str, on: Annotated[bool, Form()] = False) -> Response:
+        table = tables.get(name)
+        table.think(on)
         table.wait(ANSWER)
         return shown(request, name, table)
 

@@ -13,6 +13,8 @@ from tesuji.games.base import Game, Match
 from tesuji.games.drawing.boards import with_last_move, with_line
 from tesuji.games.drawing.find import picture_of
 from tesuji.games.picture import Grid, Picture
+from tesuji.players.base import MoveRequest
+from tesuji.serve.ui.play.thinking import Thoughts
 
 Moves = tuple[Move, ...]
 
@@ -31,6 +33,7 @@ class Scene:
     played: int = 0
     turns: tuple[Turn, ...] = ()
     episode: Episode | None = None
+    thoughts: Thoughts | None = None
 
 
 def scene_of(
@@ -57,6 +60,14 @@ def scene_of(
         turns=tuple(shown),
         episode=episode,
     )
+
+
+def advised(scene: Scene, request: MoveRequest, thoughts: Thoughts) -> Scene:
+    """The scene with what is held of the moves that `request` asks about; on the board, too."""
+    picture = scene.picture
+    if scene.seat is None and request.game.info.information == "perfect":
+        picture = picture_of(request.game, request.match, request.seat)
+    return replace(scene, thoughts=thoughts, picture=picture)
 
 
 def marked(game: Game, before: Picture | None, scene: Scene) -> Scene:

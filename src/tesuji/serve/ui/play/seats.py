@@ -90,16 +90,25 @@ class Person(OneByOne):
         self._there = threading.Condition()
         self._move: Move | None = None
         self._left = False
+        self._again = False
 
     def reply(self, request: MoveRequest) -> Reply:
         """The move that `answer` brings. Raises Left."""
-        self.asked(request)
+        while True:
+            self.asked(request)
+            with self._there:
+                self._there.wait_for(lambda: self._left or self._again or self._move is not None)
+                if self._left:
+                    raise Left("the table was left")
+                move, self._move, self._again = self._move, None, False
+            if move is not None:
+                return Reply(move=move)
+
+    def ask_again(self) -> None:
+        """Have `asked` told the question once more."""
         with self._there:
-            self._there.wait_for(lambda: self._left or self._move is not None)
-            if self._left or self._move is None:
-                raise Left("the table was left")
-            move, self._move = self._move, None
-        return Reply(move=move)
+            self._again = True
+            self._there.notify()
 
     def answer(self, move: Move) -> None:
         """The person's move."""

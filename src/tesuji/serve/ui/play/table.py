@@ -8,61 +8,28 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tesuji.core.errors import IllegalMove, TesujiError
-from tesuji.core.progress import Progress
 from tesuji.core.redact import redact
 from tesuji.core.types import Episode, Move, Task, Turn
 from tesuji.episodes.arena import play_matches
-from tesuji.episodes.reply_rules import TurnRules
-from tesuji.games.base import Game, Match
+from tesuji.games.base import Match
 from tesuji.games.picture import Picture
 from tesuji.players.base import MoveRequest, Player
 from tesuji.players.basic.human import move_of_a_person
-from tesuji.serve.ui.play.scene import Scene, marked, scene_of
+from tesuji.serve.ui.play.models import Shared
+from tesuji.serve.ui.play.scene import Scene, advised, marked, scene_of
 from tesuji.serve.ui.play.seats import Left, Minutes, Person, Remembered, Said
+from tesuji.serve.ui.play.setting import Setting, Told
+from tesuji.serve.ui.play.thinking import oracle_of, thoughts_on
 
 log = logging.getLogger(__name__)
 Stage = Literal["opening", "waiting", "thinking", "over", "broken", "left"]
 BUSY = ("opening", "thinking")
 PACE = 0.6  # seconds between two rounds that nobody plays by hand
 LEAVING = 5.0  # seconds that a thread gets to end
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """Who is to sit down: what it is called, and how it is had; None: a person."""
-
-    name: str
-    open: Callable[[Progress], Player] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """All that a match follows from; `save`: whether it is kept once it is over."""
-
-    game: Game
-    seats: tuple[Seat, ...]
-    rules: TurnRules = field(default_factory=TurnRules)
-    seed: int = 0
-    save: bool = False
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Who sits where."""
-        return tuple(seat.name for seat in self.seats)
-
-    @property
-    def persons(self) -> tuple[int, ...]:
-        """The seats of persons."""
-        return tuple(place for place, seat in enumerate(self.seats) if seat.open is None)
-
-    def again(self, *, swapped: bool) -> "Setting":
-        """The next match, everybody perhaps a seat further."""
-        seats = (*self.seats[1:], *self.seats[:1]) if swapped else self.seats
-        return replace(self, seats=seats, seed=self.seed + 1)
 
 
 class Table:
@@ -79,6 +46,11 @@ class Table:
         self.version = 0
         """Counts changes."""
         self.used = time.monotonic()
+        self.thinking = False
+        """Whether what a model and an oracle hold of the moves is shown."""
+        self._adviser: Player | None = None
+        self._oracle: Player | None = None
+        self._again = False
         self._changed = threading.Condition()
         self._players: Mapping[str, Player] = {}
         self._sit_down(())
@@ -92,6 +64,7 @@ class Table:
         self._match: Match | None = None
         self._pictures: tuple[Picture | None, Picture | None] = (None, None)
         self._eyes = self.setting.persons[0] if self.setting.persons else None
+        self._again = False
         self._thread = threading.Thread(target=self._work, name="tesuji-table", daemon=True)
         self._thread.start()
 
@@ -128,8 +101,19 @@ class Table:
             if known is None or not self.can_take_back:
                 raise IllegalMove("there is no move to take back", where="take back")
             self.stage, self.scene = "opening", replace(self.scene, seat=None, legal=())
+            self._again = True
         self.close()
         self._sit_down(known)
+
+    def think(self, on: bool) -> None:
+        """Show what a model and an oracle hold of the moves, from now on or no longer."""
+        with self._changed:
+            self.thinking = on
+            if self.stage != "waiting":
+                return
+            self._request, self.stage, self.words = None, "thinking", ""
+            self._tell()
+        self._person.ask_again()
 
     def wait(self, seconds: float) -> None:
         """Until it is a person's turn or all is over, or for so long."""
@@ -168,7 +152,8 @@ class Table:
             ):
                 self._end(episode)
         except Left:
-            self._show("left")
+            if not self._again:
+                self._show("left")
         except TesujiError as error:
             self._show("broken", redact(str(error)))
         except Exception as error:  # a player's or a game's own fault: told, and the server goes on
@@ -211,6 +196,9 @@ class Table:
         self._pictures = (self._pictures[1], scene.picture)
         if self._minutes.replaying or not match.to_act:
             return
+        if not self.setting.persons:
+            seat = match.to_act[0]
+            scene = self._advised(scene, match, seat, self._players[self.setting.names[seat]])
         self._set(self._marked(scene), "thinking")
         if not self.setting.persons and self._closing.wait(PACE):
             raise Left("the table was left")
@@ -219,7 +207,27 @@ class Table:
         """A person is to move."""
         game, self._eyes = self.setting.game, request.seat
         scene = scene_of(game, request.match, self._turns, eyes=request.seat, seat=request.seat)
+        model = next((one for one in self._players.values() if isinstance(one, Shared)), None)
+        scene = self._advised(scene, request.match, request.seat, model)
         self._set(self._marked(scene), "waiting", request)
+
+    def _advised(self, scene: Scene, match: Match, seat: int, model: Player | None) -> Scene:
+        """The scene with what is held of the seat's moves, where that is wanted."""
+        if not self.thinking:
+            return scene
+        self._show("thinking", "Asking what it holds of the moves")
+        game, history = self.setting.game, [turn for turn in self._turns if turn.seat == seat]
+        legal, shown = match.legal_moves(seat), match.observe(seat)
+        request = MoveRequest(game, match, seat, shown, legal, seed=0, history=history)
+        if not isinstance(model, Shared):
+            model = self._adviser = self._adviser or self._called()
+        self._oracle = self._oracle or oracle_of(game)
+        return advised(scene, request, thoughts_on(request, model, self._oracle))
+
+    def _called(self) -> Player | None:
+        """The model that advises where none plays."""
+        adviser = self.setting.adviser
+        return adviser(Told(lambda words: self._show("thinking", words))) if adviser else None
 
     def _end(self, episode: Episode) -> None:
         """The match is over; one that cannot be kept says why, and is shown all the same."""
@@ -269,27 +277,6 @@ class Now:
     def busy(self) -> bool:
         """Whether something is awaited that is no person."""
         return self.stage in BUSY
-
-
-class Told(Progress):
-    """Progress in words, told as it comes."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self.tell = tell
-        self._what, self._total = "", 0
-
-    def say(self, text: str) -> None:
-        """As it is."""
-        self.tell(text)
-
-    def begin(self, words: str, total: int | None = None) -> None:
-        """What it is."""
-        self._what, self._total = words, total or 0
-        self.tell(words)
-
-    def update(self, done: int, note: str = "") -> None:
-        """How far it is."""
-        self.tell(f"{self._what} {done:,} of {self._total:,}" if self._total else self._what)
 
 
 def _move(request: MoveRequest, number: int | None, words: str) -> Move:

@@ -9,7 +9,8 @@ from tesuji.core.errors import DataError
 from tesuji.core.types import Episode
 from tesuji.episodes.store import EpisodeWriter
 from tesuji.serve.ui.house import NotHere
-from tesuji.serve.ui.play.table import Setting, Table
+from tesuji.serve.ui.play.setting import Setting
+from tesuji.serve.ui.play.table import Table
 
 MOST = 200
 IDLE = 3600.0  # seconds without a look at it after which a table is cleared away
@@ -55,6 +56,11 @@ class Tables:
             raise NotHere("there is no such table any more", hint="begin a new match")
         table.used = time.monotonic()
         return table
+
+    def under_way(self) -> list[tuple[str, Table]]:
+        """All tables, the one last looked at first."""
+        with self._lock:
+            return sorted(self._tables.items(), key=lambda item: -item[1].used)
 
     def leave(self, name: str) -> None:
         """Clear it away; a match that was not finished is not kept."""

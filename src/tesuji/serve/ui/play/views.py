@@ -11,7 +11,9 @@ from tesuji.games.board import drawn
 from tesuji.games.picture import Cards, Chat, Grid
 from tesuji.serve.ui.play.pictures import BoardView, board_view
 from tesuji.serve.ui.play.scene import outcome
-from tesuji.serve.ui.play.table import Now, Setting
+from tesuji.serve.ui.play.setting import Setting
+from tesuji.serve.ui.play.table import Now
+from tesuji.serve.ui.play.thinking import Opinion, Thoughts
 
 LONGEST = 20_000  # characters of one text
 MOST_MOVES = 200  # that are listed
@@ -39,6 +41,15 @@ class TurnView:
 
 
 @dataclass(frozen=True, slots=True)
+class ThoughtView:
+    """A move, how likely the model plays it, and what the oracle says of it."""
+
+    move: str
+    model: float | None
+    oracle: str
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """What the page shows beside the board."""
 
@@ -52,6 +63,7 @@ class View:
     moves: tuple[Move, ...]
     more_moves: int
     results: tuple[tuple[str, str], ...]
+    thoughts: tuple[ThoughtView, ...]
 
 
 def view_of(setting: Setting, now: Now) -> View:
@@ -61,14 +73,37 @@ def view_of(setting: Setting, now: Now) -> View:
         heading=setting.game.info.title,
         status=_status(setting, now),
         text=tame(drawn(setting.game, scene.text)).strip("\n"),
-        board=board_view(picture, legal) if isinstance(picture, Grid) else None,
+        board=board_view(picture, legal, scene.thoughts) if isinstance(picture, Grid) else None,
         cards=picture if isinstance(picture, Cards) else None,
         chat=_tamed(picture) if isinstance(picture, Chat) else None,
         turns=turns_of(scene.turns, setting.names),
         moves=tuple(Move(move.id, move_words(move)) for move in legal[:MOST_MOVES]),
         more_moves=max(0, len(legal) - MOST_MOVES),
         results=_results(setting, scene.episode) if scene.episode else (),
+        thoughts=_thoughts(scene.thoughts) if scene.thoughts else (),
     )
+
+
+def _thoughts(thoughts: Thoughts) -> tuple[ThoughtView, ...]:
+    """A line a move, those that the model plays likeliest first, else the oracle's."""
+    model, oracle = thoughts.model or Opinion(""), thoughts.oracle or Opinion("")
+
+    def rank(move: Move) -> tuple[float, float]:
+        theirs = oracle.chances.get(move.id, float(move.id in oracle.best))
+        return -model.chances.get(move.id, 0.0), -theirs
+
+    lines = sorted(thoughts.moves, key=rank)
+    views = (
+        ThoughtView(tame(move_words(move)), model.chances.get(move.id), _of(oracle, move.id))
+        for move in lines
+    )
+    return tuple(views)
+
+
+def _of(oracle: Opinion, number: int) -> str:
+    if number in oracle.best:
+        return "best"
+    return f"{oracle.chances[number]:.0%}" if number in oracle.chances else ""
 
 
 def tame(text: str) -> str:
@@ -93,7 +128,8 @@ def _status(setting: Setting, now: Now) -> str:
         return f"Your move.{role}"
     if now.stage == "opening":
         return f"{now.words or 'Setting up the table'} …"
-    return {"thinking": "Thinking …", "left": "The table was left."}.get(now.stage, now.words)
+    thinking = f"{now.words or 'Thinking'} …"
+    return {"thinking": thinking, "left": "The table was left."}.get(now.stage, now.words)
 
 
 def _sitting(setting: Setting, episode: Episode) -> list[tuple[str, str]]:

@@ -1,19 +1,17 @@
-"""The list of runs."""
+"""The part of the site that shows runs: the list, each run, comparisons."""
 
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi import APIRouter
 
 from tesuji.serve.ui.house import House
-from tesuji.serve.ui.pages import page
+from tesuji.serve.ui.runs import actions, comparing, files, listing, live, one_run
+from tesuji.serve.ui.runs.overview import Overviews
 
 
 def router(house: House) -> APIRouter:
     """The routes of this part."""
     routes = APIRouter()
-
-    @routes.get("/")
-    def runs(request: Request) -> Response:
-        names = sorted(path.parent.name for path in house.runs.glob("*/manifest.json"))
-        return page(house, request, "runs.html.j2", names=names)
-
+    overviews = Overviews(house)
+    routes.include_router(listing.router(house, overviews))
+    for part in (live, one_run, files, actions, comparing):
+        routes.include_router(part.router(house))
     return routes
