@@ -65,7 +65,7 @@ def test_all_of_a_run_is_on_its_page(site: Site) -> None:
     for words in (
         "It never loses", "25 s", "stages/02-sft/final", "sft_training_logs", "train.jsonl",
         "the console said this", "50 records were read, 46 taken", "legal", "as x:", "minimax",
-        "learning_rate: 0.02", "How it was run", "0b4de19f", "whole report",
+        "learning_rate: 0.02", "How it was run", "0b4de19f", "whole report", "/replay/run-000",
     ):  # fmt: skip
         assert words in page, words
 

@@ -21,7 +21,7 @@ PIECE = 1 << 20  # bytes read at a time
 LONGEST = 1 << 16  # bytes of a line; one longer is passed over where it lies across two pieces
 MOST_SERIES, LONGEST_NAME = 200, 120  # more metrics, or longer names, are nobody's
 MOST_STEPS = 1 << 53
-MOST_READERS = 8
+MOST_READERS = 16
 
 
 class MetricReader:
