@@ -1,19 +1,19 @@
 """Playing over HTTP: who can sit down, what the page shows, and many at once."""
 
 import re
+import socket
 import threading
 from collections.abc import Iterator
 
-import httpx
 import pytest
+from llm_server import completion, serving
 from made_run import make_run
 from tiny_models import tiny_policy
+from ui_play import SEATS, begin, play_out, settled, stage
 from ui_site import Site, open_site
 
 from tesuji.episodes.store import read_episodes
 from tesuji.serve.ui.house import House
-
-SEATS = {"seat": ["person", "random"], "other": ["", ""]}
 
 
 @pytest.fixture(scope="module")
@@ -35,36 +35,6 @@ def site(house: House) -> Iterator[Site]:
         yield opened
     left = [thread for thread in threading.enumerate() if thread not in before]
     assert [thread.name for thread in left if thread.name == "tesuji-table"] == []
-
-
-def begin(client: httpx.Client, **form: object) -> str:
-    answer = client.post("/play", data={"game": "tic_tac_toe", **SEATS, **form})
-    assert answer.status_code == 204, answer.text
-    return answer.headers["hx-redirect"]
-
-
-def stage(part: str) -> str:
-    return re.search(r'data-stage="(\w+)"', part)[1]
-
-
-def settled(client: httpx.Client, table: str) -> str:
-    """The table once somebody is to move, or all is over."""
-    part = client.get(f"{table}/part").text
-    while stage(part) in ("opening", "thinking"):
-        part = client.get(f"{table}/part").text
-    return part
-
-
-def play_out(client: httpx.Client, table: str) -> str:
-    """Always take the first move of the list; return the last part."""
-    part = settled(client, table)
-    while stage(part) == "waiting":
-        played = re.search(r'name="played" value="(\d+)"', part)[1]
-        number = re.search(r'name="number" value="(\d+)"', part)[1]
-        answer = client.post(f"{table}/move", data={"played": played, "number": number})
-        assert answer.status_code == 200
-        part = settled(client, table)
-    return part
 
 
 def test_a_run_offers_its_models_and_a_game_its_players(site: Site) -> None:
@@ -102,7 +72,7 @@ def test_a_match_against_a_runs_model_is_played_and_kept(site: Site) -> None:
         part = play_out(client, table)
     assert stage(part) == "over" and "Earned" in part and "What it said" in part
     [episode] = read_episodes(site.house.runs / "played" / "episodes.jsonl")
-    assert episode.players == ("made/sft", "person") and episode.seed == 4
+    assert episode.players == ("run:made/sft", "person") and episode.seed == 4
 
 
 def test_a_table_can_be_swapped_and_left(site: Site) -> None:
@@ -114,6 +84,52 @@ def test_a_table_can_be_swapped_and_left(site: Site) -> None:
         assert "You are o" in part and "<dd>9</dd>" in part
         assert client.post(f"{other}/leave").headers["hx-redirect"] == "/play"
         assert client.get(f"{other}/part").status_code == 404
+
+
+def test_an_endpoint_plays(site: Site) -> None:
+    """It answers by the text it is sent: the first legal move's number is said to it."""
+    with serving(lambda count, body: completion("Let me see: o(2,2)")) as server:
+        who = f"openai:model=m,base_url={server.url},retries=0,cache=null"
+        with site.client() as client:
+            table = begin(client, other=["", who], seed=2)
+            part = settled(client, table)
+            client.post(f"{table}/move", data={"played": 0, "number": 0})
+            part = settled(client, table)
+    assert stage(part) == "waiting" and "Let me see: o(2,2)" in part
+    assert "Shown to it (user)" in part and len(server.bodies) == 1
+
+
+def test_an_endpoint_that_is_not_there_is_told_in_words(site: Site) -> None:
+    who = "openai:model=m,base_url=http://127.0.0.1:9/v1,retries=0,cache=null"
+    with site.client() as client:
+        table = begin(client, other=["", who])
+        settled(client, table)
+        client.post(f"{table}/move", data={"played": 0, "number": 0})
+        part = settled(client, table)
+    assert stage(part) in ("broken", "over") and "127.0.0.1:9" in part
+
+
+def test_matches_under_way_are_found_again(site: Site) -> None:
+    with site.client() as client:
+        table = begin(client, seed=77)
+        assert f'href="{table}"' in client.get("/play").text
+        client.post(f"{table}/leave")
+        assert f'href="{table}"' not in client.get("/play").text
+
+
+def test_who_does_not_read_holds_nobody_up(site: Site) -> None:
+    host, port = site.url.removeprefix("http://").split(":")
+    idle = []
+    with site.client() as client:
+        table = begin(client, seed=3)
+        for _ in range(60):
+            deaf = socket.create_connection((host, int(port)))
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            deaf.sendall(f"GET {table} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode() * 20)
+            idle.append(deaf)
+        assert stage(play_out(client, table)) == "over"
+    for deaf in idle:
+        deaf.close()
 
 
 def test_fifty_people_at_once(site: Site) -> None:

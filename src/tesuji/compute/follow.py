@@ -16,6 +16,8 @@ from tesuji.core.errors import ComputeError, TesujiError
 from tesuji.core.files import write_json
 from tesuji.core.redact import redact, visible
 
+SAID, SAID_OF_A_LOST = 30.0, 10.0  # seconds that the last lines of a log are waited for
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -208,7 +210,7 @@ def _showing_log(job: JobFolder, machine: Machine, say: Say, pace: Pace) -> Iter
     thread.start()
     try:
         yield
-        thread.join(timeout=30)
+        thread.join(timeout=SAID_OF_A_LOST if job.state.phase == "lost" else SAID)
     finally:
         over.set()
 

@@ -169,12 +169,12 @@ def test_a_pod_that_dies_is_lost_with_what_was_fetched(
 def test_a_pod_ended_by_hand_is_told(
     service: RunPod, machine: RunpodMachine, tmp_path: Path
 ) -> None:
-    job = make_job(tmp_path, machine, steps=100_000)
+    job = make_job(tmp_path, machine, steps=100_000, retries=1)
     start(job, machine, {})
     service.costing()[0].act("terminate")
-    status = follow(job, machine, lambda text: None, pace=QUICK)
+    status = follow(job, machine, lambda text: None, pace=QUICK, secrets={})
     assert (status.phase, status.message) == ("lost", "its pod is gone")
-    assert job.state.released
+    assert job.state.released and service.made == 1, "what somebody has ended stays so"
 
 
 def test_an_interrupted_job_brings_its_results_and_ends_its_pod(

@@ -74,11 +74,12 @@ class Api:
                 raise
 
     def terminate(self, pod_id: str) -> None:
-        """Delete a pod and its own disk; nothing where it is gone."""
+        """Delete a pod and its own disk; nothing where it is gone, or just ends by itself."""
         try:
             self._call("DELETE", f"/v2/pods/{pod_id}")
         except Refused as refused:
-            if refused.status != 404:
+            ended = refused.status == 409 and self.pod(pod_id) is None
+            if refused.status != 404 and not ended:
                 raise
 
     def gpus(self, cloud: str, count: int) -> list[dict[str, Any]]:

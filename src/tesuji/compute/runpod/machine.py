@@ -130,17 +130,21 @@ class RunpodMachine:
 
     def renew(self, job: JobFolder) -> bool:
         """Delete the lost pod, so that there are never two, and ship what is here with the next;
-        what is in a network volume is newer and stays."""
-        handle, wish = job.state.handle, job.job.wish
+        what is in a network volume is newer and stays. A pod that somebody has ended is not
+        replaced, nor one that runs and whose results could not be brought."""
+        handle, wish, found = job.state.handle, job.job.wish, self.pods.of(job)
         used = int(handle.get("renewed", "0"))
-        if used >= wish.retries or "told" in handle:
+        if used >= wish.retries or "told" in handle or not (found or handle.get("renewing")):
             return False
-        for pod in self.pods.of(job):
+        if "volume" not in wish.options and _keeps_results(job, found):
+            return False
+        job.note(handle={"renewing": "yes"})
+        for pod in found:
             self.pods.api.terminate(pod["id"])
         if self.pods.of(job):
             raise ComputeError("its lost pod cannot be ended", where=job.id)
         (folder_of(job.id) / "known_hosts").unlink(missing_ok=True)
-        fresh = {"pod": "", "home": "", "renewed": str(used + 1)}
+        fresh = {"pod": "", "home": "", "renewing": "", "renewed": str(used + 1)}
         if "volume" in wish.options:
             job.note(phase="shipping", handle=fresh)
         else:
@@ -153,10 +157,9 @@ class RunpodMachine:
         network volume is kept in any case."""
         volume = job.job.wish.options.get("volume")
         for pod in (found := self.pods.of(job)):
-            lacking = job.state.handle.get("home") == "no"
-            if lacking and volume:
+            if volume and _lacks_results(job):
                 job.note(message=f"its results are in the network volume {volume}")
-            if lacking and not volume and pod["status"] in ("RUNNING", "EXITED"):
+            if not volume and _keeps_results(job, [pod]):
                 self.pods.api.act(pod["id"], "stop")
                 words = f"its results are on the stopped pod {pod['id']}, whose disk costs a little"
                 job.note(message=f"{words}: `tesuji jobs fetch {job.id}` brings them and ends it")
@@ -164,7 +167,7 @@ class RunpodMachine:
                 self._end(job, pod)
         if found and job.state.started is not None and not job.state.released:
             job.note(ended=time.time())
-        if job.state.handle.get("home") != "no":
+        if not _lacks_results(job):
             forget(job.id)
 
     def leftovers(self) -> list[Leftover]:
@@ -201,6 +204,16 @@ class RunpodMachine:
         ssh = Ssh(address, python=run, patience=self.patience)
         again = "renewed" in job.state.handle
         return OtherSide(ssh, job, base=options.get("mount", MOUNT), python=python, again=again)
+
+
+def _lacks_results(job: JobFolder) -> bool:
+    """Whether a fetch was begun and did not come to its end."""
+    return job.state.handle.get("home") == "no"
+
+
+def _keeps_results(job: JobFolder, found: list[dict[str, Any]]) -> bool:
+    """Whether one of these pods has on its disk what could not be brought."""
+    return _lacks_results(job) and any(pod["status"] in ("RUNNING", "EXITED") for pod in found)
 
 
 def _refuse_dearer(job: JobFolder, pod: dict[str, Any]) -> None:

@@ -3,8 +3,9 @@
     GET  /health   /v1/models
     POST /v1/chat/completions   /v1/completions
 
-and the same under /openapi, where some harnesses look. Prompts are rendered and cut, and replies
-drawn, as the recipe says for the player: with the same messages and seed the reply is the player's.
+and the same under /openapi, with and without /v1, where Kaggle's harness looks. Prompts are
+rendered and cut, and replies drawn, as the recipe says for the player: with the same messages and
+seed the reply is the player's.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
-from tesuji.core.errors import TesujiError
+from tesuji.core.errors import EndpointError, TesujiError
 from tesuji.core.redact import redact
 from tesuji.core.types import Sampled
 from tesuji.games.base import Game
@@ -61,14 +62,16 @@ def make_app(offer: Offer, *, host: str = "127.0.0.1", key: str | None = None) -
     app.exception_handler(RequestValidationError)(_not_valid)
     app.exception_handler(HTTPException)(_refused)
     app.exception_handler(TesujiError)(_not_possible)
+    app.exception_handler(EndpointError)(_gone)
     app.exception_handler(Busy)(_busy)
     routes = Routes(offer, engine)
     for front in ("", "/openapi"):
         app.get(f"{front}/health")(routes.health)
-        app.get(f"{front}/v1/models")(routes.models)
-        app.get(front + "/v1/models/{name:path}")(routes.model)
-        app.post(f"{front}/v1/chat/completions")(routes.chat)
-        app.post(f"{front}/v1/completions")(routes.text)
+    for front in ("/v1", "/openapi/v1", "/openapi"):
+        app.get(f"{front}/models")(routes.models)
+        app.get(front + "/models/{name:path}")(routes.model)
+        app.post(f"{front}/chat/completions")(routes.chat)
+        app.post(f"{front}/completions")(routes.text)
     app.state.engine = engine
     return app
 
@@ -152,15 +155,22 @@ class Routes:
     ) -> Ask:
         sampling, cut = self.player.sampling, self.player.prompt.max_length
         seed = random.getrandbits(63) if asked.seed is None else asked.seed
+        prompt = tuple(ids[-cut:] if cut else ids)
         return Ask(
-            tuple(ids[-cut:] if cut else ids),
+            prompt,
             sampling.temperature if asked.temperature is None else asked.temperature,
             sampling.top_p if asked.top_p is None else asked.top_p,
-            most or sampling.max_new_tokens,
+            self._fitting(most or sampling.max_new_tokens, prompt),
             seed + number,
             choices,
             self._stops(asked.stop),
         )
+
+    def _fitting(self, most: int, prompt: Sequence[int]) -> int:
+        """Not more than the model's context has room for: some harnesses ask for 65,536 tokens of
+        whatever model. A prompt that leaves no room at all is refused later on."""
+        longest = getattr(self.player.sampler, "longest", None)
+        return min(most, max(1, longest - len(prompt))) if longest else most
 
     def _stops(self, texts: list[str] | None) -> Callable[[Sequence[int]], bool]:
         if not texts:
@@ -281,6 +291,11 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _not_possible(request: Request, error: Exception) -> Response:
     code = "context_length_exceeded" if "exceed the model's" in str(error) else None
     return JSONResponse(problem(redact(str(error)), WRONG, code), 400)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """No vLLM server answers: not the fault of who asks."""
+    return JSONResponse(problem(redact(str(error)), "server_error"), 503)
 
 
 async def _busy(request: Request, error: Exception) -> Response:

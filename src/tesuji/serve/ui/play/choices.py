@@ -14,7 +14,7 @@ from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.evaluate import turn_rules
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
-from tesuji.pipeline.models.in_run import models_of, recipe_and_game
+from tesuji.pipeline.models.in_run import beware, models_of, recipe_and_game
 from tesuji.players.registry import make_player, parse_player, players_of
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.serve.ui.house import House
@@ -39,6 +39,8 @@ class Chosen:
     game: Game
     run: str = ""
     recipe: Recipe | None = None
+    beware: str = ""
+    """What to know of the run's newest model."""
 
     @property
     def rules(self) -> TurnRules:
@@ -51,8 +53,9 @@ class Chosen:
 def chosen(house: House, run: str, game: str, options: str) -> Chosen:
     """The game that is to be played. Raises a TesujiError where there is no such run or game."""
     if run:
-        recipe, judged = recipe_and_game(house.run(run))
-        return Chosen(judged, run, recipe)
+        folder = house.run(run)
+        recipe, judged = recipe_and_game(folder)
+        return Chosen(judged, run, recipe, beware(folder, recipe))
     return Chosen(load_game(game, _options(options)))
 
 
@@ -117,7 +120,7 @@ def setting(
     sitting = tuple(_seat(house, models, game, text, temperature) for text in seats)
     adviser = None
     if played.recipe is not None:
-        model = newest(house.run(played.run), played.recipe, played.run)
+        model = newest(house.run(played.run), played.recipe, f"{RUN}{played.run}")
         adviser = models.opener(model, temperature)
     return Setting(game, sitting, played.rules, seed, save, adviser)
 
@@ -140,9 +143,9 @@ def run_model(house: House, name: str) -> RunModel:
     folder = house.run(run)
     recipe, _game = recipe_and_game(folder)
     if not stage:
-        return newest(folder, recipe, run)
+        return newest(folder, recipe, f"{RUN}{name}")
     there = dict(models_of(folder, recipe, 10**9))
     if stage not in there:
         hint = f"{did_you_mean(stage, list(there))}its models: {', '.join(there) or 'none'}"
         raise DataError(f"no model {stage!r} in {run}", hint=hint)
-    return RunModel(recipe, str(there[stage]), f"{run}/{stage}")
+    return RunModel(recipe, str(there[stage]), f"{RUN}{name}")

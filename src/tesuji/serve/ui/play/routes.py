@@ -47,6 +47,7 @@ def _choosing(routes: APIRouter, house: House, models: Models, tables: Tables) -
             played=played,
             choices=offered,
             usual=usual(offered),
+            tables=tables.under_way(),
             roles=roles(played.game) if played else (),
             runs=sorted(path.parent.name for path in house.runs.glob("*/manifest.json")),
             games=[info for info in list_games() if not info.unavailable],

@@ -57,6 +57,11 @@ class Tables:
         table.used = time.monotonic()
         return table
 
+    def under_way(self) -> list[tuple[str, Table]]:
+        """All tables, the one last looked at first."""
+        with self._lock:
+            return sorted(self._tables.items(), key=lambda item: -item[1].used)
+
     def leave(self, name: str) -> None:
         """Clear it away; a match that was not finished is not kept."""
         with self._lock:
