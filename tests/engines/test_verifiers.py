@@ -1,5 +1,6 @@
 """Tasksets written with verifiers, run by it in an environment of its own, as games of Tesuji."""
 
+import json
 import random
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from python_beside import verifiers_python
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from tesuji.cli.main import main
 from tesuji.core.errors import GameError
 from tesuji.core.types import Ending, Move, Task
 from tesuji.episodes.arena import play_matches
@@ -111,6 +113,26 @@ def test_a_taskset_that_breaks_ends_one_match(python) -> None:
 def test_what_cannot_be_is_refused(python, name, options, words) -> None:
     with pytest.raises(GameError, match=words):
         _game(name, python, **options)
+
+
+def test_a_run_learns_on_a_taskset(python, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = f"""
+name: sums
+game: {{name: "verifiers:toy_sums", options: {{python: {python}, best: 1.5}}}}
+model:
+  base: tiny
+  tiny: {{hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 4, intermediate_size: 32}}
+sampling: {{max_new_tokens: 2}}
+stages:
+  grpo: {{max_steps: 2, batch_size: 8, num_generations: 4}}
+evaluation: {{episodes: 5}}
+"""
+    (tmp_path / "sums.yaml").write_text(recipe)
+    assert main(["run", "sums.yaml"]) == 0
+    after = json.loads((tmp_path / "runs/sums/stages/02-after/evaluation.json").read_text())
+    [score] = after["matches"]
+    assert score["games"] == 5 and 0 <= score["mean_return"] <= 1.5
 
 
 def test_a_bridge_that_died_is_started_again(python) -> None:

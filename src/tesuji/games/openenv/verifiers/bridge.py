@@ -197,8 +197,7 @@ class Bridge:
         return web.json_response(whole)
 
 
-@web.middleware
-async def keyed(request: web.Request, handler: Any) -> Any:
+async def _keyed(request: web.Request, handler: Any) -> Any:
     """Refuses whoever has not the key: pages in a browser, and other programs here."""
     given = request.headers.get("Authorization", "")
     if not hmac.compare_digest(given.encode(), f"Bearer {os.environ[KEY]}".encode()):
@@ -237,7 +236,7 @@ async def main(name: str, options: dict[str, Any]) -> None:
     """Serve until standard input ends."""
     os.environ[KEY] = secrets.token_urlsafe(24)
     bridge = Bridge(name, options)
-    app = web.Application(client_max_size=8 << 20, middlewares=[keyed])
+    app = web.Application(client_max_size=8 << 20, middlewares=[web.middleware(_keyed)])
     app.add_routes(bridge.routes())
     runner = web.AppRunner(app)
     await runner.setup()
