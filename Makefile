@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-llm test test-machines test-engines check format bench docs site clean
+.PHONY: help install demo demo-llm test test-machines test-engines check format bench docs shots site clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,9 @@ bench: $(STAMP) ## all benchmarks, each with its peer's figure
 
 docs: $(STAMP) ## rewrite the pages that are made from the code
 	$(BIN)/python -m tesuji.recipe.reference
+
+shots: $(STAMP) ## the pictures of the pages in docs/images, from a run of two minutes and a real browser
+	$(BIN)/python scripts/shots.py docs/images
 
 site: $(STAMP) ## the pages of docs/ as a site; a dead link or an unlisted page stops it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build

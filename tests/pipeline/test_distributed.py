@@ -21,6 +21,7 @@ from processes import (
     metrics,
     ranks_below,
     run,
+    run_forked,
     write,
 )
 
@@ -156,7 +157,7 @@ SAVING = ["stages.dpo.save_steps=2", "stages.ppo.save_steps=2"]
 def sharded(tmp_path_factory) -> Path:
     """The chain's run folder, its weights sharded over two processes."""
     folder = tmp_path_factory.mktemp("sharded")
-    said, complaints = run(command(write(folder), FSDP, *SAVING, *TWO))
+    said, complaints = run_forked(write(folder), FSDP, *SAVING)
     assert "2 processes (fsdp)" in said
     assert "arning" not in complaints
     return folder / "runs" / "alone"
@@ -178,7 +179,7 @@ def test_sharded_weights_go_on_from_a_checkpoint(sharded: Path, tmp_path: Path) 
         shutil.rmtree(here / "stages" / stage / "final")
         shutil.rmtree(here / "stages" / stage / "checkpoints" / last)
     shutil.copytree(here, tmp_path / "runs" / "whole", symlinks=True)
-    said, _ = run(command(recipe, FSDP, *SAVING, *TWO))
+    said, _ = run_forked(recipe, FSDP, *SAVING)
     whole = run_recipe(load_recipe(recipe, ["name=whole", *SAVING]), tmp_path / "runs").folder
     for stage in newest:
         name = stage[3:]
@@ -195,7 +196,7 @@ def test_sharded_weights_do_not_go_on_from_whole_ones(alone: Path, tmp_path: Pat
     recipe, here = write(tmp_path), tmp_path / "runs" / "alone"
     shutil.copytree(alone, here, symlinks=True)
     (here / "stages" / "02-dpo" / "done.json").unlink()
-    _, said = run(command(recipe, FSDP, *TWO), code=2)
+    _, said = run_forked(recipe, FSDP, code=2)
     assert "had the whole optimizer" in said
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from made_recipes import text_of
 from other_packages import install
-from processes import SAME, TWO, command, metrics, run, write
+from processes import SAME, TWO, command, metrics, run, run_forked, write
 
 from tesuji.core.files import read_json
 from tesuji.pipeline.run import run_recipe
@@ -87,7 +87,7 @@ def test_each_process_plays_its_share_and_one_that_dies_there_ends_all(
         file.unlink()
 
     monkeypatch.delenv("DIES")
-    run(command(recipe, "name=two", *TWO))
+    run_forked(recipe, "name=two")
     assert read_json(alone / "before" / "evaluation.json")["rows"]["replies"]["replies"] == 5
     assert found_by(alone) == found_by(runs / "two")
     (played, likely), (theirs, as_likely) = matches_of(alone), matches_of(runs / "two")

@@ -44,7 +44,8 @@ ORDER = {
     "serve/model": "dialect guard engine choices app",
     "serve/env": "messages guard json_rpc bout offer environment sessions app",
     "serve/ui": "house server guard pages runs replay play games ladder new doctor app",
-    "serve/ui/runs": "processes overview listing live one_run paging rows files actions routes",
+    "serve/ui/runs": "processes overview listing live one_run paging rows files actions comparing "
+    "routes",
     "cli": "console progress pushing data run machines experiments talk games doctor "
     "evaluate browse take_away serving main",
 }

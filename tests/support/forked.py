@@ -51,8 +51,7 @@ class Forked:
             if torch := sys.modules.get("torch"):
                 # makes its threads anew, before several at once need them: it does not survive that
                 torch.set_num_threads(torch.get_num_threads())
-            sys.argv = ["tesuji", *words]
-            entry()
+            self._do(words)
         except SystemExit as ended:
             code = int(ended.code or 0)
         finally:  # in no case go on as a second copy of the tests
@@ -61,6 +60,11 @@ class Forked:
             with contextlib.suppress(BaseException):
                 sys.stderr.flush()
             os._exit(code)
+
+    def _do(self, words: tuple[str, ...]) -> None:
+        """What the process is there for."""
+        sys.argv = ["tesuji", *words]
+        entry()
 
     @property
     def shown(self) -> tuple[str, str]:

@@ -2,13 +2,18 @@
 
 import json
 import os
+import runpy
+import socket
 import subprocess
 import sys
+import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState, PartialState
+from forked import Forked
 from made_recipes import text_of
 from safetensors.torch import load_file
 
@@ -75,14 +80,61 @@ def run(line: list[str], code: int = 0) -> tuple[str, str]:
     return out, err
 
 
+class Rank(Forked):
+    """One of two processes as torchrun starts them, but for being a fork of this one, which has
+    imported already all that takes each of them some seconds."""
+
+    def __init__(self, rank: int, port: int, *words: str) -> None:
+        ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "COLUMNS": 200}
+        self._told = {name: str(value) for name, value in (ranks | place).items()}
+        super().__init__(*words)
+
+    def _become(self, *how: Any) -> NoReturn:
+        os.environ.update(self._told)
+        for state in (PartialState, AcceleratorState):  # what this process was, alone
+            state._reset_state()
+        super()._become(*how)
+
+
+def together(kind: type[Rank], *words: str, code: int = 0) -> tuple[str, str]:
+    """Two ranks to their ends; what they said, and what they said of errors."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ranks = [kind(rank, port, *words) for rank in range(2)]
+    done = [rank.ended(300) for rank in ranks]
+    out, err = ("".join(said) for said in zip(*((d.stdout, d.stderr) for d in done), strict=True))
+    codes = {one.returncode for one in done}
+    assert codes == {code}, f"{codes}: {out[-2000:]}{err[-4000:]}"
+    return out, err
+
+
+def run_forked(recipe: Path, *words: str, code: int = 0) -> tuple[str, str]:
+    """The command that runs a recipe, in two ranks; what starts and watches them is left out."""
+    runs = ["distributed.processes=2", "--runs", str(recipe.parent / "runs")]
+    return together(Rank, "run", str(recipe), *words, *runs, code=code)
+
+
+class ScriptRank(Rank):
+    """... that runs a script: its path, and what stands behind it on the command line."""
+
+    def _do(self, words: tuple[str, ...]) -> None:
+        sys.argv = list(words)
+        try:
+            runpy.run_path(words[0], run_name="__main__")
+        except Exception:
+            traceback.print_exc()
+            sys.exit(1)
+        sys.exit(0)
+
+
 def in_two_processes(folder: Path, script: str, *arguments: str) -> None:
-    """Run a script in two processes on the CPU, over gloo. (`accelerate launch --cpu` starts one
+    """Run a script in two ranks on the CPU, over gloo. (`accelerate launch --cpu` starts one
     process, however many it is asked for.)"""
     path = folder / "two.py"
     path.write_text(script)
-    line = [*TORCHRUN, str(path), *arguments]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=180)
-    assert done.returncode == 0, done.stderr[-4000:]
+    together(ScriptRank, str(path), *arguments)
 
 
 def rank_of(pid: int) -> int | None:

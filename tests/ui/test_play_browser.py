@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,25 +18,35 @@ HOSTILE = (
     "<img src=x onerror=alert(1)><script>alert(2)</script>\x1b[31m {{ 7*7 }} "
     "hf_abcdefghijklmnopqrst"
 )
-SETTLED = "#table[data-stage=waiting], #table[data-stage=over]"
+SETTLED = ", ".join(f"#table[data-stage={s}]" for s in ("waiting", "over", "broken"))
 RECIPE = """name: made
-game: tic_tac_toe
-model: {base: tiny}
+game: {game}
+model: {{base: tiny}}
+prompt: {{max_length: 900}}
+sampling: {{legal_only: {legal}, max_new_tokens: 8}}
 stages:
-  sft: {}
+  sft: {{}}
 """
+BREAKTHROUGH = "{name: breakthrough, options: {rows: 5, columns: 4}}"
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """With a run that has a tiny model, not yet trained."""
-    house = House(tmp_path_factory.mktemp("runs"))
-    run = house.runs / "made"
+def make_tiny_run(run: Path, game: str, *, legal: bool) -> None:
+    """A run whose tiny model has learned nothing yet; `legal`: it can say legal moves only."""
     policy = tiny_policy()
     policy.model.save_pretrained(run / "base")
     policy.tokenizer.save_pretrained(run / "base")
     (run / "manifest.json").write_text("{}")
-    (run / "recipe.yaml").write_text(RECIPE)
+    (run / "recipe.yaml").write_text(RECIPE.format(game=game, legal=str(legal).lower()))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """With runs of five games, and one whose model says anything."""
+    house = House(tmp_path_factory.mktemp("runs"))
+    make_tiny_run(house.runs / "made", "tic_tac_toe", legal=False)
+    for game in ("tic_tac_toe", "connect_four", "kuhn_poker", "IteratedPrisonersDilemma-v0"):
+        make_tiny_run(house.runs / game, game, legal=True)
+    make_tiny_run(house.runs / "breakthrough", BREAKTHROUGH, legal=True)
     with open_site(house) as opened:
         yield opened
 
@@ -83,19 +94,14 @@ def press_on_the_board(page: Any, rng: random.Random) -> None:
 
 
 @pytest.mark.parametrize(
-    ("game", "options", "person"),
-    [("tic_tac_toe", "", 0), ("connect_four", "", 1), ("breakthrough", "rows=5,columns=4", 0)],
+    ("game", "person"), [("tic_tac_toe", 0), ("connect_four", 1), ("breakthrough", 0)]
 )
-def test_a_match_on_a_board(
-    site: Site, looked_at: Any, game: str, options: str, person: int
+def test_a_match_against_a_model_on_a_board(
+    site: Site, looked_at: Any, game: str, person: int
 ) -> None:
     page, rng = looked_at, random.Random(person)
-    page.goto(f"{site.url}/play?game={game}&options={options}")
-    page.select_option(f"#seat{person}", "person")
-    page.select_option(f"#seat{1 - person}", "random")
-    page.fill("#seed", "3")
-    page.get_by_role("button", name="Play", exact=True).click()
-    page.wait_for_url("**/play/*")
+    seats = ["person", f"run:{game}"]
+    sit_down(page, site, "", *(seats if person == 0 else seats[::-1]), run=game)
     while settled(page) == "waiting":
         press_on_the_board(page, rng)
     assert "Finished by the rules" in page.inner_text("#status")
@@ -103,9 +109,9 @@ def test_a_match_on_a_board(
     assert fits(page) and serious_findings(page) == []
 
 
-def test_a_match_of_cards(site: Site, looked_at: Any) -> None:
+def test_a_match_against_a_model_with_cards(site: Site, looked_at: Any) -> None:
     page = looked_at
-    sit_down(page, site, "kuhn_poker", "person", "random")
+    sit_down(page, site, "", "person", "run:kuhn_poker", run="kuhn_poker")
     assert settled(page) == "waiting"
     assert page.locator(".playing-card.back").count() == 1
     while settled(page) == "waiting":
@@ -114,14 +120,20 @@ def test_a_match_of_cards(site: Site, looked_at: Any) -> None:
     assert fits(page) and serious_findings(page) == []
 
 
-def test_a_match_in_words(site: Site, looked_at: Any) -> None:
+def test_a_match_against_a_model_in_words(site: Site, looked_at: Any) -> None:
     page = looked_at
-    sit_down(page, site, "GuessTheNumber-v0", "person")
-    guesses = iter(range(1, 21))
+    sit_down(
+        page,
+        site,
+        "",
+        "person",
+        "run:IteratedPrisonersDilemma-v0",
+        run="IteratedPrisonersDilemma-v0",
+    )
     while settled(page) == "waiting":
-        page.fill("#words", f"[{next(guesses)}]")
+        page.fill("#words", "Let us both say [cooperate]")
         then(page, lambda: page.click("#say button"))
-    assert page.locator(".chat li").count() > 2
+    assert page.locator(".chat li.speech").count() > 1
     assert fits(page) and serious_findings(page) == []
 
 
@@ -208,6 +220,7 @@ def test_the_form_at_both_widths(site: Site, looked_at: Any) -> None:
     looked_at.goto(f"{site.url}/play?run=made")
     assert fits(looked_at) and serious_findings(looked_at) == []
     assert looked_at.locator("#seat1").input_value() == "run:made"
+    assert "the run is not finished" in looked_at.inner_text("main")
 
 
 def test_thinking_is_drawn_when_asked_for(site: Site, looked_at: Any) -> None:

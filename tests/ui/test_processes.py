@@ -1,12 +1,11 @@
-"""Runs that the pages start: real ones, stopped as Ctrl-C stops them, gone on with."""
+"""Runs that the pages start, and those of others; real ones are in test_run_real.py."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,6 @@ from tesuji.serve.ui.house import House
 from tesuji.serve.ui.runs.processes import LOG, STARTED, doing, resume, start, stop
 
 
-def until(happened: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
-
-
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     monkeypatch.chdir(tmp_path)  # the recipe names its rows from here
@@ -34,28 +26,6 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     for folder in house.runs.glob("*"):
         if (pid := doing(folder).ours) is not None:
             os.killpg(pid, signal.SIGKILL)
-
-
-def test_a_run_is_started_stopped_and_gone_on_with(house: House, tmp_path: Path) -> None:
-    recipe = write_recipe(tmp_path, steps=400)
-    folder = house.runs / start(house, recipe)
-    with pytest.raises(DataError, match="running already"):
-        start(house, recipe)
-    assert b"the-key-of-this-server" not in Path(f"/proc/{doing(folder).ours}/environ").read_bytes()
-    until(lambda: (folder / "metrics.jsonl").exists() and doing(folder).holder)
-    assert doing(folder).may_stop and os.getsid(doing(folder).ours or 0) != os.getsid(0)
-
-    stop(folder)
-    until(lambda: not doing(folder).anybody)
-    assert "stopped. What is finished is kept" in (folder / LOG).read_text()
-    assert RunFolder(folder).manifest()["stages"]["sft"]["status"] == "running"  # it never ended
-
-    text = (folder / "recipe.yaml").read_text()
-    (folder / "recipe.yaml").write_text(text.replace("max_steps: 400", "max_steps: 2"))
-    assert resume(house, folder.name) == folder.name
-    until(lambda: not doing(folder).anybody)
-    assert RunFolder(folder).manifest()["stages"]["after"]["status"] == "done"
-    assert (folder / LOG).read_text().count("--- ") == 2
 
 
 def test_a_process_of_somebody_else_is_left_alone(house: House) -> None:

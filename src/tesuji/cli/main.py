@@ -66,6 +66,7 @@ COMMANDS = {
     "replay": ("browse.replay", "Show a recorded match turn by turn."),
     "report": ("browse.report", "Rebuild a run's report page."),
     "runs": ("browse.runs", "List the runs in this folder."),
+    "watch": ("browse.watch", "Follow a run that was started elsewhere."),
     "doctor": ("doctor.command", "Check this machine: versions, devices, extras, disk, tokens."),
 }
 

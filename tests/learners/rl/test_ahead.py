@@ -14,7 +14,7 @@ import torch
 from forked import Forked
 from made_traces import policy
 from places import SUPPORT
-from processes import TORCHRUN, run
+from processes import in_two_processes
 
 from tesuji.core.errors import EngineError
 from tesuji.core.metric_log import MetricLog
@@ -291,9 +291,8 @@ except KeyboardInterrupt:
 
 def test_two_processes_play_their_shares_ahead_and_one_goes_on_from_them(tmp_path: Path) -> None:
     recipe = recipe_of(staleness=1)
-    script = tmp_path / "two.py"
-    script.write_text(TWO.format(tests=[str(SUPPORT), str(Path(__file__).parent)]))
-    run([*TORCHRUN, str(script), str(tmp_path)])
+    script = TWO.format(tests=[str(SUPPORT), str(Path(__file__).parent)])
+    in_two_processes(tmp_path, script, str(tmp_path))
     left, right = (torch.load(tmp_path / f"rank-{rank}") for rank in (0, 1))
     one, _ = trained(tmp_path / "one", recipe)
     torn, _ = trained(tmp_path / "torn", recipe)

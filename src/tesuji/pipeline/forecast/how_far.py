@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import yaml
 from pydantic import ValidationError
@@ -18,6 +18,7 @@ from tesuji.core.run_folder import RunFolder
 from tesuji.pipeline.plan import outline
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.report.live.reader import last_rows
+from tesuji.report.words import duration
 
 State = Literal["running", "finished", "stopped", "broken"]
 StageState = Literal["done", "running", "interrupted", "waiting"]
@@ -91,14 +92,16 @@ def how_far(run: Path, at_work: bool) -> HowFar:
 
 def _recipe(run: Path) -> Recipe | None:
     """The resolved recipe of a run, which needs no includes and no places for errors."""
+    file = run / "recipe.yaml"
     with suppress(TesujiError, yaml.YAMLError, ValidationError, RecursionError):
-        return Recipe.model_validate(yaml.load(read_text(run / "recipe.yaml"), QUICK))
+        if file.is_file():  # of a pipe the end may never come
+            return Recipe.model_validate(yaml.load(read_text(file), QUICK))
     return None
 
 
 def _stage(name: str, kind: str, facts: Mapping[str, Any], at_work: bool) -> Stage:
     seconds = facts.get("seconds")
-    known = float(seconds) if isinstance(seconds, int | float) else None
+    known = float(seconds) if _is_sound(seconds) else None
     if facts.get("status") == "done":
         return Stage(name, kind, "done", known)
     if facts.get("status") == "running":
@@ -140,18 +143,21 @@ def _steps(run: Path, far: HowFar, row: Mapping[str, Any]) -> int | None:
     section = far.recipe.stages.get(row["stage"]) if far.recipe else None
     if (most := getattr(section, "max_steps", -1)) > 0:
         return int(most)
-    for state in run.glob(f"stages/*-{row['stage']}/checkpoints/*/trainer_state.json"):
-        with suppress(DataError, TypeError, KeyError, ValueError):
-            return int(read_json(state)["max_steps"])
+    for state in (run / "stages").glob("*/checkpoints/*/trainer_state.json"):
+        if state.parts[-4].partition("-")[2] == row["stage"]:
+            with suppress(DataError, TypeError, KeyError):
+                steps = read_json(state)["max_steps"]
+                return int(steps) if _is_sound(steps) else None
     epoch, epochs = row.get("epoch"), getattr(section, "epochs", None)
-    if isinstance(epoch, int | float) and isinstance(epochs, int | float) and epoch > 0:
-        return round(row["step"] * epochs / epoch)
+    if _is_sound(epoch) and _is_sound(epochs) and epoch > 0:
+        steps = row["step"] * epochs / epoch
+        return round(steps) if _is_sound(steps) else None
     return None
 
 
 def _begun(run: Path, stage: str) -> float:
     """When the stage began, or was last gone on with."""
-    folders = [path for path in run.glob(f"stages/*-{stage}") if "~" not in path.name]
+    folders = [p for p in run.glob("stages/*") if p.name.partition("-")[2] == stage]
     with suppress(OSError, IndexError):
         return (folders[0] / "started.json").stat().st_mtime
     return 0.0
@@ -159,7 +165,12 @@ def _begun(run: Path, stage: str) -> float:
 
 def _time(row: Mapping[str, Any]) -> float:
     value = row.get("time")
-    return float(value) if isinstance(value, int | float) else 0.0
+    return float(value) if _is_sound(value) else 0.0
+
+
+def _is_sound(value: Any) -> TypeGuard[float]:
+    """A number that can be reckoned with: not a million years, nor the steps of one."""
+    return type(value) in (int, float) and 0 <= value < 1e13
 
 
 def _numbers(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -170,6 +181,11 @@ def _numbers(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
             if name not in NO_METRIC and type(value) in (int, float):
                 last[name] = value
     return last
+
+
+def rate_words(rate: float) -> str:
+    """`2.5 s a step`, `40 steps a second`."""
+    return f"{duration(rate)} a step" if rate >= 1 else f"{1 / rate:.3g} steps a second"
 
 
 def words(far: HowFar) -> str:

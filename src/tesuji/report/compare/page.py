@@ -26,12 +26,13 @@ from tesuji.report.words import duration, number
 
 def write_comparison(comparison: Comparison, path: Path) -> None:
     """Write the page. Raises DataError when it cannot be written."""
-    values: dict[str, Any] = json_safe(safe_all(_values(comparison)))
+    values: dict[str, Any] = json_safe(safe_all(comparison_values(comparison)))
     values["curves"] = [asdict(chart) for chart in draw_over_each_other(comparison.variants)]
     write_text(path, static_page("compare.html.j2", values))
 
 
-def _values(comparison: Comparison) -> dict[str, Any]:
+def comparison_values(comparison: Comparison) -> dict[str, Any]:
+    """What a page shows of it, but for the curves; texts as they are in the runs."""
     variants = comparison.variants
     return {
         "game": comparison.game,

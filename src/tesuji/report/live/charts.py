@@ -1,6 +1,6 @@
 """What is drawn of a metric log: charts of lines, as plain values."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tesuji.core.redact import safe_all
@@ -25,6 +25,19 @@ def charts(reader: MetricReader) -> list[dict[str, Any]]:
     ]
     safe: list[dict[str, Any]] = [{**one, **_safe(one)} for one in found]
     return safe
+
+
+def together(runs: Sequence[tuple[str, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
+    """The charts of several runs as one list; each line's label begins with its run's name."""
+    lines: dict[str, list[dict[str, Any]]] = {}
+    for run, found in runs:
+        for chart in found:
+            named = [{**line, "label": f"{run}: {line['label']}"} for line in chart["lines"]]
+            lines.setdefault(chart["metric"], []).extend(named)
+    return [
+        {"metric": name, "title": title, "lines": lines[name]}
+        for name, title in in_order(lines).items()
+    ]
 
 
 def points(rows: Iterable[Mapping[str, Any]]) -> list[list[Any]]:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from tesuji.core.redact import safe_all
+from tesuji.pipeline.forecast.how_far import rate_words
 from tesuji.serve.ui.house import House
 from tesuji.serve.ui.pages import page
 from tesuji.serve.ui.runs.overview import Overview, Overviews
@@ -83,4 +84,5 @@ def told(one: Overview) -> dict[str, Any]:
         "now": safe_all(far.now.name) if far.now else "",
         "headline": one.headline,
         "pace": one.pace,
+        "rate": rate_words(one.pace.rate) if one.pace and one.pace.rate else "",
     }

@@ -8,6 +8,7 @@ client that comes back is told on.
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,12 +18,12 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response, StreamingResponse
 
 from tesuji.core.errors import DataError
-from tesuji.report.live.charts import charts, points
-from tesuji.report.live.reader import Readers, rows_since
+from tesuji.report.live.charts import charts, points, together
+from tesuji.report.live.reader import MOST_READERS, Readers, rows_since
 from tesuji.serve.ui.house import House
 from tesuji.serve.ui.runs.processes import doing
 
-LOOK = 0.4  # seconds that a look at a long log may take
+LOOK = 0.3  # seconds that a look at a long log may take
 EVERY, WAKE = 1.0, 0.1  # seconds between two looks; between two glances at whether to leave
 SILENCE = 15.0  # seconds after which something is said, so that a client that left is noticed
 FAR_BEHIND = 1 << 20  # bytes: it is quicker to draw anew
@@ -31,6 +32,8 @@ FAR_BEHIND = 1 << 20  # bytes: it is quicker to draw anew
 def router(house: House) -> APIRouter:
     """The routes of curves and streams."""
     routes, readers = APIRouter(), Readers()
+    import_module("pyarrow.json")  # not within the first look at a long log
+    import_module("pyarrow.compute")
 
     @routes.get("/runs/{name}/curves")
     def curves(name: str) -> Response:
@@ -43,6 +46,19 @@ def router(house: House) -> APIRouter:
         whole = reader.read(LOOK)
         number, end = reader.place
         return _json({"charts": charts(reader), "whole": whole, "place": f"{number}:{end}"})
+
+    @routes.get("/compare/curves")
+    def over_each_other(
+        run: Annotated[tuple[str, ...], Query(max_length=MOST_READERS)],
+    ) -> Response:
+        """The charts of several runs in one another, lines named by their runs, too."""
+        found, whole = [], True
+        for name in run:
+            file = metric_log(house, name)
+            if file is not None:
+                whole = readers.of(file).read(LOOK / len(run)) and whole
+                found.append((name, charts(readers.of(file))))
+        return _json({"charts": together(found), "whole": whole, "place": "0:0"})
 
     @routes.get("/runs/{name}/events")
     async def events(

@@ -17,7 +17,7 @@ from tesuji.report.views.run import facts, judged
 from tesuji.serve.ui.house import House, NotHere
 from tesuji.serve.ui.pages import page
 from tesuji.serve.ui.runs.listing import told
-from tesuji.serve.ui.runs.overview import changed, looks, overview
+from tesuji.serve.ui.runs.overview import SENSELESS, changed, looks, overview
 from tesuji.serve.ui.runs.processes import LOG, doing, was_started
 
 MOST_FILES = 300  # of one kind
@@ -72,7 +72,10 @@ def state_of(run: Path) -> dict[str, Any]:
 
 def _whole(run: Path) -> dict[str, Any]:
     found = looks(run)
-    results = judged(found)
+    try:
+        results = judged(found)
+    except SENSELESS:
+        results = judged([])
     return {
         **state_of(run),
         "opponents": safe_all(results["opponents"]),
@@ -82,6 +85,7 @@ def _whole(run: Path) -> dict[str, Any]:
         "models": list(_models(run)),
         "logs": [*files(run, LOG), *files(run, "stages/*/*_training_logs_*.txt")],
         "tail": tail(run / LOG) if (run / LOG).is_file() else "",
+        "matches": any(run.glob("stages/*/episodes.jsonl")),
         "report": (run / "report.html").is_file(),
         "recipe": tail(run / "recipe.yaml", MOST_RECIPE),
         "facts": safe_all(_facts(run)),
@@ -157,6 +161,8 @@ def _facts(run: Path) -> list[tuple[str, str]]:
 
 def tail(path: Path, most: int = TAIL) -> str:
     """The last lines of a text file, of at most so many bytes, safe to show."""
+    if path.is_symlink() or not path.is_file():  # it may lead anywhere, or be a pipe
+        return ""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)

@@ -15,6 +15,8 @@ from tesuji.pipeline.forecast.how_far import HowFar, Pace, how_far, pace
 from tesuji.report.headline import Headline, headline
 from tesuji.serve.ui.house import House
 
+SENSELESS = (ArithmeticError, LookupError, TypeError, ValueError)  # of figures in others' files
+
 
 @dataclass(frozen=True, slots=True)
 class Overview:
@@ -99,12 +101,16 @@ def looks(run: Path) -> list[Evaluation]:
 
 
 def told_of(found: Sequence[Evaluation]) -> Headline | None:
-    """The headline of a run, safe to show; None before there is an evaluation after training."""
+    """The headline of a run, safe to show; None before there is an evaluation after training, or
+    where its figures make no sense."""
     before = next((look for look in found if look.label == "before"), None)
     after = [look for look in found if look.label != "before"]
     if not after:
         return None
-    told = headline(after[-1], before)
+    try:
+        told = headline(after[-1], before)
+    except SENSELESS:
+        return None
     return Headline(told.mood, safe_all(told.sentence))
 
 

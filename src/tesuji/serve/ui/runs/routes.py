@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from tesuji.serve.ui.house import House
-from tesuji.serve.ui.runs import actions, files, listing, live, one_run
+from tesuji.serve.ui.runs import actions, comparing, files, listing, live, one_run
 from tesuji.serve.ui.runs.overview import Overviews
 
 
@@ -12,6 +12,6 @@ def router(house: House) -> APIRouter:
     routes = APIRouter()
     overviews = Overviews(house)
     routes.include_router(listing.router(house, overviews))
-    for part in (live, one_run, files, actions):
+    for part in (live, one_run, files, actions, comparing):
         routes.include_router(part.router(house))
     return routes

@@ -88,7 +88,7 @@
       this.plot = new uPlot({
         width: this.width(), height: 210, legend: { show: false }, cursor: { drag: { x: true, y: false } },
         scales: { x: { time: false } },
-        axes: [{ ...axis, values: words, label: "step", labelSize: 18, labelFont: "12px system-ui", font: "12px system-ui" },
+        axes: [{ ...axis, values: words, label: "step", space: 76, labelSize: 18, labelFont: "12px system-ui", font: "12px system-ui" },
                { ...axis, values: words, size: 62, font: "12px system-ui" }],
         series: [{}, ...lines.map(([label, line]) => ({
           label, stroke: paint(label), width: 1.6, spanGaps: true,
