@@ -29,6 +29,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
             os.killpg(pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("looked_at", [(1280, "light")], indirect=True, ids=["wide-light"])
 def test_curves_move_while_a_real_run_trains(site: Site, tmp_path: Path, looked_at: Any) -> None:
     from playwright.sync_api import expect
