@@ -223,6 +223,7 @@ def test_whoever_asks_reads_no_files_and_spends_no_money(url, tmp_path) -> None:
             {"opponent": "openai:model=m"},
             {"opponent": "tesuji:openai:model=m"},
             {"game": "openenv:http://127.0.0.1:1"},
+            {"game": "verifiers:whatever"},
         ):
             assert one.error("reset", arguments) == "EXECUTION_ERROR", arguments
 

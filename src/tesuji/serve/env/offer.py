@@ -9,7 +9,7 @@ from typing import Any
 
 from tesuji.core.errors import GameError
 from tesuji.games.base import Game
-from tesuji.games.catalogue import load_game
+from tesuji.games.catalogue import BY_ADDRESS, load_game
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.registry import make_player, parse_player, players_of
 from tesuji.recipe.schema.sections import ENDPOINT
@@ -69,8 +69,8 @@ class Offer:
         if own:
             return load_game(self.game.name, {**self.game.options, **asked.options})
         name = str(asked.game)
-        if "://" in name:
-            raise GameError("games of other servers are not offered", where="game")
+        if name.partition(":")[0] in BY_ADDRESS:
+            raise GameError("games that others serve are not offered", where="game")
         return load_game(name, asked.options)
 
     def _opponent(self, game: Game, asked: str | None) -> Player:
