@@ -160,6 +160,18 @@ def test_whoever_has_no_key_is_not_answered(python) -> None:
         pass
 
 
+def test_a_match_that_is_left_is_ended_there(python) -> None:
+    game = _game("toy_number", python)
+    for seed in range(20):
+        game.start(seed)  # and nobody holds it
+    whole = game.start(3)
+    whole.play(0, Move(-1, str(random.Random(3).randint(1, 20))))
+    assert whole.returns() == pytest.approx((0.9,))
+    bridge = game.bridge.process
+    bridge.stdin.close()
+    assert bridge.wait(timeout=20) == 0
+
+
 def test_no_process_is_left(python) -> None:
     code = (
         "from tesuji.games.catalogue import load_game\n"

@@ -39,6 +39,7 @@ def test_curves_move_while_a_real_run_trains(site: Site, tmp_path: Path, looked_
     assert b"the-key-of-this-server" not in environment
     assert os.getsid(doing(folder).ours or 0) != os.getsid(0)
 
+    assert "It is starting" in site.client().get("/").text
     looked_at.goto(f"{site.url}/runs/small")  # it has no manifest yet
     state = looked_at.locator("#state .state").first
     expect(state).to_have_text("running", timeout=PATIENCE)

@@ -118,7 +118,9 @@ class Match:
         return _answer(text, [], trace.reward, True, metadata)
 
     async def close(self) -> None:
-        """End what runs."""
+        """End what runs, and who waits for a reply."""
+        if self.reply is not None:
+            self.reply.cancel()
         if self.episode is not None:
             self.episode.cancel()
             await asyncio.gather(self.episode, return_exceptions=True)

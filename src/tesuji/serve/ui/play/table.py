@@ -128,11 +128,12 @@ class Table:
         self._closing.set()
         self._person.leave()
 
-    def close(self) -> None:
-        """Leave, and wait for the thread."""
+    def close(self, seconds: float = LEAVING) -> None:
+        """Leave, and wait for the thread, so long at most: a player may be thinking, and the thread
+        ends once it has."""
         self.leave()
         if self._thread is not threading.current_thread():
-            self._thread.join(LEAVING)
+            self._thread.join(seconds)
 
     @property
     def alive(self) -> bool:
