@@ -8,7 +8,9 @@ from made_run import careful, careless, matches
 from tesuji.core.types import Attempt, Ending, Episode, Found, Move, Task, Turn
 from tesuji.episodes.arena import play_matches
 from tesuji.evaluation.matches.against import outcome
+from tesuji.games.base import Match
 from tesuji.games.catalogue import load_game
+from tesuji.games.picture import Cell, Grid
 from tesuji.players.base import MoveRequest, OneByOne, Reply
 from tesuji.report.views.replay import choose_games, grid_of, opponent_of, steps
 
@@ -119,3 +121,53 @@ class ScriptedMoves(OneByOne):
 
     def reply(self, request: MoveRequest) -> Reply:
         return Reply(self.moves.pop(0))
+
+
+class DrawnMatch(Match):
+    """Two cells, drawn by the match itself; its text is no board."""
+
+    def __init__(self) -> None:
+        self.pieces = ["", ""]
+
+    @property
+    def to_act(self) -> tuple[int, ...]:
+        return (0,) if "" in self.pieces else ()
+
+    def observe(self, seat: int) -> str:
+        return f"seen {self.pieces}"
+
+    def legal_moves(self, seat: int) -> tuple[Move, ...]:
+        return tuple(Move(n, f"put {n}") for n, piece in enumerate(self.pieces) if not piece)
+
+    def play(self, seat: int, move: Move) -> None:
+        self.pieces[move.id] = "♞"
+
+    def forfeit(self, seat: int) -> None:
+        self.pieces = ["♞", "♞"]
+
+    def returns(self) -> tuple[float, ...]:
+        return (1.0,)
+
+    def role(self, seat: int) -> str:
+        return "one"
+
+    def render(self) -> str:
+        return f"the pieces are {self.pieces}"
+
+    def picture(self, seat: int | None) -> Grid:
+        return Grid((tuple(Cell(piece) for piece in self.pieces),))
+
+    def clone(self) -> "DrawnMatch":
+        copy = DrawnMatch()
+        copy.pieces = list(self.pieces)
+        return copy
+
+
+def test_a_match_that_draws_itself_is_drawn_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = load_game("tic_tac_toe")
+    monkeypatch.setattr(type(game), "start", lambda self, seed: DrawnMatch())
+    player = ScriptedMoves(["put 1", "put 0"])
+    [episode] = play_matches([Task(game.name, 1, ("a", "a"))], game=game, players={"a": player})
+    walk = steps(episode, ["a"], game)
+    assert [step.grid for step in walk] == [(("", ""),), (("", "♞"),), (("♞", "♞"),)]
+    assert walk[1].changed == ((0, 1),)

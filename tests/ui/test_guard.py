@@ -71,7 +71,10 @@ def test_files_of_a_run_are_below_it(tmp_path: Path) -> None:
     (run / "way-out").symlink_to(tmp_path / "secret")
     house = House(tmp_path / "runs")
     assert house.file("one", "manifest.json").is_file()
-    for path in ("../../secret", "way-out", str(tmp_path / "secret")):
+    other = tmp_path / "runs" / "other"
+    other.mkdir()
+    (other / "manifest.json").write_text("{}")
+    for path in ("../../secret", "../other/manifest.json", "way-out", str(tmp_path / "secret")):
         with pytest.raises(DataError, match="no such file"):
             house.file("one", path)
 

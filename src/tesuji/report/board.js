@@ -4,7 +4,7 @@
 (() => {
   const games = JSON.parse(document.getElementById("game-data").textContent);
   const byId = (id) => document.getElementById(id);
-  const EMPTY = new Set([".", "_", "-", "·"]);
+  const EMPTY = new Set(["", ".", "_", "-", "·"]);
   let game = 0;
   let turn = 0;
 

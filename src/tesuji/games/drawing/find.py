@@ -22,7 +22,7 @@ def picture_of(
 ) -> Picture | None:
     """The picture, or None where all there is is text. Nothing is in it that `seat` is not shown;
     with None everything is. `side` and `press` as in `board_of`."""
-    own = _own(match, seat)
+    own = own_picture(match, seat)
     if own is not None:
         return own
     with suppress(TesujiError):
@@ -36,7 +36,7 @@ def picture_of(
     return None
 
 
-def _own(match: Match, seat: int | None) -> Picture | None:
+def own_picture(match: Match, seat: int | None) -> Picture | None:
     """The match's own picture; one that cannot be made, or is none, costs nobody the match."""
     try:
         own = match.picture(seat)

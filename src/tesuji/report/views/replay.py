@@ -13,25 +13,30 @@ from tesuji.core.redact import visible
 from tesuji.core.types import Episode, Turn
 from tesuji.episodes.show import FOUND_WORDS, move_words, shorten
 from tesuji.evaluation.matches.against import EVALUATED, outcome, seat_of
-from tesuji.games.base import Game
+from tesuji.games.base import Game, Match
 from tesuji.games.drawing.boards import with_line
+from tesuji.games.drawing.find import own_picture
 from tesuji.games.picture import Cell, Grid
 
 LONGEST_TEXT = 3000
 LARGEST_BOARD = 26
-NOTHING = "._-·"  # what stands on an empty cell
+NOTHING = frozenset(("", ".", "_", "-", "·"))  # what stands on an empty cell
+
+
+Rows = tuple[Sequence[str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayStep:
     """One step of a game as the page shows it; step 0 is the beginning.
 
-    `position` is text; `grid` the same as rows of single characters where it is a board; of its
-    [row, column] cells `changed` differ from the step before, and `won` are the line that won.
+    `position` is text; `grid` the same as rows of cells where it is a board: single characters of
+    the text, or the pieces of the match's own picture. Of its [row, column] cells `changed` differ
+    from the step before, and `won` are the line that won.
     """
 
     position: str
-    grid: tuple[str, ...]
+    grid: Rows
     changed: tuple[tuple[int, int], ...]
     title: str
     seen: str = ""
@@ -43,8 +48,7 @@ class ReplayStep:
 
 def steps(episode: Episode, names: Sequence[str], game: Game | None) -> tuple[ReplayStep, ...]:
     """The whole game, one step more than turns. `names[s]` is shown for seat s."""
-    positions = _replayed(episode, game) or _observed(episode)
-    grids = [grid_of(position) for position in positions]
+    positions, grids = _replayed(episode, game) or _observed(episode)
     walk = [ReplayStep(positions[0], grids[0], (), "The beginning")]
     for number, turn in enumerate(episode.turns, start=1):
         walk.append(
@@ -64,45 +68,54 @@ def steps(episode: Episode, names: Sequence[str], game: Game | None) -> tuple[Re
     return tuple(walk)
 
 
-def _won(game: Game, grid: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+def _won(game: Game, grid: Rows) -> tuple[tuple[int, int], ...]:
     """The cells of the line that won, in games that are won by a line."""
     if not grid:
         return ()
-    cells = [tuple(Cell("" if char in NOTHING else char) for char in row) for row in grid]
+    cells = [tuple(Cell("" if piece in NOTHING else piece) for piece in row) for row in grid]
     drawn = with_line(game, Grid(tuple(cells)))
     places = ((r, c) for r, row in enumerate(drawn.cells) for c, _ in enumerate(row))
     return tuple(at for at in places if drawn.cells[at[0]][at[1]].mark == "won")
 
 
-def _replayed(episode: Episode, game: Game | None) -> list[str]:
-    """The position at the beginning and after every turn.
+def _replayed(episode: Episode, game: Game | None) -> tuple[list[str], list[Rows]] | None:
+    """(texts, grids) of the position at the beginning and after every turn.
 
-    Empty when it cannot be replayed, or when a seat would be shown something else than recorded.
+    None when it cannot be replayed, or when a seat would be shown something else than recorded.
     """
     if game is None:
-        return []
+        return None
     try:
         match = game.start(episode.seed)
-        positions = [_text(match.render())]
+        shown = [_position(match)]
         for turn in episode.turns:
             if match.observe(turn.seat) != turn.observation:
-                return []
+                return None
             if turn.played is None:
                 match.forfeit(turn.seat)
             else:
                 match.play(turn.seat, turn.played)
-            positions.append(_text(match.render()))
+            shown.append(_position(match))
     except TesujiError:
-        return []
-    return positions
+        return None
+    return [text for text, _ in shown], [grid for _, grid in shown]
 
 
-def _observed(episode: Episode) -> list[str]:
-    observations = [_text(turn.observation) for turn in episode.turns]
-    return [*observations, "(the last position was not recorded)"]
+def _position(match: Match) -> tuple[str, Rows]:
+    """The whole position: as text, and as the board that the match draws itself or its text is."""
+    text, own = _text(match.render()), own_picture(match, None)
+    if not isinstance(own, Grid):
+        return text, grid_of(text)
+    return text, tuple(tuple(visible(cell.piece) for cell in row) for row in own.cells)
 
 
-def grid_of(text: str) -> tuple[str, ...]:
+def _observed(episode: Episode) -> tuple[list[str], list[Rows]]:
+    texts = [_text(turn.observation) for turn in episode.turns]
+    texts.append("(the last position was not recorded)")
+    return texts, [grid_of(text) for text in texts]
+
+
+def grid_of(text: str) -> Rows:
     """The rows of a rectangular board of single characters; empty where the text is none.
 
     Cells may stand side by side or one blank apart.
@@ -118,7 +131,7 @@ def grid_of(text: str) -> tuple[str, ...]:
     return tuple(rows)
 
 
-def _changed(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+def _changed(before: Rows, after: Rows) -> tuple[tuple[int, int], ...]:
     return tuple(
         (row, column)
         for row, (old, new) in enumerate(zip(before, after, strict=False))

@@ -33,7 +33,7 @@ class House:
         """The run folder of that name. Raises NotHere where there is none right in `runs`."""
         folder = self.runs / name
         plain = name not in ("", ".", "..") and not set(name) & set("/\\\0")
-        if plain and (folder / "manifest.json").is_file() and self._inside(folder):
+        if plain and (folder / "manifest.json").is_file() and _inside(folder, self.runs):
             return folder
         known = [path.parent.name for path in self.runs.glob("*/manifest.json")]
         raise NotHere(f"no run {name!r} here", hint=did_you_mean(name, known).rstrip("; "))
@@ -41,14 +41,12 @@ class House:
     def file(self, run: str, path: str) -> Path:
         """A file of a run, by its path below the run's folder. Raises NotHere where it is not
         there, or not in there."""
-        file = self.run(run) / path
+        folder = self.run(run)
+        file = folder / path
         with suppress(OSError):  # a name that is too long
-            if "\0" not in path and self._inside(file) and file.is_file():
+            if "\0" not in path and _inside(file, folder) and file.is_file():
                 return file
         raise NotHere("no such file in this run", where=path)
-
-    def _inside(self, path: Path) -> bool:
-        return path.resolve().is_relative_to(self.runs.resolve())
 
     def at_end(self, close: Callable[[], None]) -> None:
         """Have this called when the server stops."""
@@ -58,3 +56,7 @@ class House:
         """End what is still going on."""
         while self._closing:
             self._closing.pop()()
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
