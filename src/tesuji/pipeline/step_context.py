@@ -1,20 +1,25 @@
 """Where the inputs of a run's steps are, and the model as a player."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tesuji.core.progress import Progress
+from tesuji.core.progress import SILENT, Progress
 from tesuji.episodes.rewards.total import section_of
 from tesuji.games.prompts import NAME as PROMPTS
 from tesuji.learners.model.load import Policy, prepare_base
+from tesuji.learners.rl.rollout.vllm_policy import vllm_policy
 from tesuji.pipeline.plan import Step
 from tesuji.players.model import ModelPlayer
+from tesuji.players.sampling.base import Sampler
 from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.recipe.schema.rl import PpoStage, RLStage
 from tesuji.recipe.schema.sections import GameSection
+
+ASKS_AGAIN = "the same command begins anew what was interrupted; what is done stays"
 
 
 @dataclass(frozen=True)
@@ -80,17 +85,44 @@ def say_how_run(policy: Policy, progress: Progress) -> None:
         progress.say(f"model: {policy.support.in_words()}")
 
 
+@contextlib.contextmanager
+def sampler_of(
+    policy: Policy, recipe: Recipe, out: Path, progress: Progress = SILENT
+) -> Iterator[Sampler]:
+    """Whoever samples for the policy, as long as this is open: the model in this process, or where
+    the recipe says so vLLM servers that have its weights (`VllmPolicy`), which write into
+    `out`/vllm; those started here are ended. Every process calls it. Raises EngineError."""
+    vllm = vllm_policy(policy, recipe, out, ASKS_AGAIN)
+    if vllm is None:
+        yield local_sampler(policy, recipe)
+        return
+    with contextlib.closing(vllm):
+        progress.begin("the weights go to vLLM" if recipe.sampling.url else "vLLM starts")
+        vllm.settle()
+        yield vllm.sampler()
+
+
+def local_sampler(policy: Policy, recipe: Recipe) -> LocalSampler:
+    """The model in this process as a sampler."""
+    return LocalSampler(
+        policy.model,
+        policy.tokenizer,
+        batch_size=recipe.sampling.batch_size,
+        reuse=recipe.prompt.history == "full",
+    )
+
+
 def model_player(
-    policy: Policy, recipe: Recipe, name: str, temperature: float | None = None
+    policy: Policy,
+    recipe: Recipe,
+    name: str,
+    temperature: float | None = None,
+    sampler: Sampler | None = None,
 ) -> ModelPlayer:
-    """The policy as a player, sampling as the recipe says (or at another temperature)."""
+    """The policy as a player, sampling as the recipe says (or at another temperature), in this
+    process unless a `sampler` is given (`sampler_of`)."""
     sampling = recipe.sampling
     if temperature is not None:
         sampling = sampling.model_copy(update={"temperature": temperature})
-    sampler = LocalSampler(
-        policy.model,
-        policy.tokenizer,
-        batch_size=sampling.batch_size,
-        reuse=recipe.prompt.history == "full",
-    )
+    sampler = sampler or local_sampler(policy, recipe)
     return ModelPlayer(name, sampler, policy.tokenizer, recipe.prompt, sampling)

@@ -1,7 +1,7 @@
 """`tesuji eval RUN`: put a run's model through more matches, or through a file of prompts."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,7 +11,7 @@ from tesuji.core.run_folder import find_run
 
 if TYPE_CHECKING:
     from tesuji.core.types import Episode
-    from tesuji.pipeline.models.of_run import Trained
+    from tesuji.pipeline.models.of_run import Engine, Trained
     from tesuji.recipe.schema.recipe import EvaluationSection
 
 app = typer.Typer()
@@ -43,11 +43,15 @@ def evaluate(
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="With --prompts: replies at once.")
     ] = None,
+    engine: Annotated[
+        Literal["local", "vllm"] | None,
+        typer.Option(help="Who samples its replies; default: the recipe's."),
+    ] = None,
 ) -> None:
     """Evaluate a run's model against named opponents, all seats, with intervals; or have it reply
     to a file of prompts: `FILE_results` is written beside it."""
     if prompts is not None:
-        _only("--prompts", {"--opponent": opponent, "--episodes": episodes})
+        _only("--prompts", {"--opponent": opponent, "--episodes": episodes, "--engine": engine})
         reply_to_prompts(
             run,
             prompts,
@@ -66,7 +70,8 @@ def evaluate(
     trained = open_run(folder)
     warn(trained.beware)
     section = _section(trained, opponent or [], episodes, temperature)
-    _evaluate(trained, section, trained.recipe.seed if seed is None else seed, out)
+    seed = trained.recipe.seed if seed is None else seed
+    _evaluate(trained, section, seed, out, engine)
 
 
 def _only(what: str, others: dict[str, Any]) -> None:
@@ -91,7 +96,11 @@ def _section(
 
 
 def _evaluate(
-    trained: "Trained", section: "EvaluationSection", seed: int, out: Path | None
+    trained: "Trained",
+    section: "EvaluationSection",
+    seed: int,
+    out: Path | None,
+    engine: "Engine | None",
 ) -> None:
     from tesuji.cli.progress import Bar
     from tesuji.episodes.store import write_episodes
@@ -102,9 +111,7 @@ def _evaluate(
     from tesuji.report.tables.matches import evaluation_table
 
     played: list[Episode] = []
-    with Bar() as bar:
-        player = trained.player(section.temperature, bar)
-        bar.end()
+    with Bar() as bar, trained.playing(section.temperature, bar, engine=engine) as player:
         result = evaluate(
             Subject("now", trained.source, player),
             section,

@@ -3,9 +3,9 @@
 import os
 import secrets
 import socket
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +13,9 @@ from tesuji.cli.console import loading, say, warn
 from tesuji.cli.serving.listening import address, listen
 from tesuji.core.errors import ComputeError
 from tesuji.core.run_folder import find_run
+
+if TYPE_CHECKING:
+    from tesuji.serve.model.app import Offer
 
 app = typer.Typer()
 KEY = "TESUJI_API_KEY"
@@ -30,6 +33,10 @@ def serve(
         float | None,
         typer.Option(min=0, max=100, help="Where a request has none; default: the recipe's."),
     ] = None,
+    engine: Annotated[
+        Literal["local", "vllm"],
+        typer.Option(help="Who samples: this process, or vLLM as the recipe names it."),
+    ] = "local",
 ) -> None:
     """Serve a run's model: /v1/models, /v1/chat/completions, /v1/completions, /health."""
     folder = find_run(run)
@@ -39,29 +46,36 @@ def serve(
     from tesuji.pipeline.models.of_run import open_run
 
     try:
-        import uvicorn
+        import uvicorn  # noqa: F401
 
         from tesuji.serve.local import is_local
-        from tesuji.serve.model.app import Offer, make_app
+        from tesuji.serve.model.app import Offer
     except ModuleNotFoundError as error:
         hint = "pip install 'tesuji[web]'"
         raise ComputeError(f"serving needs {error.name}, which is not here", hint=hint) from None
     trained = open_run(folder)
     key = os.environ.get(KEY) or (None if is_local(host) else secrets.token_urlsafe(24))
-    with Bar() as bar:
-        player = trained.player(temperature, bar)
-    warn(trained.beware)
-    made = int((Path(folder) / "manifest.json").stat().st_mtime)
-    offer = Offer(name or folder.resolve().name, player, trained.game, made)
-    _tell(listener, offer.name, key)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            make_app(offer, host=host, key=key), log_level="warning", timeout_graceful_shutdown=5
-        )
-    )
+    with ExitStack() as open_:
+        with Bar() as bar:
+            player = open_.enter_context(trained.playing(temperature, bar, engine=engine))
+        warn(trained.beware)
+        made = int((Path(folder) / "manifest.json").stat().st_mtime)
+        offer = Offer(name or folder.resolve().name, player, trained.game, made)
+        _tell(listener, offer.name, key)
+        _listen(offer, listener, host, key)
+    say("served; goodbye")
+
+
+def _listen(offer: "Offer", listener: socket.socket, host: str, key: str | None) -> None:
+    """Answer until Ctrl-C."""
+    import uvicorn
+
+    from tesuji.serve.model.app import make_app
+
+    app = make_app(offer, host=host, key=key)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
     with suppress(KeyboardInterrupt):  # raised again once all has been closed
         server.run(sockets=[listener])
-    say("served; goodbye")
 
 
 def _tell(listener: socket.socket, name: str, key: str | None) -> None:

@@ -33,6 +33,7 @@ from tesuji.learners.model.memory import telling_memory
 from tesuji.learners.pairs.accuracy import score_pairs
 from tesuji.learners.pairs.tokens import tokenize_pairs
 from tesuji.players.poker.read_reply import read_decision
+from tesuji.players.sampling.base import Sampler
 from tesuji.recipe.schema.sections import PromptSection, SamplingSection
 
 DECISION = "decision"
@@ -54,16 +55,18 @@ def evaluate_rows(
     seed: int,
     progress: Progress = SILENT,
     sharing: shares.Share = shares.all_here,
+    replier: Sampler | None = None,
 ) -> RowsScore:
     """Read every held-out row and pair, reply to `limit` prompts, and add up what comes of it.
 
     `training_labels` counts the decisions taught (`decision_labels`), for the baseline beside the
     model's. Prompt and reply together take at most `max_length` tokens (a pair's `pair_length`,
     where that is another), and what the model can hold. `sampling.legal_only` is not followed:
-    replies are free. `sharing` says who replies to what (`share_replies`). Raises EngineError.
+    replies are free, and sampled by `replier` where it is given; all else is computed in this
+    process. `sharing` says who replies to what (`share_replies`). Raises EngineError.
     """
     started = time.monotonic()
-    reader = reader_of(policy, prompt, sampling.batch_size, max_length)
+    reader = reader_of(policy, prompt, sampling.batch_size, max_length, replier)
     good = [row for row in examples if not _lost(row)]
     figures = _read_rows(reader, good, progress)
     figures |= _read_pairs(reader, pairs, prompt, pair_length or max_length, progress)
@@ -88,9 +91,10 @@ def share_replies(
     max_length: int,
     limit: int,
     seed: int,
+    replier: Sampler | None = None,
 ) -> None:
     """This process's share of the replies, where another one evaluates the rows."""
-    reader = reader_of(policy, prompt, sampling.batch_size, max_length)
+    reader = reader_of(policy, prompt, sampling.batch_size, max_length, replier)
     good = [row for row in examples if not _lost(row)]
     answer(reader, held_out_prompts(good, limit, seed), sampling, seed, SILENT, sharing)
 

@@ -9,19 +9,23 @@ from tesuji.learners.model.load import Policy
 from tesuji.learners.model.memory import telling_memory
 from tesuji.learners.sft.tokens import cut_prompt
 from tesuji.players.prompting.chat_template import render_prompt
+from tesuji.players.sampling.base import Sampler
 from tesuji.players.sampling.local import LocalSampler
 from tesuji.recipe.schema.sections import PromptSection, SamplingSection
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A model that reads rows: `longest` tokens in all, `longest_prompt` of them the prompt."""
+    """A model that reads rows: `longest` tokens in all, `longest_prompt` of them the prompt.
+    `sampler`, in this process, scores replies that are given; it samples the model's own, too,
+    unless there is a `replier`."""
 
     sampler: LocalSampler
     tokenizer: Any
     longest: int
     longest_prompt: int
     enable_thinking: bool = False
+    replier: Sampler | None = None
 
     def prompt(self, messages: Sequence[Message], reply: int) -> tuple[Sequence[int], bool] | None:
         """The prompt's ids, and whether its beginning was cut so that `reply` tokens fit behind
@@ -47,17 +51,18 @@ class Reader:
     ) -> Iterator[dict[int, Sampled]]:
         """One free reply a prompt, by its place, batch after batch of prompts of like length; each
         has a random stream of its own, whatever it is batched with. Raises EngineError."""
+        sampler = self.replier or self.sampler
         places = sorted(prompts, key=lambda place: len(prompts[place]))
         for start in range(0, len(places), sampling.batch_size):
             chunk = places[start : start + sampling.batch_size]
             with telling_memory(doing):
-                replies = self.sampler.sample(
+                replies = sampler.sample(
                     [prompts[place] for place in chunk],
                     temperature=sampling.temperature,
                     top_p=sampling.top_p,
                     max_new_tokens=self._new_tokens(sampling),
                     seeds=[seed_of(place) for place in chunk],
-                    stop_ids=self.sampler.stop_ids,
+                    stop_ids=sampler.stop_ids,
                 )
             yield dict(zip(chunk, replies, strict=True))
 
@@ -66,10 +71,16 @@ class Reader:
 
 
 def reader_of(
-    policy: Policy, prompt: PromptSection, batch_size: int, max_length: int = 1 << 20
+    policy: Policy,
+    prompt: PromptSection,
+    batch_size: int,
+    max_length: int = 1 << 20,
+    replier: Sampler | None = None,
 ) -> Reader:
-    """The model as it reads with this recipe: at most `max_length` tokens, and what it can hold."""
+    """The model as it reads with this recipe: at most `max_length` tokens, and what it can hold.
+    It replies in this process unless a `replier` is given."""
     sampler = LocalSampler(policy.model, policy.tokenizer, batch_size=batch_size)
     longest = min(max_length, sampler.longest or max_length)
     longest_prompt = min(longest, prompt.max_length or longest)
-    return Reader(sampler, policy.tokenizer, longest, longest_prompt, prompt.enable_thinking)
+    thinking = prompt.enable_thinking
+    return Reader(sampler, policy.tokenizer, longest, longest_prompt, thinking, replier)

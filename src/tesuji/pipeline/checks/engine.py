@@ -8,7 +8,6 @@ from tesuji.learners.model.load import device_of
 from tesuji.players.endpoint.address import wrong_address
 from tesuji.players.vllm.start import check_head_size, check_installed
 from tesuji.recipe.schema.recipe import Recipe
-from tesuji.recipe.schema.rl import RLStage
 
 
 def check_engine(recipe: Recipe, facts: ModelFacts | None) -> None:
@@ -17,19 +16,13 @@ def check_engine(recipe: Recipe, facts: ModelFacts | None) -> None:
     sampling = recipe.sampling
     if sampling.engine == "local":
         return
-    if not any(isinstance(stage, RLStage) for stage in recipe.stages.values()):
-        raise RecipeError(
-            "an engine samples in reinforcement learning, and no stage of the recipe is that",
-            where="sampling.engine",
-            hint="leave it out: evaluations sample in this process",
-        )
     if importlib.util.find_spec("httpx") is None:
         raise EngineError(
             "httpx is not installed", where="sampling.engine", hint="pip install httpx"
         )
     if recipe.model.load_in_4bit:
         raise RecipeError(
-            "vLLM would sample from the whole weights, and 4-bit ones learn",
+            "vLLM would sample from the whole weights, and the model here has 4-bit ones",
             where="model.load_in_4bit",
             hint="leave it out, or the engine",
         )

@@ -1,5 +1,6 @@
 """The step that evaluates a model: matches, positions, and held-out rows where there are any."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,9 +17,10 @@ from tesuji.games.base import Game
 from tesuji.learners.distributed import is_main, shared_out
 from tesuji.learners.model.load import Policy, load_policy
 from tesuji.learners.model.rules import UNLIMITED
-from tesuji.pipeline.step_context import model_player, say_how_run
+from tesuji.pipeline.step_context import model_player, sampler_of, say_how_run
 from tesuji.pipeline.steps.data import held_out_of
 from tesuji.pipeline.steps.positions import questions_for
+from tesuji.players.sampling.base import Sampler
 from tesuji.recipe.schema.data import LogsStage
 from tesuji.recipe.schema.pairs import DpoStage
 from tesuji.recipe.schema.recipe import EvaluationSection, Recipe
@@ -44,39 +46,44 @@ def run_evaluation(
     """Evaluate the model in `source`, called `label`, and write what comes of it into `out`; of the
     held-out rows in the folder `data`, `limit` are replied to (0: they are not read at all).
 
-    Of several processes each plays and asks its share; the main one does the rest, and writes.
+    It replies through the recipe's engine. Of several processes each plays and asks its share; the
+    main one does the rest, and writes.
     """
     policy = load_policy(recipe.model, source)
     say_how_run(policy, progress)
-    player = model_player(policy, recipe, label, section.temperature)
     judged = judged_game(game, section)
-    look = partial(
-        evaluate,
-        Subject(label, _place(source, run), player),
-        section,
-        game=judged,
-        prompt=recipe.prompt,
-        questions=questions_for(section, judged, data, recipe.seed),
-        seed=recipe.seed,
-        progress=progress,
-        share=shared_out,
-    )
-    if not is_main():
-        result = look(leads=False)
+    with sampler_of(policy, recipe, out, progress) as sampler:
+        player = model_player(policy, recipe, label, section.temperature, sampler)
+        look = partial(
+            evaluate,
+            Subject(label, _place(source, run), player),
+            section,
+            game=judged,
+            prompt=recipe.prompt,
+            questions=questions_for(section, judged, data, recipe.seed),
+            seed=recipe.seed,
+            progress=progress,
+            share=shared_out,
+        )
+        result = _recorded(look, judged, out) if is_main() else look(leads=False)
         if data is not None and limit:
-            _rows(section, recipe, policy, data, limit, progress)
-        return result
+            rows = _rows(section, recipe, policy, data, limit, progress, sampler)
+            result = replace(result, rows=rows)
+    if is_main():
+        save_evaluation(out / "evaluation.json", result)
+    return result
+
+
+def _recorded(look: Callable[..., Evaluation], judged: Game, out: Path) -> Evaluation:
+    """The result of the look, with its episodes in `out`; a half-done evaluation starts over."""
     episodes = out / "episodes.jsonl"
-    episodes.unlink(missing_ok=True)  # a half-done evaluation starts over
+    episodes.unlink(missing_ok=True)
     with EpisodeWriter(episodes) as writer:
         result = look(record=writer.write)
     if judged.info.family == "poker":  # pokerkit takes a second to import
         from tesuji.logs.poker.phh_writer import HANDS, save_hands
 
         save_hands(out / HANDS, judged, read_episodes(episodes))
-    if data is not None and limit:
-        result = replace(result, rows=_rows(section, recipe, policy, data, limit, progress))
-    save_evaluation(out / "evaluation.json", result)
     return result
 
 
@@ -94,6 +101,7 @@ def _rows(
     data: Path,
     limit: int,
     progress: Progress,
+    sampler: Sampler,
 ) -> RowsScore | None:
     """What the model makes of the held-out rows; None where there are none, and in another process
     than the main one, which replies to its share of them."""
@@ -107,6 +115,7 @@ def _rows(
         "max_length": _longest(recipe) or LONGEST,
         "limit": limit,
         "seed": recipe.seed,
+        "replier": sampler if recipe.sampling.engine != "local" else None,
     }
     if not is_main():
         share_replies(policy, shared_out, **replying)

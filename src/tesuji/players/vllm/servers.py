@@ -1,7 +1,7 @@
 """Several vLLM servers with the same weights: each request goes to one that is well.
 
 A server with three faults in a row is asked no more until weights are handed out again; one that
-answers with other weights is dropped at once. When none is left, one EngineError ends the run.
+answers with other weights is dropped at once. When none is left, one EndpointError ends the run.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tesuji.core.errors import EngineError
+from tesuji.core.errors import EndpointError
 from tesuji.players.endpoint.transport import wait_for
 from tesuji.players.vllm.server import Server, ServerFault, WrongModel
 
@@ -43,21 +43,27 @@ class Version:
 
 
 class Servers:
-    """`most` is how many requests may be under way at once; `log_file` is named in errors."""
+    """`most` is how many requests may be under way at once; `log_file` and `hint`, what to do next,
+    stand in errors."""
 
     def __init__(
-        self, urls: Sequence[str], timeout_s: float, most: int, log_file: str = ""
+        self,
+        urls: Sequence[str],
+        timeout_s: float,
+        most: int,
+        log_file: str = "",
+        hint: str = GOES_ON,
     ) -> None:
         self.all = [Server(url, timeout_s) for url in urls]
         self.lost: dict[str, str] = {}
         self.places = asyncio.Semaphore(most)
-        self.log_file = log_file
+        self.log_file, self.hint = log_file, hint
 
     async def generate(
         self, body: Mapping[str, Any], version: Version, read: Callable[[Any], T]
     ) -> T:
         """What `read` makes of the first answer that is one. `read` raises LookupError, TypeError
-        or ValueError for what is none. Raises EngineError when no server gives one."""
+        or ValueError for what is none. Raises EndpointError when no server gives one."""
         problem = ""
         for attempt in range(TRIES):
             if attempt:
@@ -87,7 +93,8 @@ class Servers:
 
     def everywhere(self, work: Callable[[Server], Awaitable[None]]) -> None:
         """Do it on every server, on those that were lost too; where it fails the server is left
-        out until the next time. Raises EngineError where it fails on all, or is refused."""
+        out until the next time. Raises EndpointError where it fails on all, EngineError where it is
+        refused."""
         wait_for(self._everywhere(work))
 
     async def _everywhere(self, work: Callable[[Server], Awaitable[None]]) -> None:
@@ -135,10 +142,10 @@ class Servers:
             log.warning("vLLM server %s is left out: %s", server.url, why)
             self.lost[server.url] = why
 
-    def _nobody(self, problem: str) -> EngineError:
+    def _nobody(self, problem: str) -> EndpointError:
         see = f"see {self.log_file}; " if self.log_file else ""
-        return EngineError(
-            f"no vLLM server answers: {problem}", where="sampling.engine", hint=f"{see}{GOES_ON}"
+        return EndpointError(
+            f"no vLLM server answers: {problem}", where="sampling.engine", hint=f"{see}{self.hint}"
         )
 
 

@@ -207,8 +207,8 @@ class SamplingSection(Section):
     batch_size: int = Field(256, ge=1, le=1_000_000)
     """Most prompts in one forward pass; of an engine: most requests under way at once."""
     engine: Literal["local", "vllm"] = "local"
-    """Who samples the policy's replies in reinforcement learning: the model in this process, or
-    vLLM servers, which get its weights before every rollout. Evaluations sample here."""
+    """Who samples the model's replies in reinforcement learning and in evaluations: the model in
+    this process, or vLLM servers, which get its weights before every rollout and evaluation."""
     url: Annotated[list[Text], Different] = []
     """Addresses of vLLM servers that run already, such as `http://127.0.0.1:8001`; none: Tesuji
     starts one on this machine, and stops it."""

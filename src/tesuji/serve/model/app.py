@@ -21,7 +21,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
-from tesuji.core.errors import TesujiError
+from tesuji.core.errors import EndpointError, TesujiError
 from tesuji.core.redact import redact
 from tesuji.core.types import Sampled
 from tesuji.games.base import Game
@@ -62,6 +62,7 @@ def make_app(offer: Offer, *, host: str = "127.0.0.1", key: str | None = None) -
     app.exception_handler(RequestValidationError)(_not_valid)
     app.exception_handler(HTTPException)(_refused)
     app.exception_handler(TesujiError)(_not_possible)
+    app.exception_handler(EndpointError)(_gone)
     app.exception_handler(Busy)(_busy)
     routes = Routes(offer, engine)
     for front in ("", "/openapi"):
@@ -290,6 +291,11 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _not_possible(request: Request, error: Exception) -> Response:
     code = "context_length_exceeded" if "exceed the model's" in str(error) else None
     return JSONResponse(problem(redact(str(error)), WRONG, code), 400)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """No vLLM server answers: not the fault of who asks."""
+    return JSONResponse(problem(redact(str(error)), "server_error"), 503)
 
 
 async def _busy(request: Request, error: Exception) -> Response:

@@ -2,8 +2,9 @@
 has left costs nothing more.
 
 One thread has the model. It takes the oldest request and all that wait with the same temperature
-and top_p, and decodes them as one batch; those that come in between are the next batch. A reply
-depends on its own prompt and seed only, so it is the same whoever else asks.
+and top_p (of a sampler elsewhere: with the same length, too), and decodes them as one batch; those
+that come in between are the next batch. A reply depends on its own prompt and seed only, so it is
+the same whoever else asks.
 """
 
 import asyncio
@@ -127,16 +128,16 @@ class Engine:
             while not self._waiting and not self._closing:
                 self._there.wait()
             waiting = [ticket for ticket in self._waiting if not ticket.cancelled]
-            key = _key(waiting[0]) if waiting else None
-            batch = [ticket for ticket in waiting if _key(ticket) == key]
-            self._waiting = deque(ticket for ticket in waiting if _key(ticket) != key)
+            key = self._key(waiting[0]) if waiting else None
+            batch = [ticket for ticket in waiting if self._key(ticket) == key]
+            self._waiting = deque(ticket for ticket in waiting if self._key(ticket) != key)
             over = self._closing
         if batch or over:
             return batch
         return self._next_batch()
 
     def _answer(self, batch: list[Ticket]) -> None:
-        temperature, top_p = _key(batch[0])
+        temperature, top_p = batch[0].ask.temperature, batch[0].ask.top_p
         if isinstance(self.sampler, LocalSampler):
             rows = [LiveRow(ticket, self.sampler.stop_ids) for ticket in batch]
             try:
@@ -157,17 +158,18 @@ class Engine:
             [ask.prompt for ask in asks],
             temperature=temperature,
             top_p=top_p,
-            max_new_tokens=max(ask.max_new_tokens for ask in asks),
+            max_new_tokens=asks[0].max_new_tokens,
             seeds=[ask.seed for ask in asks],
             stop_ids=self.sampler.stop_ids,
             choices=[ask.choices for ask in asks] if any(ask.choices for ask in asks) else None,
         )
 
+    def _key(self, ticket: Ticket) -> tuple[float, float, int]:
+        """Tickets of one key may be one batch."""
+        ask, here = ticket.ask, isinstance(self.sampler, LocalSampler)
+        return ask.temperature, ask.top_p, 0 if here else ask.max_new_tokens
+
     @staticmethod
     def _fail(batch: list[Ticket], error: Exception) -> None:
         for ticket in batch:
             ticket.tell(error)
-
-
-def _key(ticket: Ticket) -> tuple[float, float]:
-    return ticket.ask.temperature, ticket.ask.top_p

@@ -1,4 +1,5 @@
-"""vLLM servers with the policy's weights: before every rollout they get them, in files.
+"""vLLM servers with the policy's weights: before every rollout they get them, in files; for an
+evaluation, whose policy stays as it is, they are started on them, or get what they have not.
 
 An adapter is loaded under a name of its own for each version, and the one before unloaded; whole
 weights are read again in place, and what was cached of the old is forgotten. Afterwards each server
@@ -26,8 +27,8 @@ from tesuji.players.sampling.modes import evaluating
 from tesuji.players.vllm.generate import MOST_IDS, next_token_body, next_token_logprobs
 from tesuji.players.vllm.sampler import VllmSampler
 from tesuji.players.vllm.server import Server, WrongModel
-from tesuji.players.vllm.servers import GENERATE, Servers, Version
-from tesuji.players.vllm.start import started
+from tesuji.players.vllm.servers import GENERATE, GOES_ON, Servers, Version
+from tesuji.players.vllm.start import check_head_size, started
 from tesuji.recipe.schema.recipe import Recipe
 
 FAR = {torch.float32: 2e-3}  # nats between a server's log-prob and the policy's own
@@ -36,10 +37,12 @@ PROBE = 12  # tokens that are read
 
 
 class VllmPolicy:
-    """The servers of one stage. They are started with the first `sync`, and ended by `close`."""
+    """The servers of one stage. They are started with the first `sync`, or with `settle`, and ended
+    by `close`. `hint` is what people are told to do where no server is left."""
 
-    def __init__(self, policy: Policy, recipe: Recipe, out: Path) -> None:
+    def __init__(self, policy: Policy, recipe: Recipe, out: Path, hint: str = GOES_ON) -> None:
         self.policy, self.recipe, self.section = policy, recipe, recipe.sampling
+        self.hint = hint
         self.folder = out / "vllm"
         self.run = f"tesuji-{uuid.uuid4().hex[:8]}"  # others may use the same servers
         self.adapter = hasattr(policy.model, "peft_config")
@@ -50,7 +53,14 @@ class VllmPolicy:
     def sync(self, number: int) -> None:
         """Have all servers sample with the policy as it is now, version `number`. Every process
         calls this; the main one does it. Raises EngineError."""
-        urls, version = on_main(self._sync)(number)
+        self._take(*on_main(self._sync)(number))
+
+    def settle(self) -> None:
+        """Have all servers sample with a policy that stays as it is: whole weights are brought only
+        to a server that has others. Every process calls this. Raises EngineError."""
+        self._take(*on_main(self._settle)())
+
+    def _take(self, urls: list[str], version: Version) -> None:
         if self.servers is None:
             self.servers = self._talk_to(urls)
         if not is_main():
@@ -90,17 +100,37 @@ class VllmPolicy:
         version = Version(number, adapter=name) if self.adapter else Version(number, weights=name)
         files = self.folder / name
         self._write(files)
-        if self.servers is None:
-            base = base_of(self.policy.source, self.recipe.model.base)
-            model = resolved(base or self.policy.source) if self.adapter else str(files)
-            urls = self.section.url or [self._open.enter_context(self._start(model))]
-            self.servers = self._talk_to(urls)
-        probe = Probe(self.policy, self.recipe.sampling.temperature)
-        self.servers.everywhere(self._handing(files, version, probe))
+        base = base_of(self.policy.source, self.recipe.model.base)
+        model = resolved(base or self.policy.source) if self.adapter else str(files)
+        servers = self._reached(model)
+        servers.everywhere(self._handing(files, version, self._probe()))
         for old in self.folder.glob(f"{self.run}-*"):
             if old != files:
                 discard(old)
-        return self.servers.urls, version
+        return servers.urls, version
+
+    def _settle(self) -> tuple[list[str], Version]:
+        if self.adapter:
+            return self._sync(0)
+        files = self.folder / f"{self.run}-v0"
+        version, probe = Version(0, weights=files.name), self._probe()
+        servers = self._reached(resolved(self.policy.source))
+        right: set[str] = set()
+        servers.everywhere(_naming(version, probe, right))
+        if right < {server.url for server in servers.all}:
+            self._write(files)
+            servers.everywhere(_but(right, self._handing(files, version, probe)))
+        return servers.urls, version
+
+    def _reached(self, model: str) -> Servers:
+        """The servers; one of `model` is started where none are named."""
+        if self.servers is None:
+            urls = self.section.url or [self._open.enter_context(self._start(model))]
+            self.servers = self._talk_to(urls)
+        return self.servers
+
+    def _probe(self) -> "Probe":
+        return Probe(self.policy, self.recipe.sampling.temperature or 1.0)
 
     def _handing(
         self, files: Path, version: Version, probe: "Probe"
@@ -125,7 +155,7 @@ class VllmPolicy:
     def _talk_to(self, urls: list[str]) -> Servers:
         section = self.section
         log = str(self._log) if self._started else ""
-        return Servers(urls, section.timeout_s, section.batch_size, log)
+        return Servers(urls, section.timeout_s, section.batch_size, log, self.hint)
 
     @property
     def _log(self) -> Path:
@@ -144,6 +174,7 @@ class VllmPolicy:
 
     def _start(self, source: str) -> contextlib.AbstractContextManager[str]:
         model = self.policy.model
+        check_head_size(model.config.get_text_config(), model.device.type)
         ranks = [int(one.r) for one in getattr(model, "peft_config", {}).values()]
         return started(
             self.section,
@@ -187,6 +218,34 @@ class Probe:
             )
 
 
+Work = Callable[[Server], Awaitable[None]]
+
+
+def _naming(version: Version, probe: Probe, right: set[str]) -> Work:
+    """A server that has the policy's weights already calls them `version`, and is put down among
+    the `right` ones."""
+
+    async def name(server: Server) -> None:
+        await server.meet()
+        with contextlib.suppress(WrongModel):
+            await probe.ask(server, Version(version.number))
+            await _name_weights(server, version.weights)
+            await probe.ask(server, version)
+            right.add(server.url)
+
+    return name
+
+
+def _but(right: set[str], work: Work) -> Work:
+    """The work, on all other servers."""
+
+    async def do(server: Server) -> None:
+        if server.url not in right:
+            await work(server)
+
+    return do
+
+
 async def _load_adapter(server: Server, name: str, files: Path) -> None:
     body = {"lora_name": name, "lora_path": str(files.resolve())}
     await server.post("/v1/load_lora_adapter", body)
@@ -205,9 +264,13 @@ async def _load_whole(server: Server, name: str, files: Path) -> None:
     try:
         await server.post("/collective_rpc", reload)
         await server.post("/reset_prefix_cache")
-        await server.post("/update_weight_version", {"new_version": name})
+        await _name_weights(server, name)
     finally:
         await server.post("/resume")
+
+
+async def _name_weights(server: Server, name: str) -> None:
+    await server.post("/update_weight_version", {"new_version": name})
 
 
 def _untie(model: Any, files: Path) -> None:
@@ -219,6 +282,8 @@ def _untie(model: Any, files: Path) -> None:
     write_json(files / "config.json", {**config, "tie_word_embeddings": False})
 
 
-def vllm_policy(policy: Policy, recipe: Recipe, out: Path) -> VllmPolicy | None:
+def vllm_policy(
+    policy: Policy, recipe: Recipe, out: Path, hint: str = GOES_ON
+) -> VllmPolicy | None:
     """The servers that the recipe names; None where the model in this process samples."""
-    return VllmPolicy(policy, recipe, out) if recipe.sampling.engine == "vllm" else None
+    return VllmPolicy(policy, recipe, out, hint) if recipe.sampling.engine == "vllm" else None
