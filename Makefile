@@ -33,9 +33,9 @@ test: $(STAMP) ## all tests (meant to take under 12 minutes on 2 cores)
 test-machines: $(STAMP) ## jobs on stand-ins of Modal, RunPod and ssh, killed at many moments (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m machines --durations=10 tests/compute
 
-test-engines: $(STAMP) .venv-vllm/.installed ## the tests that need DeepSpeed, Ray or a vLLM server, which this installs
+test-engines: $(STAMP) .venv-vllm/.installed ## the tests that need DeepSpeed, Ray, vLLM, OpenEnv or verifiers, which this installs
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[deepspeed,ray]'
-	@echo "Real DeepSpeed, FSDP2, Ray and vLLM on this machine's CPUs: some 20 minutes on 2 free cores."
+	@echo "Real DeepSpeed, FSDP2, Ray, vLLM, OpenEnv and verifiers on this machine's CPUs: some 20 minutes on 2 free cores."
 	@echo "Never here: CUDA, NCCL, several machines. What is skipped is said at the end, with its reason."
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m engines -rs --durations=10 tests/engines
 

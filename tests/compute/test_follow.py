@@ -124,7 +124,7 @@ def test_left_alone_it_goes_on_and_is_followed_again(made, machine, monkeypatch)
     assert machine.leftovers() == []
 
 
-def _interrupted(*ignored) -> None:
+def _interrupted(*ignored, **more) -> None:
     raise KeyboardInterrupt
 
 

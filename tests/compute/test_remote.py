@@ -111,6 +111,19 @@ def test_killed_it_leaves_no_second_run_and_goes_on(packed) -> None:
     assert said.count("model   tiny") == 2 and "another process" not in said
 
 
+def test_a_run_that_is_killed_is_told_as_such(packed, monkeypatch) -> None:
+    package, begin = packed(steps=LONG), remote._start
+
+    def killed(*arguments):
+        child = begin(*arguments)
+        child.kill()
+        return child
+
+    monkeypatch.setattr(remote, "_start", killed)
+    ended = run_order(package)
+    assert ended["phase"] == "failed" and "no memory left" in ended["message"]
+
+
 @pytest.mark.parametrize("moment", ["before it begins", "while it loads"])
 def test_a_stop_in_the_first_moments_is_one(packed, monkeypatch, moment: str) -> None:
     """A signal and a file `stop`, both, as by ssh; before the run itself listens."""

@@ -6,8 +6,8 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from openenv_python import openenv_python
 from places import ROOT
+from python_beside import openenv_python
 from served import served
 
 from tesuji.games.catalogue import load_game

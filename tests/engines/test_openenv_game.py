@@ -7,8 +7,8 @@ import time
 
 import httpx
 import pytest
-from openenv_python import openenv_python
 from places import ROOT
+from python_beside import openenv_python
 
 from tesuji.core.errors import EngineError, GameError
 from tesuji.core.types import Ending, Move, Task

@@ -36,6 +36,16 @@ def test_equals_are_rated_alike_and_less_surely_after_few_matches() -> None:
     assert abs(many.rungs[0].rating - many.rungs[1].rating) < 1
 
 
+def test_alpha_rank_sees_a_circle_that_ratings_cannot() -> None:
+    circle = [("a", "b", 1.0), ("b", "c", 1.0), ("a", "c", 0.0)] * 50
+    shares = {rung.name: rung.alpha_rank for rung in rated(["a", "b", "c"], circle, seed=1).rungs}
+    assert all(abs(share - 1 / 3) < 0.01 for share in shares.values())
+    best = rated(["a", "b", "c"], [("a", "b", 1.0), ("a", "c", 1.0), ("b", "c", 1.0)] * 50, seed=1)
+    assert best.rungs[0].name == "a" and best.rungs[0].alpha_rank > 0.95
+    unsure = rated(["a", "b"], [("a", "b", 1.0), ("a", "b", 0.0)], seed=1).rungs[0]
+    assert unsure.alpha_interval.low < 0.1 and unsure.alpha_interval.high > 0.9
+
+
 def test_games_for_one_seat_have_no_ladder() -> None:
     players = {"a": RandomPlayer(), "b": RandomPlayer()}
     with pytest.raises(GameError, match="catch has one seat, so that nobody meets on a ladder"):

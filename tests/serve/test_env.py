@@ -14,6 +14,7 @@ from tesuji.games.catalogue import load_game
 from tesuji.players.base import OneByOne, Reply
 from tesuji.players.basic.random import RandomPlayer
 from tesuji.serve.env.app import make_app
+from tesuji.serve.env.messages import ResetArguments
 from tesuji.serve.env.offer import Offer
 
 KEY = "a-key-of-this-test"
@@ -223,6 +224,7 @@ def test_whoever_asks_reads_no_files_and_spends_no_money(url, tmp_path) -> None:
             {"opponent": "openai:model=m"},
             {"opponent": "tesuji:openai:model=m"},
             {"game": "openenv:http://127.0.0.1:1"},
+            {"game": "verifiers:whatever"},
         ):
             assert one.error("reset", arguments) == "EXECUTION_ERROR", arguments
 
@@ -281,6 +283,15 @@ def test_with_a_key_requests_and_sockets_need_it() -> None:
             pass
         with Session(address, additional_headers=headers) as one:
             assert one.reset()
+
+
+def test_so_many_players_are_kept_and_no_more() -> None:
+    offer = Offer(load_game("tic_tac_toe"))
+    for number in range(1, 100):
+        offer.seating(ResetArguments(opponent=f"mcts:simulations={number}"))
+        usual = offer.seating(ResetArguments()).opponent
+    assert len(offer._players) == 64 and usual in offer._players.values()
+    assert offer.seating(ResetArguments()).opponent is usual
 
 
 def test_an_opponent_that_cannot_play_is_refused_at_the_start() -> None:

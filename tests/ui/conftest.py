@@ -14,6 +14,8 @@ from tesuji.serve.ui.house import House
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 
+PATIENCE = 60_000  # milliseconds: other tests run beside these
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
@@ -30,6 +32,7 @@ def browser() -> Iterator[Any]:
     if CHROMIUM is None and not os.environ.get("TESUJI_BROWSER"):
         pytest.skip("no chromium here; Debian's package `chromium` has it")
     sync_api = pytest.importorskip("playwright.sync_api")
+    sync_api.expect.set_options(timeout=PATIENCE)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
@@ -41,6 +44,7 @@ def looked_at(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     """A page of a browser, wide and light or narrow and dark, that may not log errors."""
     width, scheme = request.param
     page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    page.set_default_timeout(PATIENCE)
     page.problems = []
     page.on("console", lambda said: said.type == "error" and page.problems.append(said.text))
     page.on("pageerror", lambda error: page.problems.append(str(error)))

@@ -159,7 +159,12 @@ def test_what_the_model_holds_of_the_moves_adds_up(site: Site) -> None:
         settled(client, table)
         client.post(f"{table}/thinking", data={"on": "true"})
         part = settled(client, table)
+        assert "held: " not in part
+        client.post(f"{table}/move", data={"played": 0, "number": 4})
+        end = settled(client, table)
     shares = [float(share) for share in re.findall(r"<td[^>]*>([\d.]+) %</td>", part)]
     assert len(shares) == 9 and abs(sum(shares) - 100) < 1
     assert 0 < float(re.search(r"with probability ([\d.e-]+);", part)[1]) < 1
+    [held] = re.findall(r"held: ([^<]+)<", end)
+    assert len(re.findall(r"o\(\d,\d\) \d+%", held)) == 4
     assert part.count('class="chance"') == 9 and "the model " in part and ">best</td>" in part

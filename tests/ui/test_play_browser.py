@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tiny_models import tiny_policy
 from ui_site import Site, fits, open_site, serious_findings
+from ui_table import BREAKTHROUGH, make_tiny_run, press_on_the_board, settled, sit_down, then
 
 from tesuji.core.types import Message
 from tesuji.players.base import MoveRequest, OneByOne, Reply
@@ -17,85 +17,29 @@ HOSTILE = (
     "<img src=x onerror=alert(1)><script>alert(2)</script>\x1b[31m {{ 7*7 }} "
     "hf_abcdefghijklmnopqrst"
 )
-SETTLED = "#table[data-stage=waiting], #table[data-stage=over]"
-RECIPE = """name: made
-game: tic_tac_toe
-model: {base: tiny}
-stages:
-  sft: {}
-"""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """With a run that has a tiny model, not yet trained."""
+    """With runs of five games, and one whose model says anything."""
     house = House(tmp_path_factory.mktemp("runs"))
-    run = house.runs / "made"
-    policy = tiny_policy()
-    policy.model.save_pretrained(run / "base")
-    policy.tokenizer.save_pretrained(run / "base")
-    (run / "manifest.json").write_text("{}")
-    (run / "recipe.yaml").write_text(RECIPE)
+    make_tiny_run(house.runs / "made", "tic_tac_toe", legal=False)
+    for game in ("tic_tac_toe", "connect_four", "kuhn_poker", "IteratedPrisonersDilemma-v0"):
+        make_tiny_run(house.runs / game, game, legal=True)
+    make_tiny_run(house.runs / "breakthrough", BREAKTHROUGH, legal=True)
     with open_site(house) as opened:
         yield opened
 
 
-def sit_down(page: Any, site: Site, game: str, *seats: str, run: str = "") -> None:
-    """Choose the game and who plays by the form."""
-    page.goto(f"{site.url}/play")
-    page.fill("#game", game) if game else page.select_option("#run", run)
-    page.get_by_role("button", name="Choose").click()
-    for place, seat in enumerate(seats):
-        page.fill(f"#other{place}", seat)
-    page.fill("#seed", "3")
-    page.get_by_role("button", name="Play", exact=True).click()
-    page.wait_for_url("**/play/*")
-
-
-def settled(page: Any) -> str:
-    """Wait for one's turn, or for the end."""
-    return page.wait_for_selector(SETTLED).get_attribute("data-stage")
-
-
-def then(page: Any, act: Any) -> None:
-    """Do it, and wait until the table has changed."""
-    version = page.get_attribute("#table", "data-version")
-    act()
-    page.wait_for_selector(f"#table:not([data-version='{version}'])")
-
-
-def press_on_the_board(page: Any, rng: random.Random) -> None:
-    """One move: a cell that is one, or the first cell that lights up others and one of those."""
-    direct = page.locator(".board button[name=number]")
-    if direct.count():
-        then(page, lambda: direct.nth(rng.randrange(direct.count())).click())
-        return
-    steps = page.locator(".board button[data-step]")
-    order = list(range(steps.count()))
-    rng.shuffle(order)
-    for place in order:
-        steps.nth(place).click()
-        targets = page.locator(".board button.to")
-        if targets.count():
-            then(page, targets.first.click)
-            return
-    raise AssertionError("nothing can be pressed")
-
-
 @pytest.mark.parametrize(
-    ("game", "options", "person"),
-    [("tic_tac_toe", "", 0), ("connect_four", "", 1), ("breakthrough", "rows=5,columns=4", 0)],
+    ("game", "person"), [("tic_tac_toe", 0), ("connect_four", 1), ("breakthrough", 0)]
 )
-def test_a_match_on_a_board(
-    site: Site, looked_at: Any, game: str, options: str, person: int
+def test_a_match_against_a_model_on_a_board(
+    site: Site, looked_at: Any, game: str, person: int
 ) -> None:
     page, rng = looked_at, random.Random(person)
-    page.goto(f"{site.url}/play?game={game}&options={options}")
-    page.select_option(f"#seat{person}", "person")
-    page.select_option(f"#seat{1 - person}", "random")
-    page.fill("#seed", "3")
-    page.get_by_role("button", name="Play", exact=True).click()
-    page.wait_for_url("**/play/*")
+    seats = ["person", f"run:{game}"]
+    sit_down(page, site, "", *(seats if person == 0 else seats[::-1]), run=game)
     while settled(page) == "waiting":
         press_on_the_board(page, rng)
     assert "Finished by the rules" in page.inner_text("#status")
@@ -103,9 +47,9 @@ def test_a_match_on_a_board(
     assert fits(page) and serious_findings(page) == []
 
 
-def test_a_match_of_cards(site: Site, looked_at: Any) -> None:
+def test_a_match_against_a_model_with_cards(site: Site, looked_at: Any) -> None:
     page = looked_at
-    sit_down(page, site, "kuhn_poker", "person", "random")
+    sit_down(page, site, "", "person", "run:kuhn_poker", run="kuhn_poker")
     assert settled(page) == "waiting"
     assert page.locator(".playing-card.back").count() == 1
     while settled(page) == "waiting":
@@ -114,14 +58,20 @@ def test_a_match_of_cards(site: Site, looked_at: Any) -> None:
     assert fits(page) and serious_findings(page) == []
 
 
-def test_a_match_in_words(site: Site, looked_at: Any) -> None:
+def test_a_match_against_a_model_in_words(site: Site, looked_at: Any) -> None:
     page = looked_at
-    sit_down(page, site, "GuessTheNumber-v0", "person")
-    guesses = iter(range(1, 21))
+    sit_down(
+        page,
+        site,
+        "",
+        "person",
+        "run:IteratedPrisonersDilemma-v0",
+        run="IteratedPrisonersDilemma-v0",
+    )
     while settled(page) == "waiting":
-        page.fill("#words", f"[{next(guesses)}]")
+        page.fill("#words", "Let us both say [cooperate]")
         then(page, lambda: page.click("#say button"))
-    assert page.locator(".chat li").count() > 2
+    assert page.locator(".chat li.speech").count() > 1
     assert fits(page) and serious_findings(page) == []
 
 
@@ -208,6 +158,7 @@ def test_the_form_at_both_widths(site: Site, looked_at: Any) -> None:
     looked_at.goto(f"{site.url}/play?run=made")
     assert fits(looked_at) and serious_findings(looked_at) == []
     assert looked_at.locator("#seat1").input_value() == "run:made"
+    assert "the run is not finished" in looked_at.inner_text("main")
 
 
 def test_thinking_is_drawn_when_asked_for(site: Site, looked_at: Any) -> None:

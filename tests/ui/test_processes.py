@@ -49,9 +49,7 @@ def test_a_number_that_now_is_another_process_is_not_ours(
     folder = house.runs / "old"
     folder.mkdir(parents=True)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        fields = Path(f"/proc/{other.pid}/stat").read_text().rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        right = {"pid": other.pid, "ticks": int(fields[19]), "boot": boot}
+        right = {"pid": other.pid, **birth(other.pid)}
         (folder / STARTED).write_text(json.dumps(right))
         assert doing(folder).ours == other.pid
         (folder / STARTED).write_text(json.dumps(right | change))
@@ -61,6 +59,45 @@ def test_a_number_that_now_is_another_process_is_not_ours(
         (folder / STARTED).write_text(json.dumps(right))
         other.communicate(b"\n")
     assert doing(folder).ours is None
+
+
+HOLDS = """
+import fcntl, signal, sys, time
+lock = open(sys.argv[1] + "/.lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("deaf", [False, True], ids=["hears-ctrl-c", "does-not"])
+def test_what_one_started_may_be_stopped_though_another_holds_the_lock(
+    house: House, deaf: bool
+) -> None:
+    folder = house.runs / "several"
+    folder.mkdir(parents=True)
+    ignore = "trap '' INT; " if deaf else ""  # as of what a shell starts in the background
+    held = f"{ignore}{sys.executable} -c '{HOLDS}' {folder}; true"
+    with subprocess.Popen(
+        ["sh", "-c", held],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as launcher:
+        assert launcher.stdout is not None and launcher.stdout.readline() == b"held\n"
+        (folder / STARTED).write_text(json.dumps({"pid": launcher.pid, **birth(launcher.pid)}))
+        now = doing(folder)
+        assert now.ours == launcher.pid != now.holder and now.may_stop
+        stop(folder)
+        launcher.wait(20)
+    assert at_work([folder]) == {} and not doing(folder).anybody
+
+
+def birth(pid: int) -> dict[str, object]:
+    """What the kernel says of when a process began."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return {"ticks": int(fields[19]), "boot": boot}
 
 
 def test_what_is_no_recipe_starts_nothing(house: House, tmp_path: Path) -> None:

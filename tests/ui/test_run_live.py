@@ -116,12 +116,13 @@ def test_a_log_written_anew_is_drawn_anew(site: Site, run: Path) -> None:
 def test_streams_end_with_the_server(tmp_path: Path) -> None:
     run = make_runs(tmp_path / "runs", 1) / "run-000"
     ended: list[float] = []
+    begun = threading.Semaphore(0)
     before = threading.active_count()
 
     def listen(site: Site) -> None:
         with stream(site, "0:0") as events:
             for _ in events:
-                pass
+                begun.release()
         ended.append(time.monotonic())
 
     with RunFolder(run).locked():
@@ -129,12 +130,12 @@ def test_streams_end_with_the_server(tmp_path: Path) -> None:
             clients = [threading.Thread(target=listen, args=[site]) for _ in range(50)]
             for client in clients:
                 client.start()
-            time.sleep(2)
+            assert all(begun.acquire(timeout=60) for _ in clients)
             assert not ended
             left = time.monotonic()
         for client in clients:
             client.join(5)
-    assert len(ended) == 50 and max(ended) - left < 2
+    assert len(ended) == 50 and max(ended) - left < 3
     end = time.monotonic() + 10  # AnyIO's idle workers go by themselves with the loop
     while threading.active_count() > before and time.monotonic() < end:
         time.sleep(0.1)

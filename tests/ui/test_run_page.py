@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from many_runs import interrupt, make_runs
+from tiny_jobs import write_recipe
 from ui_site import Site, fits, open_site, serious_findings
 
 from tesuji.core.run_folder import RunFolder
@@ -141,6 +142,23 @@ def test_no_path_leads_out_of_a_run(site: Site, run: Path, kind: str, file: str)
     (run / "stages/02-sft/final/model.safetensors").write_bytes(b"a secret")
     answer = site.client().get(f"/runs/run-000/{kind}", params={"file": file})
     assert answer.status_code == 404 and "a secret" not in answer.text
+
+
+def test_links_in_the_place_of_files_lead_nowhere(site: Site, run: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("a secret")
+    for name in (LOG, "recipe.yaml", "report.html"):
+        (run / name).unlink()
+        (run / name).symlink_to(secret)
+    with site.client() as client:
+        page = client.get("/runs/run-000").text
+        assert "run-000" in page and "a secret" not in page
+        assert client.get("/runs/run-000/report.html").status_code == 404
+        (run / "recipe.yaml").unlink()
+        write_recipe(run, "run-000").rename(run / "recipe.yaml")
+        refused = client.post("/runs/run-000/resume")
+        assert refused.status_code == 400 and "cannot write" in refused.text
+    assert secret.read_text() == "a secret"
 
 
 @pytest.mark.parametrize("name", ["%2e%2e%2e", "..%2Fruns%2Frun-000", "none", "run-000%00"])

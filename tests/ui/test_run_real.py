@@ -29,6 +29,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
             os.killpg(pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("looked_at", [(1280, "light")], indirect=True, ids=["wide-light"])
 def test_curves_move_while_a_real_run_trains(site: Site, tmp_path: Path, looked_at: Any) -> None:
     from playwright.sync_api import expect
@@ -38,6 +39,7 @@ def test_curves_move_while_a_real_run_trains(site: Site, tmp_path: Path, looked_
     assert b"the-key-of-this-server" not in environment
     assert os.getsid(doing(folder).ours or 0) != os.getsid(0)
 
+    assert "It is starting" in site.client().get("/").text
     looked_at.goto(f"{site.url}/runs/small")  # it has no manifest yet
     state = looked_at.locator("#state .state").first
     expect(state).to_have_text("running", timeout=PATIENCE)

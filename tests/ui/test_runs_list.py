@@ -127,6 +127,19 @@ def test_figures_that_make_no_sense_break_no_page(few: Site, value: str) -> None
             assert client.get(page).status_code == 200, page
 
 
+def test_pipes_in_the_place_of_files_hold_nobody_up(few: Site) -> None:
+    run = few.house.runs / "run-001"
+    for name in ("recipe.yaml", "metrics.jsonl", "console.log", "report.html", ".started.json"):
+        (run / name).unlink(missing_ok=True)
+        os.mkfifo(run / name)
+    with RunFolder(run).locked(), few.client() as client:
+        client.timeout = httpx.Timeout(20)
+        for page in ("/", "/runs/run-001", "/runs/run-001/curves"):
+            assert client.get(page).status_code == 200, page
+        assert client.get("/runs/run-001/report.html").status_code == 404
+        assert client.get("/runs/run-001/text?file=console.log").status_code == 404
+
+
 def test_an_empty_folder_says_how_to_begin(site: Site) -> None:
     assert "tesuji run tictactoe/tiny" in site.client().get("/").text
 

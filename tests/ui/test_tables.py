@@ -292,3 +292,28 @@ def test_an_oracle_of_hidden_cards_says_what_the_seat_itself_can_know() -> None:
         table.close()
     assert max(found["0"]) < 0.01 and min(found["2"]) > 0.99
     assert all(max(chances) == min(chances) for chances in found.values())
+
+
+def test_players_that_think_for_long_do_not_keep_a_server_from_ending(tmp_path: Path) -> None:
+    """All tables are waited for together, and each thread ends once its player has answered."""
+    go_on = threading.Event()
+
+    class Thinks(OneByOne):
+        name = "thinks"
+
+        def reply(self, request: MoveRequest) -> Reply:
+            go_on.wait(60)
+            return Reply(move=request.legal[0])
+
+    tables = Tables(tmp_path / "episodes.jsonl")
+    threads = set(threading.enumerate())
+    for _ in range(4):
+        tables.open(game_of("tic_tac_toe", seat_of(Thinks()), PERSON))
+    began = time.monotonic()
+    tables.close()
+    assert time.monotonic() - began < 9
+    go_on.set()
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert not tables.file.exists()

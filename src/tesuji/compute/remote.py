@@ -200,6 +200,8 @@ def _ending(code: int, why: str) -> dict[str, Any]:
         return {"phase": "stopped", "exit_code": code, "message": words}
     phase = "done" if code == 0 else "failed"
     words = "" if code == 0 else f"`tesuji run` ended with code {code}; its log says why"
+    if code == -signal.SIGKILL:
+        words = "`tesuji run` was killed: mostly because the machine had no memory left"
     return {"phase": phase, "exit_code": code, "message": words}
 
 

@@ -90,9 +90,10 @@ def names_of(game: Game) -> Names | None:
     """What the moves of this game call the rows and columns of its grid, where it has one."""
     key = f"{game.name} {dict(game.options)!r}"
     if key not in _found:
-        _found[key] = None
+        names = None
         with suppress(TesujiError):  # a game that cannot be tried keeps its own words
-            _found[key] = _by_trying(game)
+            names = _by_trying(game)
+        _found[key] = names
     return _found[key]
 
 

@@ -32,7 +32,10 @@ FAMILIES = {
     "textarena": "tesuji.games.textarena.family",
 }
 # What names by address begin with → module with info(name), load(name, options); in no list.
-BY_ADDRESS = {"openenv": "tesuji.games.openenv.family"}
+BY_ADDRESS = {
+    "openenv": "tesuji.games.openenv.family",
+    "verifiers": "tesuji.games.openenv.verifiers.game",
+}
 PLUGINS = Plugins("tesuji.games", "game", GameError)
 
 

@@ -278,8 +278,10 @@ model:
 sampling: {{max_new_tokens: 4}}
 stages:
   grpo: {{max_steps: 1, batch_size: 4, num_generations: 4}}
-evaluation: {{episodes: 4, opponents: []}}
+evaluation: {{episodes: 4}}
 """
     (tmp_path / "far.yaml").write_text(recipe)
     assert main(["run", "far.yaml"]) == 0
-    assert (tmp_path / "runs" / "far" / "report.html").exists()
+    after = json.loads((tmp_path / "runs/far/stages/02-after/evaluation.json").read_text())
+    assert [score["games"] for score in after["matches"] + after["baseline"]] == [4, 4]
+    assert after["baseline"][0]["illegal"] == 0 < after["matches"][0]["illegal"]

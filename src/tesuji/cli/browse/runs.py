@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tesuji.cli.console import console, say
-from tesuji.core.errors import DataError, TesujiError
-from tesuji.core.run_folder import RunFolder
+from tesuji.core.errors import DataError
+from tesuji.core.run_folder import RunFolder, at_work
 
 REPORT = "report.html"
 app = typer.Typer()
@@ -30,31 +30,28 @@ def runs(
     table.add_column("run", no_wrap=True, overflow="fold")
     for name in ("updated", "stages", "seed", "report"):
         table.add_column(name)
-    for manifest in manifests:
-        table.add_row(*map(Text, _row(manifest.parent)))
+    folders = [manifest.parent for manifest in manifests]
+    busy = at_work(folders)
+    for run in folders:
+        table.add_row(*map(Text, _row(run, run in busy)))
     console.print(table)
     say(f"\nA run's report: {folder / 'RUN' / REPORT}", soft_wrap=True)
 
 
-def _row(run: Path) -> tuple[str, ...]:
+def _row(run: Path, busy: bool) -> tuple[str, ...]:
     try:
         manifest: dict[str, Any] = RunFolder(run).manifest()
     except DataError as error:
         return (run.name, "", error.what, "", "none")
-    done = _how_far(run, manifest["stages"])
+    done = _how_far(run, busy)
     report = REPORT if (run / REPORT).exists() else "none yet"
     when = str(manifest.get("updated", ""))[:16].replace("T", " ")
     return (run.name, when, done, str(manifest.get("seed", "")), report)
 
 
-def _how_far(run: Path, stages: dict[str, Any]) -> str:
+def _how_far(run: Path, busy: bool) -> str:
     """How many of the recipe's steps are done; of those begun, where the recipe cannot be read."""
-    from tesuji.pipeline.plan import outline
-    from tesuji.recipe.reading.load import load_recipe
+    from tesuji.pipeline.forecast.how_far import how_far
 
-    try:
-        names = [step.name for step in outline(load_recipe(run / "recipe.yaml"))]
-    except TesujiError:
-        names = list(stages)
-    done = sum(stages.get(name, {}).get("status") == "done" for name in names)
-    return f"{done} of {len(names)} done"
+    far = how_far(run, busy)
+    return f"{far.done} of {len(far.stages)} done" + (", running" if busy else "")

@@ -68,10 +68,13 @@ def ladder(
 
 
 def _table(result: "Ladder", game: str, episodes: int) -> Table:
-    table = Table(title=f"{game}: {episodes} matches a pair, OpenSkill rating (95%)")
+    title = f"{game}: {episodes} matches a pair, OpenSkill rating and alpha-rank in % (95%)"
+    from tesuji.report.words import interval
+
+    table = Table(title=title, padding=(0, 1, 0, 0), box=None, header_style="bold")
     table.add_column("", justify="right")
     table.add_column("player", overflow="fold")
-    for name in ("rating", "interval", "won", "drawn", "lost"):
+    for name in ("rating", "interval", "alpha-rank", "won", "drawn", "lost"):
         table.add_column(name, justify="right", no_wrap=True)
     for place, rung in enumerate(result.rungs, start=1):
         table.add_row(
@@ -79,6 +82,7 @@ def _table(result: "Ladder", game: str, episodes: int) -> Table:
             rung.name,
             f"{rung.rating:.1f}",
             f"{rung.interval.low:.1f} to {rung.interval.high:.1f}",
+            f"{100 * rung.alpha_rank:.0f} ({interval(rung.alpha_interval)})",
             *(f"{count:,}" for count in (rung.wins, rung.draws, rung.losses)),
         )
     return table

@@ -88,9 +88,10 @@ def _fixed(game: Game, read: Read, grid: Found) -> dict[int, Place]:
     same, and there are as many as cells; else {}."""
     key = f"{game.name} {dict(game.options)!r}"
     if key not in _FIXED:
-        _FIXED[key] = {}
+        found: dict[int, Place] = {}
         with suppress(TesujiError):
-            _FIXED[key] = _by_first_moves(game, read)
+            found = _by_first_moves(game, read)
+        _FIXED[key] = found  # at once, since others may look meanwhile
     rows, columns = grid.shape
     whole = len(set(_FIXED[key].values())) == rows * columns
     return _FIXED[key] if whole else {}

@@ -41,12 +41,12 @@ class OpenEnvGame(Game):
     @cached_property
     def ours(self) -> OpenEnvOptions:
         """The options that are ours."""
-        return split_options(self.name, self.options)[0]
+        return split_options(self.name, self.options, OpenEnvOptions)[0]
 
-    @cached_property
+    @property
     def arguments(self) -> dict[str, Any]:
         """The options that go to every reset."""
-        return split_options(self.name, self.options)[1]
+        return split_options(self.name, self.options, OpenEnvOptions)[1]
 
     @property
     def headers(self) -> dict[str, str]:
@@ -71,7 +71,7 @@ class OpenEnvGame(Game):
         return GameInfo(
             name=self.name,
             title=self.about.title,
-            family="openenv",
+            family=self.name.partition(":")[0],
             seats=(1, 1),
             information="imperfect",
             chance=True,

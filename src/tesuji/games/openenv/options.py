@@ -2,7 +2,7 @@
 reset."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field
 
@@ -28,9 +28,15 @@ class OpenEnvOptions(Options):
     """Environment variable with a key, which is sent as a bearer token; it may be empty."""
 
 
-def split_options(name: str, options: Mapping[str, Any]) -> tuple[OpenEnvOptions, dict[str, Any]]:
-    """(ours, arguments of a reset). Raises GameError for a value that cannot be."""
-    known = OpenEnvOptions.model_fields
+Ours = TypeVar("Ours", bound=OpenEnvOptions)
+
+
+def split_options(
+    name: str, options: Mapping[str, Any], kind: type[Ours]
+) -> tuple[Ours, dict[str, Any]]:
+    """(ours, which are of this kind, and all others). Raises GameError for a value that cannot
+    be."""
+    known = kind.model_fields
     ours = {key: value for key, value in options.items() if key in known}
     theirs = {key: value for key, value in options.items() if key not in known}
-    return read_options(OpenEnvOptions, name, ours), theirs
+    return read_options(kind, name, ours), theirs

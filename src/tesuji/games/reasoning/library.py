@@ -19,6 +19,7 @@ import copy
 import io
 import random
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -33,22 +34,26 @@ MISSING = "reasoning-gym is not installed"
 READS_FILES = ("arc_agi", "codeio", "figlet_font", "group_anagrams", "rush_hour", "word_ladder")
 COMPARED = ("game_of_life_halting",)  # tasks whose scorer is not to be asked
 
+_ALONE = threading.RLock()
+
 Item = Mapping[str, Any]  # question, answer (None where there is no key), metadata
 
 
 @contextlib.contextmanager
 def own_randomness(seed: int) -> Iterator[None]:
-    """Python's and NumPy's global generators, seeded for this block and then as they were."""
+    """Python's and NumPy's global generators, seeded for this block and then as they were; one
+    thread at a time."""
     import numpy as np
 
-    before, arrays = random.getstate(), np.random.get_state()
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    try:
-        yield
-    finally:
-        random.setstate(before)
-        np.random.set_state(arrays)
+    with _ALONE:
+        before, arrays = random.getstate(), np.random.get_state()
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            random.setstate(before)
+            np.random.set_state(arrays)
 
 
 def check_options(task: str, options: Mapping[str, Any]) -> None:

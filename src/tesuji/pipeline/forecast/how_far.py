@@ -92,8 +92,10 @@ def how_far(run: Path, at_work: bool) -> HowFar:
 
 def _recipe(run: Path) -> Recipe | None:
     """The resolved recipe of a run, which needs no includes and no places for errors."""
+    file = run / "recipe.yaml"
     with suppress(TesujiError, yaml.YAMLError, ValidationError, RecursionError):
-        return Recipe.model_validate(yaml.load(read_text(run / "recipe.yaml"), QUICK))
+        if file.is_file():  # of a pipe the end may never come
+            return Recipe.model_validate(yaml.load(read_text(file), QUICK))
     return None
 
 

@@ -44,7 +44,7 @@ class MetricReader:
         until = time.monotonic() + seconds
         with self._lock:
             try:
-                with self.path.open("rb") as file:
+                with _open(self.path) as file:
                     self._plan(file)
                     while self._left:
                         self._take(_piece(file, *self._left.pop()))
@@ -112,7 +112,7 @@ class Readers:
 def rows_since(path: Path, offset: int, most: int = LONGEST) -> tuple[list[Any], int]:
     """(the whole lines from a byte on, of at most so many bytes; where the next begins)."""
     try:
-        with path.open("rb") as file:
+        with _open(path) as file:
             file.seek(offset)
             text = file.read(most)
     except OSError:
@@ -130,6 +130,13 @@ def last_rows(path: Path, most: int = LONGEST) -> list[dict[str, Any]]:
     except OSError:
         return []
     return rows_since(path, max(0, size - most), most)[0]
+
+
+def _open(path: Path) -> IO[bytes]:
+    """A file to read. Raises OSError, also for a pipe, whose end may never come."""
+    if not path.is_file():
+        raise FileNotFoundError(2, "no file", str(path))
+    return path.open("rb")
 
 
 def _stat(file: IO[bytes]) -> tuple[int, int, int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tesuji.core.errors import GameError
 from tesuji.games.base import Game
-from tesuji.games.catalogue import load_game
+from tesuji.games.catalogue import BY_ADDRESS, load_game
 from tesuji.players.base import MoveRequest, Player, Reply
 from tesuji.players.registry import make_player, parse_player, players_of
 from tesuji.recipe.schema.sections import ENDPOINT
@@ -17,6 +17,7 @@ from tesuji.serve.env.bout import Seating
 from tesuji.serve.env.messages import ALL, LARGEST_SEED, ResetArguments
 
 WEAKEST = "random"
+MOST_PLAYERS = 64  # kept for later matches; a search player may hold a whole game's table
 
 
 class Shared(Player):
@@ -69,8 +70,8 @@ class Offer:
         if own:
             return load_game(self.game.name, {**self.game.options, **asked.options})
         name = str(asked.game)
-        if "://" in name:
-            raise GameError("games of other servers are not offered", where="game")
+        if name.partition(":")[0] in BY_ADDRESS:
+            raise GameError("games that others serve are not offered", where="game")
         return load_game(name, asked.options)
 
     def _opponent(self, game: Game, asked: str | None) -> Player:
@@ -88,9 +89,12 @@ class Offer:
     def _player(self, game: Game, words: str) -> Player:
         key = f"{game.name} {sorted(game.options.items())} {words}"
         with self._lock:
-            if key not in self._players:
-                self._players[key] = Shared(make_player(parse_player(words), game=game))
-            return self._players[key]
+            player = self._players.pop(key, None)
+            player = player or Shared(make_player(parse_player(words), game=game))
+            self._players[key] = player  # the last one: the first is the one longest unused
+            if len(self._players) > MOST_PLAYERS:
+                del self._players[next(iter(self._players))]
+            return player
 
 
 def _weakest(game: Game) -> str:

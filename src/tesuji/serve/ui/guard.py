@@ -1,13 +1,11 @@
 """Who may ask, and what a page may do: looked at before anything reads a request.
 
-- A page in somebody's browser can send requests to 127.0.0.1 under a name of its own: requests name
-  this server as it was told, and those that come from other pages are refused.
+- Requests name this server as they were told it and come from no other page (`serve/local.py`).
 - What changes anything is POST and carries the token that only pages of this server know.
 - For addresses beyond this machine every request needs the key: once in the address (`?key=`), from
   then on in a cookie.
 """
 
-import hmac
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlencode
 
@@ -15,7 +13,7 @@ from starlette.datastructures import URL, Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tesuji.serve.local import LARGEST, is_local
+from tesuji.serve.local import outsider, same
 from tesuji.serve.ui.house import House
 
 COOKIE = "tesuji_key"
@@ -56,25 +54,18 @@ class Guard:
 
     def _refused(self, scope: Scope) -> Response | None:
         headers, url = Headers(scope=scope), URL(scope=scope)
-        if is_local(self.house.host) and not is_local(url.hostname or ""):
-            return _no(403, f"this server is not called {url.hostname!r}")
-        origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2] != headers.get("host"):
-            return _no(403, "requests of other pages are not answered")
-        if not headers.get("content-length", "0").isdigit():
-            return _no(400, "the length of a request is a number")
-        if int(headers.get("content-length", "0")) > LARGEST:
-            return _no(413, f"a request has at most {LARGEST >> 20} MB")
+        if refused := outsider(scope, self.house.host):
+            return PlainTextResponse(refused[1], refused[0])
         return self._keyless(url, headers) or self._not_ours(scope, headers)
 
     def _keyless(self, url: URL, headers: Headers) -> Response | None:
         """A refusal without the key; once it stands in the address, on to the same address without
         it, the cookie set."""
         key = self.house.token
-        if key is None or _same(_cookie(headers), key):
+        if key is None or same(_cookie(headers), key):
             return None
         query = parse_qs(url.query)
-        if not _same("".join(query.pop("key", [])), key):
+        if not same("".join(query.pop("key", [])), key):
             return _no(401, "open the address that `tesuji ui` printed: it holds the key")
         rest = urlencode(query, doseq=True)
         on = RedirectResponse(url.path + (f"?{rest}" if rest else ""), 303)
@@ -82,7 +73,7 @@ class Guard:
         return on
 
     def _not_ours(self, scope: Scope, headers: Headers) -> Response | None:
-        if scope["method"] in READS or _same(headers.get(CSRF, ""), self.house.csrf):
+        if scope["method"] in READS or same(headers.get(CSRF, ""), self.house.csrf):
             return None
         return _no(403, "this page is of another server or an earlier one: open it again")
 
@@ -93,10 +84,6 @@ def _cookie(headers: Headers) -> str:
     except CookieError:
         return ""
     return held.value if held else ""
-
-
-def _same(given: str, right: str) -> bool:
-    return hmac.compare_digest(given.encode(), right.encode())
 
 
 def _no(status: int, message: str) -> Response:

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from tesuji.core.errors import DataError
 from tesuji.evaluation.matches.ladder_folder import FOLDER, LADDER, SavedLadder, load_ladder
+from tesuji.report.words import interval
 from tesuji.serve.ui.house import House
 from tesuji.serve.ui.pages import page
 
@@ -51,7 +52,7 @@ def router(house: House) -> APIRouter:
         """All of them, the newest first."""
         shown = [_shown(house, path.parts[-3]) for path in house.runs.glob(f"*/{FOLDER}/{LADDER}")]
         shown.sort(key=lambda one: -one.ladder.made if one.ladder else 0)
-        return page(house, request, "ladder/ladder.html.j2", ladders=shown)
+        return page(house, request, "ladder/ladder.html.j2", ladders=shown, interval=interval)
 
     return routes
 

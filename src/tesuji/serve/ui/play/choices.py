@@ -14,7 +14,7 @@ from tesuji.episodes.reply_rules import TurnRules
 from tesuji.evaluation.evaluate import turn_rules
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
-from tesuji.pipeline.models.in_run import models_of, recipe_and_game
+from tesuji.pipeline.models.in_run import beware, models_of, recipe_and_game
 from tesuji.players.registry import make_player, parse_player, players_of
 from tesuji.recipe.schema.recipe import Recipe
 from tesuji.serve.ui.house import House
@@ -39,6 +39,8 @@ class Chosen:
     game: Game
     run: str = ""
     recipe: Recipe | None = None
+    beware: str = ""
+    """What to know of the run's newest model."""
 
     @property
     def rules(self) -> TurnRules:
@@ -51,8 +53,9 @@ class Chosen:
 def chosen(house: House, run: str, game: str, options: str) -> Chosen:
     """The game that is to be played. Raises a TesujiError where there is no such run or game."""
     if run:
-        recipe, judged = recipe_and_game(house.run(run))
-        return Chosen(judged, run, recipe)
+        folder = house.run(run)
+        recipe, judged = recipe_and_game(folder)
+        return Chosen(judged, run, recipe, beware(folder, recipe))
     return Chosen(load_game(game, _options(options)))
 
 

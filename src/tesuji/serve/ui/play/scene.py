@@ -4,8 +4,8 @@ A person sees what its seat may know. Where nothing is hidden, or nobody plays b
 position and all that was said is shown; once the match is over, so it is always.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from tesuji.core.types import Ending, Episode, Move, Turn
 from tesuji.episodes.results import result_of
@@ -34,6 +34,8 @@ class Scene:
     turns: tuple[Turn, ...] = ()
     episode: Episode | None = None
     thoughts: Thoughts | None = None
+    held: Mapping[int, Thoughts] = field(default_factory=dict)
+    """By the number of a turn, counted from 0: what the model that took it held of its moves."""
 
 
 def scene_of(

@@ -56,10 +56,16 @@ class Minutes:
 
 class Remembered(Player):
     """A player at a table. `pause()` is called before it is asked and after: it raises Left where
-    the table has been left."""
+    the table has been left. `look(player, request)` is told whom is asked what, before that."""
 
-    def __init__(self, inner: Player, minutes: Minutes, pause: Callable[[], None]) -> None:
-        self.inner, self.minutes, self.pause = inner, minutes, pause
+    def __init__(
+        self,
+        inner: Player,
+        minutes: Minutes,
+        pause: Callable[[], None],
+        look: Callable[[Player, MoveRequest], None],
+    ) -> None:
+        self.inner, self.minutes, self.pause, self.look = inner, minutes, pause, look
         self.name = inner.name
 
     def choose(self, requests: Sequence[MoveRequest]) -> list[Reply]:
@@ -72,6 +78,8 @@ class Remembered(Player):
         return [next(new) if reply is None else reply for reply in again]
 
     def _ask(self, asked: Sequence[MoveRequest]) -> list[Reply]:
+        for request in asked:
+            self.look(self.inner, request)
         replies = self.inner.choose(asked)
         self.pause()
         person = isinstance(self.inner, Person)

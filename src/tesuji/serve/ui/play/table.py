@@ -23,7 +23,7 @@ from tesuji.serve.ui.play.models import Shared
 from tesuji.serve.ui.play.scene import Scene, advised, marked, scene_of
 from tesuji.serve.ui.play.seats import Left, Minutes, Person, Remembered, Said
 from tesuji.serve.ui.play.setting import Setting, Told
-from tesuji.serve.ui.play.thinking import oracle_of, thoughts_on
+from tesuji.serve.ui.play.thinking import Thoughts, oracle_of, thoughts_on
 
 log = logging.getLogger(__name__)
 Stage = Literal["opening", "waiting", "thinking", "over", "broken", "left"]
@@ -51,6 +51,7 @@ class Table:
         self._adviser: Player | None = None
         self._oracle: Player | None = None
         self._again = False
+        self._held: dict[int, Thoughts] = {}
         self._changed = threading.Condition()
         self._players: Mapping[str, Player] = {}
         self._sit_down(())
@@ -102,6 +103,8 @@ class Table:
                 raise IllegalMove("there is no move to take back", where="take back")
             self.stage, self.scene = "opening", replace(self.scene, seat=None, legal=())
             self._again = True
+            moved = [n for n, turn in enumerate(self._turns) if turn.seat in self.setting.persons]
+            self._held = {n: held for n, held in self._held.items() if n < max(moved, default=0)}
         self.close()
         self._sit_down(known)
 
@@ -125,11 +128,12 @@ class Table:
         self._closing.set()
         self._person.leave()
 
-    def close(self) -> None:
-        """Leave, and wait for the thread."""
+    def close(self, seconds: float = LEAVING) -> None:
+        """Leave, and wait for the thread, so long at most: a player may be thinking, and the thread
+        ends once it has."""
         self.leave()
         if self._thread is not threading.current_thread():
-            self._thread.join(LEAVING)
+            self._thread.join(seconds)
 
     @property
     def alive(self) -> bool:
@@ -146,7 +150,10 @@ class Table:
             for episode in play_matches(
                 [task],
                 game=setting.game,
-                players={n: Remembered(p, minutes, self._pause) for n, p in players.items()},
+                players={
+                    name: Remembered(player, minutes, self._pause, self._look)
+                    for name, player in players.items()
+                },
                 rules=setting.rules,
                 watch=self._watch,
             ):
@@ -188,6 +195,12 @@ class Table:
     def _pause(self) -> None:
         if self._closing.is_set():
             raise Left("the table was left")
+
+    def _look(self, player: Player, request: MoveRequest) -> None:
+        """Somebody is about to be asked: keep what a model holds of its moves, where that is
+        wanted."""
+        if self.thinking and isinstance(player, Shared) and request.failed is None:
+            self._held[len(self._turns)] = thoughts_on(request, player, None)
 
     def _watch(self, match: Match, turns: Sequence[Turn]) -> None:
         """After each round of the arena."""
@@ -243,8 +256,10 @@ class Table:
         self._set(self._marked(scene), "over", words=words)
 
     def _marked(self, scene: Scene) -> Scene:
-        """The scene with the last move marked: what changed since the round before."""
-        return marked(self.setting.game, self._pictures[0], scene)
+        """The scene with the last move marked: what changed since the round before. With what
+        models held of theirs."""
+        held = {number: thoughts for number, thoughts in self._held.items() if self.thinking}
+        return marked(self.setting.game, self._pictures[0], replace(scene, held=held))
 
     def _set(
         self, scene: Scene, stage: Stage, request: MoveRequest | None = None, words: str = ""

@@ -10,7 +10,7 @@ from tesuji.core.types import Episode
 from tesuji.episodes.store import EpisodeWriter
 from tesuji.serve.ui.house import NotHere
 from tesuji.serve.ui.play.setting import Setting
-from tesuji.serve.ui.play.table import Table
+from tesuji.serve.ui.play.table import LEAVING, Table
 
 MOST = 200
 IDLE = 3600.0  # seconds without a look at it after which a table is cleared away
@@ -98,8 +98,9 @@ class Tables:
 
 
 def _close(tables: list[Table]) -> None:
-    """All are told before any is waited for."""
+    """All are told before any is waited for, and all together for so long."""
     for table in tables:
         table.leave()
+    until = time.monotonic() + LEAVING
     for table in tables:
-        table.close()
+        table.close(max(0.0, until - time.monotonic()))

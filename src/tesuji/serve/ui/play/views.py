@@ -10,12 +10,13 @@ from tesuji.episodes.show import ending_words, move_words, shorten
 from tesuji.games.board import drawn
 from tesuji.games.picture import Cards, Chat, Grid
 from tesuji.serve.ui.play.pictures import BoardView, board_view
-from tesuji.serve.ui.play.scene import outcome
+from tesuji.serve.ui.play.scene import Scene, outcome
 from tesuji.serve.ui.play.setting import Setting
 from tesuji.serve.ui.play.table import Now
 from tesuji.serve.ui.play.thinking import Opinion, Thoughts
 
 LONGEST = 20_000  # characters of one text
+LIKELIEST = 4
 MOST_MOVES = 200  # that are listed
 
 
@@ -31,13 +32,15 @@ class Saying:
 
 @dataclass(frozen=True, slots=True)
 class TurnView:
-    """One turn: who played what; `said` only where words were said."""
+    """One turn: who played what; `said` only where words were said, `held` what a model held for
+    likeliest, where it was asked."""
 
     number: int
     who: str
     played: str
     beware: str
     said: tuple[Saying, ...]
+    held: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def view_of(setting: Setting, now: Now) -> View:
         board=board_view(picture, legal, scene.thoughts) if isinstance(picture, Grid) else None,
         cards=picture if isinstance(picture, Cards) else None,
         chat=_tamed(picture) if isinstance(picture, Chat) else None,
-        turns=turns_of(scene.turns, setting.names),
+        turns=turns_of(scene, setting.names),
         moves=tuple(Move(move.id, move_words(move)) for move in legal[:MOST_MOVES]),
         more_moves=max(0, len(legal) - MOST_MOVES),
         results=_results(setting, scene.episode) if scene.episode else (),
@@ -144,16 +147,25 @@ def _results(setting: Setting, episode: Episode) -> tuple[tuple[str, str], ...]:
     return tuple((f"{tame(role)}: {tame(name)}", f"{paid:+g}") for (name, role), paid in sitting)
 
 
-def turns_of(turns: Sequence[Turn], names: Sequence[str]) -> tuple[TurnView, ...]:
+def turns_of(scene: Scene, names: Sequence[str]) -> tuple[TurnView, ...]:
     """The turns that may be seen, the last one first."""
-    views = [_turn(number, turn, names) for number, turn in enumerate(turns, start=1)]
+    held = scene.held if len(scene.turns) == scene.played else {}
+    views = [_turn(n, turn, names, held.get(n)) for n, turn in enumerate(scene.turns)]
     return tuple(reversed(views))
 
 
-def _turn(number: int, turn: Turn, names: Sequence[str]) -> TurnView:
+def _turn(place: int, turn: Turn, names: Sequence[str], held: Thoughts | None) -> TurnView:
     who = f"{turn.role} · {names[turn.seat]}" if turn.role else names[turn.seat]
     said = tuple(map(_saying, turn.attempts)) if any(a.prompt for a in turn.attempts) else ()
-    return TurnView(number, tame(who), _played(turn), _beware(turn), said)
+    return TurnView(place + 1, tame(who), _played(turn), _beware(turn), said, _likeliest(held))
+
+
+def _likeliest(held: Thoughts | None) -> str:
+    """The moves that a model held for likeliest, with their shares."""
+    chances = held.model.chances if held and held.model else {}
+    words = {move.id: tame(move_words(move)) for move in held.moves} if held else {}
+    best = sorted(chances, key=lambda number: -chances[number])[:LIKELIEST]
+    return ", ".join(f"{words[number]} {chances[number]:.0%}" for number in best)
 
 
 def _played(turn: Turn) -> str:

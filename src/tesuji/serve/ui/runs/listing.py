@@ -11,6 +11,7 @@ from tesuji.pipeline.forecast.how_far import rate_words
 from tesuji.serve.ui.house import House
 from tesuji.serve.ui.pages import page
 from tesuji.serve.ui.runs.overview import Overview, Overviews
+from tesuji.serve.ui.runs.processes import STARTED, doing
 
 A_PAGE = 50  # runs
 LONGEST_SEARCH = 200  # letters
@@ -35,7 +36,8 @@ def router(house: House, overviews: Overviews) -> APIRouter:
     @routes.get("/now")
     def now(request: Request) -> Response:
         """What is running now, again and again."""
-        return page(house, request, "runs/now.html.j2", running=_running(overviews))
+        values: dict[str, Any] = {"running": _running(overviews), "starting": _starting(house)}
+        return page(house, request, "runs/now.html.j2", **values)
 
     return routes
 
@@ -52,6 +54,7 @@ def _listed(overviews: Overviews, q: str, chosen: set[str], after: int) -> dict[
     return {
         "runs": [told(one) for one in shown],
         "running": [told(one) for one in overviews.of(one for one in folders if one[2])],
+        "starting": _starting(overviews.house),
         "q": q,
         "chosen": chosen,
         "first": after + 1,
@@ -62,6 +65,13 @@ def _listed(overviews: Overviews, q: str, chosen: set[str], after: int) -> dict[
         "next": after + A_PAGE if after + A_PAGE < count else None,
         "where": str(overviews.house.runs),
     }
+
+
+def _starting(house: House) -> list[str]:
+    """Runs that were started from these pages and have no manifest yet."""
+    begun = [path.parent for path in sorted(house.runs.glob(f"*/{STARTED}"))]
+    new = [run for run in begun if not (run / "manifest.json").exists()]
+    return [safe_all(run.name) for run in new if doing(run).anybody]
 
 
 def _running(overviews: Overviews) -> list[dict[str, Any]]:

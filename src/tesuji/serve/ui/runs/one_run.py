@@ -161,6 +161,8 @@ def _facts(run: Path) -> list[tuple[str, str]]:
 
 def tail(path: Path, most: int = TAIL) -> str:
     """The last lines of a text file, of at most so many bytes, safe to show."""
+    if path.is_symlink() or not path.is_file():  # it may lead anywhere, or be a pipe
+        return ""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)

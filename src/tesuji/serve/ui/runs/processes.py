@@ -28,6 +28,9 @@ LOG = "console.log"
 STARTED = ".started.json"
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 KEPT_BACK = ("TESUJI_UI_KEY",)  # what is the server's own
+OWN_FILE = (
+    os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+)  # no link, no pipe
 _starting = threading.Lock()
 _children: list[subprocess.Popen[bytes]] = []
 
@@ -114,7 +117,7 @@ def _start(recipe: Path, folder: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if key not in KEPT_BACK}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / LOG).open("ab") as log:
+        with os.fdopen(os.open(folder / LOG, OWN_FILE, 0o644), "ab") as log:
             now = time.strftime("%Y-%m-%d %H:%M:%S")
             log.write(redact(f"--- {now} {shlex.join(command)}\n").encode(errors="replace"))
             log.flush()
