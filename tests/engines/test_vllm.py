@@ -404,8 +404,7 @@ def test_a_model_is_served_through_it(whole_run, tmp_path):
         line = [sys.executable, "-m", "tesuji", "serve", str(whole_run), "--port", "0"]
         child = subprocess.Popen([*line, "--engine", engine], stdout=subprocess.PIPE, text=True)
         try:
-            address = re.search(r"http://\S+/v1", child.stdout.readline())[0]
-            said[engine] = conversation(address)
+            said[engine] = conversation(address_in(child.stdout))
             child.send_signal(signal.SIGINT)
             assert child.wait(timeout=60) == 0
         finally:
@@ -414,6 +413,14 @@ def test_a_model_is_served_through_it(whole_run, tmp_path):
     assert said["vllm"] == said["local"]
     assert said["vllm"][-1] in set("1235678")
     assert not servers_below(tmp_path)
+
+
+def address_in(lines):
+    """Where it listens, as it says after what else it says."""
+    for line in lines:
+        if match := re.search(r"http://\S+/v1", line):
+            return match[0]
+    raise AssertionError("it has ended")
 
 
 def conversation(address):

@@ -7,6 +7,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from processes import run_forked
 from vllm_server import python_with_it, refusal, serving
 
 from tesuji.api import run
@@ -143,6 +144,17 @@ def test_a_server_that_dies_leaves_the_step_undone_and_another_begins_it_anew(tm
     ours = play(write(tmp_path / "here", LORA, judged))
     assert found(folder, "after") == found(ours, "after")
     assert said(folder, "after") == said(ours, "after")
+
+
+def test_two_processes_ask_the_same_server(tmp_path, base) -> None:
+    """Of whole weights, whose server's name for them the second has to learn; of an adapter."""
+    with serving(base) as server:
+        path = write(tmp_path / "there", LORA, engine="vllm", url=server.url)
+        run_forked(path)
+    theirs, ours = path.parent / "runs/small", play(write(tmp_path / "here", LORA))
+    assert len({body["model"] for body in server.bodies}) == 2
+    assert found(theirs, "before") == found(ours, "before")
+    assert said(theirs, "before") == said(ours, "before")
 
 
 def test_a_server_that_stumbles_is_asked_again(tmp_path, base) -> None:

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from tesuji.recipe.reading.load import load_recipe
 from tesuji.serve.model.app import Offer, make_app
 
 ONE_HEAD_OF_32 = {"hidden_size": 32, "num_attention_heads": 1, "num_key_value_heads": 1}
+
+SLOW_S = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +92,29 @@ def test_it_says_what_the_model_here_says(run) -> None:
                     said(client_of(url))
                 assert caught.value.status_code == 503
     assert ours[-1][0] in set("1235678") and server.bodies
+
+
+def test_nobody_waits_for_a_longer_reply_of_somebody_else(run) -> None:
+    trained = open_run(run)
+
+    def slow(number: int, body: dict) -> float | None:
+        return SLOW_S if body["sampling_params"]["max_tokens"] == 9 else None
+
+    with serving(trained.source, slow) as server:
+        with_servers(run, server.url)
+        trained = open_run(run)
+        with (
+            trained.playing(engine="vllm") as player,
+            served(make_app(Offer("small", player, trained.game))) as url,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            client, asked = client_of(url), len(server.bodies)
+            long = pool.submit(said, client, temperature=0, max_tokens=9)
+            while len(server.bodies) == asked:
+                time.sleep(0.01)
+            assert said(client, temperature=0, max_tokens=2)[0]
+            assert not long.done()
+            assert long.result(60)[0]
 
 
 def test_the_command_starts_a_server_and_ends_it(run, tmp_path, monkeypatch) -> None:

@@ -23,6 +23,8 @@ from tesuji.datasets.files import read_pairs, read_rows
 from tesuji.games.base import Game
 from tesuji.games.catalogue import load_game
 from tesuji.learners.model.inspect import ModelFacts
+from tesuji.learners.model.rules import row_limit
+from tesuji.learners.sft.tokens import cut_prompt
 from tesuji.pipeline.plan import Step
 from tesuji.players.prompting.chat_template import render_prompt, render_reply
 from tesuji.players.prompting.prompt import prompt_at
@@ -45,13 +47,15 @@ class Work:
     """A step in passes: `learn` and `read` are (how many a step, tokens computed in each); `tokens`
     are those that rows have, learned from in a step, or of one that only reads, read. `steps` is
     None where it depends on rows that are not there yet. `longest` is what is read in a pass of the
-    longest of the rows that were counted, or all that was shown in the matches that were."""
+    longest of the rows that were counted, or all that was shown in the matches that were; `most`
+    the tokens computed in such a pass of rows."""
 
     steps: int | None
     tokens: float
     learn: tuple[tuple[float, float], ...] = ()
     read: tuple[tuple[float, float], ...] = ()
     longest: tuple[Turn, ...] = ()
+    most: float = 0.0
 
     @property
     def computed(self) -> float:
@@ -60,8 +64,8 @@ class Work:
 
     @property
     def largest(self) -> float:
-        """Tokens of the largest pass that learns."""
-        return max((size for _, size in self.learn), default=0.0)
+        """Tokens of the largest pass that learns: of rows, of the longest ones."""
+        return max((self.most, *(size for _, size in self.learn)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +170,11 @@ def work_of(
         file = _file(section, data.folder)
         if file is not None and file.exists():
             times = 1.0 if section.data else data.times
-            return _of_file(section, file, times, facts.tokenizer, trees)
+            count, rows = _of_file(section, file, times, facts.tokenizer)
+            return _of_rows(section, count, _fitting(rows, section, recipe, facts), trees)
         if shown := shown_in(recipe, [game], facts, ends):
-            return _of_rows(section, None, _rows_shown(section, shown), trees)
+            rows = _fitting(_rows_shown(section, shown), section, recipe, facts)
+            return _of_rows(section, None, rows, trees)
     elif isinstance(section, RLStage):
         others = section.play.games if every_game else []
         games = [load_game(one.name, one.options) for one in others] or [game]
@@ -187,14 +193,30 @@ def _file(stage: SftStage | PairTraining, data: Path | None) -> Path | None:
 
 
 def _of_file(
-    stage: SftStage | PairTraining, file: Path, times: float, tokenizer: Any, trees: bool
-) -> Work | None:
+    stage: SftStage | PairTraining, file: Path, times: float, tokenizer: Any
+) -> tuple[int, list[list[Turn]]]:
+    """How many rows there will be, and what is read of some."""
     read: Any = read_rows if isinstance(stage, SftStage) else read_pairs
     with file.open("rb") as lines:
         count = round(times * sum(1 for _ in lines))
     first = list(islice(read(file), AMONG))
     sample = random.Random(1).sample(first, min(ROWS, len(first)))
-    return _of_rows(stage, count, [_texts(row, tokenizer) for row in sample], trees)
+    return count, [_texts(row, tokenizer) for row in sample]
+
+
+def _fitting(
+    rows: list[list[Turn]], stage: SftStage | PairTraining, recipe: Recipe, facts: ModelFacts
+) -> list[list[Turn]]:
+    """The rows as they are learned from: a prompt that is too long without its beginning, none
+    whose reply is."""
+    limit = row_limit(stage.max_length, facts.config)
+    fitting = []
+    for row in rows:
+        longest = max(len(reply) for _, reply in row)
+        prompt = cut_prompt(row[0][0], longest, limit, recipe.prompt.max_length)
+        if prompt is not None:
+            fitting.append([(tuple(prompt), reply) for _, reply in row])
+    return fitting
 
 
 def _texts(row: Any, tokenizer: Any) -> list[Turn]:
@@ -229,7 +251,13 @@ def _of_rows(
     order = sorted(range(len(rows)), key=lambda number: -lengths[number])
     longest = tuple(turn for number in order[: stage.batch_size] for turn in rows[number])
     tokens = stage.gradient_accumulation_steps * size
-    return Work(steps, tokens, passes, reference, longest)
+    return Work(steps, tokens, passes, reference, longest, _computed(longest, trees))
+
+
+def _computed(turns: Sequence[Turn], trees: bool) -> float:
+    """Tokens that a pass of these computes: the distinct ones, or padded ones."""
+    texts = [prompt + reply for prompt, reply in turns]
+    return float(len(plant(texts)) if trees else len(texts) * max(map(len, texts)))
 
 
 def _of_play(stage: RLStage, shown: Shown, seats: float, trees: bool) -> Work:

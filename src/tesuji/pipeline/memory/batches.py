@@ -51,7 +51,7 @@ def batches_of(
     rows = -(-stage.batch_size // processes) * (1 if isinstance(stage, SftStage) else 2)
     seen = work is not None and bool(work.longest)
     turns = work.longest[:rows] if work and seen else _unseen(rows, min(limit, LONGEST), recipe)
-    learned = _batch([_cut(turn, limit) for turn in turns])
+    learned = _batch(turns)
     return Batches(learned, stage.gradient_accumulation_steps > 1, learned, 0, seen)
 
 

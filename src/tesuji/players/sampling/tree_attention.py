@@ -30,6 +30,9 @@ from tesuji.players.sampling.token_tree import TokenTree
 BLOCK = 128  # queries: more cost pairs that are masked away, fewer cost calls
 WIDEST_MASK = 1024  # nodes: the mask of more would cost more than a second tree
 
+# columns, and blocks that see the first of these: each its queries and an additive mask
+Part = tuple[slice | Tensor, list[tuple[slice, Tensor]]]
+
 
 def tree_inputs(model: Any, tree: TokenTree, kept: Sequence[int] = ()) -> dict[str, Any]:
     """What a model takes to read a tree, but for the nodes that its cache holds already: `kept[c]`
@@ -81,23 +84,40 @@ class Blocks:
         self.nodes = torch.tensor([*kept, *self.fresh])  # of each column
         self.ends = torch.tensor([*ends, 0])[self.nodes]
         self.before, self.block, self.dtype, self.device = len(kept), block, dtype, device
+        self._repeated: dict[int, list[Part]] = {}
 
     @functools.cached_property
-    def parts(self) -> list[tuple[slice, slice | Tensor, Tensor]]:
-        """Of each block: its queries, the columns that some of them see, and the mask of these."""
+    def parts(self) -> list[Part]:
+        """All blocks. Those that stand behind each other in one sequence are one part, for each
+        sees what the one before it saw and more."""
         starts = range(0, len(self.fresh), self.block)
-        return [self._part(start, min(start + self.block, len(self.fresh))) for start in starts]
+        ranges = [slice(start, min(start + self.block, len(self.fresh))) for start in starts]
+        parts: list[tuple[Tensor, list[slice]]] = []
+        for rows in reversed(ranges):
+            columns = self._seen(rows)
+            if parts and torch.equal(parts[-1][0][: len(columns)], columns):
+                parts[-1][1].append(rows)
+            else:
+                parts.append((columns, [rows]))
+        return [self._part(columns, some[::-1]) for columns, some in reversed(parts)]
 
     def mask(self) -> Tensor:
         """Of everything at once: [1, 1, queries, columns]."""
         return self._mask(self.nodes[self.before :], torch.arange(len(self.nodes)))[None, None]
 
-    def _part(self, start: int, end: int) -> tuple[slice, slice | Tensor, Tensor]:
-        query = self.nodes[self.before + start : self.before + end]
-        columns = ((self.nodes <= query[-1]) & (query[0] < self.ends)).nonzero().squeeze(1)
-        whole = len(columns) == self.before + end  # nothing is left out
+    def _seen(self, rows: slice) -> Tensor:
+        """The columns that some of these queries see, ascending."""
+        query = self.nodes[self.before :][rows]
+        return ((self.nodes <= query[-1]) & (query[0] < self.ends)).nonzero().squeeze(1)
+
+    def _part(self, columns: Tensor, blocks: list[slice]) -> Part:
+        whole = len(columns) == int(columns[-1]) + 1  # nothing is left out
         chosen = slice(0, len(columns)) if whole else on_device(columns, self.device)
-        return slice(start, end), chosen, self._mask(query, columns)
+        masks = []
+        for rows in blocks:
+            seen = columns[: len(self._seen(rows))]
+            masks.append((rows, self._mask(self.nodes[self.before :][rows], seen)))
+        return chosen, masks
 
     def _mask(self, query: Tensor, columns: Tensor) -> Tensor:
         asked = query.unsqueeze(1)
@@ -112,21 +132,31 @@ class Blocks:
         heads in G groups."""
         heads, groups = query.shape[1], key.shape[1]
         outputs = []
-        for rows, columns, mask in self.parts:
-            asked = query[:, :, rows]
-            count = asked.shape[2]
-            seen_by = asked.reshape(1, groups, heads // groups * count, -1)
+        for columns, blocks in self._parts_for(heads // groups):
             k, v = (_columns(each, columns) for each in (key, value))
-            out = nn.functional.scaled_dot_product_attention(
-                seen_by,
-                k,
-                v,
-                attn_mask=mask.repeat(heads // groups, 1),
-                dropout_p=dropout,
-                scale=scale,
-            )
-            outputs.append(out.reshape(1, heads, count, -1))
+            for rows, mask in blocks:
+                asked = query[:, :, rows]
+                count = asked.shape[2]
+                out = nn.functional.scaled_dot_product_attention(
+                    asked.reshape(1, groups, heads // groups * count, -1),
+                    k[:, :, : mask.shape[1]],
+                    v[:, :, : mask.shape[1]],
+                    attn_mask=mask,
+                    dropout_p=dropout,
+                    scale=scale,
+                )
+                outputs.append(out.reshape(1, heads, count, -1))
         return torch.cat(outputs, dim=2).transpose(1, 2).contiguous()
+
+    def _parts_for(self, times: int) -> list[Part]:
+        """The parts, their masks repeated for so many heads of a group; made once for all layers,
+        for each of them keeps what it has read until its gradient is there."""
+        if times not in self._repeated:
+            self._repeated[times] = [
+                (columns, [(rows, mask.repeat(times, 1)) for rows, mask in blocks])
+                for columns, blocks in self.parts
+            ]
+        return self._repeated[times]
 
 
 def _columns(tensor: Tensor, chosen: slice | Tensor) -> Tensor:

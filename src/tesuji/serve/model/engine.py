@@ -2,15 +2,16 @@
 has left costs nothing more.
 
 One thread has the model. It takes the oldest request and all that wait with the same temperature
-and top_p (of a sampler elsewhere: with the same length, too), and decodes them as one batch; those
-that come in between are the next batch. A reply depends on its own prompt and seed only, so it is
-the same whoever else asks.
+and top_p, and decodes them as one batch; those that come in between are the next batch. A sampler
+elsewhere, which has batches of its own, is handed what comes at once. A reply depends on its own
+prompt and seed only, so it is the same whoever else asks.
 """
 
 import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ from tesuji.players.sampling.legal_tokens import branches_of
 from tesuji.players.sampling.local import LocalSampler, Row, check_lengths
 
 MOST_WAITING = 1024
+MOST_AWAY = 16  # batches that a sampler elsewhere has at once
 
 
 class Busy(Exception):
@@ -79,7 +81,7 @@ class LiveRow(Row):
 
 
 class Engine:
-    """The thread that has the model."""
+    """The thread that has the model, or hands out what a sampler elsewhere is asked."""
 
     def __init__(self, sampler: Sampler, most_waiting: int = MOST_WAITING) -> None:
         self.sampler = sampler
@@ -89,6 +91,8 @@ class Engine:
         self._waiting: deque[Ticket] = deque()
         self._there = threading.Condition()
         self._closing = False
+        self._away = None if isinstance(sampler, LocalSampler) else ThreadPoolExecutor(MOST_AWAY)
+        self._places = threading.Semaphore(MOST_AWAY)
         self._thread = threading.Thread(target=self._work, name="tesuji-engine", daemon=True)
         self._thread.start()
 
@@ -112,15 +116,27 @@ class Engine:
                 ticket.cancelled = True
             self._there.notify()
         self._thread.join(timeout=30)
+        if self._away is not None:
+            self._away.shutdown(wait=False, cancel_futures=True)
 
     def _work(self) -> None:
         while batch := self._next_batch():
-            try:
-                self._answer(batch)
-            except TesujiError as error:
-                self._fail(batch, error)
-            except (RuntimeError, MemoryError, IndexError, ValueError) as error:
-                self._fail(batch, EngineError(f"the model failed: {type(error).__name__}: {error}"))
+            if self._away is None:
+                self._do(batch)
+            else:
+                self._places.acquire()
+                self._away.submit(self._do, batch).add_done_callback(self._back)
+
+    def _back(self, done: object) -> None:
+        self._places.release()
+
+    def _do(self, batch: list[Ticket]) -> None:
+        try:
+            self._answer(batch)
+        except TesujiError as error:
+            self._fail(batch, error)
+        except (RuntimeError, MemoryError, IndexError, ValueError) as error:
+            self._fail(batch, EngineError(f"the model failed: {type(error).__name__}: {error}"))
 
     def _next_batch(self) -> list[Ticket]:
         """The oldest ticket and those like it; none when all is over."""
@@ -147,7 +163,8 @@ class Engine:
             replies = [row.sampled() for row in rows]
         else:
             replies = self._sample(batch, temperature, top_p)
-            self.tokens += sum(len(reply.reply_ids) for reply in replies)
+            with self._there:
+                self.tokens += sum(len(reply.reply_ids) for reply in replies)
         for ticket, reply in zip(batch, replies, strict=True):
             ticket.tell(reply)
 

@@ -63,6 +63,7 @@ class VllmPolicy:
     def _take(self, urls: list[str], version: Version) -> None:
         if self.servers is None:
             self.servers = self._talk_to(urls)
+            self.servers.everywhere(lambda server: server.meet())
         if not is_main():
             self.servers.keep(urls)
         self.version = version
