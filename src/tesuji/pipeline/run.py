@@ -3,6 +3,7 @@
 outcome = run_recipe(load_recipe("recipes/tictactoe/tiny.yaml"), Path("runs"))
 """
 
+import gc
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -90,6 +91,7 @@ def _lead(
             progress.say(f"metrics.jsonl: {metrics.lost} damaged lines left out")
         context = StepContext(recipe, run.path, plan)
         lead(recipe, run.path.absolute())
+        gc.collect()  # of a run that failed in this process: a step gives back its own only
         try:
             with recorded_in(run.path / SPENDING) as asked:
                 for step in _wanted(plan, only):

@@ -71,7 +71,7 @@ def forecast(recipe: Recipe, plan: Sequence[Step], run: Path) -> list[Forecast]:
         if known[step.name] is None and work and work.steps:
             known[step.name] = remembered(recipe, step, run.parent, steps=work.steps)
         if work and speed and isinstance(step.section, Training):
-            memory = speed.resident + speed.per_token * work.largest
+            memory = speed.memory(work.largest)
         if (took := known[step.name]) is not None:
             by = f"what {took[1]} took"
             forecasts.append(Forecast(step, work, took[0], memory, REMEMBERED, by))

@@ -36,6 +36,7 @@ CHECKING = 250  # tokens that the check of a model's code reads
 MOST = 1_000_000_000  # parameters of what is measured
 STEPPED = 30_000_000  # parameters that an optimizer is measured with
 BUDGET = 2.0  # seconds that one kind of pass may take at its largest size
+FURTHER = 8  # times as many tokens as were measured, for which memory is told
 LOGITS = 4  # tokens of a row whose logits are computed, as of a short reply
 
 
@@ -54,7 +55,8 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Speed:
     """Seconds: to load the model, of passes that read and that learn, of an optimizer step. Bytes:
-    what the model takes with what its optimizer keeps, and the activations of a token."""
+    what the model takes with what its optimizer keeps, and the activations of a token, in a pass of
+    at most `tokens`."""
 
     load: float
     read: Line
@@ -62,6 +64,12 @@ class Speed:
     optimizer: float
     resident: float
     per_token: float
+    tokens: int = 0
+
+    def memory(self, tokens: float) -> float:
+        """Bytes of a pass over so many tokens; 0, not known, where much smaller ones were measured:
+        in those what does not grow with the tokens is most of it."""
+        return self.resident + self.per_token * tokens if tokens <= FURTHER * self.tokens else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +121,7 @@ def measure(made: Made, stage: Training, length: int, ends: float) -> tuple[Spee
     if 2 * length * pass_of_one > ends - time.monotonic():
         raise EngineError("one pass of it would take too long here", where="model.base")
     model.train()
-    learn, per_token = _line(model, length, lambda ids: _learn(made, ids), ends)
+    learn, per_token, tokens = _line(model, length, lambda ids: _learn(made, ids), ends)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     trained = int(trained * times) if trained < size else made.parameters
     optimizer = _optimizer_step(stage, made, ends) * trained
@@ -123,7 +131,7 @@ def measure(made: Made, stage: Training, length: int, ends: float) -> tuple[Spee
     if not optimizer or time.monotonic() + learn(length) > ends:
         read, how = _times(learn, 1 / 3), f"{how}, in part: its time was up"
     else:
-        read, _ = _line(model, length, lambda ids: _read(made, ids), ends)
+        read, _, _ = _line(model, length, lambda ids: _read(made, ids), ends)
     weights = sum(p.numel() * p.element_size() for p in model.parameters()) / size
     return Speed(
         made.load,
@@ -132,6 +140,7 @@ def measure(made: Made, stage: Training, length: int, ends: float) -> tuple[Spee
         optimizer,
         made.parameters * weights + 12 * trained,  # a gradient and AdamW's two means, in float32
         times * per_token,
+        tokens,
     ), how
 
 
@@ -204,8 +213,11 @@ def _adapted(recipe: Recipe, facts: ModelFacts, model: Any) -> Any:
     return with_adapter(policy, adapters).model if adapters else model
 
 
-def _line(model: Any, length: int, run: Callable[[Any], None], ends: float) -> tuple[Line, float]:
-    """The line through two sizes, the larger as large as time allows, and bytes a token."""
+def _line(
+    model: Any, length: int, run: Callable[[Any], None], ends: float
+) -> tuple[Line, float, int]:
+    """The line through two sizes, the larger as large as time allows; its bytes a token, and its
+    tokens."""
     import torch
 
     draw = torch.Generator().manual_seed(1)
@@ -224,9 +236,9 @@ def _line(model: Any, length: int, run: Callable[[Any], None], ends: float) -> t
         warm = True
     (few, fast, _), (many, slow, memory) = points[0], points[-1]
     if many == few:
-        return Line(0.0, slow / many), memory / many
+        return Line(0.0, slow / many), memory / many, many
     slope = max(0.0, (slow - fast) / (many - few))
-    return Line(max(0.0, fast - slope * few), slope), memory / many
+    return Line(max(0.0, fast - slope * few), slope), memory / many, many
 
 
 def _gradients(model: Any) -> float:
