@@ -212,6 +212,9 @@ class Containers(Calls):
             item = self.world.inputs[output.input_id]
             if item.done or item.retry_count != output.retry_count:
                 continue
+            ended = output.result.status == Result.GENERIC_STATUS_TERMINATED
+            if ended and task.ending == "preempted":
+                continue  # the interrupt met a call of the SDK, which cancels its input: it goes on
             task.current = None
             more = {"data_format": output.data_format, "task_id": task.id}
             good = (Result.GENERIC_STATUS_SUCCESS, Result.GENERIC_STATUS_TERMINATED)
