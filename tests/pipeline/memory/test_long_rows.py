@@ -16,13 +16,14 @@ import gc, json, sys, time
 from pathlib import Path
 import peft, tesuji.learners.pairs.trl_trainers, tesuji.learners.sft.soft_targets
 import tesuji.pipeline.forecast.forecast as module
+import tesuji.pipeline.forecast.measure as measuring
 from tesuji.pipeline import run
 from tesuji.pipeline.forecast.measure import _forget_peak, _peak
 from tesuji.pipeline.memory.estimate import estimate_recipe
 from tesuji.pipeline.plan import make_plan
 from tesuji.recipe.reading.load import load_recipe
 
-module.MOST = 120.0  # however slow the machine
+module.MOST, measuring.BUDGET = 120.0, 20.0  # however slow the machine
 recipe, runs, found = load_recipe(sys.argv[1]), Path(sys.argv[2]), {}
 _, phases, _ = estimate_recipe(recipe, runs)
 for phase in phases:

@@ -36,7 +36,7 @@ CHECKING = 250  # tokens that the check of a model's code reads
 MOST = 1_000_000_000  # parameters of what is measured
 STEPPED = 30_000_000  # parameters that an optimizer is measured with
 BUDGET = 2.0  # seconds that one kind of pass may take at its largest size
-FURTHER = 8  # times as many tokens as were measured, for which memory is told
+FURTHER = 8  # times as many tokens as one row has, for which it tells the memory
 LOGITS = 4  # tokens of a row whose logits are computed, as of a short reply
 
 
@@ -67,9 +67,10 @@ class Speed:
     tokens: int = 0
 
     def memory(self, tokens: float) -> float:
-        """Bytes of a pass over so many tokens; 0, not known, where much smaller ones were measured:
-        in those what does not grow with the tokens is most of it."""
-        return self.resident + self.per_token * tokens if tokens <= FURTHER * self.tokens else 0.0
+        """Bytes of a pass over so many tokens; 0, not known, where there was time for one short row
+        only: most of what that takes does not grow with the tokens."""
+        alone = self.tokens <= LENGTH and tokens > FURTHER * self.tokens
+        return 0.0 if alone else self.resident + self.per_token * tokens
 
 
 @dataclass(frozen=True, slots=True)
