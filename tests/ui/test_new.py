@@ -61,7 +61,9 @@ def test_a_recipe_of_that_name_is_not_overwritten(site: Site, tmp_path: Path) ->
     assert (tmp_path / "mine.yaml").read_text() == "name: mine\n"
 
 
-def test_started_it_is_written_and_runs(site: Site, tmp_path: Path, monkeypatch: Any) -> None:
+def test_started_it_is_written_and_handed_on_to_be_run(
+    site: Site, tmp_path: Path, monkeypatch: Any
+) -> None:
     started: list[Path] = []
     monkeypatch.setattr(
         "tesuji.serve.ui.new.routes.start", lambda house, file: started.append(file) or "mine"

@@ -14,7 +14,7 @@ from tesuji.players.prompting.chat_template import (
     render_prompt,
     render_reply,
 )
-from tesuji.players.prompting.prompt import answer_text, build_prompt, next_message
+from tesuji.players.prompting.prompt import answer_text, next_message, prompt_of
 from tesuji.players.sampling.base import Choices, Sampler
 from tesuji.players.sampling.legal_tokens import forks, masked_probabilities
 from tesuji.recipe.schema.sections import PromptSection, SamplingSection
@@ -133,16 +133,7 @@ class ModelPlayer(Player):
         return (*last.prompt, reply, message), ids
 
     def _messages(self, request: MoveRequest) -> tuple[Message, ...]:
-        return build_prompt(
-            self.prompt,
-            game=request.game,
-            observation=request.observation,
-            seat=request.seat,
-            role=request.match.role(request.seat),
-            legal=request.legal,
-            failed=request.failed,
-            own=request.match.messages(request.seat),
-        )
+        return prompt_of(self.prompt, request)
 
     def _sample(
         self, requests: Sequence[MoveRequest], prompts: Sequence[Sequence[int]]

@@ -1,7 +1,5 @@
 """`tesuji env serve GAME`: a game as an OpenEnv environment, for other people's trainers."""
 
-import os
-import secrets
 import socket
 from contextlib import suppress
 from typing import Annotated
@@ -9,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tesuji.cli.console import say
-from tesuji.cli.serving.listening import address, listen
+from tesuji.cli.serving.listening import address, key_for, listen, tell_key
 from tesuji.core.errors import ComputeError
 
 app = typer.Typer(no_args_is_help=True)
@@ -52,13 +50,13 @@ def serve(
 
         from tesuji.serve.env.app import make_app
         from tesuji.serve.env.offer import Offer
-        from tesuji.serve.local import LARGEST, is_local
+        from tesuji.serve.local import LARGEST
     except ModuleNotFoundError as error:
         hint = "pip install 'tesuji[web]'"
         raise ComputeError(f"serving needs {error.name}, which is not here", hint=hint) from None
     offer = Offer(played, opponent)
     offer.check()
-    key = os.environ.get(KEY) or (None if is_local(host) else secrets.token_urlsafe(24))
+    key = key_for(host, KEY)
     application = make_app(offer, host=host, key=key, most=sessions, idle_s=idle)
     _tell(listener, played.name, key)
     server = uvicorn.Server(
@@ -73,7 +71,4 @@ def serve(
 
 def _tell(listener: socket.socket, name: str, key: str | None) -> None:
     say(f"{name} at {address(listener)} (Ctrl-C ends it)")
-    if key and KEY in os.environ:
-        say(f"requests need the key in {KEY}")
-    elif key:
-        say(f"requests need this key: {key}")
+    tell_key(key, KEY)

@@ -1,7 +1,5 @@
 """`tesuji serve RUN`: a run's model for other programs, in the OpenAI dialect."""
 
-import os
-import secrets
 import socket
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tesuji.cli.console import loading, say, warn
-from tesuji.cli.serving.listening import address, listen
+from tesuji.cli.serving.listening import address, key_for, listen, tell_key
 from tesuji.core.errors import ComputeError
 from tesuji.core.run_folder import find_run
 
@@ -48,13 +46,12 @@ def serve(
     try:
         import uvicorn  # noqa: F401
 
-        from tesuji.serve.local import is_local
         from tesuji.serve.model.app import Offer
     except ModuleNotFoundError as error:
         hint = "pip install 'tesuji[web]'"
         raise ComputeError(f"serving needs {error.name}, which is not here", hint=hint) from None
     trained = open_run(folder)
-    key = os.environ.get(KEY) or (None if is_local(host) else secrets.token_urlsafe(24))
+    key = key_for(host, KEY)
     with ExitStack() as open_:
         with Bar() as bar:
             player = open_.enter_context(trained.playing(temperature, bar, engine=engine))
@@ -80,7 +77,4 @@ def _listen(offer: "Offer", listener: socket.socket, host: str, key: str | None)
 
 def _tell(listener: socket.socket, name: str, key: str | None) -> None:
     say(f"{name} at {address(listener)}/v1 (Ctrl-C ends it)")
-    if key and KEY in os.environ:
-        say(f"requests need the key in {KEY}")
-    elif key:
-        say(f"requests need this key: {key}")
+    tell_key(key, KEY)

@@ -1,7 +1,5 @@
 """`tesuji ui`: the pages of all runs, in the browser."""
 
-import os
-import secrets
 import webbrowser
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tesuji.cli.console import say
-from tesuji.cli.serving.listening import address, listen
+from tesuji.cli.serving.listening import address, key_for, listen
 from tesuji.core.errors import ComputeError
 
 app = typer.Typer()
@@ -33,14 +31,13 @@ def ui(
     try:
         import uvicorn
 
-        from tesuji.serve.local import is_local
         from tesuji.serve.ui.app import make_app
         from tesuji.serve.ui.house import House
         from tesuji.serve.ui.server import Server
     except ModuleNotFoundError as error:
         hint = "pip install 'tesuji[web]'"
         raise ComputeError(f"the pages need {error.name}, which is not here", hint=hint) from None
-    key = os.environ.get(KEY) or (None if is_local(host) else secrets.token_urlsafe(24))
+    key = key_for(host, KEY)
     where = address(listener) + (f"/?key={key}" if key else "/")
     say(f"Tesuji's pages: {where} (Ctrl-C ends them)", soft_wrap=True)
     house = House(runs, host, key)

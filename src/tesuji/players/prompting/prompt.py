@@ -9,6 +9,7 @@ import re
 
 from tesuji.core.types import Attempt, Message, Move
 from tesuji.games.base import Game, Match
+from tesuji.players.base import MoveRequest
 from tesuji.players.prompting.parse_reply import split_thought
 from tesuji.recipe.schema.sections import PromptSection
 
@@ -48,6 +49,20 @@ def prompt_at(section: PromptSection, game: Game, match: Match, seat: int) -> tu
         role=match.role(seat),
         legal=match.legal_moves(seat),
         own=match.messages(seat),
+    )
+
+
+def prompt_of(section: PromptSection, request: MoveRequest) -> tuple[Message, ...]:
+    """The messages that ask what a request asks."""
+    return build_prompt(
+        section,
+        game=request.game,
+        observation=request.observation,
+        seat=request.seat,
+        role=request.match.role(request.seat),
+        legal=request.legal,
+        failed=request.failed,
+        own=request.match.messages(request.seat),
     )
 
 

@@ -13,7 +13,7 @@ from tesuji.core.types import Attempt, Ending, Message, Move, Turn
 from tesuji.episodes.reply_rules import TurnRules, read_attempt
 from tesuji.games.base import Game, Match
 from tesuji.players.base import MoveRequest, Player, Reply
-from tesuji.players.prompting.prompt import build_prompt
+from tesuji.players.prompting.prompt import prompt_of
 from tesuji.recipe.schema.sections import PromptSection
 
 
@@ -53,17 +53,7 @@ class Bout:
 
     def messages(self) -> tuple[Message, ...]:
         """The same as a model is asked it."""
-        asked = self._asked()
-        return build_prompt(
-            self.seating.prompt,
-            game=asked.game,
-            observation=asked.observation,
-            seat=asked.seat,
-            role=self.match.role(asked.seat),
-            legal=asked.legal,
-            failed=asked.failed,
-            own=self.match.messages(asked.seat),
-        )
+        return prompt_of(self.seating.prompt, self._asked())
 
     def say(self, text: str) -> None:
         """The reply of the seat that is asked; then the others move until one of ours is asked

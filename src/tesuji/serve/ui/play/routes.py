@@ -1,6 +1,7 @@
 """Playing: who sits where, and the table itself."""
 
 import secrets
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
@@ -21,6 +22,7 @@ ANSWER = 0.8  # seconds that a request waits for the other side
 LARGEST_SEED = 2**31 - 1
 
 Text = Annotated[str, Form()]
+Shown = Callable[..., Response]  # of a request, a table's name, the table, and its template
 
 
 def router(house: House) -> APIRouter:
@@ -29,7 +31,10 @@ def router(house: House) -> APIRouter:
     tables = Tables(house.runs / FILE)
     house.at_end(tables.close)
     _choosing(routes, house, models, tables)
-    _playing(routes, house, tables)
+    shown = _shown_by(house)
+    _looking(routes, tables, shown)
+    _moving(routes, tables, shown)
+    _going(routes, tables)
     return routes
 
 
@@ -73,7 +78,9 @@ def _choosing(routes: APIRouter, house: House, models: Models, tables: Tables) -
         return _go(f"/play/{table}")
 
 
-def _playing(routes: APIRouter, house: House, tables: Tables) -> None:
+def _shown_by(house: House) -> Shown:
+    """How a table looks now."""
+
     def shown(request: Request, name: str, table: Table, template: str = "table") -> Response:
         now, setting = table.now(), table.setting
         view = view_of(setting, now)
@@ -86,6 +93,10 @@ def _playing(routes: APIRouter, house: House, tables: Tables) -> None:
         }
         return page(house, request, f"play/{template}.html.j2", card_face=card_face, **values)
 
+    return shown
+
+
+def _looking(routes: APIRouter, tables: Tables, shown: Shown) -> None:
     @routes.get("/{name}")
     def whole(request: Request, name: str) -> Response:
         return shown(request, name, tables.get(name), "match")
@@ -95,6 +106,8 @@ def _playing(routes: APIRouter, house: House, tables: Tables) -> None:
         table = tables.get(name)
         return Response(status_code=204) if table.version == seen else shown(request, name, table)
 
+
+def _moving(routes: APIRouter, tables: Tables, shown: Shown) -> None:
     @routes.post("/{name}/move")
     def move(
         request: Request,
@@ -122,6 +135,8 @@ def _playing(routes: APIRouter, house: House, tables: Tables) -> None:
         table.wait(ANSWER)
         return shown(request, name, table)
 
+
+def _going(routes: APIRouter, tables: Tables) -> None:
     @routes.post("/{name}/again")
     def again(name: str, swapped: Annotated[bool, Form()] = False) -> Response:
         table = tables.get(name)
